@@ -1,0 +1,116 @@
+//===- KernOps.td - Fused kernels -------------------------------*- tablegen -*-===//
+#ifndef NACRE_DIALECTS_KERN_KERNOPS_TD
+#define NACRE_DIALECTS_KERN_KERNOPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+include "mlir/Interfaces/FunctionInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Kern_Dialect : Dialect {
+  let name = "kern";
+  let cppNamespace = "::nacre::kern";
+  let summary = "Fused kernels as isolated functions";
+  let description = [{
+    A kernel is a fused group of ops, outlined: the unit of deduplication,
+    compilation, caching, profiling and reporting. It is in destination-passing
+    style: the last arguments are the destinations, one for each result.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def Kern_TilingAttr : AttrDef<Kern_Dialect, "Tiling"> {
+  let mnemonic = "tiling";
+  let summary = "A kernel's tiling decision";
+  let description = [{
+    Sizes per loop of the kernel's root op, in its iteration order; 0 leaves a loop
+    whole. `parallel` tiles the loops that threads share, `registers` the loops of
+    the micro-kernel; `vector` is the loop that lanes run over (-1: none).
+
+    ```mlir
+    #kern.tiling<parallel = [64, 32, 0], registers = [8, 32, 1], vector = 1>
+    ```
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$parallel,
+                        ArrayRefParameter<"int64_t">:$registers, "int64_t":$vector);
+  let assemblyFormat = [{
+    `<` `parallel` `=` `[` (`]`) : ($parallel^ `]`)? `,`
+        `registers` `=` `[` (`]`) : ($registers^ `]`)? `,` `vector` `=` $vector `>`
+  }];
+}
+
+def Kern_FuncOp : Op<Kern_Dialect, "func", [FunctionOpInterface, IsolatedFromAbove, AffineScope]> {
+  let summary = "A kernel";
+  let description = [{
+    Arguments are the inputs, then one destination for each result; result `i` has
+    the type of destination `i` and is computed into it. After bufferization the
+    arguments are memrefs and there are no results. `nodes` lists the model's nodes
+    that the kernel computes, for profiles and reports.
+
+    ```mlir
+    kern.func @relu_add(%a: tensor<?xf32>, %b: tensor<?xf32>, %out: tensor<?xf32>) -> tensor<?xf32>
+        attributes {nodes = ["/add", "/relu"]} {
+      %0 = nn.add %a, %b : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %1 = nn.relu %0 : (tensor<?xf32>) -> tensor<?xf32>
+      kern.return %1 : tensor<?xf32>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
+                   OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs,
+                   OptionalAttr<Kern_TilingAttr>:$tiling, OptionalAttr<StrArrayAttr>:$nodes,
+                   OptionalAttr<I64Attr>:$flops, OptionalAttr<I64Attr>:$bytes);
+  let regions = (region AnyRegion:$body);
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::FunctionType":$type)>];
+  let extraClassDeclaration = [{
+    ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+    /// The number of inputs, which precede the destinations.
+    unsigned getNumInputs() { return getNumArguments() - getNumResults(); }
+    ::mlir::Block::BlockArgListType getDestinations() {
+      return getArguments().drop_front(getNumInputs());
+    }
+  }];
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Kern_ReturnOp : Op<Kern_Dialect, "return", [Pure, HasParent<"FuncOp">, ReturnLike, Terminator]> {
+  let summary = "Ends a kernel with its results";
+  let description = [{
+    ```mlir
+    kern.return %0 : tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$operands);
+  let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange{}); }]>];
+}
+
+def Kern_CallOp : Op<Kern_Dialect, "call", [AttrSizedOperandSegments, DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Launches a kernel";
+  let description = [{
+    On tensors, result `i` is destination `i` after the kernel; on memrefs (after
+    bufferization) there are no results.
+
+    ```mlir
+    %r = kern.call @k ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<AnyType>:$inputs, Variadic<AnyType>:$outs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $callee (`ins` `(` $inputs^ `:` type($inputs) `)`)? (`outs` `(` $outs^ `:` type($outs) `)`)?
+    attr-dict (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutsMutable(); }
+  }];
+}
+
+#endif // NACRE_DIALECTS_KERN_KERNOPS_TD

@@ -1,0 +1,67 @@
+//===- NNBase.td - The nn dialect's base definitions ------------*- tablegen -*-===//
+//
+// The dialect, its types and base classes. Ops stand in NN<Theme>Ops.td.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_DIALECTS_NN_NNBASE_TD
+#define NACRE_DIALECTS_NN_NNBASE_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/nn/NNInterfaces.td"
+
+def NN_Dialect : Dialect {
+  let name = "nn";
+  let cppNamespace = "::nacre::nn";
+  let summary = "Neural-network graphs as tensor operations with value semantics";
+  let description = [{
+    The graph that every frontend produces and every graph pass transforms.
+    Operations work on ranked tensors whose dimensions may be dynamic. Element
+    types are f16, bf16, f32, f64, i8..i64 (signless, read as signed),
+    ui8..ui64 (unsigned) and i1 (booleans).
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let hasConstantMaterializer = 1;
+}
+
+// Element types.
+def NN_Float : AnyTypeOf<[F16, BF16, F32, F64], "floating-point">;
+def NN_SInt : AnyTypeOf<[I8, I16, I32, I64], "signed integer">;
+def NN_UInt : AnyTypeOf<[UI8, UI16, UI32, UI64], "unsigned integer">;
+def NN_Bool : TypeAlias<I1, "boolean">;
+def NN_Number : AnyTypeOf<[NN_Float, NN_SInt, NN_UInt], "number">;
+def NN_Element : AnyTypeOf<[NN_Number, NN_Bool], "number or boolean">;
+
+// Tensors.
+def NN_Tensor : RankedTensorOf<[NN_Element]>;
+def NN_NumberTensor : RankedTensorOf<[NN_Number]>;
+def NN_FloatTensor : RankedTensorOf<[NN_Float]>;
+def NN_BoolTensor : RankedTensorOf<[NN_Bool]>;
+def NN_IntTensor : RankedTensorOf<[NN_SInt, NN_UInt]>;
+// Shapes, axes, pads and the like that may arrive at run time: 1-D, i64.
+def NN_IndexVector : RankedTensorOf<[I64]>;
+
+// The base of every op. Result types are inferred (InferTypeOpInterface), so that
+// builders need no result type and InferShapes can refine; dynamic result sizes
+// are computed from the operands (ReifyRankedShapedTypeOpInterface).
+class NN_Op<string mnemonic, list<Trait> traits = []>
+    : Op<NN_Dialect, mnemonic, traits>;
+
+class NN_TensorOp<string mnemonic, list<Trait> traits = []>
+    : NN_Op<mnemonic, !listconcat([Pure,
+        DeclareOpInterfaceMethods<InferTypeOpInterface, ["isCompatibleReturnTypes"]>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>], traits)> {
+  // isCompatibleReturnTypes accepts a result type that is more or less precise
+  // in its dimensions than the inferred one: one definition serves all ops.
+  let extraClassDefinition = [{
+    bool $cppClass::isCompatibleReturnTypes(::mlir::TypeRange l, ::mlir::TypeRange r) {
+      return ::nacre::nn::detail::areCompatibleTypes(l, r);
+    }
+  }];
+}
+
+#endif // NACRE_DIALECTS_NN_NNBASE_TD

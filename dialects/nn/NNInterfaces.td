@@ -1,0 +1,77 @@
+//===- NNInterfaces.td - What passes may ask an op --------------*- tablegen -*-===//
+//
+// A pass never switches over op names: it asks these interfaces.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_DIALECTS_NN_NNINTERFACES_TD
+#define NACRE_DIALECTS_NN_NNINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def NN_ElementwiseOpInterface : OpInterface<"ElementwiseOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that computes each result element from the operand elements at the same
+    place, after NumPy broadcasting (dimensions aligned at the right; 1 stretches).
+    It is lowered by one pattern, fused freely, commutes with permutations, and
+    runs on scalars and vectors alike.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      Builds the result elements from scalars, or vectors, of the operands' element
+      types. Booleans are i1; unsigned types have been made signless, so the op
+      reads signedness from its own tensor types.
+    }], "::llvm::SmallVector<::mlir::Value>", "buildElements",
+    (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "::mlir::ValueRange":$elements)>
+  ];
+}
+
+def NN_KernelOpInterface : OpInterface<"KernelOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    How an op takes part in kernel formation. An op without this interface that is
+    not element-wise becomes a kernel of its own.
+  }];
+  let methods = [
+    InterfaceMethod<"The op's role in a kernel", "::nacre::nn::KernelRole", "getKernelRole",
+      (ins), "", [{ return ::nacre::nn::KernelRole::Alone; }]>,
+    InterfaceMethod<[{Floating-point operations of one execution, a multiply-add
+      counted as two; nullopt if sizes are dynamic.}],
+      "::std::optional<int64_t>", "getFlops", (ins), "", [{ return std::nullopt; }]>
+  ];
+}
+
+def NN_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    Reverse-mode differentiation: the vector-Jacobian product as nn ops.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      Builds the gradients of the operands from those of the results (null where a
+      result has none). Pushes one value for each operand, null where no gradient
+      flows (integer operands, shapes).
+    }], "::mlir::LogicalResult", "buildGradient",
+    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$resultGradients,
+         "::llvm::SmallVectorImpl<::mlir::Value> &":$operandGradients)>
+  ];
+}
+
+def NN_LayoutOpInterface : OpInterface<"LayoutOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    A spatial op on [batch, channel, spatial...] that can also be computed on
+    [batch, spatial..., channel].
+  }];
+  let methods = [
+    InterfaceMethod<"Whether data operand and results have their channels last",
+      "bool", "isChannelsLast">,
+    InterfaceMethod<"Switches the op to channels last; types are the caller's to fix",
+      "void", "setChannelsLast">,
+    InterfaceMethod<"The operands that carry data in the op's layout",
+      "::llvm::SmallVector<unsigned>", "getLayoutOperands", (ins), "",
+      [{ return {0u}; }]>
+  ];
+}
+
+#endif // NACRE_DIALECTS_NN_NNINTERFACES_TD

@@ -1,0 +1,22 @@
+//===- NNOps.h - The nn dialect ---------------------------------*- C++ -*-===//
+#ifndef NACRE_DIALECTS_NN_NNOPS_H
+#define NACRE_DIALECTS_NN_NNOPS_H
+
+#include "dialects/nn/NNInterfaces.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/nn/NNDialect.h.inc"
+#include "dialects/nn/NNEnums.h.inc"
+
+#include "dialects/nn/NNShapes.h"
+
+#define GET_OP_CLASSES
+#include "dialects/nn/NNOps.h.inc"
+
+#endif // NACRE_DIALECTS_NN_NNOPS_H

@@ -1,0 +1,11 @@
+//===- NNOps.td - All ops of the nn dialect ---------------------*- tablegen -*-===//
+#ifndef NACRE_DIALECTS_NN_NNOPS_TD
+#define NACRE_DIALECTS_NN_NNOPS_TD
+
+include "dialects/nn/NNBase.td"
+include "dialects/nn/NNParameterOps.td"
+include "dialects/nn/NNElementwiseOps.td"
+include "dialects/nn/NNLinearOps.td"
+include "dialects/nn/NNShapeOps.td"
+
+#endif // NACRE_DIALECTS_NN_NNOPS_TD

@@ -1,0 +1,58 @@
+//===- NNShapes.h - Helpers for shape inference -----------------*- C++ -*-===//
+//
+// Shared by the ops' inferReturnTypes and reifyResultShapes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_DIALECTS_NN_NNSHAPES_H
+#define NACRE_DIALECTS_NN_NNSHAPES_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include <optional>
+
+namespace nacre::nn {
+
+using mlir::RankedTensorType;
+using mlir::Value;
+
+/// The integers of a constant tensor (nn.constant, arith.constant), or nullopt.
+std::optional<llvm::SmallVector<int64_t>> getConstantInts(Value value);
+
+/// The shape that two shapes broadcast to. A dynamic size against a static one
+/// other than 1 takes the static one (the run checks it). Fails on a mismatch.
+llvm::FailureOr<llvm::SmallVector<int64_t>> broadcastShapes(llvm::ArrayRef<int64_t> lhs,
+                                                            llvm::ArrayRef<int64_t> rhs);
+
+/// Size `index` of a ranked tensor value: an IntegerAttr where static, else a
+/// (folded) tensor.dim.
+mlir::OpFoldResult getDim(mlir::OpBuilder &builder, mlir::Location loc, Value tensor,
+                          int64_t index);
+/// All sizes of a value.
+llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::OpBuilder &builder, mlir::Location loc,
+                                              Value tensor);
+/// Element `index` of a 1-D integer tensor as an index value, folded if constant.
+mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location loc, Value tensor,
+                                     int64_t index);
+/// An affine expression over sizes, simplified and folded.
+mlir::OpFoldResult computeAffine(mlir::OpBuilder &builder, mlir::Location loc,
+                                 mlir::AffineExpr expr, llvm::ArrayRef<mlir::OpFoldResult> symbols);
+
+namespace detail {
+/// Whether types differ at most in how precisely their sizes are known.
+bool areCompatibleTypes(mlir::TypeRange lhs, mlir::TypeRange rhs);
+/// Infers the type of an element-wise op; the element type is the first operand's
+/// unless `elementType` is given.
+llvm::LogicalResult inferBroadcastType(std::optional<mlir::Location> loc, mlir::TypeRange operands,
+                                       mlir::Type elementType,
+                                       llvm::SmallVectorImpl<mlir::Type> &types);
+/// Sizes of an element-wise op's results.
+llvm::LogicalResult reifyBroadcastShape(mlir::OpBuilder &builder, mlir::Operation *op,
+                                        mlir::ReifiedRankedShapedTypeDims &dims);
+/// Reports at `loc`, if there is one, and fails: for inferReturnTypes.
+llvm::LogicalResult inferenceError(std::optional<mlir::Location> loc, const llvm::Twine &message);
+} // namespace detail
+
+} // namespace nacre::nn
+
+#endif // NACRE_DIALECTS_NN_NNSHAPES_H

@@ -1,0 +1,159 @@
+//===- RtOps.td - The runtime's ABI as ops ----------------------*- tablegen -*-===//
+//
+// Nothing else in the compiler knows runtime/abi/nacre_abi.h. Every op here is one
+// field or function of nacre_abi_context.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_DIALECTS_RT_RTOPS_TD
+#define NACRE_DIALECTS_RT_RTOPS_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Rt_Dialect : Dialect {
+  let name = "rt";
+  let cppNamespace = "::nacre::rt";
+  let summary = "The runtime's ABI as ops";
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
+
+def Rt_ParallelOp : Rt_Op<"parallel", [
+    SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects]> {
+  let summary = "A parallel loop on the session's threads";
+  let description = [{
+    The region runs once per chunk [begin, end) of [0, count); chunks cover the range
+    exactly once and are multiples of `grain` but for the last. The two arguments are
+    begin and end. Outlined into a function at code generation. With a count of at
+    most `grain` it runs in place.
+
+    ```mlir
+    rt.parallel (%begin, %end) to %count grain 4 {
+      scf.for %i = %begin to %end step %c1 { ... }
+    }
+    ```
+  }];
+  let arguments = (ins Index:$count, I64Attr:$grain);
+  let regions = (region AnyRegion:$body);
+  let hasCustomAssemblyFormat = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::mlir::Value":$count, "int64_t":$grain)>];
+}
+
+def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, ReturnLike]> {
+  let summary = "Ends the body of rt.parallel";
+  let description = [{ Implicit in the printed form. }];
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_ParameterOp : Rt_Op<"parameter", [Pure]> {
+  let summary = "A parameter's memory";
+  let description = [{
+    `offset` bytes into the parameter section, or into the mutable state with `state`.
+    Before the section is laid out, `name` tells which parameter.
+
+    ```mlir
+    %w = rt.parameter "conv1.weight" : memref<64x3x7x7xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, UnitAttr:$state, OptionalAttr<I64Attr>:$offset);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "(`state` $state^)? $name (`at` $offset^)? attr-dict `:` type($result)";
+}
+
+def Rt_ArenaOp : Rt_Op<"arena", [Pure]> {
+  let summary = "A planned buffer in the arena";
+  let description = [{
+    ```mlir
+    %b = rt.arena 4096 : memref<16x32xf32>
+    ```
+  }];
+  let arguments = (ins I64Attr:$offset);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$offset attr-dict `:` type($result)";
+}
+
+def Rt_AllocOp : Rt_Op<"alloc"> {
+  let summary = "Memory whose size is known only at run time";
+  let description = [{
+    A failed allocation ends the run with a status. Only in host functions.
+
+    ```mlir
+    %b = rt.alloc(%n) : memref<?x8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Index>:$sizes);
+  let results = (outs Res<AnyMemRef, "", [MemAlloc]>:$result);
+  let assemblyFormat = "`(` $sizes `)` attr-dict `:` type($result)";
+}
+
+def Rt_ReleaseOp : Rt_Op<"release"> {
+  let summary = "Gives back what rt.alloc gave";
+  let description = [{
+    ```mlir
+    rt.release %b : memref<?x8xf32>
+    ```
+  }];
+  let arguments = (ins Arg<AnyMemRef, "", [MemFree]>:$buffer);
+  let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
+}
+
+def Rt_ScratchOp : Rt_Op<"scratch"> {
+  let summary = "Scratch memory of the calling worker";
+  let description = [{
+    Valid until the body of the enclosing rt.parallel ends. Only in kernels.
+
+    ```mlir
+    %b = rt.scratch(%n) : memref<?xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Index>:$sizes);
+  let results = (outs Res<AnyMemRef, "", [MemAlloc]>:$result);
+  let assemblyFormat = "`(` $sizes `)` attr-dict `:` type($result)";
+}
+
+def Rt_InputOp : Rt_Op<"input", [Pure]> {
+  let summary = "The memory of an input of the running function";
+  let description = [{
+    The runtime has checked rank, sizes and symbols; dynamic sizes are read from it.
+
+    ```mlir
+    %x = rt.input 0 : memref<?x784xf32>
+    ```
+  }];
+  let arguments = (ins I64Attr:$index);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$index attr-dict `:` type($result)";
+}
+
+def Rt_OutputOp : Rt_Op<"output"> {
+  let summary = "The memory for an output of the running function";
+  let description = [{
+    The caller's memory if it gave some that fits, else the session's.
+
+    ```mlir
+    %y = rt.output 0 (%n) : memref<?x10xf32>
+    ```
+  }];
+  let arguments = (ins I64Attr:$index, Variadic<Index>:$sizes);
+  let results = (outs Res<AnyMemRef, "", [MemAlloc]>:$result);
+  let assemblyFormat = "$index `(` $sizes `)` attr-dict `:` type($result)";
+}
+
+def Rt_CheckOp : Rt_Op<"check"> {
+  let summary = "Ends the run with a status unless a condition holds";
+  let description = [{
+    In a host function the run returns at once. In a kernel the failure is recorded
+    and the kernel goes on: what follows must be safe (clamp the index).
+    `status` is one of enum nacre_abi_status; the message names the node.
+
+    ```mlir
+    rt.check %ok, 2, "node 'add' (Add): sizes do not broadcast"
+    ```
+  }];
+  let arguments = (ins I1:$condition, I32Attr:$status, StrAttr:$message);
+  let assemblyFormat = "$condition `,` $status `,` $message attr-dict";
+}
+
+#endif // NACRE_DIALECTS_RT_RTOPS_TD

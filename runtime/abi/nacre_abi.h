@@ -1,0 +1,189 @@
+/* The binary contract between generated code and the runtime.
+ *
+ * One C11 header used by both sides: the runtime includes it, and the compiler
+ * lays out the same structs in LLVM types (compiler/codegen; a test compares
+ * offsetof with the emitted types). Nothing else may be assumed by either side.
+ *
+ * Any change to a struct or to the meaning of a field raises NACRE_ABI_VERSION.
+ * Fields are only ever appended. All sizes are in bytes unless stated.
+ */
+#ifndef NACRE_RUNTIME_ABI_H
+#define NACRE_RUNTIME_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NACRE_ABI_VERSION 1u
+/* "NACR" read as a little-endian 32-bit integer. */
+#define NACRE_ABI_MAGIC 0x5243414Eu
+/* The name of the exported nacre_abi_model in an artefact. */
+#define NACRE_ABI_MODEL_SYMBOL "nacre_model"
+/* Alignment of the arena, of every buffer in it, and of every parameter. */
+#define NACRE_ABI_ALIGNMENT 64
+#define NACRE_ABI_MAX_RANK 16
+
+/* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types are
+ * packed, lowest bits first. Booleans are one byte, 0 or 1. */
+enum nacre_abi_dtype {
+  NACRE_DTYPE_UNDEFINED = 0,
+  NACRE_DTYPE_F32 = 1,
+  NACRE_DTYPE_U8 = 2,
+  NACRE_DTYPE_I8 = 3,
+  NACRE_DTYPE_U16 = 4,
+  NACRE_DTYPE_I16 = 5,
+  NACRE_DTYPE_I32 = 6,
+  NACRE_DTYPE_I64 = 7,
+  NACRE_DTYPE_STRING = 8,
+  NACRE_DTYPE_BOOL = 9,
+  NACRE_DTYPE_F16 = 10,
+  NACRE_DTYPE_F64 = 11,
+  NACRE_DTYPE_U32 = 12,
+  NACRE_DTYPE_U64 = 13,
+  NACRE_DTYPE_C64 = 14,
+  NACRE_DTYPE_C128 = 15,
+  NACRE_DTYPE_BF16 = 16,
+  NACRE_DTYPE_F8E4M3FN = 17,
+  NACRE_DTYPE_F8E4M3FNUZ = 18,
+  NACRE_DTYPE_F8E5M2 = 19,
+  NACRE_DTYPE_F8E5M2FNUZ = 20,
+  NACRE_DTYPE_U4 = 21,
+  NACRE_DTYPE_I4 = 22,
+  NACRE_DTYPE_F4E2M1FN = 23,
+  NACRE_DTYPE_F8E8M0FNU = 24,
+  NACRE_DTYPE_U2 = 25,
+  NACRE_DTYPE_I2 = 26
+};
+
+/* Why a run failed; 0 is success. Passed to nacre_abi_context.fail. */
+enum nacre_abi_status {
+  NACRE_ABI_OK = 0,
+  NACRE_ABI_OUT_OF_MEMORY = 1,
+  NACRE_ABI_INVALID_SHAPE = 2, /* run-time shapes that do not fit together */
+  NACRE_ABI_INVALID_VALUE = 3, /* an index, axis, or size out of range */
+  NACRE_ABI_CANCELLED = 4
+};
+
+typedef struct nacre_abi_context nacre_abi_context;
+
+/* A dense, row-major tensor. data may be NULL only when it has no elements. */
+typedef struct nacre_abi_tensor {
+  void *data;
+  const int64_t *dims; /* rank values, never negative */
+} nacre_abi_tensor;
+
+/* The body of a parallel loop: runs iterations [begin, end). */
+typedef void (*nacre_abi_body)(nacre_abi_context *context, void *environment, int64_t begin,
+                               int64_t end);
+
+/* What generated code sees of a run. The runtime owns it; one per run in flight.
+ * Generated code reads fields and calls the functions; it writes nothing. */
+struct nacre_abi_context {
+  uint8_t *arena;             /* arena_size bytes of the running function */
+  const uint8_t *parameters;  /* the parameter section, read only */
+  uint8_t *state;             /* the mutable parameters (training), or NULL */
+
+  /* Runs body over [0, count) on the session's threads and returns when all is
+   * done. Ranges are multiples of `grain` but for the last. Not reentrant from
+   * within a body: there the call runs serially. */
+  void (*parallel_for)(nacre_abi_context *context, nacre_abi_body body, void *environment,
+                       int64_t count, int64_t grain);
+
+  /* Memory whose size is known only during the run. NULL after a failed
+   * allocation (the runtime has recorded the failure): the caller returns.
+   * What is not released by the end of the run is released then. */
+  void *(*allocate)(nacre_abi_context *context, int64_t size);
+  void (*release)(nacre_abi_context *context, void *pointer);
+
+  /* Scratch of the calling worker, valid until its next call of scratch in the
+   * same body. Same failure rule as allocate. Thread-safe. */
+  void *(*scratch)(nacre_abi_context *context, int64_t size);
+
+  /* Memory for output `index` of the given shape: the caller's if it gave
+   * memory that fits, else the session's. Same failure rule as allocate. */
+  void *(*output)(nacre_abi_context *context, int32_t index, int32_t rank, const int64_t *dims);
+
+  /* Records a failure; the first one wins. `message` is a static string that
+   * names the node. Thread-safe; the caller decides whether to go on. */
+  void (*fail)(nacre_abi_context *context, int32_t status, const char *message);
+
+  /* NULL, or called before (end = 0) and after (end = 1) each kernel with its
+   * index in nacre_abi_model.kernels. A non-zero answer ends the run. */
+  int32_t (*on_kernel)(nacre_abi_context *context, int32_t kernel, int32_t end);
+
+  int64_t thread_count; /* threads that parallel_for may use, at least 1 */
+};
+
+/* A dimension of the signature: a size, or dynamic with an optional name.
+ * Dynamic dimensions with equal names have equal sizes in every run. */
+typedef struct nacre_abi_dim {
+  int64_t size;       /* -1 if dynamic */
+  const char *symbol; /* NULL if static or unnamed */
+} nacre_abi_dim;
+
+typedef struct nacre_abi_tensor_info {
+  const char *name;
+  int32_t dtype; /* enum nacre_abi_dtype */
+  int32_t rank;
+  const nacre_abi_dim *dims;
+} nacre_abi_tensor_info;
+
+/* One entry of the model: "main" for inference, "step" for a training step. */
+typedef struct nacre_abi_function {
+  const char *name;
+  /* Returns enum nacre_abi_status; outputs are obtained with context->output. */
+  int32_t (*run)(nacre_abi_context *context, const nacre_abi_tensor *inputs);
+  const nacre_abi_tensor_info *inputs;
+  const nacre_abi_tensor_info *outputs;
+  int32_t input_count;
+  int32_t output_count;
+  int64_t arena_size;
+} nacre_abi_function;
+
+/* A kernel, for profiles and reports. Work is per run at the static shapes;
+ * -1 where it depends on dynamic ones. */
+typedef struct nacre_abi_kernel_info {
+  const char *name;  /* the kernel's symbol */
+  const char *nodes; /* the ONNX nodes it came from, comma-separated */
+  int64_t flops;
+  int64_t bytes;
+} nacre_abi_kernel_info;
+
+/* A named parameter inside the parameter section or the state. */
+typedef struct nacre_abi_parameter_info {
+  nacre_abi_tensor_info tensor; /* always static */
+  int64_t offset;
+  int64_t size;
+  int32_t is_state; /* 1: lives in the mutable state, initialised from the section */
+  int32_t reserved;
+} nacre_abi_parameter_info;
+
+typedef struct nacre_abi_model {
+  uint32_t magic;
+  uint32_t abi_version;
+  uint32_t struct_size; /* sizeof(nacre_abi_model) of the writer */
+  uint32_t pointer_bits;
+  const nacre_abi_function *functions;
+  const nacre_abi_kernel_info *kernels;
+  const nacre_abi_parameter_info *parameters;
+  int32_t function_count;
+  int32_t kernel_count;
+  int32_t parameter_count;
+  int32_t reserved;
+  /* The parameter section: initial values, NACRE_ABI_ALIGNMENT-aligned. NULL in
+   * a model compiled just in time, whose parameters the compiler hands over. */
+  const uint8_t *parameter_data;
+  int64_t parameter_size;
+  int64_t state_size;
+  uint64_t parameter_checksum; /* XXH3-64 of the section */
+  const char *target_cpu;      /* LLVM's name, e.g. "znver5" */
+  const char *target_features; /* comma-separated CPU features the code needs */
+  const char *provenance;      /* JSON: source name and hash, options, version */
+} nacre_abi_model;
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* NACRE_RUNTIME_ABI_H */
