@@ -5,6 +5,7 @@
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/OpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -33,11 +34,12 @@ def Kern_TilingAttr : AttrDef<Kern_Dialect, "Tiling"> {
     #kern.tiling<parallel = [64, 32, 0], registers = [8, 32, 1], vector = 1>
     ```
   }];
-  let parameters = (ins ArrayRefParameter<"int64_t">:$parallel,
-                        ArrayRefParameter<"int64_t">:$registers, "int64_t":$vector);
+  let parameters = (ins OptionalArrayRefParameter<"int64_t">:$parallel,
+                        OptionalArrayRefParameter<"int64_t">:$registers,
+                        DefaultValuedParameter<"int64_t", "-1">:$vector);
   let assemblyFormat = [{
-    `<` `parallel` `=` `[` (`]`) : ($parallel^ `]`)? `,`
-        `registers` `=` `[` (`]`) : ($registers^ `]`)? `,` `vector` `=` $vector `>`
+    `<` (`parallel` `=` `[` $parallel^ `]` `,`)? (`registers` `=` `[` $registers^ `]` `,`)?
+        `vector` `=` $vector `>`
   }];
 }
 

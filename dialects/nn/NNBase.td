@@ -24,7 +24,6 @@ def NN_Dialect : Dialect {
     types are f16, bf16, f32, f64, i8..i64 (signless, read as signed),
     ui8..ui64 (unsigned) and i1 (booleans).
   }];
-  let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
 }
 
@@ -45,6 +44,16 @@ def NN_IntTensor : RankedTensorOf<[NN_SInt, NN_UInt]>;
 // Shapes, axes, pads and the like that may arrive at run time: 1-D, i64.
 def NN_IndexVector : RankedTensorOf<[I64]>;
 
+// A result type may be more or less precise in its dimensions than the inferred one.
+def NN_InferredTypes : NativeOpTrait<"InferredTypes"> {
+  let cppNamespace = "::nacre::nn";
+  code declaration = [{
+    static bool isCompatibleReturnTypes(::mlir::TypeRange l, ::mlir::TypeRange r) {
+      return ::nacre::nn::detail::areCompatibleTypes(l, r);
+    }
+  }];
+}
+
 // The base of every op. Result types are inferred (InferTypeOpInterface), so that
 // builders need no result type and InferShapes can refine; dynamic result sizes
 // are computed from the operands (ReifyRankedShapedTypeOpInterface).
@@ -52,16 +61,11 @@ class NN_Op<string mnemonic, list<Trait> traits = []>
     : Op<NN_Dialect, mnemonic, traits>;
 
 class NN_TensorOp<string mnemonic, list<Trait> traits = []>
-    : NN_Op<mnemonic, !listconcat([Pure,
-        DeclareOpInterfaceMethods<InferTypeOpInterface, ["isCompatibleReturnTypes"]>,
-        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>], traits)> {
-  // isCompatibleReturnTypes accepts a result type that is more or less precise
-  // in its dimensions than the inferred one: one definition serves all ops.
-  let extraClassDefinition = [{
-    bool $cppClass::isCompatibleReturnTypes(::mlir::TypeRange l, ::mlir::TypeRange r) {
-      return ::nacre::nn::detail::areCompatibleTypes(l, r);
-    }
-  }];
+    : NN_Op<mnemonic, !listconcat([Pure, NN_InferredTypes,
+        DeclareOpInterfaceMethods<InferTypeOpInterface>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>], traits)> {
+  // An op that declares more must repeat this line (see CONTRIBUTING.md).
+  let extraClassDeclaration = NN_InferredTypes.declaration;
 }
 
 #endif // NACRE_DIALECTS_NN_NNBASE_TD

@@ -18,12 +18,9 @@ class NN_UnaryOp<string mnemonic, TypeConstraint type = NN_FloatTensor, list<Tra
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let extraClassDefinition = [{
     ::llvm::LogicalResult $cppClass::inferReturnTypes(::mlir::MLIRContext *, ::std::optional<::mlir::Location> loc,
-        ::mlir::ValueRange operands, ::mlir::DictionaryAttr, ::mlir::PropertyRef, ::mlir::RegionRange,
+        ::mlir::ValueRange operands, ::mlir::DictionaryAttr, ::mlir::OpaqueProperties, ::mlir::RegionRange,
         ::llvm::SmallVectorImpl<::mlir::Type> &types) {
       return ::nacre::nn::detail::inferBroadcastType(loc, operands.getTypes(), {}, types);
-    }
-    bool $cppClass::isCompatibleReturnTypes(::mlir::TypeRange l, ::mlir::TypeRange r) {
-      return ::nacre::nn::detail::areCompatibleTypes(l, r);
     }
     ::llvm::LogicalResult $cppClass::reifyResultShapes(::mlir::OpBuilder &b, ::mlir::ReifiedRankedShapedTypeDims &dims) {
       return ::nacre::nn::detail::reifyBroadcastShape(b, *this, dims);

@@ -4,8 +4,7 @@
 
 include "dialects/nn/NNBase.td"
 
-def NN_ConstantOp : NN_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>,
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def NN_ConstantOp : NN_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "A small constant, its value held in the IR";
   let description = [{
     For scalars, shapes, axes and other small values that folding looks at. Weights

@@ -38,6 +38,10 @@ mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location lo
 mlir::OpFoldResult computeAffine(mlir::OpBuilder &builder, mlir::Location loc,
                                  mlir::AffineExpr expr, llvm::ArrayRef<mlir::OpFoldResult> symbols);
 
+/// Marks ops whose isCompatibleReturnTypes is areCompatibleTypes.
+template <typename ConcreteOp>
+struct InferredTypes : mlir::OpTrait::TraitBase<ConcreteOp, InferredTypes> {};
+
 namespace detail {
 /// Whether types differ at most in how precisely their sizes are known.
 bool areCompatibleTypes(mlir::TypeRange lhs, mlir::TypeRange rhs);

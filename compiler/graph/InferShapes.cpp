@@ -1,0 +1,63 @@
+//===- InferShapes.cpp - Refine the types of nn ops -------------*- C++ -*-===//
+//
+// Before: %0 = nn.relu %x : (tensor<4x8xf32>) -> tensor<?x?xf32>
+// After:  %0 = nn.relu %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+//
+// Precondition: none. Postcondition: no op's inferred type is more precise than its
+// result's type.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/Passes.h"
+#include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace nacre::graph {
+#define GEN_PASS_DEF_INFERSHAPESPASS
+#include "compiler/graph/Passes.h.inc"
+} // namespace nacre::graph
+
+using namespace mlir;
+
+namespace {
+
+/// The meet of two compatible types: static where either is.
+Type refine(Type known, Type inferred) {
+  auto a = dyn_cast<RankedTensorType>(known), b = dyn_cast<RankedTensorType>(inferred);
+  if (!a || !b || a.getRank() != b.getRank())
+    return known;
+  SmallVector<int64_t> shape(a.getShape());
+  for (auto [size, other] : llvm::zip(shape, b.getShape()))
+    if (ShapedType::isDynamic(size))
+      size = other;
+  return a.clone(shape);
+}
+
+LogicalResult refineResults(Operation *op) {
+  auto infer = dyn_cast<InferTypeOpInterface>(op);
+  if (!infer || !isa<nacre::nn::NNDialect>(op->getDialect()))
+    return success();
+  SmallVector<Type> types;
+  if (failed(infer.inferReturnTypes(op->getContext(), op->getLoc(), op->getOperands(),
+                                    op->getDiscardableAttrDictionary(), op->getPropertiesStorage(),
+                                    op->getRegions(), types)))
+    return failure();
+  for (auto [result, type] : llvm::zip(op->getResults(), types))
+    result.setType(refine(result.getType(), type));
+  return success();
+}
+
+struct InferShapesPass : nacre::graph::impl::InferShapesPassBase<InferShapesPass> {
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    WalkResult result = func.walk<WalkOrder::PreOrder>([](Operation *op) {
+      return failed(refineResults(op)) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (result.wasInterrupted() || func.isExternal())
+      return result.wasInterrupted() ? signalPassFailure() : void();
+    func.setFunctionType(FunctionType::get(
+        &getContext(), func.getArgumentTypes(),
+        func.getBody().back().getTerminator()->getOperandTypes()));
+  }
+};
+
+} // namespace

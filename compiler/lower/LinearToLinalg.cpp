@@ -1,0 +1,87 @@
+//===- LinearToLinalg.cpp - Contractions and convolutions -------*- C++ -*-===//
+#include "compiler/lower/Lowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace nacre;
+using nacre::lower::Lowering;
+
+namespace {
+
+/// nn.matmul → one linalg.generic over (batch..., m, n, k), whose maps absorb
+/// transposition and broadcasting of the batch.
+struct LowerMatMul : Lowering<nn::MatMulOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::MatMulOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(getTypeConverter()->convertType(op.getType()));
+    int64_t rank = type.getRank(), loops = rank + 1;
+    MLIRContext *context = rewriter.getContext();
+    AffineExpr m = getAffineDimExpr(rank - 2, context), n = getAffineDimExpr(rank - 1, context),
+               k = getAffineDimExpr(rank, context);
+
+    auto operandMap = [&](Value operand, AffineExpr row, AffineExpr column, bool transposed) {
+      auto operandType = cast<RankedTensorType>(operand.getType());
+      SmallVector<AffineExpr> exprs;
+      for (int64_t i = 0, batch = operandType.getRank() - 2; i < batch; ++i) {
+        int64_t loop = rank - 2 - batch + i;
+        bool stretched = operandType.getDimSize(i) == 1 && type.getDimSize(loop) != 1;
+        exprs.push_back(stretched ? getAffineConstantExpr(0, context)
+                                  : getAffineDimExpr(loop, context));
+      }
+      exprs.append({transposed ? column : row, transposed ? row : column});
+      return AffineMap::get(loops, 0, exprs, context);
+    };
+    AffineMap lhs = operandMap(adaptor.getLhs(), m, k, op.getTransposeLhs());
+    AffineMap rhs = operandMap(adaptor.getRhs(), k, n, op.getTransposeRhs());
+    AffineMap out = AffineMap::getMultiDimIdentityMap(loops, context).dropResult(rank);
+
+    SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+    iterators.push_back(utils::IteratorType::reduction);
+
+    // Narrow floats accumulate in f32 and are rounded once, at the end.
+    Type element = type.getElementType();
+    bool narrow = isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32;
+    Type accumulator = narrow ? rewriter.getF32Type() : element;
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
+    Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(accumulator));
+    Value init = lower::createFilled(rewriter, loc, sizes, zero);
+    auto product = linalg::GenericOp::create(
+        rewriter, loc, init.getType(), ValueRange{adaptor.getLhs(), adaptor.getRhs()}, init,
+        ArrayRef<AffineMap>{lhs, rhs, out}, iterators,
+        [&](OpBuilder &b, Location bodyLoc, ValueRange e) {
+          Value l = e[0], r = e[1], sum;
+          if (narrow) {
+            l = arith::ExtFOp::create(b, bodyLoc, accumulator, l);
+            r = arith::ExtFOp::create(b, bodyLoc, accumulator, r);
+          }
+          if (isa<FloatType>(accumulator))
+            sum = arith::AddFOp::create(b, bodyLoc, e[2], arith::MulFOp::create(b, bodyLoc, l, r));
+          else
+            sum = arith::AddIOp::create(b, bodyLoc, e[2], arith::MulIOp::create(b, bodyLoc, l, r));
+          linalg::YieldOp::create(b, bodyLoc, sum);
+        });
+    if (!narrow) {
+      rewriter.replaceOp(op, product);
+      return success();
+    }
+    Value empty = lower::createEmpty(rewriter, loc, sizes, element);
+    AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
+    rewriter.replaceOpWithNewOp<linalg::GenericOp>(
+        op, type, product.getResults(), empty, ArrayRef<AffineMap>{identity, identity},
+        ArrayRef<utils::IteratorType>(iterators).drop_back(),
+        [&](OpBuilder &b, Location bodyLoc, ValueRange e) {
+          linalg::YieldOp::create(b, bodyLoc, arith::TruncFOp::create(b, bodyLoc, element, e[0]).getResult());
+        });
+    return success();
+  }
+};
+
+} // namespace
+
+void lower::populateLinearToLinalgPatterns(const TypeConverter &converter,
+                                           RewritePatternSet &patterns) {
+  patterns.add<LowerMatMul>(converter, patterns.getContext());
+}

@@ -1,0 +1,59 @@
+//===- Lowering.h - What lowering patterns share ----------------*- C++ -*-===//
+//
+// Conventions of the lowering from nn to linalg:
+//  * operands come from the adaptor: unsigned types are signless, booleans are i8;
+//    the op itself still has the original types, which tell signedness;
+//  * scalars inside a linalg body are converted with loadElement / storeElement, so
+//    that booleans are i1 there;
+//  * dynamic sizes come from the op's reifyResultShapes (resultSizes).
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_COMPILER_LOWER_LOWERING_H
+#define NACRE_COMPILER_LOWER_LOWERING_H
+
+#include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace nacre::lower {
+
+/// nn's tensor types to those of linalg: ui8 → i8, i1 → i8, elsewhere the same.
+struct StorageTypeConverter : mlir::TypeConverter {
+  StorageTypeConverter();
+};
+
+/// The scalar as arithmetic sees it: a boolean's i8 becomes i1.
+mlir::Value loadElement(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value stored,
+                        mlir::Type original);
+/// The scalar as memory holds it.
+mlir::Value storeElement(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value element,
+                         mlir::Type original);
+
+/// The sizes of result `index`, computed before the op.
+llvm::SmallVector<mlir::OpFoldResult> resultSizes(mlir::OpBuilder &builder, mlir::Operation *op,
+                                                  unsigned index = 0);
+
+/// An uninitialised tensor of the given sizes.
+mlir::Value createEmpty(mlir::OpBuilder &builder, mlir::Location loc,
+                        llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type elementType);
+/// A tensor of the given sizes filled with a scalar.
+mlir::Value createFilled(mlir::OpBuilder &builder, mlir::Location loc,
+                         llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Value scalar);
+
+/// Base of the patterns of one op.
+template <typename Op>
+struct Lowering : mlir::OpConversionPattern<Op> {
+  using mlir::OpConversionPattern<Op>::OpConversionPattern;
+  using Adaptor = typename Op::Adaptor;
+};
+
+void populateElementwiseToLinalgPatterns(const mlir::TypeConverter &converter,
+                                         mlir::RewritePatternSet &patterns);
+void populateLinearToLinalgPatterns(const mlir::TypeConverter &converter,
+                                    mlir::RewritePatternSet &patterns);
+void populateShapeToLinalgPatterns(const mlir::TypeConverter &converter,
+                                   mlir::RewritePatternSet &patterns);
+
+} // namespace nacre::lower
+
+#endif // NACRE_COMPILER_LOWER_LOWERING_H

@@ -1,0 +1,83 @@
+//===- NNToLinalg.cpp - Lower nn to linalg ----------------------*- C++ -*-===//
+//
+// Before: %0 = nn.add %a, %b : (tensor<4xui8>, tensor<4xui8>) -> tensor<4xui8>
+// After:  %0 = linalg.generic {addi} ins(%a, %b : tensor<4xi8>, tensor<4xi8>) ...
+//
+// The patterns stand in <Theme>ToLinalg.cpp.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/lower/Lowering.h"
+#include "compiler/lower/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "dialects/rt/RtOps.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Func/Transforms/FuncConversions.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace nacre::lower {
+#define GEN_PASS_DEF_NNTOLINALGPASS
+#include "compiler/lower/Passes.h.inc"
+} // namespace nacre::lower
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// Ops that only carry tensors (calls, returns, tensor.empty, views): the same op on
+/// converted types.
+struct ConvertCarrier : ConversionPattern {
+  ConvertCarrier(const TypeConverter &converter, MLIRContext *context)
+      : ConversionPattern(converter, MatchAnyOpTypeTag(), 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op, ArrayRef<Value> operands,
+                                ConversionPatternRewriter &rewriter) const override {
+    if (isa<nn::NNDialect>(op->getDialect()) || op->getNumRegions() != 0)
+      return rewriter.notifyMatchFailure(op, "not a carrier");
+    FailureOr<Operation *> converted = convertOpResultTypes(op, operands, *getTypeConverter(), rewriter);
+    if (failed(converted))
+      return failure();
+    rewriter.replaceOp(op, (*converted)->getResults());
+    return success();
+  }
+};
+
+struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
+  void runOnOperation() override {
+    MLIRContext *context = &getContext();
+    lower::StorageTypeConverter converter;
+    RewritePatternSet patterns(context);
+    lower::populateElementwiseToLinalgPatterns(converter, patterns);
+    lower::populateLinearToLinalgPatterns(converter, patterns);
+    lower::populateShapeToLinalgPatterns(converter, patterns);
+    patterns.add<ConvertCarrier>(converter, context);
+    populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
+    populateFunctionOpInterfaceTypeConversionPattern<kern::FuncOp>(patterns, converter);
+
+    ConversionTarget target(*context);
+    scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
+    target.addIllegalDialect<nn::NNDialect>();
+    target.addLegalOp<nn::ParameterOp>();
+    target.addLegalDialect<linalg::LinalgDialect>();
+    target.addDynamicallyLegalOp<func::FuncOp, kern::FuncOp>([&](Operation *func) {
+      auto op = cast<FunctionOpInterface>(func);
+      return converter.isLegal(op.getArgumentTypes()) && converter.isLegal(op.getResultTypes()) &&
+             converter.isLegal(&op.getFunctionBody());
+    });
+    target.addDynamicallyLegalOp<nn::GetParameterOp>(
+        [&](Operation *op) { return converter.isLegal(op); });
+    target.markUnknownOpDynamicallyLegal([&](Operation *op) {
+      return isa<linalg::LinalgOp>(op) || isa_and_present<linalg::LinalgOp>(op->getParentOp()) ||
+             converter.isLegal(op);
+    });
+    if (failed(applyFullConversion(getOperation(), target, std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

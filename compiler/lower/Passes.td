@@ -1,0 +1,16 @@
+//===- Passes.td - Passes of the lower phase --------------------*- tablegen -*-===//
+include "mlir/Pass/PassBase.td"
+
+def NNToLinalgPass : Pass<"nn-to-linalg"> {
+  let summary = "Lower nn ops to linalg, tensor, arith and math";
+  let description = [{
+    One pattern per op, one for all element-wise ops. Unsigned element types become
+    signless and booleans become i8 (0 or 1) in all tensors, at function boundaries
+    too. Works on any op with a body (module, func.func, kern.func).
+    Precondition: types inferred; element-wise ops broadcast in static dimensions only.
+    Postcondition: no nn op but nn.parameter and nn.get_parameter is left.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect", "::nacre::rt::RtDialect"];
+}

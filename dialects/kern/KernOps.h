@@ -1,0 +1,22 @@
+//===- KernOps.h - Fused kernels --------------------------------*- C++ -*-===//
+#ifndef NACRE_DIALECTS_KERN_KERNOPS_H
+#define NACRE_DIALECTS_KERN_KERNOPS_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/kern/KernDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/kern/KernAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/kern/KernOps.h.inc"
+
+#endif // NACRE_DIALECTS_KERN_KERNOPS_H

@@ -1,0 +1,66 @@
+//===- NNLinear.cpp - Contractions and convolutions -------------*- C++ -*-===//
+#include "dialects/nn/NNOps.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+//===----------------------------------------------------------------------===//
+// MatMulOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult MatMulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                         ValueRange operands, DictionaryAttr,
+                                         OpaqueProperties properties, RegionRange,
+                                         SmallVectorImpl<Type> &types) {
+  auto lhs = cast<RankedTensorType>(operands[0].getType());
+  auto rhs = cast<RankedTensorType>(operands[1].getType());
+  auto *p = properties.as<Properties *>();
+  if (lhs.getRank() < 2 || rhs.getRank() < 2)
+    return emitOptionalError(loc, "matmul expects operands of rank 2 or more, found ", lhs, " and ", rhs);
+  if (lhs.getElementType() != rhs.getElementType())
+    return emitOptionalError(loc, "matmul expects one element type, found ", lhs, " and ", rhs);
+  auto [m, lk] = std::pair(lhs.getShape().end()[-2], lhs.getShape().back());
+  auto [rk, n] = std::pair(rhs.getShape().end()[-2], rhs.getShape().back());
+  if (p->getTransposeLhs())
+    std::swap(m, lk);
+  if (p->getTransposeRhs())
+    std::swap(rk, n);
+  if (lk != rk && !ShapedType::isDynamic(lk) && !ShapedType::isDynamic(rk))
+    return emitOptionalError(loc, "matmul's inner sizes differ: ", lk, " and ", rk);
+  auto batch = broadcastShapes(lhs.getShape().drop_back(2), rhs.getShape().drop_back(2));
+  if (failed(batch))
+    return emitOptionalError(loc, "matmul's batch sizes do not broadcast: ", lhs, " and ", rhs);
+  batch->append({m, n});
+  types.push_back(RankedTensorType::get(*batch, lhs.getElementType()));
+  return success();
+}
+
+LogicalResult MatMulOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  auto type = cast<RankedTensorType>(getType());
+  int64_t rank = type.getRank(), lhsRank = getLhs().getType().getRank(),
+          rhsRank = getRhs().getType().getRank();
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0; i < rank - 2; ++i) {
+    // A batch size comes from the operand that is not statically 1 there.
+    int64_t l = i - (rank - lhsRank), r = i - (rank - rhsRank);
+    bool fromLhs = l >= 0 && (r < 0 || getRhs().getType().getDimSize(r) == 1 ||
+                              getLhs().getType().getDimSize(l) != 1);
+    sizes.push_back(!type.isDynamicDim(i) ? OpFoldResult(b.getIndexAttr(type.getDimSize(i)))
+                    : fromLhs             ? getDim(b, getLoc(), getLhs(), l)
+                                          : getDim(b, getLoc(), getRhs(), r));
+  }
+  sizes.push_back(getDim(b, getLoc(), getLhs(), lhsRank - (getTransposeLhs() ? 1 : 2)));
+  sizes.push_back(getDim(b, getLoc(), getRhs(), rhsRank - (getTransposeRhs() ? 2 : 1)));
+  dims.push_back(std::move(sizes));
+  return success();
+}
+
+KernelRole MatMulOp::getKernelRole() { return KernelRole::Contraction; }
+
+std::optional<int64_t> MatMulOp::getFlops() {
+  auto type = cast<RankedTensorType>(getType());
+  int64_t k = getLhs().getType().getDimSize(getLhs().getType().getRank() - (getTransposeLhs() ? 2 : 1));
+  if (!type.hasStaticShape() || ShapedType::isDynamic(k))
+    return std::nullopt;
+  return 2 * type.getNumElements() * k;
+}

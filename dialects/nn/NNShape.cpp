@@ -1,0 +1,111 @@
+//===- NNShape.cpp - Ops that move elements ---------------------*- C++ -*-===//
+#include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+//===----------------------------------------------------------------------===//
+// TransposeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult TransposeOp::verify() {
+  if (static_cast<int64_t>(getPermutation().size()) != getInput().getType().getRank() ||
+      !isPermutationVector(getPermutation()))
+    return emitOpError("expects a permutation of ") << getInput().getType().getRank() << " dimensions";
+  return success();
+}
+
+LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            ValueRange operands, DictionaryAttr,
+                                            OpaqueProperties properties, RegionRange,
+                                            SmallVectorImpl<Type> &types) {
+  auto type = cast<RankedTensorType>(operands[0].getType());
+  ArrayRef<int64_t> permutation = properties.as<Properties *>()->getPermutation();
+  if (static_cast<int64_t>(permutation.size()) != type.getRank() || !isPermutationVector(permutation))
+    return emitOptionalError(loc, "transpose expects a permutation of ", type.getRank(), " dimensions");
+  types.push_back(type.clone(applyPermutation(type.getShape(), permutation)));
+  return success();
+}
+
+LogicalResult TransposeOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(applyPermutation(getDims(b, getLoc(), getInput()), getPermutation()));
+  return success();
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  if (isIdentityPermutation(getPermutation()) && getInput().getType() == getType())
+    return getInput();
+  if (auto producer = getInput().getDefiningOp<TransposeOp>()) {
+    setOperand(producer.getInput());
+    setPermutation(applyPermutation(producer.getPermutation(), getPermutation()));
+    return getResult();
+  }
+  return {};
+}
+
+KernelRole TransposeOp::getKernelRole() { return KernelRole::View; }
+
+//===----------------------------------------------------------------------===//
+// BroadcastOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            ValueRange operands, DictionaryAttr, OpaqueProperties,
+                                            RegionRange, SmallVectorImpl<Type> &types) {
+  auto input = cast<RankedTensorType>(operands[0].getType());
+  int64_t rank = cast<RankedTensorType>(operands[1].getType()).getDimSize(0);
+  if (ShapedType::isDynamic(rank))
+    return emitOptionalError(loc, "broadcast needs a shape of static length");
+  if (rank < input.getRank())
+    return emitOptionalError(loc, "broadcast to a smaller rank: ", input.getRank(), " to ", rank);
+  SmallVector<int64_t> shape(rank, ShapedType::kDynamic);
+  if (auto constant = getConstantInts(operands[1]))
+    shape = *constant;
+  for (auto [i, size] : llvm::enumerate(input.getShape())) {
+    int64_t &wanted = shape[rank - input.getRank() + i];
+    if (ShapedType::isDynamic(size) || size == 1)
+      continue;
+    if (ShapedType::isDynamic(wanted))
+      wanted = size;
+    else if (wanted != size)
+      return emitOptionalError(loc, "cannot broadcast ", input, ": size ", size, " to ", wanted);
+  }
+  types.push_back(RankedTensorType::get(shape, input.getElementType()));
+  return success();
+}
+
+LogicalResult BroadcastOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  auto type = cast<RankedTensorType>(getType());
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    sizes.push_back(type.isDynamicDim(i) ? getElementAsIndex(b, getLoc(), getShape(), i)
+                                         : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
+  dims.push_back(std::move(sizes));
+  return success();
+}
+
+KernelRole BroadcastOp::getKernelRole() { return KernelRole::View; }
+
+//===----------------------------------------------------------------------===//
+// ShapeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ShapeOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
+                                        ValueRange operands, DictionaryAttr, OpaqueProperties,
+                                        RegionRange, SmallVectorImpl<Type> &types) {
+  int64_t rank = cast<RankedTensorType>(operands[0].getType()).getRank();
+  types.push_back(RankedTensorType::get({rank}, IntegerType::get(context, 64)));
+  return success();
+}
+
+LogicalResult ShapeOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back({b.getIndexAttr(getInput().getType().getRank())});
+  return success();
+}
+
+OpFoldResult ShapeOp::fold(FoldAdaptor) {
+  if (getInput().getType().hasStaticShape())
+    return DenseIntElementsAttr::get(cast<ShapedType>(getType()), getInput().getType().getShape());
+  return {};
+}

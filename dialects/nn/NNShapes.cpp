@@ -1,0 +1,136 @@
+//===- NNShapes.cpp - Helpers for shape inference ---------------*- C++ -*-===//
+#include "dialects/nn/NNShapes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::nn;
+
+std::optional<SmallVector<int64_t>> nn::getConstantInts(Value value) {
+  DenseIntElementsAttr attr;
+  if (!value || !matchPattern(value, m_Constant(&attr)))
+    return std::nullopt;
+  bool isUnsigned = attr.getElementType().isUnsignedInteger();
+  SmallVector<int64_t> result;
+  for (const APInt &element : attr.getValues<APInt>())
+    result.push_back(isUnsigned ? element.getZExtValue() : element.getSExtValue());
+  return result;
+}
+
+FailureOr<SmallVector<int64_t>> nn::broadcastShapes(ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs) {
+  if (lhs.size() < rhs.size())
+    std::swap(lhs, rhs);
+  SmallVector<int64_t> result(lhs);
+  size_t offset = lhs.size() - rhs.size();
+  for (auto [i, size] : llvm::enumerate(rhs)) {
+    int64_t &other = result[offset + i];
+    if (size == other || size == 1)
+      continue;
+    if (other == 1 || ShapedType::isDynamic(other))
+      other = size;
+    else if (!ShapedType::isDynamic(size))
+      return failure();
+  }
+  return result;
+}
+
+OpFoldResult nn::getDim(OpBuilder &builder, Location loc, Value tensor, int64_t index) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (!type.isDynamicDim(index))
+    return builder.getIndexAttr(type.getDimSize(index));
+  return getAsOpFoldResult(
+      builder.createOrFold<tensor::DimOp>(loc, tensor, static_cast<int64_t>(index)));
+}
+
+SmallVector<OpFoldResult> nn::getDims(OpBuilder &builder, Location loc, Value tensor) {
+  SmallVector<OpFoldResult> dims;
+  for (int64_t i = 0, e = cast<RankedTensorType>(tensor.getType()).getRank(); i < e; ++i)
+    dims.push_back(getDim(builder, loc, tensor, i));
+  return dims;
+}
+
+OpFoldResult nn::getElementAsIndex(OpBuilder &builder, Location loc, Value tensor, int64_t index) {
+  if (auto values = getConstantInts(tensor))
+    return builder.getIndexAttr((*values)[index]);
+  Value position = arith::ConstantIndexOp::create(builder, loc, index);
+  Value element = builder.createOrFold<tensor::ExtractOp>(loc, tensor, ValueRange{position});
+  return getAsOpFoldResult(
+      builder.createOrFold<arith::IndexCastOp>(loc, builder.getIndexType(), element));
+}
+
+OpFoldResult nn::computeAffine(OpBuilder &builder, Location loc, AffineExpr expr,
+                               ArrayRef<OpFoldResult> symbols) {
+  return affine::makeComposedFoldedAffineApply(builder, loc, AffineMap::get(0, symbols.size(), expr),
+                                               symbols);
+}
+
+bool nn::detail::areCompatibleTypes(TypeRange lhs, TypeRange rhs) {
+  if (lhs.size() != rhs.size())
+    return false;
+  return llvm::all_of(llvm::zip(lhs, rhs), [](auto pair) {
+    auto [l, r] = pair;
+    auto lt = dyn_cast<ShapedType>(l), rt = dyn_cast<ShapedType>(r);
+    if (!lt || !rt)
+      return l == r;
+    return lt.getElementType() == rt.getElementType() && succeeded(verifyCompatibleShape(lt, rt));
+  });
+}
+
+LogicalResult nn::detail::inferenceError(std::optional<Location> loc, const Twine &message) {
+  return emitOptionalError(loc, message);
+}
+
+LogicalResult nn::detail::inferBroadcastType(std::optional<Location> loc, TypeRange operands,
+                                             Type elementType, SmallVectorImpl<Type> &types) {
+  SmallVector<int64_t> shape;
+  for (Type type : operands) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor)
+      return inferenceError(loc, "expected ranked tensors");
+    auto joined = broadcastShapes(shape, tensor.getShape());
+    if (failed(joined))
+      return emitOptionalError(loc, "shapes do not broadcast: ", operands);
+    shape = std::move(*joined);
+  }
+  if (!elementType)
+    elementType = cast<RankedTensorType>(operands.front()).getElementType();
+  types.push_back(RankedTensorType::get(shape, elementType));
+  return success();
+}
+
+LogicalResult nn::detail::reifyBroadcastShape(OpBuilder &builder, Operation *op,
+                                              ReifiedRankedShapedTypeDims &dims) {
+  Location loc = op->getLoc();
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    if (!type.isDynamicDim(i)) {
+      sizes.push_back(builder.getIndexAttr(type.getDimSize(i)));
+      continue;
+    }
+    // Every operand that is not statically 1 here has the size, or 1.
+    Value size;
+    for (Value operand : op->getOperands()) {
+      auto operandType = cast<RankedTensorType>(operand.getType());
+      int64_t index = i - (type.getRank() - operandType.getRank());
+      if (index < 0 || operandType.getDimSize(index) == 1)
+        continue;
+      Value other = getValueOrCreateConstantIndexOp(builder, loc, getDim(builder, loc, operand, index));
+      if (!size || size == other) {
+        size = other;
+        continue;
+      }
+      Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+      Value isOne = builder.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, size, one);
+      size = builder.createOrFold<arith::SelectOp>(loc, isOne, other, size);
+    }
+    sizes.push_back(getAsOpFoldResult(size));
+  }
+  dims.assign(op->getNumResults(), sizes);
+  return success();
+}

@@ -1,0 +1,60 @@
+//===- RtOps.cpp - The runtime's ABI as ops ---------------------*- C++ -*-===//
+#include "dialects/rt/RtOps.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace nacre::rt;
+
+#include "dialects/rt/RtDialect.cpp.inc"
+
+void RtDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/rt/RtOps.cpp.inc"
+      >();
+}
+
+#define GET_OP_CLASSES
+#include "dialects/rt/RtOps.cpp.inc"
+
+void ParallelOp::build(OpBuilder &builder, OperationState &state, Value count, int64_t grain) {
+  state.addOperands(count);
+  state.addAttribute(getGrainAttrName(state.name), builder.getI64IntegerAttr(grain));
+  Region *body = state.addRegion();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.createBlock(body, {}, {builder.getIndexType(), builder.getIndexType()},
+                      {state.location, state.location});
+  ensureTerminator(*body, builder, state.location);
+}
+
+ParseResult ParallelOp::parse(OpAsmParser &parser, OperationState &result) {
+  SmallVector<OpAsmParser::Argument> arguments;
+  OpAsmParser::UnresolvedOperand count;
+  Type index = parser.getBuilder().getIndexType();
+  int64_t grain;
+  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren) ||
+      parser.parseKeyword("to") || parser.parseOperand(count) ||
+      parser.resolveOperand(count, index, result.operands) || parser.parseKeyword("grain") ||
+      parser.parseInteger(grain))
+    return failure();
+  if (arguments.size() != 2)
+    return parser.emitError(parser.getNameLoc(), "expects two arguments: begin and end");
+  for (auto &argument : arguments)
+    argument.type = index;
+  result.addAttribute(getGrainAttrName(result.name), parser.getBuilder().getI64IntegerAttr(grain));
+  Region *body = result.addRegion();
+  if (parser.parseRegion(*body, arguments) ||
+      parser.parseOptionalAttrDict(result.attributes))
+    return failure();
+  ensureTerminator(*body, parser.getBuilder(), result.location);
+  return success();
+}
+
+void ParallelOp::print(OpAsmPrinter &printer) {
+  Block &entry = getBody().front();
+  printer << " (" << entry.getArgument(0) << ", " << entry.getArgument(1) << ") to " << getCount()
+          << " grain " << getGrain() << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false,
+                      /*printBlockTerminators=*/!getBody().hasOneBlock());
+  printer.printOptionalAttrDict((*this)->getAttrs(), {getGrainAttrName()});
+}
