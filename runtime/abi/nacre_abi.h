@@ -21,12 +21,14 @@ extern "C" {
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */
 #define NACRE_ABI_MODEL_SYMBOL "nacre_model"
-/* Alignment of the arena, of every buffer in it, and of every parameter. */
+/* Alignment of the arena, of every buffer in it, of every parameter, and of
+ * what allocate and scratch return. Inputs and outputs may be the caller's
+ * memory: they are aligned to their element size only. */
 #define NACRE_ABI_ALIGNMENT 64
 #define NACRE_ABI_MAX_RANK 16
 
-/* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types are
- * packed, lowest bits first. Booleans are one byte, 0 or 1. */
+/* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types
+ * are packed, lowest bits first. Booleans are one byte, 0 or 1. */
 enum nacre_abi_dtype {
   NACRE_DTYPE_UNDEFINED = 0,
   NACRE_DTYPE_F32 = 1,
@@ -68,28 +70,33 @@ enum nacre_abi_status {
 
 typedef struct nacre_abi_context nacre_abi_context;
 
-/* A dense, row-major tensor. data may be NULL only when it has no elements. */
+/* A dense, row-major tensor. data may be NULL only when it has no elements.
+ * Inputs overlap no output. */
 typedef struct nacre_abi_tensor {
   void *data;
   const int64_t *dims; /* rank values, never negative */
 } nacre_abi_tensor;
 
-/* The body of a parallel loop: runs iterations [begin, end). */
-typedef void (*nacre_abi_body)(nacre_abi_context *context, void *environment, int64_t begin,
-                               int64_t end);
+/* The body of a parallel loop: runs iterations [begin, end), in rising order.
+ */
+typedef void (*nacre_abi_body)(nacre_abi_context *context, void *environment,
+                               int64_t begin, int64_t end);
 
-/* What generated code sees of a run. The runtime owns it; one per run in flight.
- * Generated code reads fields and calls the functions; it writes nothing. */
+/* What generated code sees of a run. The runtime owns it; one per run in
+ * flight. Generated code reads fields and calls the functions; it writes
+ * nothing. */
 struct nacre_abi_context {
-  uint8_t *arena;             /* arena_size bytes of the running function */
-  const uint8_t *parameters;  /* the parameter section, read only */
-  uint8_t *state;             /* the mutable parameters (training), or NULL */
+  uint8_t *arena;            /* arena_size bytes of the running function */
+  const uint8_t *parameters; /* the parameter section, read only */
+  uint8_t *state;            /* the mutable parameters (training), or NULL */
 
   /* Runs body over [0, count) on the session's threads and returns when all is
-   * done. Ranges are multiples of `grain` but for the last. Not reentrant from
-   * within a body: there the call runs serially. */
-  void (*parallel_for)(nacre_abi_context *context, nacre_abi_body body, void *environment,
-                       int64_t count, int64_t grain);
+   * done. Ranges are multiples of `grain` but for the last; how many there are
+   * and who runs them may differ from run to run, so a result must not depend
+   * on it. Within a body the call runs serially. Once `stop` is set, ranges may
+   * be left out. */
+  void (*parallel_for)(nacre_abi_context *context, nacre_abi_body body,
+                       void *environment, int64_t count, int64_t grain);
 
   /* Memory whose size is known only during the run. NULL after a failed
    * allocation (the runtime has recorded the failure): the caller returns.
@@ -97,16 +104,20 @@ struct nacre_abi_context {
   void *(*allocate)(nacre_abi_context *context, int64_t size);
   void (*release)(nacre_abi_context *context, void *pointer);
 
-  /* Scratch of the calling worker, valid until its next call of scratch in the
-   * same body. Same failure rule as allocate. Thread-safe. */
+  /* Scratch of the calling worker, valid until the body that asked for it
+   * returns (outside of a body: until the run ends). Several pieces may be held
+   * at once. Same failure rule as allocate. Thread-safe. */
   void *(*scratch)(nacre_abi_context *context, int64_t size);
 
-  /* Memory for output `index` of the given shape: the caller's if it gave
-   * memory that fits, else the session's. Same failure rule as allocate. */
-  void *(*output)(nacre_abi_context *context, int32_t index, int32_t rank, const int64_t *dims);
+  /* Memory for output `index` of the given shape: the caller's if it gave some
+   * (a failure if that is too small), else the session's. Never NULL but after
+   * a failure, even with no elements. Same failure rule as allocate. */
+  void *(*output)(nacre_abi_context *context, int32_t index, int32_t rank,
+                  const int64_t *dims);
 
-  /* Records a failure; the first one wins. `message` is a static string that
-   * names the node. Thread-safe; the caller decides whether to go on. */
+  /* Records a failure and sets `stop`; of several, the one that a serial run
+   * would meet first wins. `message` is a static string that names the node.
+   * Thread-safe; the caller goes on in a memory-safe way or returns. */
   void (*fail)(nacre_abi_context *context, int32_t status, const char *message);
 
   /* NULL, or called before (end = 0) and after (end = 1) each kernel with its
@@ -114,6 +125,13 @@ struct nacre_abi_context {
   int32_t (*on_kernel)(nacre_abi_context *context, int32_t kernel, int32_t end);
 
   int64_t thread_count; /* threads that parallel_for may use, at least 1 */
+
+  /* Not 0 once the run has failed or was cancelled: what buffers hold is then
+   * meaningless. Host code reads it (a relaxed atomic load) after each kernel
+   * and in each iteration of a loop, and returns; the runtime knows the status.
+   */
+  volatile int32_t stop;
+  int32_t reserved;
 };
 
 /* A dimension of the signature: a size, or dynamic with an optional name.
@@ -133,7 +151,8 @@ typedef struct nacre_abi_tensor_info {
 /* One entry of the model: "main" for inference, "step" for a training step. */
 typedef struct nacre_abi_function {
   const char *name;
-  /* Returns enum nacre_abi_status; outputs are obtained with context->output. */
+  /* Returns enum nacre_abi_status; outputs are obtained with context->output.
+   */
   int32_t (*run)(nacre_abi_context *context, const nacre_abi_tensor *inputs);
   const nacre_abi_tensor_info *inputs;
   const nacre_abi_tensor_info *outputs;
@@ -151,13 +170,15 @@ typedef struct nacre_abi_kernel_info {
   int64_t bytes;
 } nacre_abi_kernel_info;
 
-/* A named parameter inside the parameter section or the state. */
+/* A named parameter: in the parameter section, or in the mutable state. */
 typedef struct nacre_abi_parameter_info {
   nacre_abi_tensor_info tensor; /* always static */
-  int64_t offset;
+  int64_t offset; /* into the section, or into the state if is_state */
   int64_t size;
-  int32_t is_state; /* 1: lives in the mutable state, initialised from the section */
+  int32_t is_state; /* 1: lives in the session's mutable state */
   int32_t reserved;
+  int64_t initial_offset; /* is_state: where in the section its initial value
+                             lies; -1: zeros */
 } nacre_abi_parameter_info;
 
 typedef struct nacre_abi_model {
@@ -177,10 +198,11 @@ typedef struct nacre_abi_model {
   const uint8_t *parameter_data;
   int64_t parameter_size;
   int64_t state_size;
-  uint64_t parameter_checksum; /* XXH3-64 of the section */
+  uint64_t parameter_checksum; /* nacre_checksum.h, of the whole section */
   const char *target_cpu;      /* LLVM's name, e.g. "znver5" */
-  const char *target_features; /* comma-separated CPU features the code needs */
-  const char *provenance;      /* JSON: source name and hash, options, version */
+  const char *target_features; /* CPU features the code needs, by LLVM's names,
+                                  as in "avx2,fma" */
+  const char *provenance; /* JSON: source name and hash, options, version */
 } nacre_abi_model;
 
 #ifdef __cplusplus

@@ -1,0 +1,47 @@
+/* What an element type is: the one table of sizes and names, for both sides.
+ * C11. */
+#ifndef NACRE_RUNTIME_DTYPE_H
+#define NACRE_RUNTIME_DTYPE_H
+
+#include "runtime/abi/nacre_abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bits of an element; 0 for strings and for what is no element type. */
+static inline int32_t nacre_abi_dtype_bits(int32_t dtype) {
+  static const uint8_t bits[] = {0, 32, 8,  8,  16, 16, 32,  64, 0,
+                                 8, 16, 64, 32, 64, 64, 128, 16, 8,
+                                 8, 8,  8,  4,  4,  4,  8,   2,  2};
+  return dtype > 0 && dtype < (int32_t)sizeof bits ? bits[dtype] : 0;
+}
+
+/* The short name ("f32"); "undefined" for what is no element type. */
+static inline const char *nacre_abi_dtype_name(int32_t dtype) {
+  static const char *const names[] = {
+      "undefined",  "f32",    "u8",         "i8",   "u16",  "i16",
+      "i32",        "i64",    "string",     "bool", "f16",  "f64",
+      "u32",        "u64",    "c64",        "c128", "bf16", "f8e4m3fn",
+      "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "u4",   "i4",   "f4e2m1fn",
+      "f8e8m0fnu",  "u2",     "i2"};
+  return dtype > 0 && dtype < (int32_t)(sizeof names / sizeof *names)
+             ? names[dtype]
+             : names[0];
+}
+
+/* Bytes of the given number of elements (packed below a byte), -1 on overflow,
+ * of a negative count, or if the type has no size. */
+static inline int64_t nacre_abi_dtype_bytes(int32_t dtype, int64_t count) {
+  int64_t bits = nacre_abi_dtype_bits(dtype);
+  if (bits == 0 || count < 0)
+    return -1;
+  if (bits >= 8)
+    return count > INT64_MAX / (bits / 8) ? -1 : count * (bits / 8);
+  return count / (8 / bits) + (count % (8 / bits) != 0);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* NACRE_RUNTIME_DTYPE_H */
