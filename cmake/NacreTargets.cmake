@@ -1,3 +1,3 @@
 # Which folder may include which is stated by these targets and checked by
-# test/unit/layers (see docs/architecture.md, "Layers").
+# test/layers (see docs/architecture.md, "Layers").
 find_package(Threads REQUIRED)

@@ -1,0 +1,128 @@
+"""Checks who includes whom (docs/architecture.md, "Layers").
+
+    check_layers.py [ROOT]
+
+Reads every #include of the tree below ROOT and prints each one that the table
+does not allow. A change of the layers changes the table here and in the docs.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# Folder -> what it may include: folders of the project (with all below them),
+# single headers, and the outside libraries named in OUTSIDE. The longest folder
+# that matches a file rules it. Every file may include its own layer.
+ALLOWED: dict[str, set[str]] = {
+    "runtime/abi": set(),
+    "runtime": {"runtime"},
+    "dialects": {"mlir"},
+    "frontends/onnx": {"dialects", "mlir", "protobuf"},
+    "frontends/builder": {"dialects", "mlir"},
+    "frontends/python": {"compiler/api", "runtime/api", "nanobind"},
+    "compiler": {"dialects", "runtime/abi", "mlir", "lld"},
+    "compiler/api": {
+        "compiler",
+        "dialects",
+        "runtime/abi",
+        "frontends/onnx/OnnxImporter.h",
+        "mlir",
+        "lld",
+    },
+}
+# May include everything, and nothing may include them.
+UNBOUND = ("tools", "test", "benchmarks", "examples")
+
+# First component of an include -> library.
+OUTSIDE = {
+    "mlir": "mlir",
+    "llvm": "mlir",
+    "lld": "lld",
+    "google": "protobuf",
+    "nanobind": "nanobind",
+}
+PROJECT = {folder.split("/")[0] for folder in ALLOWED} | set(UNBOUND) | {"cmake"}
+SOURCES = {".h", ".c", ".cpp", ".hpp", ".cc", ".td", ".inc"}
+INCLUDE = re.compile(r'^\s*#?\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+
+
+@dataclass(frozen=True)
+class Fault:
+    file: str
+    line: int
+    include: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: includes '{self.include}': {self.why}"
+
+
+def layer_of(path: str) -> str | None:
+    """The longest folder of the table that holds `path`."""
+    matches = [f for f in ALLOWED if path == f or path.startswith(f + "/")]
+    return max(matches, key=len, default=None)
+
+
+def within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+def check_include(file: str, include: str, quoted: bool) -> str | None:
+    """Why `file` may not include `include`, or None if it may."""
+    layer = layer_of(file)
+    if layer is None:
+        return "the file stands in no layer of the table"
+    allowed = ALLOWED[layer]
+    first = include.split("/")[0]
+    library = OUTSIDE.get(first) or ("protobuf" if include.endswith(".pb.h") else None)
+    if library:
+        return None if library in allowed else f"{layer} may not use {library}"
+    if first not in PROJECT:
+        # System headers, and MLIR's interface files in .td, have no rule.
+        if quoted and not file.endswith(".td"):
+            return "headers of the project are included from its root"
+        return None
+    if within(include, layer):
+        return None
+    if any(within(include, folder) for folder in allowed):
+        return None
+    return f"{layer} may not include {layer_of(include) or first}"
+
+
+def check_tree(root: Path) -> tuple[list[Fault], int]:
+    faults: list[Fault] = []
+    count = 0
+    for top in sorted(PROJECT - set(UNBOUND)):
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix not in SOURCES or top == "cmake":
+                continue
+            name = path.relative_to(root).as_posix()
+            count += 1
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                match = INCLUDE.match(line)
+                if not match:
+                    continue
+                include = match[1] or match[2]
+                why = check_include(name, include, quoted=match[1] is not None)
+                if why:
+                    faults.append(Fault(name, number, include, why))
+    return faults, count
+
+
+def main() -> int:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2]
+    faults, count = check_tree(root)
+    for fault in faults:
+        print(fault)
+    if count == 0:
+        print(f"no sources below {root}")
+        return 1
+    print(f"{count} files, {len(faults)} includes against the layers")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
