@@ -9,3 +9,30 @@ def InferShapesPass : Pass<"infer-shapes", "::mlir::func::FuncOp"> {
     result types are at least as precise as what its operands imply.
   }];
 }
+
+def MaterializeBroadcastsPass : Pass<"materialize-broadcasts", "::mlir::func::FuncOp"> {
+  let summary = "Make broadcasts that happen only at run time explicit";
+  let description = [{
+    Where the operands of an element-wise op have dynamic sizes that are not known to
+    be equal, an nn.broadcast takes care of a size that turns out to be 1.
+    Precondition: types inferred. Postcondition: a dynamic dimension of an
+    element-wise op's operand has the size of the result's dimension.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def FormKernelsPass : Pass<"form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Group nn ops into kernels and outline them";
+  let description = [{
+    A producer joins the kernel of its consumers when they all stand in one kernel
+    and the roles of both allow it (KernelOpInterface, ElementwiseOpInterface).
+    Precondition: types inferred, run-time broadcasts explicit.
+    Postcondition: every compute op stands in a kern.func that is called in
+    destination style; host ops stay where they were.
+  }];
+  let dependentDialects = ["::nacre::kern::KernDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+  let statistics = [Statistic<"numKernels", "kernels", "Kernels formed">,
+                    Statistic<"numFused", "fused", "Ops fused into another op's kernel">];
+}

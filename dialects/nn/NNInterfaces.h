@@ -10,6 +10,8 @@ namespace nacre::nn {
 
 /// How an op takes part in kernel formation (compiler/graph/FormKernels).
 enum class KernelRole {
+  /// Metadata only (reshape, shape, parameters): stays in the host function.
+  Host,
   /// A kernel of its own, nothing fused into it.
   Alone,
   /// Index mapping only (transpose, slice, broadcast, reshape): joins the kernel

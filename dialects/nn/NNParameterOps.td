@@ -41,6 +41,7 @@ def NN_ParameterOp : NN_Op<"parameter", [Symbol]> {
 }
 
 def NN_GetParameterOp : NN_Op<"get_parameter", [Pure,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>,
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The value of a parameter";
   let description = [{

@@ -14,3 +14,5 @@ LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("has type ") << getType() << ", but the parameter is " << parameter.getType();
   return success();
 }
+
+KernelRole GetParameterOp::getKernelRole() { return KernelRole::Host; }

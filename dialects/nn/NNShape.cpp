@@ -109,3 +109,5 @@ OpFoldResult ShapeOp::fold(FoldAdaptor) {
     return DenseIntElementsAttr::get(cast<ShapedType>(getType()), getInput().getType().getShape());
   return {};
 }
+
+KernelRole ShapeOp::getKernelRole() { return KernelRole::Host; }

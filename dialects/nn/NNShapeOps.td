@@ -36,7 +36,7 @@ def NN_BroadcastOp : NN_TensorOp<"broadcast", [DeclareOpInterfaceMethods<NN_Kern
   let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_ShapeOp : NN_TensorOp<"shape"> {
+def NN_ShapeOp : NN_TensorOp<"shape", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>]> {
   let summary = "The sizes of a tensor as an i64 vector";
   let description = [{
     ```mlir

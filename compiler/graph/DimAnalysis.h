@@ -1,0 +1,50 @@
+//===- DimAnalysis.h - Dynamic sizes as SSA values --------------*- C++ -*-===//
+#ifndef NACRE_COMPILER_GRAPH_DIMANALYSIS_H
+#define NACRE_COMPILER_GRAPH_DIMANALYSIS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace nacre::graph {
+
+/// Knows the sizes of every tensor in a function, computed from the arguments'
+/// sizes. Sizes are built where the tensor is defined, each distinct expression once
+/// per block, so that two sizes are known equal if they are the same value.
+class DimAnalysis : mlir::OpBuilder::Listener {
+public:
+  explicit DimAnalysis(mlir::func::FuncOp func) : func(func), builder(func.getContext(), this) {}
+
+  /// The size, valid wherever `tensor` is.
+  mlir::OpFoldResult getDim(mlir::Value tensor, int64_t index);
+  llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::Value tensor);
+
+  /// Whether two sizes are known to be equal.
+  static bool areEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+
+  /// Erases what was built and has no use. The sizes handed out before that have
+  /// none are invalid afterwards, and nothing more may be asked.
+  void eraseUnused();
+
+private:
+  void notifyOperationInserted(mlir::Operation *op, mlir::OpBuilder::InsertPoint) override {
+    built.push_back(op);
+  }
+  mlir::OpFoldResult dimOfArgument(mlir::BlockArgument argument, int64_t index);
+  llvm::SmallVector<mlir::OpFoldResult> dimsOfResult(mlir::OpResult result);
+  /// Replaces tensor.dim by what is known and merges equal operations.
+  mlir::OpFoldResult simplify(mlir::OpFoldResult size, mlir::Operation *before);
+
+  mlir::func::FuncOp func;
+  mlir::OpBuilder builder;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::OpFoldResult>> known;
+  llvm::StringMap<mlir::OpFoldResult> symbols;
+  llvm::DenseMap<mlir::Block *, llvm::DenseMap<llvm::hash_code, llvm::SmallVector<mlir::Operation *>>> expressions;
+  llvm::DenseMap<mlir::Value, mlir::OpFoldResult> simplified;
+  llvm::SmallVector<mlir::Operation *> built;
+};
+
+} // namespace nacre::graph
+
+#endif // NACRE_COMPILER_GRAPH_DIMANALYSIS_H

@@ -1,0 +1,247 @@
+//===- FormKernels.cpp - Group nn ops into kernels --------------*- C++ -*-===//
+//
+// Before: %0 = nn.matmul %a, %w;  %1 = nn.add %0, %b;  %2 = nn.relu %1
+// After:  %d = tensor.empty() : tensor<4x8xf32>
+//         %2 = kern.call @matmul ins(%a, %w, %b) outs(%d) -> tensor<4x8xf32>
+//         kern.func @matmul(%a, %w, %b, %d) { matmul; add; relu }
+//
+// Precondition: types inferred, run-time broadcasts explicit.
+// Postcondition: every compute op stands in exactly one kern.func.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/DimAnalysis.h"
+#include "compiler/graph/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace nacre::graph {
+#define GEN_PASS_DEF_FORMKERNELSPASS
+#include "compiler/graph/Passes.h.inc"
+} // namespace nacre::graph
+
+using namespace mlir;
+using namespace nacre;
+using nn::KernelRole;
+
+namespace {
+
+KernelRole getRole(Operation *op) {
+  if (auto kernelOp = dyn_cast<nn::KernelOpInterface>(op))
+    return kernelOp.getKernelRole();
+  return KernelRole::Alone;
+}
+
+bool isElementwise(Operation *op) { return isa<nn::ElementwiseOpInterface>(op); }
+
+bool isComputeOp(Operation *op) {
+  return isa<nn::NNDialect>(op->getDialect()) && op->getNumRegions() == 0 &&
+         op->getNumResults() != 0 && !op->hasTrait<OpTrait::ConstantLike>() &&
+         getRole(op) != KernelRole::Host;
+}
+
+/// Ops that will be one kernel, in program order.
+struct Group {
+  llvm::SetVector<Operation *> ops;
+  /// The one op that is not element-wise or a view, if any: it sets the loops.
+  Operation *anchor = nullptr;
+};
+
+/// Whether two types span the same loops: element-wise consumption without stretching.
+bool haveSameShape(Value lhs, Value rhs) {
+  auto l = cast<RankedTensorType>(lhs.getType()), r = cast<RankedTensorType>(rhs.getType());
+  // A dynamic size against a static one is equal at run time: broadcasts are explicit.
+  return l.getRank() == r.getRank() && succeeded(verifyCompatibleShape(l, r));
+}
+
+class GroupFormer {
+public:
+  explicit GroupFormer(Block &block) : block(block) {}
+
+  llvm::SmallVector<Group *> run() {
+    // Consumers first, so that a producer sees the kernel that its users form.
+    for (Operation &op : llvm::reverse(block)) {
+      if (!isComputeOp(&op))
+        continue;
+      Group *group = findGroupToJoin(&op);
+      if (!group) {
+        groups.push_back(std::make_unique<Group>());
+        group = groups.back().get();
+      }
+      group->ops.insert(&op);
+      if (!isElementwise(&op) && getRole(&op) != KernelRole::View)
+        group->anchor = &op;
+      groupOf[&op] = group;
+    }
+    llvm::SmallVector<Group *> result;
+    for (auto &group : llvm::reverse(groups))
+      result.push_back(group.get());
+    return result;
+  }
+
+private:
+  /// The group of all users of the op, if the op may join it.
+  Group *findGroupToJoin(Operation *op) {
+    if (op->getNumResults() != 1 || op->use_empty())
+      return nullptr;
+    Group *group = nullptr;
+    for (Operation *user : op->getUsers()) {
+      auto it = groupOf.find(user);
+      if (it == groupOf.end() || (group && it->second != group))
+        return nullptr;
+      group = it->second;
+    }
+    return mayJoin(op, *group) ? group : nullptr;
+  }
+
+  bool mayJoin(Operation *op, const Group &group) {
+    Value result = op->getResult(0);
+    auto usersAre = [&](auto predicate) { return llvm::all_of(op->getUsers(), predicate); };
+    if (isElementwise(op) || getRole(op) == KernelRole::View) {
+      // A prologue is recomputed wherever it is read: free for element-wise readers,
+      // and for reductions and rows that read each element a few times.
+      bool view = !isElementwise(op);
+      return usersAre([&](Operation *user) {
+        if (isElementwise(user))
+          return view ? isa<nn::BroadcastOp>(op) : haveSameShape(result, user->getResult(0));
+        KernelRole role = getRole(user);
+        return !view && (role == KernelRole::Reduction || role == KernelRole::Row);
+      });
+    }
+    KernelRole role = getRole(op);
+    if (role == KernelRole::Alone || group.anchor)
+      return false;
+    // The anchor's loops are those of the element-wise epilogue.
+    return usersAre([&](Operation *user) {
+      return isElementwise(user) && haveSameShape(result, user->getResult(0));
+    }) && haveSameShape(result, group.ops.front()->getResult(0));
+  }
+
+  Block &block;
+  std::vector<std::unique_ptr<Group>> groups;
+  llvm::DenseMap<Operation *, Group *> groupOf;
+};
+
+/// A kernel's name: the anchor's (or last op's) mnemonic and a number.
+std::string nameKernel(const Group &group, unsigned number) {
+  Operation *op = group.anchor ? group.anchor : group.ops.front();
+  return (op->getName().stripDialect() + "_" + Twine(number)).str();
+}
+
+/// The model's node that an op came from: the name in its location, if any.
+void collectNodes(Location loc, llvm::SetVector<Attribute> &nodes) {
+  loc->walk([&](Location inner) {
+    if (auto name = dyn_cast<NameLoc>(inner))
+      nodes.insert(name.getName());
+    return WalkResult::advance();
+  });
+}
+
+/// One uninitialised tensor for each result of a group's last op.
+SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &dims) {
+  Operation *root = group.ops.front();
+  SmallVector<Value> destinations;
+  for (Value result : root->getResults()) {
+    SmallVector<OpFoldResult> sizes = dims.getDims(result);
+    OpBuilder b(root);
+    destinations.push_back(
+        tensor::EmptyOp::create(b, root->getLoc(), sizes, getElementTypeOrSelf(result)));
+  }
+  return destinations;
+}
+
+/// Moves a group into a kernel and calls it where its last op stood.
+void outline(const Group &group, unsigned number, ValueRange destinations,
+             OpBuilder &moduleBuilder) {
+  SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
+  llvm::sort(ops, [](Operation *l, Operation *r) { return l->isBeforeInBlock(r); });
+  Operation *root = ops.back();
+  Location loc = root->getLoc();
+  llvm::DenseSet<Operation *> inside(ops.begin(), ops.end());
+
+  llvm::SetVector<Value> inputs;
+  llvm::SetVector<Operation *> constants;
+  llvm::SetVector<Attribute> nodes;
+  std::optional<int64_t> flops = 0;
+  for (Operation *op : ops) {
+    collectNodes(op->getLoc(), nodes);
+    for (Value operand : op->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (producer && inside.contains(producer))
+        continue;
+      if (producer && producer->hasTrait<OpTrait::ConstantLike>())
+        constants.insert(producer);
+      else
+        inputs.insert(operand);
+    }
+    auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
+    std::optional<int64_t> count = kernelOp ? kernelOp.getFlops() : std::optional<int64_t>(0);
+    flops = flops && count ? std::optional(*flops + *count) : std::nullopt;
+  }
+
+  OpBuilder b(root);
+  auto call = kern::CallOp::create(b, loc, root->getResultTypes(), nameKernel(group, number),
+                                   inputs.getArrayRef(), destinations);
+
+  SmallVector<Type> types;
+  for (Value operand : call->getOperands())
+    types.push_back(operand.getType());
+  auto kernel = kern::FuncOp::create(moduleBuilder, loc, call.getCallee(),
+                                b.getFunctionType(types, root->getResultTypes()));
+  kernel.setNodesAttr(b.getArrayAttr(nodes.getArrayRef()));
+  if (flops && *flops)
+    kernel.setFlops(*flops);
+  Block *body = b.createBlock(&kernel.getBody());
+  for (Value operand : call->getOperands())
+    body->addArgument(operand.getType(), operand.getLoc());
+
+  IRMapping mapping;
+  mapping.map(inputs.getArrayRef(), body->getArguments().take_front(inputs.size()));
+  for (Operation *constant : constants)
+    b.clone(*constant, mapping);
+  for (Operation *op : ops)
+    b.clone(*op, mapping);
+  SmallVector<Value> results;
+  for (Value result : root->getResults())
+    results.push_back(mapping.lookup(result));
+  kern::ReturnOp::create(b, loc, results);
+
+  root->replaceAllUsesWith(call.getResults());
+  for (Operation *op : llvm::reverse(ops))
+    op->erase();
+}
+
+struct FormKernelsPass : graph::impl::FormKernelsPassBase<FormKernelsPass> {
+  void runOnOperation() override {
+    OpBuilder moduleBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
+    unsigned number = 0;
+    for (auto func : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
+      graph::DimAnalysis dims(func);
+      SmallVector<Block *> blocks;
+      func.walk([&](Block *block) { blocks.push_back(block); });
+
+      std::vector<std::unique_ptr<GroupFormer>> formers;
+      SmallVector<Group *> groups;
+      for (Block *block : blocks) {
+        formers.push_back(std::make_unique<GroupFormer>(*block));
+        llvm::append_range(groups, formers.back()->run());
+      }
+      // Destinations come before anything moves: their sizes look through the ops.
+      SmallVector<SmallVector<Value>> destinations;
+      for (Group *group : groups)
+        destinations.push_back(createDestinations(*group, dims));
+      dims.eraseUnused();
+      for (auto [group, outs] : llvm::zip(groups, destinations)) {
+        numFused += group->ops.size() - 1;
+        outline(*group, number++, outs, moduleBuilder);
+      }
+    }
+    numKernels = number;
+  }
+};
+
+} // namespace
