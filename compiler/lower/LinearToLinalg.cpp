@@ -1,4 +1,5 @@
 //===- LinearToLinalg.cpp - Contractions and convolutions -------*- C++ -*-===//
+#include "compiler/lower/Accumulate.h"
 #include "compiler/lower/Lowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -41,40 +42,17 @@ struct LowerMatMul : Lowering<nn::MatMulOp> {
     SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
     iterators.push_back(utils::IteratorType::reduction);
 
-    // Narrow floats accumulate in f32 and are rounded once, at the end.
-    Type element = type.getElementType();
-    bool narrow = isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32;
-    Type accumulator = narrow ? rewriter.getF32Type() : element;
+    Type element = type.getElementType(), accumulator = lower::getAccumulatorType(element);
     SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
     Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(accumulator));
     Value init = lower::createFilled(rewriter, loc, sizes, zero);
-    auto product = linalg::GenericOp::create(
-        rewriter, loc, init.getType(), ValueRange{adaptor.getLhs(), adaptor.getRhs()}, init,
-        ArrayRef<AffineMap>{lhs, rhs, out}, iterators,
-        [&](OpBuilder &b, Location bodyLoc, ValueRange e) {
-          Value l = e[0], r = e[1], sum;
-          if (narrow) {
-            l = arith::ExtFOp::create(b, bodyLoc, accumulator, l);
-            r = arith::ExtFOp::create(b, bodyLoc, accumulator, r);
-          }
-          if (isa<FloatType>(accumulator))
-            sum = arith::AddFOp::create(b, bodyLoc, e[2], arith::MulFOp::create(b, bodyLoc, l, r));
-          else
-            sum = arith::AddIOp::create(b, bodyLoc, e[2], arith::MulIOp::create(b, bodyLoc, l, r));
-          linalg::YieldOp::create(b, bodyLoc, sum);
-        });
-    if (!narrow) {
-      rewriter.replaceOp(op, product);
-      return success();
-    }
-    Value empty = lower::createEmpty(rewriter, loc, sizes, element);
-    AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
-    rewriter.replaceOpWithNewOp<linalg::GenericOp>(
-        op, type, product.getResults(), empty, ArrayRef<AffineMap>{identity, identity},
-        ArrayRef<utils::IteratorType>(iterators).drop_back(),
-        [&](OpBuilder &b, Location bodyLoc, ValueRange e) {
-          linalg::YieldOp::create(b, bodyLoc, arith::TruncFOp::create(b, bodyLoc, element, e[0]).getResult());
-        });
+    Value product = linalg::GenericOp::create(rewriter, loc, init.getType(),
+                                              ValueRange{adaptor.getLhs(), adaptor.getRhs()}, init,
+                                              ArrayRef<AffineMap>{lhs, rhs, out}, iterators,
+                                              lower::buildMultiplyAdd)
+                        .getResult(0);
+    product = lower::narrowTensor(rewriter, loc, product, element);
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, product, type));
     return success();
   }
 };

@@ -55,3 +55,16 @@ Value lower::createFilled(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> siz
   Value empty = createEmpty(b, loc, sizes, scalar.getType());
   return linalg::FillOp::create(b, loc, scalar, empty).getResult(0);
 }
+
+Value lower::createPadded(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpFoldResult> low,
+                          ArrayRef<OpFoldResult> high, TypedAttr scalar) {
+  if (llvm::all_of(llvm::concat<const OpFoldResult>(low, high),
+                   [](OpFoldResult size) { return isConstantIntValue(size, 0); }))
+    return tensor;
+  Value padding = arith::ConstantOp::create(b, loc, scalar);
+  return tensor::PadOp::create(b, loc, /*resultType=*/Type(), tensor, low, high, padding);
+}
+
+Value lower::castTo(OpBuilder &b, Location loc, Value tensor, Type type) {
+  return tensor.getType() == type ? tensor : tensor::CastOp::create(b, loc, type, tensor).getResult();
+}

@@ -40,6 +40,13 @@ mlir::Value createEmpty(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value createFilled(mlir::OpBuilder &builder, mlir::Location loc,
                          llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Value scalar);
 
+/// A tensor with `low` and `high` elements of `scalar` around it; itself if there are none.
+mlir::Value createPadded(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor,
+                         llvm::ArrayRef<mlir::OpFoldResult> low,
+                         llvm::ArrayRef<mlir::OpFoldResult> high, mlir::TypedAttr scalar);
+/// A tensor whose sizes are known as precisely as `type` says.
+mlir::Value castTo(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor, mlir::Type type);
+
 /// Base of the patterns of one op.
 template <typename Op>
 struct Lowering : mlir::OpConversionPattern<Op> {
@@ -47,6 +54,8 @@ struct Lowering : mlir::OpConversionPattern<Op> {
   using Adaptor = typename Op::Adaptor;
 };
 
+void populateConvToLinalgPatterns(const mlir::TypeConverter &converter,
+                                  mlir::RewritePatternSet &patterns);
 void populateElementwiseToLinalgPatterns(const mlir::TypeConverter &converter,
                                          mlir::RewritePatternSet &patterns);
 void populateLinearToLinalgPatterns(const mlir::TypeConverter &converter,

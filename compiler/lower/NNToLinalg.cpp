@@ -52,6 +52,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     MLIRContext *context = &getContext();
     lower::StorageTypeConverter converter;
     RewritePatternSet patterns(context);
+    lower::populateConvToLinalgPatterns(converter, patterns);
     lower::populateElementwiseToLinalgPatterns(converter, patterns);
     lower::populateLinearToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);

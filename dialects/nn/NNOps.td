@@ -7,5 +7,6 @@ include "dialects/nn/NNParameterOps.td"
 include "dialects/nn/NNElementwiseOps.td"
 include "dialects/nn/NNLinearOps.td"
 include "dialects/nn/NNShapeOps.td"
+include "dialects/nn/NNSpatialOps.td"
 
 #endif // NACRE_DIALECTS_NN_NNOPS_TD

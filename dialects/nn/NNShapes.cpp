@@ -63,10 +63,46 @@ OpFoldResult nn::getElementAsIndex(OpBuilder &builder, Location loc, Value tenso
       builder.createOrFold<arith::IndexCastOp>(loc, builder.getIndexType(), element));
 }
 
+/// The values of expressions over constants, or nullopt where a symbol is an SSA value.
+static std::optional<SmallVector<int64_t>> foldAffine(ArrayRef<AffineExpr> exprs,
+                                                      ArrayRef<OpFoldResult> symbols,
+                                                      MLIRContext *context) {
+  SmallVector<Attribute> constants, results;
+  for (OpFoldResult symbol : symbols) {
+    std::optional<int64_t> value = getConstantIntValue(symbol);
+    if (!value)
+      return std::nullopt;
+    constants.push_back(IntegerAttr::get(IndexType::get(context), *value));
+  }
+  AffineMap map = AffineMap::get(0, symbols.size(), exprs, context);
+  if (failed(map.constantFold(constants, results)))
+    return std::nullopt;
+  return llvm::map_to_vector(
+      results, [](Attribute result) { return cast<IntegerAttr>(result).getInt(); });
+}
+
 OpFoldResult nn::computeAffine(OpBuilder &builder, Location loc, AffineExpr expr,
                                ArrayRef<OpFoldResult> symbols) {
+  if (auto folded = foldAffine(expr, symbols, builder.getContext()))
+    return builder.getIndexAttr(folded->front());
   return affine::makeComposedFoldedAffineApply(builder, loc, AffineMap::get(0, symbols.size(), expr),
                                                symbols);
+}
+
+OpFoldResult nn::computeAffineMin(OpBuilder &builder, Location loc, ArrayRef<AffineExpr> exprs,
+                                  ArrayRef<OpFoldResult> symbols) {
+  if (auto folded = foldAffine(exprs, symbols, builder.getContext()))
+    return builder.getIndexAttr(*llvm::min_element(*folded));
+  return affine::makeComposedFoldedAffineMin(
+      builder, loc, AffineMap::get(0, symbols.size(), exprs, builder.getContext()), symbols);
+}
+
+OpFoldResult nn::computeAffineMax(OpBuilder &builder, Location loc, ArrayRef<AffineExpr> exprs,
+                                  ArrayRef<OpFoldResult> symbols) {
+  if (auto folded = foldAffine(exprs, symbols, builder.getContext()))
+    return builder.getIndexAttr(*llvm::max_element(*folded));
+  return affine::makeComposedFoldedAffineMax(
+      builder, loc, AffineMap::get(0, symbols.size(), exprs, builder.getContext()), symbols);
 }
 
 bool nn::detail::areCompatibleTypes(TypeRange lhs, TypeRange rhs) {

@@ -34,9 +34,16 @@ llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::OpBuilder &builder, mlir::Lo
 /// Element `index` of a 1-D integer tensor as an index value, folded if constant.
 mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location loc, Value tensor,
                                      int64_t index);
-/// An affine expression over sizes, simplified and folded.
+/// An affine expression over sizes, simplified and folded; the smallest, the largest
+/// of several. Nothing is built where all symbols are constant.
 mlir::OpFoldResult computeAffine(mlir::OpBuilder &builder, mlir::Location loc,
                                  mlir::AffineExpr expr, llvm::ArrayRef<mlir::OpFoldResult> symbols);
+mlir::OpFoldResult computeAffineMin(mlir::OpBuilder &builder, mlir::Location loc,
+                                    llvm::ArrayRef<mlir::AffineExpr> exprs,
+                                    llvm::ArrayRef<mlir::OpFoldResult> symbols);
+mlir::OpFoldResult computeAffineMax(mlir::OpBuilder &builder, mlir::Location loc,
+                                    llvm::ArrayRef<mlir::AffineExpr> exprs,
+                                    llvm::ArrayRef<mlir::OpFoldResult> symbols);
 
 /// Marks ops whose isCompatibleReturnTypes is areCompatibleTypes.
 template <typename ConcreteOp>

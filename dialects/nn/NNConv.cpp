@@ -1,0 +1,101 @@
+//===- NNConv.cpp - Convolutions --------------------------------*- C++ -*-===//
+#include "dialects/nn/NNWindow.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+/// Checks ranks and element types, which all convolutions constrain alike.
+static LogicalResult verifyConvOperands(std::optional<Location> loc, ValueRange operands) {
+  auto input = cast<RankedTensorType>(operands[0].getType());
+  auto weight = cast<RankedTensorType>(operands[1].getType());
+  if (input.getRank() < 3)
+    return emitOptionalError(loc, "expected an input of rank 3 or more, found ", input);
+  if (weight.getRank() != input.getRank())
+    return emitOptionalError(loc, "expected a weight of the input's rank ", input.getRank(),
+                             ", found ", weight);
+  for (Value operand : operands.drop_front())
+    if (getElementTypeOrSelf(operand.getType()) != input.getElementType())
+      return emitOptionalError(loc, "expected one element type, found ", input.getElementType(),
+                               " and ", getElementTypeOrSelf(operand.getType()));
+  if (operands.size() > 2 && cast<RankedTensorType>(operands[2].getType()).getRank() != 1)
+    return emitOptionalError(loc, "expected a bias of rank 1, found ", operands[2].getType());
+  return success();
+}
+
+static bool differ(int64_t a, int64_t b) {
+  return a != b && !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b);
+}
+
+//===----------------------------------------------------------------------===//
+// ConvOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConvOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                       ValueRange operands, DictionaryAttr,
+                                       OpaqueProperties properties, RegionRange,
+                                       SmallVectorImpl<Type> &types) {
+  if (failed(verifyConvOperands(loc, operands)))
+    return failure();
+  auto input = cast<RankedTensorType>(operands[0].getType());
+  auto weight = cast<RankedTensorType>(operands[1].getType());
+  Adaptor op(operands, nullptr, *properties.as<Properties *>());
+  int64_t rank = input.getRank(), groups = op.getGroups();
+  if (failed(verifyWindow(loc, rank - 2, op.getStrides(), op.getDilations(), op.getPads())))
+    return failure();
+  int64_t channels = input.getDimSize(getChannelDim(rank, op.getChannelsLast()));
+  int64_t outputs = weight.getDimSize(0), perGroup = weight.getDimSize(1);
+  if (groups < 1)
+    return emitOptionalError(loc, "groups must be positive, found ", groups);
+  if (!ShapedType::isDynamic(perGroup) && differ(channels, perGroup * groups))
+    return emitOptionalError(loc, "the input has ", channels, " channels, but the weight takes ",
+                             perGroup, " in each of ", groups, " groups");
+  if (!ShapedType::isDynamic(channels) && channels % groups != 0)
+    return emitOptionalError(loc, channels, " input channels do not make ", groups, " groups");
+  if (!ShapedType::isDynamic(outputs) && outputs % groups != 0)
+    return emitOptionalError(loc, outputs, " output channels do not make ", groups, " groups");
+  if (op.getBias()) {
+    int64_t size = cast<RankedTensorType>(op.getBias().getType()).getDimSize(0);
+    if (differ(size, outputs))
+      return emitOptionalError(loc, "expected ", outputs, " bias elements, found ", size);
+    if (ShapedType::isDynamic(outputs))
+      outputs = size;
+  }
+
+  SmallVector<int64_t> shape(rank);
+  shape[0] = input.getDimSize(0);
+  shape[getChannelDim(rank, op.getChannelsLast())] = outputs;
+  for (int64_t i = 0; i < rank - 2; ++i) {
+    int64_t dim = getFirstSpatialDim(op.getChannelsLast()) + i;
+    FailureOr<int64_t> count = inferWindowCount(context, loc, input.getDimSize(dim),
+                                                weight.getDimSize(2 + i), getWindowDim(op, i, {}, {}));
+    if (failed(count))
+      return failure();
+    shape[dim] = *count;
+  }
+  types.push_back(input.clone(shape));
+  return success();
+}
+
+LogicalResult ConvOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  int64_t rank = getInput().getType().getRank();
+  SmallVector<OpFoldResult> sizes(rank);
+  sizes[0] = getDim(b, getLoc(), getInput(), 0);
+  sizes[getChannelDim(rank, getChannelsLast())] = getDim(b, getLoc(), getWeight(), 0);
+  for (int64_t i = 0; i < rank - 2; ++i) {
+    int64_t dim = getFirstSpatialDim(getChannelsLast()) + i;
+    sizes[dim] = getWindowCount(b, getLoc(),
+                                getWindowDim(*this, i, getDim(b, getLoc(), getInput(), dim),
+                                             getDim(b, getLoc(), getWeight(), 2 + i)));
+  }
+  dims.push_back(std::move(sizes));
+  return success();
+}
+
+KernelRole ConvOp::getKernelRole() { return KernelRole::Contraction; }
+
+std::optional<int64_t> ConvOp::getFlops() {
+  RankedTensorType type = getType(), weight = getWeight().getType();
+  if (!type.hasStaticShape() || !weight.hasStaticShape() || weight.getDimSize(0) == 0)
+    return std::nullopt;
+  return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
+}

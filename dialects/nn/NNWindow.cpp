@@ -1,0 +1,99 @@
+//===- NNWindow.cpp - Windows that slide over spatial dimensions *- C++ -*-===//
+#include "dialects/nn/NNWindow.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::nn;
+
+namespace {
+/// The symbols of the expressions below, and the extent of a dilated kernel.
+struct Exprs {
+  explicit Exprs(MLIRContext *context, const WindowDim &dim)
+      : input(getAffineSymbolExpr(0, context)), kernel(getAffineSymbolExpr(1, context)),
+        extent((kernel - 1) * dim.dilation + 1), zero(getAffineConstantExpr(0, context)) {}
+  AffineExpr input, kernel, extent, zero;
+};
+} // namespace
+
+OpFoldResult nn::getWindowCount(OpBuilder &b, Location loc, const WindowDim &dim) {
+  Exprs e(b.getContext(), dim);
+  SmallVector<OpFoldResult> symbols{dim.input, dim.kernel};
+  if (dim.autoPad != AutoPad::NotSet)
+    return computeAffine(b, loc, e.input.ceilDiv(dim.stride), symbols);
+
+  AffineExpr room = e.input + (dim.padBegin + dim.padEnd) - e.extent;
+  OpFoldResult count;
+  if (dim.ceilMode) {
+    // The last window may hang over the end, but must start in the input or the
+    // padding before it.
+    AffineExpr starts = (e.input + dim.padBegin).ceilDiv(dim.stride);
+    count = computeAffineMin(b, loc, {room.ceilDiv(dim.stride) + 1, starts}, symbols);
+  } else {
+    count = computeAffine(b, loc, room.floorDiv(dim.stride) + 1, symbols);
+  }
+  // With enough padding the window always fits; saying so keeps sizes comparable.
+  std::optional<int64_t> kernel = getConstantIntValue(dim.kernel);
+  if (kernel && dim.padBegin + dim.padEnd >= (*kernel - 1) * dim.dilation)
+    return count;
+  AffineExpr other = getAffineSymbolExpr(0, b.getContext());
+  return computeAffineMax(b, loc, {other, e.zero}, {count});
+}
+
+std::pair<OpFoldResult, OpFoldResult> nn::getWindowPads(OpBuilder &b, Location loc,
+                                                        const WindowDim &dim) {
+  MLIRContext *context = b.getContext();
+  Exprs e(context, dim);
+  SmallVector<OpFoldResult> symbols{dim.input, dim.kernel};
+  if (dim.autoPad == AutoPad::NotSet) {
+    OpFoldResult begin = b.getIndexAttr(dim.padBegin), end = b.getIndexAttr(dim.padEnd);
+    if (!dim.ceilMode)
+      return {begin, end};
+    // The last window may reach beyond the padding.
+    AffineExpr count = getAffineSymbolExpr(2, context);
+    symbols.push_back(getWindowCount(b, loc, dim));
+    AffineExpr reach = (count - 1) * dim.stride + e.extent - e.input - dim.padBegin;
+    return {begin,
+            computeAffineMax(b, loc, {reach, getAffineConstantExpr(dim.padEnd, context)}, symbols)};
+  }
+  AffineExpr missing = (e.input.ceilDiv(dim.stride) - 1) * dim.stride + e.extent - e.input;
+  OpFoldResult total = computeAffineMax(b, loc, {missing, e.zero}, symbols);
+  AffineExpr sum = getAffineSymbolExpr(0, context);
+  OpFoldResult less = computeAffine(b, loc, sum.floorDiv(2), {total}),
+               more = computeAffine(b, loc, sum.ceilDiv(2), {total});
+  return dim.autoPad == AutoPad::SameUpper ? std::pair(less, more) : std::pair(more, less);
+}
+
+FailureOr<int64_t> nn::inferWindowCount(MLIRContext *context, std::optional<Location> loc,
+                                        int64_t input, int64_t kernel, WindowDim dim) {
+  bool same = dim.autoPad != AutoPad::NotSet;
+  if (ShapedType::isDynamic(input) || (ShapedType::isDynamic(kernel) && !same))
+    return ShapedType::kDynamic;
+  int64_t padded = input + dim.padBegin + dim.padEnd, extent = (kernel - 1) * dim.dilation + 1;
+  if (!same && padded < extent)
+    return emitOptionalError(loc, "a window of ", extent, " does not fit into ", padded,
+                             " elements, padding included");
+  OpBuilder builder(context);
+  dim.input = builder.getIndexAttr(input);
+  dim.kernel = builder.getIndexAttr(same ? 1 : kernel);
+  return *getConstantIntValue(getWindowCount(builder, UnknownLoc::get(context), dim));
+}
+
+LogicalResult nn::verifyWindow(std::optional<Location> loc, int64_t rank, ArrayRef<int64_t> strides,
+                               ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
+  if (static_cast<int64_t>(strides.size()) != rank || static_cast<int64_t>(dilations.size()) != rank ||
+      static_cast<int64_t>(pads.size()) != 2 * rank)
+    return emitOptionalError(loc, "expected ", rank, " strides, ", rank, " dilations and ", 2 * rank,
+                             " pads, found ", strides.size(), ", ", dilations.size(), " and ",
+                             pads.size());
+  for (int64_t stride : strides)
+    if (stride < 1)
+      return emitOptionalError(loc, "strides must be positive, found ", stride);
+  for (int64_t dilation : dilations)
+    if (dilation < 1)
+      return emitOptionalError(loc, "dilations must be positive, found ", dilation);
+  for (int64_t pad : pads)
+    if (pad < 0)
+      return emitOptionalError(loc, "pads must not be negative, found ", pad);
+  return success();
+}
