@@ -36,3 +36,14 @@ def FormKernelsPass : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numKernels", "kernels", "Kernels formed">,
                     Statistic<"numFused", "fused", "Ops fused into another op's kernel">];
 }
+
+def RecordSignaturePass : Pass<"record-signature", "::mlir::func::FuncOp"> {
+  let summary = "Keep the model's signature as attributes";
+  let description = [{
+    Precondition: types inferred. Postcondition: `nacre.inputs` and `nacre.outputs`
+    hold name, type and symbols of each input and output; later phases may change
+    the function's type.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect"];
+}

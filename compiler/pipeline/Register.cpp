@@ -1,9 +1,11 @@
 //===- Register.cpp - Registers dialects, interfaces and passes -*- C++ -*-===//
 #include "compiler/pipeline/Register.h"
+#include "compiler/buffer/BufferizableKernels.h"
 #include "compiler/buffer/Passes.h"
 #include "compiler/codegen/Passes.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/lower/Passes.h"
+#include "compiler/pipeline/Phases.h"
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
@@ -17,6 +19,7 @@ void nacre::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllToLLVMIRTranslations(registry);
+  buffer::registerBufferizableOpInterfaces(registry);
 }
 
 void nacre::registerPasses() {
@@ -25,4 +28,5 @@ void nacre::registerPasses() {
   tile::registerTilePasses();
   buffer::registerBufferPasses();
   codegen::registerCodegenPasses();
+  registerPhasePipelines();
 }

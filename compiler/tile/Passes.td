@@ -9,3 +9,50 @@ def FuseElementwisePass : Pass<"fuse-elementwise"> {
     Precondition: linalg on tensors. Postcondition: the same results from fewer ops.
   }];
 }
+
+def ForwardDestinationsPass : Pass<"forward-destinations", "::nacre::kern::FuncOp"> {
+  let summary = "Start each result's chain of inits at its destination";
+  let description = [{
+    Precondition: a kernel of structured ops on tensors.
+    Postcondition: a result's chain of inits ends at its destination wherever the ops
+    allow it, so that bufferization needs no temporary for it.
+  }];
+}
+
+def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
+  let summary = "Decide a kernel's tile sizes";
+  let description = [{
+    An analytic choice: a contraction's input tile fits the second-level cache, an
+    element-wise tile the first; a loop that some reduction of the kernel runs over
+    is never tiled; kernels too small for two threads are not tiled at all. The
+    decision is the kernel's `tiling` attribute; one that is there already is kept.
+    Precondition: a kernel of structured ops on tensors. Postcondition: `tiling` is
+    set if the kernel should be tiled.
+  }];
+  let options = [
+    Option<"l1Bytes", "l1-bytes", "int64_t", "32768", "Bytes of a core's first-level data cache">,
+    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">,
+    Option<"minWork", "min-work", "int64_t", "65536",
+           "Scalar operations below which work is not divided among threads">];
+}
+
+def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
+  let summary = "Tile a kernel's root op and fuse its producers into the tiles";
+  let description = [{
+    Precondition: `tiling` is set. Postcondition: the kernel's work stands in one
+    scf.forall over tiles.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def ForallToParallelPass : Pass<"forall-to-parallel", "::nacre::kern::FuncOp"> {
+  let summary = "Run the tiles of a kernel on the session's threads";
+  let description = [{
+    The outermost scf.forall becomes rt.parallel over the linear index of its tiles;
+    forall loops inside it become scf.for.
+    Precondition: memrefs. Postcondition: no scf.forall is left.
+  }];
+  let dependentDialects = ["::nacre::rt::RtDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}

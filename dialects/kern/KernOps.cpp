@@ -68,9 +68,11 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<FuncOp>(*this, getCalleeAttr());
   if (!kernel)
     return emitOpError("names no kernel: ") << getCalleeAttr();
+  // Sizes may be known more precisely on one side.
   SmallVector<Type> operands(getInputs().getTypes());
   llvm::append_range(operands, getOuts().getTypes());
-  if (ArrayRef<Type>(operands) != kernel.getArgumentTypes())
+  if (operands.size() != kernel.getNumArguments() ||
+      failed(verifyCompatibleShapes(operands, kernel.getArgumentTypes())))
     return emitOpError("operand types do not match the kernel's: ") << kernel.getFunctionType();
   return success();
 }

@@ -26,21 +26,16 @@ def Kern_TilingAttr : AttrDef<Kern_Dialect, "Tiling"> {
   let mnemonic = "tiling";
   let summary = "A kernel's tiling decision";
   let description = [{
-    Sizes per loop of the kernel's root op, in its iteration order; 0 leaves a loop
-    whole. `parallel` tiles the loops that threads share, `registers` the loops of
-    the micro-kernel; `vector` is the loop that lanes run over (-1: none).
+    Tile sizes per loop of the kernel's root op, in its iteration order; 0 leaves a
+    loop whole. Threads share the tiles; a thread takes at least `grain` at a time.
 
     ```mlir
-    #kern.tiling<parallel = [64, 32, 0], registers = [8, 32, 1], vector = 1>
+    #kern.tiling<[64, 32, 0], grain = 4>
     ```
   }];
-  let parameters = (ins OptionalArrayRefParameter<"int64_t">:$parallel,
-                        OptionalArrayRefParameter<"int64_t">:$registers,
-                        DefaultValuedParameter<"int64_t", "-1">:$vector);
-  let assemblyFormat = [{
-    `<` (`parallel` `=` `[` $parallel^ `]` `,`)? (`registers` `=` `[` $registers^ `]` `,`)?
-        `vector` `=` $vector `>`
-  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$sizes,
+                        DefaultValuedParameter<"int64_t", "1">:$grain);
+  let assemblyFormat = "`<` `[` $sizes `]` (`,` `grain` `=` $grain^)? `>`";
 }
 
 def Kern_FuncOp : Op<Kern_Dialect, "func", [FunctionOpInterface, IsolatedFromAbove, AffineScope]> {

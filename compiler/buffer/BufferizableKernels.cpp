@@ -1,0 +1,76 @@
+//===- BufferizableKernels.cpp - How kern.call bufferizes -------*- C++ -*-===//
+#include "compiler/buffer/BufferizableKernels.h"
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace mlir::bufferization;
+using namespace nacre;
+
+namespace {
+
+/// Kernels take dense row-major buffers: a buffer of another layout is copied.
+FailureOr<Value> getDenseBuffer(RewriterBase &rewriter, Value tensor, Type argument,
+                                const BufferizationOptions &options, BufferizationState &state) {
+  FailureOr<Value> buffer = getBuffer(rewriter, tensor, options, state);
+  if (failed(buffer) || buffer->getType() == argument)
+    return buffer;
+  auto from = cast<MemRefType>(buffer->getType());
+  auto type = cast<RankedTensorType>(tensor.getType());
+  auto dense = MemRefType::get(type.getShape(), type.getElementType());
+  Location loc = tensor.getLoc();
+  if (from.getLayout().isIdentity())
+    return buffer;
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (type.isDynamicDim(i))
+      sizes.push_back(memref::DimOp::create(rewriter, loc, *buffer, i));
+  Value copy = memref::AllocOp::create(rewriter, loc, dense, sizes);
+  memref::CopyOp::create(rewriter, loc, *buffer, copy);
+  return copy;
+}
+
+struct KernelCallInterface
+    : DstBufferizableOpInterfaceExternalModel<KernelCallInterface, kern::CallOp> {
+  // A destination is written as a whole, never read.
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
+    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+  }
+  // Kernels assume that destinations overlap no input.
+  bool bufferizesToElementwiseAccess(Operation *, const AnalysisState &, ArrayRef<OpOperand *>) const {
+    return false;
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto call = cast<kern::CallOp>(op);
+    rewriter.setInsertionPoint(op);
+    SmallVector<Value> inputs, outs;
+    for (Value input : call.getInputs()) {
+      FailureOr<Value> buffer = getDenseBuffer(rewriter, input, input.getType(), options, state);
+      if (failed(buffer))
+        return failure();
+      inputs.push_back(*buffer);
+    }
+    for (Value out : call.getOuts()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, out, options, state);
+      if (failed(buffer))
+        return failure();
+      outs.push_back(*buffer);
+    }
+    auto bufferized = kern::CallOp::create(rewriter, op->getLoc(), TypeRange{}, call.getCallee(), inputs, outs);
+    bufferized->setDiscardableAttrs(call->getDiscardableAttrDictionary());
+    replaceOpWithBufferizedValues(rewriter, op, outs);
+    return success();
+  }
+};
+
+} // namespace
+
+void buffer::registerBufferizableOpInterfaces(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, kern::KernDialect *) {
+    kern::CallOp::attachInterface<KernelCallInterface>(*context);
+  });
+}

@@ -1,0 +1,170 @@
+//===- Bufferize.cpp - Turn tensors into buffers ----------------*- C++ -*-===//
+//
+// Before: kern.func @k(%a: tensor<4xf32>, %d: tensor<4xf32>) -> tensor<4xf32>
+//         func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+//           %e = tensor.empty(); %r = kern.call @k ins(%x) outs(%e); return %r }
+// After:  kern.func @k(%a: memref<4xf32>, %d: memref<4xf32>)
+//         func.func @main() { %x = rt.input 0; %r = rt.output 0 ()
+//           kern.call @k ins(%x) outs(%r); return }
+//
+// Precondition: no nn op but parameters is left; kernels are tiled.
+// Postcondition: no tensor is left; host functions take and return nothing.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/buffer/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "dialects/nn/NNOps.h"
+#include "dialects/rt/RtOps.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Threading.h"
+
+namespace nacre::buffer {
+#define GEN_PASS_DEF_BUFFERIZEPASS
+#include "compiler/buffer/Passes.h.inc"
+} // namespace nacre::buffer
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+MemRefType getBufferType(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), type.getElementType());
+}
+
+/// The memref seen as a tensor; `writable` if the function may write into it.
+Value createTensor(OpBuilder &b, Location loc, Type type, Value memref, bool writable) {
+  return bufferization::ToTensorOp::create(b, loc, type, memref, /*restrict=*/true, writable);
+}
+
+void createMaterialize(OpBuilder &b, Location loc, Value tensor, Value memref) {
+  auto op = bufferization::MaterializeInDestinationOp::create(b, loc, Type(), tensor, memref);
+  op.setRestrict(true);
+  op.setWritable(true);
+}
+
+/// Makes a kernel's arguments memrefs, seen as tensors inside, and its return a
+/// materialisation of each result in its destination.
+void convertKernelBoundary(kern::FuncOp func) {
+  Block &entry = func.getBody().front();
+  OpBuilder b = OpBuilder::atBlockBegin(&entry);
+  unsigned inputs = func.getNumInputs();
+  SmallVector<Value> destinations;
+  for (BlockArgument argument : entry.getArguments()) {
+    Type type = argument.getType();
+    if (!isa<RankedTensorType>(type))
+      continue;
+    bool isDestination = argument.getArgNumber() >= inputs;
+    argument.setType(getBufferType(type));
+    Value tensor = createTensor(b, func.getLoc(), type, argument, isDestination);
+    argument.replaceAllUsesExcept(tensor, tensor.getDefiningOp());
+    if (isDestination)
+      destinations.push_back(argument);
+  }
+  Operation *terminator = func.getBody().back().getTerminator();
+  b.setInsertionPoint(terminator);
+  for (auto [result, destination] : llvm::zip(terminator->getOperands(), destinations))
+    createMaterialize(b, func.getLoc(), result, destination);
+  terminator->setOperands({});
+  func.setFunctionType(FunctionType::get(func.getContext(), entry.getArgumentTypes(), {}));
+}
+
+/// Makes a host function's arguments rt.input and its parameters rt.parameter.
+void convertInputs(func::FuncOp func) {
+  Block &entry = func.getBody().front();
+  OpBuilder b = OpBuilder::atBlockBegin(&entry);
+  for (BlockArgument argument : entry.getArguments()) {
+    Location loc = argument.getLoc();
+    Value memref = rt::InputOp::create(b, loc, getBufferType(argument.getType()),
+                                       b.getI64IntegerAttr(argument.getArgNumber()));
+    argument.replaceAllUsesWith(createTensor(b, loc, argument.getType(), memref, false));
+  }
+  entry.eraseArguments(0, entry.getNumArguments());
+  SymbolTableCollection symbols;
+  func.walk([&](nn::GetParameterOp op) {
+    auto parameter = symbols.lookupNearestSymbolFrom<nn::ParameterOp>(op, op.getNameAttr());
+    b.setInsertionPoint(op);
+    auto memref = rt::ParameterOp::create(b, op.getLoc(), getBufferType(op.getType()), op.getNameAttr().getAttr(),
+                                          parameter.getTrainableAttr(), IntegerAttr());
+    op.replaceAllUsesWith(createTensor(b, op.getLoc(), op.getType(), memref, false));
+    op.erase();
+  });
+}
+
+/// Computes each result into rt.output: in place if a kernel makes it into a tensor of
+/// its own, else by a copy.
+void convertOutputs(func::FuncOp func) {
+  Operation *terminator = func.getBody().back().getTerminator();
+  llvm::DenseSet<Value> taken;
+  for (auto [index, result] : llvm::enumerate(terminator->getOperands())) {
+    Location loc = result.getLoc();
+    OpBuilder b(terminator);
+    auto call = result.getDefiningOp<kern::CallOp>();
+    tensor::EmptyOp empty;
+    if (call && call->getBlock() == terminator->getBlock() && taken.insert(result).second) {
+      empty = call.getTiedOpOperand(cast<OpResult>(result))->get().getDefiningOp<tensor::EmptyOp>();
+      if (empty && empty->hasOneUse())
+        b.setInsertionPoint(call);
+      else
+        empty = nullptr;
+    }
+    SmallVector<Value> sizes;
+    if (empty)
+      sizes = empty.getDynamicSizes();
+    else
+      for (int64_t i = 0, e = cast<RankedTensorType>(result.getType()).getRank(); i < e; ++i)
+        if (cast<RankedTensorType>(result.getType()).isDynamicDim(i))
+          sizes.push_back(tensor::DimOp::create(b, loc, result, i));
+    Value memref = rt::OutputOp::create(b, loc, getBufferType(empty ? empty.getType() : result.getType()),
+                                        b.getI64IntegerAttr(index), sizes);
+    if (empty)
+      empty.replaceAllUsesWith(createTensor(b, loc, empty.getType(), memref, true));
+    b.setInsertionPoint(terminator);
+    createMaterialize(b, loc, result, memref);
+  }
+  terminator->setOperands({});
+}
+
+struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
+  void runOnOperation() override {
+    for (auto func : getOperation().getOps<kern::FuncOp>())
+      convertKernelBoundary(func);
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      convertInputs(func);
+      convertOutputs(func);
+      for (unsigned i = 0; i < func.getNumArguments(); ++i)
+        func.removeArgAttrsAttr();
+      func.removeResAttrsAttr();
+      func.setFunctionType(FunctionType::get(&getContext(), {}, {}));
+    }
+    bufferization::OneShotBufferizationOptions options;
+    options.setFunctionBoundaryTypeConversion(bufferization::LayoutMapOption::IdentityLayoutMap);
+    options.copyBeforeWrite = false;
+    auto run = [&](Operation *func) {
+      bufferization::BufferizationState state;
+      return bufferization::runOneShotBufferize(func, options, state);
+    };
+    SmallVector<Operation *> kernels, hosts;
+    for (Operation &op : *getOperation().getBody())
+      if (isa<kern::FuncOp>(op))
+        kernels.push_back(&op);
+      else if (isa<func::FuncOp>(op))
+        hosts.push_back(&op);
+    if (failed(failableParallelForEach(&getContext(), kernels, run)))
+      return signalPassFailure();
+    for (Operation *host : hosts)
+      if (failed(run(host)))
+        return signalPassFailure();
+  }
+};
+
+} // namespace

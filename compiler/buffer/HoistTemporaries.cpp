@@ -1,0 +1,144 @@
+//===- HoistTemporaries.cpp - Take a kernel's temporaries out ---*- C++ -*-===//
+//
+// Before: kern.func @k(%a, %d) { %t = memref.alloc() : memref<64x64xf32>
+//           rt.parallel ... { scf.for { %u = memref.alloc(%min) : memref<?x8xf32> } } }
+// After:  kern.func @k(%a, %d, %t) { rt.parallel ... {
+//           %s = memref.alloca() : memref<4x8xf32>; scf.for { %u = subview %s } } }
+//
+// Precondition: memrefs, rt.parallel. Postcondition: no memref.alloc in kernels.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/buffer/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "dialects/rt/RtOps.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace nacre::buffer {
+#define GEN_PASS_DEF_HOISTTEMPORARIESPASS
+#include "compiler/buffer/Passes.h.inc"
+} // namespace nacre::buffer
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// The induction variables of the loops around an op, up to the region's owner.
+SmallVector<Value> getEnclosingInductionVars(Operation *op, Region *scope) {
+  SmallVector<Value> ivs;
+  for (Region *region = op->getParentRegion(); region != scope; region = region->getParentRegion())
+    if (auto loop = dyn_cast<LoopLikeOpInterface>(region->getParentOp()))
+      if (auto inductionVars = loop.getLoopInductionVars())
+        llvm::append_range(ivs, *inductionVars);
+  return ivs;
+}
+
+int64_t getStaticBytes(MemRefType type) {
+  return type.hasStaticShape()
+             ? type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8)
+             : -1;
+}
+
+/// Allocates a tile's temporary once, at the start of the body of rt.parallel.
+LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Region *scope,
+                            int64_t stackBytes) {
+  rewriter.setInsertionPoint(alloc);
+  auto local = rewriter.replaceOpWithNewOp<memref::AllocaOp>(alloc, alloc.getType(),
+                                                             alloc.getDynamicSizes());
+  // Sizes that depend on the tile are replaced by their bounds.
+  memref::AllocaOp bounded = local;
+  if (!local.getDynamicSizes().empty()) {
+    SmallVector<Value> ivs = getEnclosingInductionVars(local, scope);
+    FailureOr<Value> replacement = memref::replaceWithIndependentOp(rewriter, local, ivs);
+    if (failed(replacement))
+      return failure();
+    bounded = replacement->getDefiningOp<memref::AllocaOp>();
+    if (!bounded)
+      if (auto view = replacement->getDefiningOp<memref::SubViewOp>())
+        bounded = view.getSource().getDefiningOp<memref::AllocaOp>();
+    if (!bounded)
+      return failure();
+  }
+  // Move it, with the computation of its sizes, to the start of the body.
+  llvm::SetVector<Operation *> slice;
+  BackwardSliceOptions options;
+  options.filter = [&](Operation *op) {
+    return scope->isAncestor(op->getParentRegion()) && isMemoryEffectFree(op);
+  };
+  options.inclusive = false;
+  if (failed(getBackwardSlice(bounded.getOperation(), &slice, options)))
+    return failure();
+  Block &entry = scope->front();
+  Operation *anchor = &entry.front();
+  for (Operation *op : slice)
+    if (op != anchor)
+      rewriter.moveOpBefore(op, anchor);
+  rewriter.moveOpBefore(bounded, anchor);
+  int64_t bytes = getStaticBytes(bounded.getType());
+  if (bytes < 0 || bytes > stackBytes) {
+    rewriter.setInsertionPoint(bounded);
+    rewriter.replaceOpWithNewOp<rt::ScratchOp>(bounded, bounded.getType(), bounded.getDynamicSizes());
+  } else {
+    bounded.setAlignment(64);
+  }
+  return success();
+}
+
+/// Makes a temporary of the whole kernel an argument, allocated by each caller.
+void hoistFromKernel(kern::FuncOp func, memref::AllocOp alloc, ArrayRef<kern::CallOp> calls) {
+  // The sizes are computed again by the caller, from the same arguments.
+  llvm::SetVector<Operation *> slice;
+  BackwardSliceOptions options;
+  options.inclusive = false;
+  (void)getBackwardSlice(alloc.getOperation(), &slice, options);
+  for (kern::CallOp call : calls) {
+    OpBuilder b(call);
+    IRMapping mapping;
+    mapping.map(func.getArguments(), call->getOperands());
+    for (Operation *op : slice)
+      b.clone(*op, mapping);
+    Operation *buffer = b.clone(*alloc, mapping);
+    call.getOutsMutable().append(buffer->getResult(0));
+  }
+  BlockArgument argument = func.getBody().front().addArgument(alloc.getType(), alloc.getLoc());
+  func.setFunctionType(
+      FunctionType::get(func.getContext(), func.getBody().front().getArgumentTypes(), {}));
+  alloc.replaceAllUsesWith(argument);
+  alloc.erase();
+}
+
+struct HoistTemporariesPass : buffer::impl::HoistTemporariesPassBase<HoistTemporariesPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    llvm::DenseMap<StringRef, SmallVector<kern::CallOp>> calls;
+    getOperation().walk([&](kern::CallOp call) { calls[call.getCallee()].push_back(call); });
+    IRRewriter rewriter(&getContext());
+    for (auto func : getOperation().getOps<kern::FuncOp>()) {
+      SmallVector<memref::AllocOp> allocs;
+      func.walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
+      func.walk([&](memref::DeallocOp dealloc) { dealloc.erase(); });
+      for (memref::AllocOp alloc : allocs) {
+        auto parallel = alloc->getParentOfType<rt::ParallelOp>();
+        if (parallel || alloc->getParentOp() != func) {
+          Region *scope = parallel ? &parallel.getBody() : &func.getBody();
+          if (failed(hoistFromTile(rewriter, alloc, scope, stackBytes))) {
+            alloc.emitError("no bound is known for the size of a kernel's temporary");
+            return signalPassFailure();
+          }
+          continue;
+        }
+        hoistFromKernel(func, alloc, calls[func.getName()]);
+      }
+    }
+  }
+};
+
+} // namespace

@@ -1,0 +1,166 @@
+//===- PlanMemory.cpp - Give every host buffer its place --------*- C++ -*-===//
+//
+// Before: %a = memref.alloc() : memref<16xf32>   %b = memref.alloc(%n) : memref<?xf32>
+// After:  %a = rt.arena 0 : memref<16xf32>       %b = rt.alloc(%n) : memref<?xf32> ...
+//                                                rt.release %b : memref<?xf32>
+//
+// The offsets follow «greedy by size» (Pisarchyk and Lee, Efficient Memory Management
+// for Deep Neural Net Inference, 2020): large buffers first, each at the lowest offset
+// that no buffer alive at the same time covers.
+//
+// Precondition: a host function on memrefs. Postcondition: no memref.alloc;
+// `nacre.arena_size` is set.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/buffer/Passes.h"
+#include "dialects/rt/RtOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "runtime/abi/nacre_abi.h"
+
+namespace nacre::buffer {
+#define GEN_PASS_DEF_PLANMEMORYPASS
+#include "compiler/buffer/Passes.h.inc"
+} // namespace nacre::buffer
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// A buffer and the stretch of the function's entry block in which it lives.
+struct Buffer {
+  memref::AllocOp alloc;
+  int64_t size = 0, offset = -1;
+  int64_t first = 0, last = 0;
+
+  bool livesWith(const Buffer &other) const { return first <= other.last && other.first <= last; }
+};
+
+/// Calls `visit` with every user of the buffer or of a view of it. Returns false if the
+/// buffer may outlive an iteration of a loop that allocates it.
+bool visitUsers(Value buffer, llvm::function_ref<void(Operation *)> visit) {
+  SmallVector<Value> worklist{buffer};
+  llvm::DenseSet<Value> seen{buffer};
+  auto follow = [&](Value value) {
+    if (isa<BaseMemRefType>(value.getType()) && seen.insert(value).second)
+      worklist.push_back(value);
+  };
+  bool staysInIteration = true;
+  Operation *alloc = buffer.getDefiningOp();
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    for (Operation *user : value.getUsers()) {
+      visit(user);
+      // Whatever memref comes out of a user that is no allocation may be a view.
+      if (!isa<memref::AllocOp>(user))
+        for (Value result : user->getResults())
+          follow(result);
+      if (user->hasTrait<OpTrait::IsTerminator>()) {
+        Operation *parent = user->getParentOp();
+        for (Value result : parent->getResults())
+          follow(result);
+        if (isa<LoopLikeOpInterface>(parent) && parent->isProperAncestor(alloc))
+          staysInIteration = false;
+      }
+      for (Region &region : user->getRegions())
+        for (BlockArgument argument : region.getArguments())
+          follow(argument);
+    }
+  }
+  return staysInIteration;
+}
+
+int64_t getBytes(MemRefType type) {
+  int64_t bytes = type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  return llvm::alignTo(std::max<int64_t>(bytes, 1), NACRE_ABI_ALIGNMENT);
+}
+
+struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    Block &entry = func.getBody().front();
+    llvm::DenseMap<Operation *, int64_t> positions;
+    for (auto [i, op] : llvm::enumerate(entry))
+      positions[&op] = i;
+
+    std::vector<Buffer> buffers;
+    SmallVector<memref::AllocOp> dynamic;
+    func.walk([&](memref::AllocOp alloc) {
+      Buffer buffer{alloc};
+      buffer.first = buffer.last = positions.lookup(entry.findAncestorOpInBlock(*alloc));
+      bool stays = visitUsers(alloc, [&](Operation *user) {
+        buffer.last = std::max(buffer.last, positions.lookup(entry.findAncestorOpInBlock(*user)));
+      });
+      if (!alloc.getType().hasStaticShape() || !stays)
+        return dynamic.push_back(alloc);
+      buffer.size = getBytes(alloc.getType());
+      buffers.push_back(buffer);
+    });
+    for (memref::AllocOp alloc : dynamic)
+      allocateAtRunTime(alloc);
+    func->setAttr("nacre.arena_size", IntegerAttr::get(IntegerType::get(&getContext(), 64), plan(buffers)));
+    for (Buffer &buffer : buffers) {
+      OpBuilder b(buffer.alloc);
+      auto arena = rt::ArenaOp::create(b, buffer.alloc.getLoc(), buffer.alloc.getType(), buffer.offset);
+      buffer.alloc.replaceAllUsesWith(arena.getResult());
+      buffer.alloc.erase();
+    }
+  }
+
+private:
+  /// Assigns offsets; returns the size of the arena.
+  int64_t plan(std::vector<Buffer> &buffers) {
+    std::vector<Buffer *> order;
+    for (Buffer &buffer : buffers)
+      order.push_back(&buffer);
+    llvm::sort(order, [](Buffer *l, Buffer *r) {
+      return std::pair(-l->size, l->first) < std::pair(-r->size, r->first);
+    });
+    int64_t arena = 0;
+    std::vector<Buffer *> placed; // by offset
+    for (Buffer *buffer : order) {
+      int64_t offset = 0;
+      for (Buffer *other : placed) {
+        if (!buffer->livesWith(*other))
+          continue;
+        if (other->offset >= offset + buffer->size)
+          break;
+        offset = std::max(offset, other->offset + other->size);
+      }
+      buffer->offset = offset;
+      arena = std::max(arena, offset + buffer->size);
+      placed.insert(llvm::upper_bound(placed, buffer,
+                                      [](Buffer *l, Buffer *r) { return l->offset < r->offset; }),
+                    buffer);
+    }
+    arenaBytes += arena;
+    return arena;
+  }
+
+  void allocateAtRunTime(memref::AllocOp alloc) {
+    OpBuilder b(alloc);
+    auto buffer = rt::AllocOp::create(b, alloc.getLoc(), alloc.getType(), alloc.getDynamicSizes());
+    Block *block = alloc->getBlock();
+    Operation *last = buffer;
+    bool leaves = false;
+    leaves |= !visitUsers(alloc, [&](Operation *user) {
+      Operation *ancestor = block->findAncestorOpInBlock(*user);
+      leaves |= !ancestor || ancestor->hasTrait<OpTrait::IsTerminator>();
+      if (ancestor && last->isBeforeInBlock(ancestor))
+        last = ancestor;
+    });
+    alloc.replaceAllUsesWith(buffer.getResult());
+    alloc.erase();
+    // What leaves its block lives until the run ends.
+    if (leaves)
+      return;
+    b.setInsertionPointAfter(last);
+    rt::ReleaseOp::create(b, buffer.getLoc(), buffer);
+  }
+};
+
+} // namespace

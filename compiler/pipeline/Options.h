@@ -1,0 +1,28 @@
+//===- Options.h - What a compilation can be told ---------------*- C++ -*-===//
+#ifndef NACRE_COMPILER_PIPELINE_OPTIONS_H
+#define NACRE_COMPILER_PIPELINE_OPTIONS_H
+
+#include <cstdint>
+#include <string>
+
+namespace nacre {
+
+/// The options of the pipeline. Everything that passes may depend on stands here.
+struct PipelineOptions {
+  /// Bits of a vector register, and the number of such registers.
+  int64_t vectorBits = 512;
+  int64_t vectorRegisters = 32;
+  /// Caches of one core, in bytes.
+  int64_t l1Bytes = 32 << 10;
+  int64_t l2Bytes = 1 << 20;
+  /// The phase after which to stop; empty: run all.
+  std::string stopAfter;
+  /// Write the module after each phase into this folder; empty: don't.
+  std::string dumpDirectory;
+  /// Print each phase's time to standard error.
+  bool timePhases = false;
+};
+
+} // namespace nacre
+
+#endif // NACRE_COMPILER_PIPELINE_OPTIONS_H

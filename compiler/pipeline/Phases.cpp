@@ -1,0 +1,120 @@
+//===- Phases.cpp - The compiler on one screen ------------------*- C++ -*-===//
+#include "compiler/pipeline/Phases.h"
+#include "compiler/buffer/Passes.h"
+#include "compiler/graph/Passes.h"
+#include "compiler/lower/Passes.h"
+#include "compiler/pipeline/Contracts.h"
+#include "compiler/tile/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Timer.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+void addCleanup(OpPassManager &passes) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void buildGraph(OpPassManager &passes, const PipelineOptions &) {
+  OpPassManager &host = passes.nest<func::FuncOp>();
+  host.addPass(graph::createInferShapesPass());
+  addCleanup(host);
+  host.addPass(graph::createInferShapesPass());
+  host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createMaterializeBroadcastsPass());
+  addCleanup(host);
+  passes.addPass(graph::createFormKernelsPass());
+  addCleanup(passes.nest<func::FuncOp>());
+}
+
+void buildLower(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(lower::createNNToLinalgPass());
+  addCleanup(passes);
+}
+
+void buildTile(OpPassManager &passes, const PipelineOptions &options) {
+  OpPassManager &kernel = passes.nest<kern::FuncOp>();
+  kernel.addPass(tile::createFuseElementwisePass());
+  kernel.addPass(createCanonicalizerPass());
+  kernel.addPass(tile::createForwardDestinationsPass());
+  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes}));
+  kernel.addPass(tile::createTileAndFusePass());
+  addCleanup(kernel);
+}
+
+void buildBuffer(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(buffer::createBufferizePass());
+  addCleanup(passes);
+  passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(buffer::createHoistTemporariesPass());
+  passes.addNestedPass<func::FuncOp>(buffer::createPlanMemoryPass());
+  addCleanup(passes);
+}
+
+constexpr Phase kPhases[] = {
+    {"graph", "infer shapes, simplify the graph, form kernels", buildGraph, verifyAfterGraph},
+    {"lower", "nn to linalg, tensor, arith and math", buildLower, verifyAfterLower},
+    {"tile", "choose tiles, tile and fuse", buildTile, verifyAfterTile},
+    {"buffer", "tensors to buffers, one arena, tiles on threads", buildBuffer, verifyAfterBuffer},
+};
+
+LogicalResult dump(ModuleOp module, const Phase &phase, size_t number, StringRef directory) {
+  SmallString<128> path(directory);
+  if (std::error_code error = llvm::sys::fs::create_directories(path))
+    return module.emitError("cannot make the folder ") << path << ": " << error.message();
+  llvm::sys::path::append(path, Twine(number) + "-" + phase.name + ".mlir");
+  std::error_code error;
+  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_Text);
+  if (error)
+    return module.emitError("cannot write ") << path << ": " << error.message();
+  module.print(file.os(), OpPrintingFlags().elideLargeElementsAttrs().elideLargeResourceString());
+  file.keep();
+  return success();
+}
+
+} // namespace
+
+ArrayRef<Phase> nacre::getPhases() { return kPhases; }
+
+LogicalResult nacre::runPhases(ModuleOp module, const PipelineOptions &options,
+                               llvm::function_ref<bool(const Phase &)> progress) {
+  llvm::TimerGroup timers("phases", "Nacre's phases");
+  for (auto [number, phase] : llvm::enumerate(kPhases)) {
+    if (progress && !progress(phase))
+      return module.emitError("cancelled");
+    llvm::Timer timer(phase.name, phase.summary, timers);
+    llvm::TimeRegion region(options.timePhases ? &timer : nullptr);
+    PassManager passes(module.getContext(), ModuleOp::getOperationName());
+    passes.enableVerifier(false);
+    phase.build(passes, options);
+    if (failed(passes.run(module)) || failed(phase.verify(module)))
+      return failure();
+    if (!options.dumpDirectory.empty() &&
+        failed(dump(module, phase, number + 1, options.dumpDirectory)))
+      return failure();
+    if (options.stopAfter == phase.name)
+      break;
+  }
+  return success();
+}
+
+void nacre::registerPhasePipelines() {
+  for (const Phase &phase : kPhases)
+    PassPipelineRegistration<>(("nacre-" + phase.name).str(), phase.summary,
+                               [build = phase.build](OpPassManager &passes) { build(passes, {}); });
+  PassPipelineRegistration<>("nacre", "All phases up to code generation", [](OpPassManager &passes) {
+    for (const Phase &phase : kPhases)
+      phase.build(passes, {});
+  });
+}

@@ -1,0 +1,255 @@
+//===- ChooseTiles.cpp - Decide a kernel's tile sizes -----------*- C++ -*-===//
+//
+// Before: kern.func @matmul(...)
+// After:  kern.func @matmul(...) attributes {tiling = #kern.tiling<[64, 64, 0]>}
+//
+// Precondition: a kernel of structured ops on tensors.
+// Postcondition: `tiling` is set if the kernel should be tiled.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/tile/Passes.h"
+#include "compiler/tile/RootOp.h"
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace nacre::tile {
+#define GEN_PASS_DEF_CHOOSETILESPASS
+#include "compiler/tile/Passes.h.inc"
+} // namespace nacre::tile
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// A size that is not known at compile time is taken for this one.
+constexpr int64_t kAssumedDynamicSize = 128;
+
+int64_t assume(int64_t size) { return ShapedType::isDynamic(size) ? kAssumedDynamicSize : size; }
+
+/// For each dimension of a value: the root loop that runs along it (-1: none), and
+/// whether some reduction runs along it.
+struct DimUse {
+  int64_t loop = -1;
+  bool reduced = false;
+};
+
+/// Follows the root's loops through the kernel's producers.
+class LoopTracer {
+public:
+  explicit LoopTracer(linalg::LinalgOp root) : fixed(root.getNumLoops()) {
+    SmallVector<int64_t> loops(root.getNumLoops());
+    for (auto [i, loop] : llvm::enumerate(loops))
+      loop = i;
+    visit(root, loops);
+  }
+
+  /// Loops that must not be tiled: a reduction would be repeated in every tile.
+  ArrayRef<bool> getFixedLoops() const { return fixed; }
+  /// All structured ops that the root depends on, itself included.
+  ArrayRef<Operation *> getOps() const { return ops.getArrayRef(); }
+
+private:
+  void visit(linalg::LinalgOp op, ArrayRef<int64_t> rootLoops) {
+    ops.insert(op);
+    auto iterators = op.getIteratorTypesArray();
+    for (OpOperand &operand : op->getOpOperands()) {
+      AffineMap map = op.getMatchingIndexingMap(&operand);
+      auto &dims = uses[operand.get()];
+      dims.resize(map.getNumResults());
+      SmallVector<int64_t> loops(map.getNumResults(), -1);
+      for (auto [i, expr] : llvm::enumerate(map.getResults()))
+        expr.walk([&, i = i](AffineExpr inner) {
+          auto dim = dyn_cast<AffineDimExpr>(inner);
+          if (!dim)
+            return;
+          bool reduction = iterators[dim.getPosition()] == utils::IteratorType::reduction;
+          int64_t loop = reduction ? -1 : rootLoops[dim.getPosition()];
+          // A window (d0 + d1) is tiled along d0 and may overlap: not a repetition.
+          bool isPlain = isa<AffineDimExpr>(expr);
+          if (loop >= 0) {
+            if (dims[i].reduced)
+              fixed[loop] = true;
+            dims[i].loop = loop;
+            loops[i] = loop;
+          } else if (reduction && isPlain) {
+            dims[i].reduced = true;
+            if (dims[i].loop >= 0)
+              fixed[dims[i].loop] = true;
+          }
+        });
+      auto result = dyn_cast<OpResult>(operand.get());
+      auto producer = result ? dyn_cast<linalg::LinalgOp>(result.getOwner()) : nullptr;
+      if (!producer)
+        continue;
+      AffineMap out = producer.getIndexingMapMatchingResult(result);
+      SmallVector<int64_t> producerLoops(producer.getNumLoops(), -1);
+      for (auto [expr, loop] : llvm::zip(out.getResults(), loops))
+        if (auto dim = dyn_cast<AffineDimExpr>(expr))
+          producerLoops[dim.getPosition()] = loop;
+      visit(producer, producerLoops);
+    }
+  }
+
+  SmallVector<bool> fixed;
+  llvm::SetVector<Operation *> ops;
+  llvm::DenseMap<Value, SmallVector<DimUse>> uses;
+};
+
+/// Bytes of an operand that the given number of iterations of each loop touch.
+int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> sizes) {
+  auto type = cast<RankedTensorType>(operand.get().getType());
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  int64_t elements = 1;
+  for (AffineExpr expr : map.getResults()) {
+    // The extent of an affine expression: the sum of its terms' extents.
+    int64_t extent = 1;
+    SmallVector<int64_t> coefficients;
+    for (unsigned dim = 0; dim < map.getNumDims(); ++dim)
+      if (expr.isFunctionOfDim(dim)) {
+        int64_t scale = 1;
+        expr.walk([&](AffineExpr inner) {
+          auto product = dyn_cast<AffineBinaryOpExpr>(inner);
+          if (product && product.getKind() == AffineExprKind::Mul &&
+              product.getLHS().isFunctionOfDim(dim))
+            if (auto constant = dyn_cast<AffineConstantExpr>(product.getRHS()))
+              scale = constant.getValue();
+        });
+        extent += scale * (sizes[dim] - 1);
+      }
+    elements *= extent;
+  }
+  return elements * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
+}
+
+/// A divisor of `size` at most `limit`, if one is not much smaller; else the limit.
+int64_t divide(int64_t size, int64_t limit) {
+  if (size <= limit)
+    return size;
+  for (int64_t divisor = limit; divisor > limit / 2; --divisor)
+    if (size % divisor == 0)
+      return divisor;
+  return limit;
+}
+
+struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    kern::FuncOp func = getOperation();
+    if (func.getTilingAttr())
+      return;
+    linalg::LinalgOp root = tile::getRootOp(func);
+    if (!root || root.getNumLoops() == 0)
+      return;
+    LoopTracer tracer(root);
+    SmallVector<int64_t> ranges;
+    for (int64_t size : root.getStaticLoopRanges())
+      ranges.push_back(assume(size));
+
+    // Scalar operations of the whole kernel, and the op that has most of them.
+    int64_t work = 0, heaviest = 0;
+    linalg::LinalgOp anchor = root;
+    for (Operation *op : tracer.getOps()) {
+      auto linalgOp = cast<linalg::LinalgOp>(op);
+      int64_t iterations = 1;
+      for (int64_t size : linalgOp.getStaticLoopRanges())
+        iterations *= assume(size);
+      int64_t bodyOps = std::max<int64_t>(1, llvm::range_size(linalgOp.getBlock()->without_terminator()));
+      work += iterations * bodyOps;
+      if (iterations > heaviest) {
+        heaviest = iterations;
+        anchor = linalgOp;
+      }
+    }
+    if (work < minWork)
+      return;
+
+    bool isContraction = anchor.getNumReductionLoops() > 0 && anchor.getNumDpsInputs() >= 2;
+    SmallVector<int64_t> sizes = isContraction && anchor.getNumDpsInits() == 1
+                                     ? tileContraction(root, anchor, ranges, tracer)
+                                     : tileElements(root, ranges, tracer);
+    int64_t tiles = 1;
+    for (auto [size, range] : llvm::zip(sizes, ranges))
+      if (size != 0)
+        tiles *= llvm::divideCeil(range, size);
+    if (tiles <= 1 && !llvm::any_of(root.getStaticLoopRanges(), ShapedType::isDynamic))
+      return;
+    int64_t grain = std::clamp<int64_t>(minWork / 2 / std::max<int64_t>(1, work / tiles), 1,
+                                        std::max<int64_t>(1, tiles / 2));
+    func.setTilingAttr(kern::TilingAttr::get(&getContext(), sizes, grain));
+  }
+
+private:
+  /// Tiles that hold about half of the first-level cache, whole inner loops first.
+  SmallVector<int64_t> tileElements(linalg::LinalgOp root, ArrayRef<int64_t> ranges,
+                                    const LoopTracer &tracer) {
+    auto iterators = root.getIteratorTypesArray();
+    int64_t volume = l1Bytes / 8;
+    // What a fixed loop covers, each tile covers.
+    for (auto [range, fixed] : llvm::zip(ranges, tracer.getFixedLoops()))
+      if (fixed)
+        volume = std::max<int64_t>(1, volume / range);
+    SmallVector<int64_t> sizes(ranges.size(), 0);
+    for (int64_t i = ranges.size() - 1; i >= 0; --i) {
+      if (tracer.getFixedLoops()[i] || iterators[i] != utils::IteratorType::parallel)
+        continue;
+      sizes[i] = divide(ranges[i], volume);
+      volume = std::max<int64_t>(1, volume / ranges[i]);
+      if (sizes[i] == ranges[i] && !ShapedType::isDynamic(root.getStaticLoopRanges()[i]))
+        sizes[i] = 0;
+    }
+    return sizes;
+  }
+
+  /// Panels of 64 columns; as many rows as keep the other input in half of the second-
+  /// level cache, but tiles enough for several threads.
+  SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
+                                       ArrayRef<int64_t> ranges, const LoopTracer &tracer) {
+    constexpr int64_t kColumns = 64, kMinTiles = 8;
+    SmallVector<int64_t> anchorSizes;
+    for (int64_t size : anchor.getStaticLoopRanges())
+      anchorSizes.push_back(assume(size));
+    // The anchor's parallel loops are the root's: both write the same shape.
+    SmallVector<unsigned> parallel;
+    anchor.getParallelDims(parallel);
+    SmallVector<int64_t> sizes(ranges.size(), 0);
+    if (parallel.size() != root.getNumParallelLoops() || root.getNumReductionLoops() != 0)
+      if (root != anchor)
+        return tileElements(root, ranges, tracer);
+
+    for (unsigned loop : parallel)
+      anchorSizes[loop] = 1;
+    int64_t tiles = 1;
+    for (int64_t range : ranges.take_front(parallel.size()))
+      tiles *= range;
+    auto rootLoop = [&](size_t i) { return root == anchor ? parallel[i] : i; };
+    for (int64_t i = parallel.size() - 1; i >= 0; --i) {
+      int64_t loop = rootLoop(i), range = ranges[loop];
+      if (tracer.getFixedLoops()[loop])
+        continue;
+      int64_t size;
+      if (i == static_cast<int64_t>(parallel.size()) - 1) {
+        size = std::min(range, kColumns);
+      } else {
+        // The largest size whose rows fit the cache and that leaves tiles enough.
+        auto fits = [&](int64_t candidate) {
+          anchorSizes[parallel[i]] = candidate;
+          return getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= l2Bytes / 2 &&
+                 tiles / candidate >= kMinTiles;
+        };
+        size = range;
+        while (size > 1 && !fits(size))
+          size = size > 2 ? divide(range, size - 1) : 1;
+      }
+      anchorSizes[parallel[i]] = size;
+      tiles /= size;
+      sizes[loop] = size;
+    }
+    return sizes;
+  }
+};
+
+} // namespace

@@ -1,0 +1,104 @@
+//===- ForwardDestinations.cpp - Compute into the destination ---*- C++ -*-===//
+//
+// Before: %f = linalg.fill ins(%0) outs(%empty)
+//         %c = matmul ins(%a, %w) outs(%f)
+//         %e = generic {add} ins(%c, %b) outs(%empty2)
+//         kern.return %e
+// After:  %f = linalg.fill ins(%0) outs(%destination)
+//         %c = matmul ins(%a, %w) outs(%f)
+//         %e = generic {add, reading its init} ins(%b) outs(%c)
+//         kern.return %e
+//
+// Precondition: a kernel of structured ops on tensors.
+// Postcondition: a result's chain of inits ends at its destination wherever the ops
+// allow it, so that bufferization needs no temporary for it.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/tile/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace nacre::tile {
+#define GEN_PASS_DEF_FORWARDDESTINATIONSPASS
+#include "compiler/tile/Passes.h.inc"
+} // namespace nacre::tile
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// Makes an element-wise generic with a fresh init write over one of its inputs: one
+/// that a structured op of the kernel computes element by element in the same place.
+linalg::GenericOp writeOverInput(linalg::GenericOp op) {
+  if (op.getNumDpsInits() != 1 || op.getNumLoops() != op.getNumParallelLoops())
+    return op;
+  OpOperand *init = op.getDpsInitOperand(0);
+  BlockArgument initArgument = op.getMatchingBlockArgument(init);
+  if (!init->get().getDefiningOp<tensor::EmptyOp>() || !initArgument.use_empty())
+    return op;
+  AffineMap map = op.getMatchingIndexingMap(init);
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    if (!input->get().getDefiningOp<linalg::LinalgOp>() || op.getMatchingIndexingMap(input) != map ||
+        input->get().getType() != init->get().getType())
+      continue;
+    // The input becomes the init; its block argument is replaced by the init's.
+    unsigned index = input->getOperandNumber();
+    SmallVector<Value> inputs = op.getDpsInputs();
+    Value target = inputs[index];
+    inputs.erase(inputs.begin() + index);
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    maps.erase(maps.begin() + index);
+    OpBuilder b(op);
+    auto replacement = linalg::GenericOp::create(
+        b, op.getLoc(), op.getResultTypes(), inputs, ValueRange{target}, maps,
+        op.getIteratorTypesArray());
+    replacement.getRegion().takeBody(op.getRegion());
+    Block &body = replacement.getRegion().front();
+    body.getArgument(index).replaceAllUsesWith(body.getArguments().back());
+    body.eraseArgument(index);
+    op.replaceAllUsesWith(replacement.getResults());
+    op.erase();
+    return replacement;
+  }
+  return op;
+}
+
+/// Follows the chain of inits from a returned value to its start.
+void forward(OpResult result, Value destination) {
+  for (;;) {
+    auto op = dyn_cast<DestinationStyleOpInterface>(result.getOwner());
+    if (!op)
+      return;
+    if (auto generic = dyn_cast<linalg::GenericOp>(result.getOwner())) {
+      unsigned number = result.getResultNumber();
+      generic = writeOverInput(generic);
+      op = cast<DestinationStyleOpInterface>(generic.getOperation());
+      result = cast<OpResult>(op->getResult(number));
+    }
+    OpOperand *init = op.getTiedOpOperand(result);
+    Operation *start = init->get().getDefiningOp();
+    if (!start)
+      return;
+    if (isa<tensor::EmptyOp>(start)) {
+      if (init->get().getType() == destination.getType())
+        init->set(destination);
+      return;
+    }
+    result = cast<OpResult>(init->get());
+  }
+}
+
+struct ForwardDestinationsPass
+    : tile::impl::ForwardDestinationsPassBase<ForwardDestinationsPass> {
+  void runOnOperation() override {
+    kern::FuncOp func = getOperation();
+    Operation *terminator = func.getBody().back().getTerminator();
+    for (unsigned i = 0, e = terminator->getNumOperands(); i < e; ++i)
+      if (auto result = dyn_cast<OpResult>(terminator->getOperand(i)))
+        forward(result, func.getDestinations()[i]);
+  }
+};
+
+} // namespace

@@ -1,0 +1,26 @@
+//===- RootOp.h - A kernel's root op ----------------------------*- C++ -*-===//
+#ifndef NACRE_COMPILER_TILE_ROOTOP_H
+#define NACRE_COMPILER_TILE_ROOTOP_H
+
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace nacre::tile {
+
+/// The structured op that computes all results of a kernel, whose loops are tiled;
+/// null if several ops do, or another kind of op.
+inline mlir::linalg::LinalgOp getRootOp(kern::FuncOp func) {
+  mlir::Operation *terminator = func.getBody().back().getTerminator();
+  mlir::linalg::LinalgOp root;
+  for (mlir::Value result : terminator->getOperands()) {
+    auto op = result.getDefiningOp<mlir::linalg::LinalgOp>();
+    if (!op || (root && op != root))
+      return nullptr;
+    root = op;
+  }
+  return root;
+}
+
+} // namespace nacre::tile
+
+#endif // NACRE_COMPILER_TILE_ROOTOP_H
