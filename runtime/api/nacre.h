@@ -295,10 +295,10 @@ nacre_session_get_thread_count(const nacre_session *session, int32_t *count);
  * All inputs must be given: by position, or by name where nacre_tensor.name is
  * set. Everything about them is checked before anything is read. `outputs` may
  * be fewer than the function has (also 0 and NULL); what is not asked for is
- * dropped. On success each output has name, dtype, rank, dims, data and size
- * set; see nacre_tensor for its memory. Outputs must overlap neither inputs nor
- * each other. After a failure the contents of outputs are undefined; the
- * session can be used on.
+ * dropped. On success each output has dtype, rank, dims, data and size set; see
+ * nacre_tensor for its memory. Outputs must overlap neither inputs nor each
+ * other. After a failure the contents of outputs are undefined; the session can
+ * be used on.
  *
  * Thread-safe: runs of one session may overlap, each has memory of its own;
  * while the threads are busy with one run, another computes on its caller's

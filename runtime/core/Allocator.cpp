@@ -1,0 +1,184 @@
+#include "runtime/core/Allocator.h"
+
+#include "runtime/device/Cpu.h"
+
+#include <sys/mman.h>
+
+namespace nacre::runtime {
+
+static constexpr int64_t hugePage = 2 << 20;
+
+// Sizes 64, 80, 96, 112, 128, 160, ... Returns -1 for what no machine has.
+static int32_t classOf(int64_t size, int64_t &capacity) {
+  if (size <= 64) {
+    capacity = 64;
+    return 0;
+  }
+  if (size > int64_t(1) << 46)
+    return -1;
+  int32_t log = 63 - __builtin_clzll(static_cast<uint64_t>(size - 1));
+  int64_t step = int64_t(1) << (log - 2);
+  int64_t quarter = (size - 1 - (int64_t(1) << log)) / step + 1;
+  capacity = (int64_t(1) << log) + quarter * step;
+  return 4 * (log - 6) + static_cast<int32_t>(quarter);
+}
+
+Allocator *Allocator::make(int64_t limit, bool hugePages) {
+  if (limit <= 0)
+    limit = physicalMemory();
+  return create<Allocator>(limit, hugePages);
+}
+
+Block *Allocator::takeFromSystem(int64_t capacity, int32_t sizeClass) {
+  int64_t bytes = (capacity + static_cast<int64_t>(sizeof(Block)) + 63) & ~63;
+  bool large = hugePages && bytes >= 2 * hugePage;
+  void *memory =
+      std::aligned_alloc(large ? hugePage : 64, static_cast<size_t>(bytes));
+  if (!memory)
+    return nullptr;
+  // Advice only: where the system has no huge pages, nothing is lost.
+  if (large)
+    madvise(memory, static_cast<size_t>(bytes & ~(hugePage - 1)),
+            MADV_HUGEPAGE);
+  Block *block = ::new (memory) Block();
+  block->allocator = this;
+  block->capacity = capacity;
+  block->sizeClass = sizeClass;
+  return block;
+}
+
+Block *Allocator::allocate(int64_t size) {
+  int64_t capacity = 0;
+  int32_t sizeClass = size < 0 ? -1 : classOf(size, capacity);
+  if (sizeClass < 0)
+    return nullptr;
+  Lock lock(mutex);
+  Block *block = cache[sizeClass];
+  if (block) {
+    cache[sizeClass] = block->next;
+    cachedBytes -= block->capacity;
+  } else {
+    if (capacity > limit - liveBytes)
+      return nullptr;
+    if (capacity > limit - liveBytes - cachedBytes)
+      trimLocked();
+    block = takeFromSystem(capacity, sizeClass);
+    if (!block) {
+      trimLocked();
+      block = takeFromSystem(capacity, sizeClass);
+    }
+    if (!block)
+      return nullptr;
+  }
+  ++liveBlocks;
+  liveBytes += block->capacity;
+  if (liveBytes > peakBytes)
+    peakBytes = liveBytes;
+  block->next = block->previous = nullptr;
+  return block;
+}
+
+void Allocator::release(Block *block) {
+  if (!block)
+    return;
+  Allocator *self = block->allocator;
+  bool last = false;
+  {
+    Lock lock(self->mutex);
+    --self->liveBlocks;
+    self->liveBytes -= block->capacity;
+    last = self->abandoned && self->liveBlocks == 0;
+    // No more is cached than was ever in use: sizes that never come again
+    // cannot pile up.
+    if (self->abandoned ||
+        self->cachedBytes + block->capacity > self->peakBytes) {
+      std::free(block);
+    } else {
+      self->cachedBytes += block->capacity;
+      block->next = self->cache[block->sizeClass];
+      self->cache[block->sizeClass] = block;
+    }
+  }
+  if (last)
+    destroy(self);
+}
+
+void Allocator::trimLocked() {
+  for (Block *&list : cache)
+    while (Block *block = list) {
+      list = block->next;
+      std::free(block);
+    }
+  cachedBytes = 0;
+}
+
+void Allocator::trim() {
+  Lock lock(mutex);
+  trimLocked();
+  peakBytes = liveBytes;
+}
+
+void Allocator::abandon() {
+  bool last = false;
+  {
+    Lock lock(mutex);
+    abandoned = true;
+    trimLocked();
+    last = liveBlocks == 0;
+  }
+  if (last)
+    destroy(this);
+}
+
+void *Scratch::take(int64_t size) {
+  if (size < 0 || size > INT64_MAX - 63 - used)
+    return nullptr;
+  size = size == 0 ? 64 : (size + 63) & ~int64_t(63);
+  int64_t begin = used;
+  if (main && begin + size <= main->capacity) {
+    used += size;
+    if (used > wanted)
+      wanted = used;
+    return static_cast<char *>(main->data()) + begin;
+  }
+  // Pointers handed out must stay: a piece of its own now, a larger main block
+  // once nothing is held.
+  Block *block = allocator->allocate(size);
+  if (!block)
+    return nullptr;
+  used += size;
+  if (used > wanted)
+    wanted = used;
+  if (!main && begin == 0) {
+    main = block;
+    return block->data();
+  }
+  block->begin = begin;
+  block->next = overflow;
+  overflow = block;
+  return block->data();
+}
+
+void Scratch::reset(int64_t mark) {
+  used = mark;
+  bool grew = false;
+  while (overflow && overflow->begin >= mark) {
+    Block *block = overflow;
+    overflow = block->next;
+    Allocator::release(block);
+    grew = true;
+  }
+  if (mark != 0 || !grew)
+    return;
+  Allocator::release(main);
+  main = allocator->allocate(wanted); // null: take() tries again
+}
+
+void Scratch::clear() {
+  reset(0);
+  Allocator::release(main);
+  main = nullptr;
+  wanted = 0;
+}
+
+} // namespace nacre::runtime

@@ -1,0 +1,105 @@
+// Looks at an artefact's ELF headers before the dynamic loader does: it maps
+// segments that a truncated file does not have, and the process dies of SIGBUS
+// at the first access.
+#include "runtime/core/Model.h"
+
+#include <cerrno>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace nacre::runtime {
+
+namespace {
+struct File {
+  int descriptor;
+  ~File() {
+    if (descriptor >= 0)
+      close(descriptor);
+  }
+  bool read(void *to, size_t size, uint64_t offset) const {
+    char *out = static_cast<char *>(to);
+    while (size > 0) {
+      ssize_t got = pread(descriptor, out, size, static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got <= 0)
+        return false;
+      out += got;
+      offset += static_cast<uint64_t>(got);
+      size -= static_cast<size_t>(got);
+    }
+    return true;
+  }
+};
+} // namespace
+
+#if defined(__x86_64__)
+static constexpr int hostMachine = EM_X86_64;
+#elif defined(__aarch64__)
+static constexpr int hostMachine = EM_AARCH64;
+#else
+#error "unknown host"
+#endif
+
+static const char *machineName(int machine) {
+  return machine == EM_X86_64    ? "x86-64"
+         : machine == EM_AARCH64 ? "aarch64"
+         : machine == EM_386     ? "x86"
+         : machine == EM_RISCV   ? "RISC-V"
+                                 : "another machine";
+}
+
+nacre_status checkLibraryFile(const char *path) {
+  Quoted name(path);
+  // Not blocking: opening a FIFO would wait for a writer.
+  File file{open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.descriptor < 0)
+    return fail(errno == ENOENT || errno == ENOTDIR ? NACRE_NOT_FOUND
+                                                    : NACRE_IO_ERROR,
+                "%s: %s", name.text, std::strerror(errno));
+  struct stat status;
+  if (fstat(file.descriptor, &status) != 0)
+    return fail(NACRE_IO_ERROR, "%s: %s", name.text, std::strerror(errno));
+  if (!S_ISREG(status.st_mode))
+    return fail(NACRE_IO_ERROR, "%s: not a regular file", name.text);
+  uint64_t size = static_cast<uint64_t>(status.st_size);
+
+  Elf64_Ehdr header;
+  if (size < sizeof header || !file.read(&header, sizeof header, 0) ||
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+    return fail(NACRE_CORRUPT,
+                "%s: not a Nacre artefact (a shared library made by `nacre "
+                "compile`)",
+                name.text);
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != hostMachine)
+    return fail(NACRE_INCOMPATIBLE,
+                "%s: made for %s, this machine is %s; compile the model again "
+                "for it",
+                name.text, machineName(header.e_machine),
+                machineName(hostMachine));
+  if (header.e_type != ET_DYN || header.e_phentsize != sizeof(Elf64_Phdr))
+    return fail(NACRE_CORRUPT, "%s: not a shared library", name.text);
+
+  for (uint64_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    uint64_t at = header.e_phoff + i * sizeof segment;
+    if (header.e_phoff > size || !file.read(&segment, sizeof segment, at))
+      return fail(NACRE_CORRUPT, "%s: truncated inside of its headers",
+                  name.text);
+    if (segment.p_type != PT_NULL &&
+        (segment.p_offset > size || segment.p_filesz > size - segment.p_offset))
+      return fail(
+          NACRE_CORRUPT,
+          "%s: truncated: it has %llu bytes, but a segment ends at "
+          "%llu; copy or compile it again",
+          name.text, static_cast<unsigned long long>(size),
+          static_cast<unsigned long long>(segment.p_offset + segment.p_filesz));
+  }
+  return NACRE_OK;
+}
+
+} // namespace nacre::runtime

@@ -1,0 +1,58 @@
+// Times per kernel, and the launches for a trace.
+#ifndef NACRE_RUNTIME_CORE_PROFILE_H
+#define NACRE_RUNTIME_CORE_PROFILE_H
+
+#include "runtime/core/Model.h"
+
+namespace nacre::runtime {
+
+struct Launch {
+  int32_t kernel; // -1: the whole run
+  int32_t track;  // which of the runs that overlap
+  int64_t begin;
+  int64_t end;
+};
+
+// What one run in flight records; only its caller's thread touches it.
+class Recording {
+public:
+  // What is recorded from now on; NACRE_PROFILING_OFF if there is no memory.
+  void start(int32_t profiling, int32_t kernelCount, int32_t track);
+  bool active() const { return profiling != NACRE_PROFILING_OFF; }
+  void kernel(int32_t index, bool end);
+  void finish();
+
+private:
+  friend class Profile;
+  void add(int32_t kernel, int64_t begin, int64_t end);
+
+  int32_t profiling = NACRE_PROFILING_OFF;
+  int32_t track = 0;
+  int64_t runBegin = 0;
+  Array<nacre_kernel_time> times;
+  Array<int64_t> begins;
+  Array<Launch> launches;
+  int64_t launchCount = 0;
+};
+
+// What a session has recorded over its runs.
+class Profile {
+public:
+  // A trace stops growing here (24 bytes each).
+  static constexpr int64_t maxLaunches = int64_t(1) << 21;
+
+  void merge(Recording &recording);
+  nacre_kernel_time get(int32_t kernel);
+  void reset();
+  nacre_status writeTrace(const char *path, const Model &model);
+
+private:
+  Mutex mutex;
+  Array<nacre_kernel_time> times;
+  Array<Launch> launches;
+  int64_t launchCount = 0;
+};
+
+} // namespace nacre::runtime
+
+#endif // NACRE_RUNTIME_CORE_PROFILE_H

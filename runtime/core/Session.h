@@ -1,0 +1,148 @@
+// A session, and the runs in flight on it.
+#ifndef NACRE_RUNTIME_CORE_SESSION_H
+#define NACRE_RUNTIME_CORE_SESSION_H
+
+#include "runtime/core/Profile.h"
+#include "runtime/core/Signature.h"
+#include "runtime/core/ThreadPool.h"
+
+namespace nacre::runtime {
+
+class Session;
+
+// Where an output of a run goes.
+struct OutputSlot {
+  nacre_tensor *target = nullptr; // the caller's; null: nobody asked
+  void *memory = nullptr;         // the caller's memory, or null
+  int64_t capacity = 0;           // of memory
+  Block *block = nullptr;         // the session's memory, if there is no other
+  bool produced = false;
+  int64_t bytes = 0;
+  int64_t dims[NACRE_MAX_RANK] = {};
+};
+
+// Everything that one run in flight has to itself. Used again by later runs.
+class Run : public nacre_abi_context {
+public:
+  static Run *make(Session &session, int32_t track);
+
+  // From here on the run can be cancelled; execute ends it.
+  void begin();
+  nacre_status execute(int32_t function, const nacre_tensor *inputs,
+                       int32_t inputCount, nacre_tensor *outputs,
+                       int32_t outputCount);
+  // Ends the run soon if one is in flight. Async-signal-safe.
+  void cancel();
+  // Gives memory back between runs.
+  void trim();
+
+  Run *nextFree = nullptr;
+  Run *nextOfSession = nullptr;
+
+private:
+  template <typename T, typename... A> friend T *create(A &&...);
+  template <typename T> friend void destroy(T *);
+  explicit Run(Session &session);
+  ~Run();
+
+  struct BodyLoop;
+  static void parallelFor(nacre_abi_context *, nacre_abi_body, void *, int64_t,
+                          int64_t);
+  static void *allocateMemory(nacre_abi_context *, int64_t size);
+  static void releaseMemory(nacre_abi_context *, void *pointer);
+  static void *takeScratch(nacre_abi_context *, int64_t size);
+  static void *provideOutput(nacre_abi_context *, int32_t index, int32_t rank,
+                             const int64_t *dims);
+  static void recordFailure(nacre_abi_context *, int32_t status,
+                            const char *message);
+  static int32_t observeKernel(nacre_abi_context *, int32_t kernel,
+                               int32_t end);
+  static void runChunk(const Loop &, Scratch &, int64_t begin, int64_t end);
+
+  [[gnu::format(printf, 3, 4)]] void failWith(int32_t status,
+                                              const char *format, ...);
+  bool claimFailure(int32_t status);
+  bool mayBeLeftOut(uint64_t loop, int64_t begin);
+  void *outOfMemory(const char *what, int64_t size);
+
+  nacre_status prepare(const nacre_tensor *inputs, int32_t inputCount,
+                       nacre_tensor *outputs, int32_t outputCount);
+  nacre_status call();
+  void deliver(bool success);
+
+  Session &session;
+  const nacre_abi_function *function = nullptr;
+  int32_t functionIndex = 0;
+  int32_t track = 0;
+  Block *arenaBlock = nullptr;
+  Scratch callerScratch;
+  Array<nacre_abi_tensor> inputs;
+  Array<SymbolValue> symbols;
+  Array<nacre_tensor *> targets;
+  Array<OutputSlot> slots;
+  Array<Range> ranges;
+  Recording recording;
+
+  Mutex mutex;           // of what follows
+  Block *live = nullptr; // what allocate gave and release did not get back
+  // Of the failure that a serial run would meet first: in which loop (odd
+  // numbers; even ones count the code between loops), at which iteration.
+  bool failed = false;
+  uint64_t failedLoop = 0;
+  int64_t failedAt = 0;
+  char failText[512] = "";
+  uint64_t loopNumber = 0; // changes between loops only
+};
+
+class Session {
+public:
+  static nacre_status make(Model &model, const nacre_session_options &options,
+                           Session *&session);
+
+  Model &getModel() const { return model; }
+  ThreadPool &getPool() { return pool; }
+  Allocator &getAllocator() { return *allocator; }
+  uint8_t *getState() {
+    return state ? static_cast<uint8_t *>(state->data()) : nullptr;
+  }
+  int32_t getThreadCount() const { return pool.threadCount(); }
+
+  nacre_status run(int32_t function, const nacre_tensor *inputs,
+                   int32_t inputCount, nacre_tensor *outputs,
+                   int32_t outputCount);
+  void cancel();
+  void trim();
+
+  // Parameters. The index is checked by the caller.
+  void describeParameter(int32_t index, nacre_tensor &tensor);
+  nacre_status readParameter(int32_t index, void *data, int64_t size);
+  nacre_status writeParameter(int32_t index, const nacre_tensor &tensor);
+  void resetParameters();
+
+  Profile profile;
+  std::atomic<int32_t> profiling{NACRE_PROFILING_OFF};
+
+private:
+  template <typename T, typename... A> friend T *create(A &&...);
+  template <typename T> friend void destroy(T *);
+  explicit Session(Model &model) : model(model) { model.retain(); }
+  ~Session();
+
+  Run *acquireRun();
+  void releaseRun(Run *run);
+
+  Model &model;
+  Allocator *allocator = nullptr;
+  ThreadPool pool;
+  Block *state = nullptr;
+  Mutex stateMutex; // held by whoever reads or writes the state
+  Mutex runsMutex;
+  Run *freeRuns = nullptr;
+  int32_t runCount = 0;
+  // All runs, only ever added to: cancel walks it from a signal handler.
+  std::atomic<Run *> allRuns{nullptr};
+};
+
+} // namespace nacre::runtime
+
+#endif // NACRE_RUNTIME_CORE_SESSION_H
