@@ -100,52 +100,59 @@ static bool isAligned(const void *data, int32_t dtype) {
          reinterpret_cast<uintptr_t>(data) % static_cast<uint32_t>(bytes) == 0;
 }
 
+// Records "input 'x': " and the sentence.
+[[gnu::format(printf, 4, 5)]] static nacre_status
+refuseTensor(const char *kind, const char *name, nacre_status code,
+             const char *format, ...) {
+  char text[400];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  return fail(code, "%s '%s': %s", kind, Quoted(name).text, text);
+}
+
 nacre_status checkTensor(const char *kind, const nacre_tensor &tensor,
                          const nacre_abi_tensor_info &info) {
-  // The sentence after "input 'x': ".
-  auto refuse = [&] [[gnu::format(printf, 3, 4)]] (nacre_status code,
-                                                   const char *format, ...) {
-    char text[400];
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return fail(code, "%s '%s': %s", kind, Quoted(info.name).text, text);
-  };
   if (tensor.dtype != info.dtype)
-    return refuse(NACRE_INVALID_SHAPE, "the element type is %s, expected %s",
-                  nacre_abi_dtype_name(tensor.dtype),
-                  nacre_abi_dtype_name(info.dtype));
+    return refuseTensor(kind, info.name, NACRE_INVALID_SHAPE,
+                        "the element type is %s, expected %s",
+                        nacre_abi_dtype_name(tensor.dtype),
+                        nacre_abi_dtype_name(info.dtype));
   if (tensor.rank != info.rank)
-    return refuse(NACRE_INVALID_SHAPE, "the rank is %d, expected %d: %s",
-                  tensor.rank, info.rank, Shape(info).text);
+    return refuseTensor(kind, info.name, NACRE_INVALID_SHAPE,
+                        "the rank is %d, expected %d: %s", tensor.rank,
+                        info.rank, Shape(info).text);
   for (int32_t d = 0; d < info.rank; ++d) {
     if (tensor.dims[d] < 0)
-      return refuse(NACRE_INVALID_SHAPE,
-                    "dimension %d is %lld, expected no negative size", d,
-                    ll(tensor.dims[d]));
+      return refuseTensor(kind, info.name, NACRE_INVALID_SHAPE,
+                          "dimension %d is %lld, expected no negative size", d,
+                          ll(tensor.dims[d]));
     if (info.dims[d].size >= 0 && tensor.dims[d] != info.dims[d].size)
-      return refuse(NACRE_INVALID_SHAPE, "dimension %d is %lld, expected %lld",
-                    d, ll(tensor.dims[d]), ll(info.dims[d].size));
+      return refuseTensor(kind, info.name, NACRE_INVALID_SHAPE,
+                          "dimension %d is %lld, expected %lld", d,
+                          ll(tensor.dims[d]), ll(info.dims[d].size));
   }
   int64_t bytes = bytesOf(info.dtype, info.rank, tensor.dims);
   if (bytes < 0)
-    return refuse(NACRE_INVALID_SHAPE, "it is larger than 2^63 bytes");
+    return refuseTensor(kind, info.name, NACRE_INVALID_SHAPE,
+                        "it is larger than 2^63 bytes");
   if (tensor.size != 0 && tensor.size != bytes)
-    return refuse(NACRE_INVALID_SHAPE,
-                  "its memory is %lld bytes, expected %lld for its shape",
-                  ll(tensor.size), ll(bytes));
+    return refuseTensor(kind, info.name, NACRE_INVALID_SHAPE,
+                        "its memory is %lld bytes, expected %lld for its shape",
+                        ll(tensor.size), ll(bytes));
   if (!tensor.data && bytes > 0)
-    return refuse(NACRE_INVALID_ARGUMENT,
-                  "the data is NULL, expected %lld bytes", ll(bytes));
+    return refuseTensor(kind, info.name, NACRE_INVALID_ARGUMENT,
+                        "the data is NULL, expected %lld bytes", ll(bytes));
   if (!isRowMajor(tensor))
-    return refuse(NACRE_INVALID_ARGUMENT,
-                  "the strides are not those of row-major memory; copy it to "
-                  "contiguous memory first");
+    return refuseTensor(
+        kind, info.name, NACRE_INVALID_ARGUMENT,
+        "the strides are not those of row-major memory; copy it to "
+        "contiguous memory first");
   if (bytes > 0 && !isAligned(tensor.data, info.dtype))
-    return refuse(NACRE_INVALID_ARGUMENT,
-                  "the data is not aligned to its element type %s",
-                  nacre_abi_dtype_name(info.dtype));
+    return refuseTensor(kind, info.name, NACRE_INVALID_ARGUMENT,
+                        "the data is not aligned to its element type %s",
+                        nacre_abi_dtype_name(info.dtype));
   return NACRE_OK;
 }
 
