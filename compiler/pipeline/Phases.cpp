@@ -31,8 +31,11 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   addCleanup(host);
   host.addPass(graph::createInferShapesPass());
   host.addPass(graph::createRecordSignaturePass());
-  host.addPass(graph::createMaterializeBroadcastsPass());
-  addCleanup(host);
+  passes.addPass(graph::createHoistParametersPass());
+  OpPassManager &all = passes.nest<func::FuncOp>();
+  addCleanup(all);
+  all.addPass(graph::createMaterializeBroadcastsPass());
+  addCleanup(all);
   passes.addPass(graph::createFormKernelsPass());
   addCleanup(passes.nest<func::FuncOp>());
 }
