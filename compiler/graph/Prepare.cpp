@@ -1,6 +1,6 @@
 //===- Prepare.cpp - The function that computes parameters ------*- C++ -*-===//
 #include "compiler/graph/Prepare.h"
-#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/BitVector.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -64,6 +64,47 @@ nn::ParameterOp PrepareBuilder::addResult(Value value, StringRef name) {
        b.getNamedAttr("type", TypeAttr::get(type))}));
   func->setAttr("nacre.outputs", b.getArrayAttr(outputs));
   return parameter;
+}
+
+Value PrepareBuilder::lookup(nn::GetParameterOp get) {
+  if (symbols.lookup(get.getName())->hasAttr(kComputedAttr)) {
+    func::FuncOp func = getFunction();
+    auto outputs = func->getAttrOfType<ArrayAttr>("nacre.outputs");
+    for (auto [i, output] : llvm::enumerate(outputs))
+      if (cast<DictionaryAttr>(output).getAs<StringAttr>("name") == get.getNameAttr().getAttr())
+        return func.getBody().front().getTerminator()->getOperand(i);
+  }
+  OpBuilder b = getBuilder();
+  return b.clone(*get)->getResult(0);
+}
+
+void PrepareBuilder::eraseUnused() {
+  auto func = symbols.lookup<func::FuncOp>(kPrepareName);
+  if (!func)
+    return;
+  llvm::DenseSet<StringAttr> used;
+  module.walk([&](nn::GetParameterOp get) {
+    if (get.use_empty())
+      get.erase();
+    else
+      used.insert(get.getNameAttr().getAttr());
+  });
+  auto outputs = func->getAttrOfType<ArrayAttr>("nacre.outputs");
+  SmallVector<Attribute> kept;
+  llvm::BitVector erased(outputs.size());
+  for (auto [i, output] : llvm::enumerate(outputs)) {
+    auto name = cast<DictionaryAttr>(output).getAs<StringAttr>("name");
+    if (used.contains(name)) {
+      kept.push_back(output);
+    } else {
+      erased.set(i);
+      symbols.erase(symbols.lookup(name));
+    }
+  }
+  Operation *terminator = func.getBody().front().getTerminator();
+  terminator->eraseOperands(erased);
+  func.setFunctionType(FunctionType::get(module.getContext(), {}, terminator->getOperandTypes()));
+  func->setAttr("nacre.outputs", ArrayAttr::get(module.getContext(), kept));
 }
 
 void PrepareBuilder::hoist(Value value) {

@@ -28,6 +28,12 @@ public:
   /// must be defined in @prepare.
   nn::ParameterOp addResult(mlir::Value value, llvm::StringRef name);
 
+  /// The value of a parameter in @prepare: what computes it there, if it is computed.
+  mlir::Value lookup(nn::GetParameterOp get);
+
+  /// Erases computed parameters that nothing but @prepare reads.
+  void eraseUnused();
+
   /// A builder at the end of @prepare.
   mlir::OpBuilder getBuilder();
   /// The copy in @prepare of a value of another function that depends on parameters

@@ -46,6 +46,7 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 }
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addPass(tile::createPackParametersPass({options.vectorBits}));
   OpPassManager &kernel = passes.nest<kern::FuncOp>();
   kernel.addPass(tile::createFuseElementwisePass());
   kernel.addPass(createCanonicalizerPass());
