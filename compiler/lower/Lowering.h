@@ -54,14 +54,14 @@ struct Lowering : mlir::OpConversionPattern<Op> {
   using Adaptor = typename Op::Adaptor;
 };
 
+void populateConstantToArithPatterns(const mlir::TypeConverter &converter,
+                                     mlir::RewritePatternSet &patterns);
 void populateConvToLinalgPatterns(const mlir::TypeConverter &converter,
                                   mlir::RewritePatternSet &patterns);
 void populateElementwiseToLinalgPatterns(const mlir::TypeConverter &converter,
                                          mlir::RewritePatternSet &patterns);
 void populateLinearToLinalgPatterns(const mlir::TypeConverter &converter,
                                     mlir::RewritePatternSet &patterns);
-void populatePoolToLinalgPatterns(const mlir::TypeConverter &converter,
-                                  mlir::RewritePatternSet &patterns);
 void populateShapeToLinalgPatterns(const mlir::TypeConverter &converter,
                                    mlir::RewritePatternSet &patterns);
 

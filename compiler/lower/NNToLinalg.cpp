@@ -52,10 +52,10 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     MLIRContext *context = &getContext();
     lower::StorageTypeConverter converter;
     RewritePatternSet patterns(context);
+    lower::populateConstantToArithPatterns(converter, patterns);
     lower::populateConvToLinalgPatterns(converter, patterns);
     lower::populateElementwiseToLinalgPatterns(converter, patterns);
     lower::populateLinearToLinalgPatterns(converter, patterns);
-    lower::populatePoolToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);

@@ -24,6 +24,9 @@ def NN_Dialect : Dialect {
     types are f16, bf16, f32, f64, i8..i64 (signless, read as signed),
     ui8..ui64 (unsigned) and i1 (booleans).
   }];
+  // Folders evaluate and reified sizes are built with these.
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
   let hasConstantMaterializer = 1;
 }
 

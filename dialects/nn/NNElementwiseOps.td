@@ -1,14 +1,38 @@
-//===- NNElementwiseOps.td - Element-wise ops -------------------*- tablegen -*-===//
+//===- NNElementwiseOps.td - Arithmetic, comparison, logic ------*- tablegen -*-===//
+//
+// Activations stand in NNActivationOps.td, functions of one number in NNMathOps.td.
+//
+//===----------------------------------------------------------------------===//
 #ifndef NACRE_DIALECTS_NN_NNELEMENTWISEOPS_TD
 #define NACRE_DIALECTS_NN_NNELEMENTWISEOPS_TD
 
 include "dialects/nn/NNBase.td"
 
-// Result type and result sizes are those of the broadcast operands; both are
-// implemented once, in NNElementwise.cpp.
-class NN_ElementwiseOp<string mnemonic, list<Trait> traits = []>
-    : NN_TensorOp<mnemonic, !listconcat([
-        DeclareOpInterfaceMethods<NN_ElementwiseOpInterface>], traits)>;
+// Folds an op whose operands are constants by evaluating its element-wise body.
+def NN_FoldsElementwise : NativeOpTrait<"FoldsElementwise"> {
+  let cppNamespace = "::nacre::nn";
+}
+
+// Result sizes are those of the broadcast operands. `elementType` is C++ for the
+// results' element type; null: that of the operands, which must agree.
+class NN_ElementwiseOp<string mnemonic, list<Trait> traits = [], string elementType = "{}">
+    : NN_TensorOp<mnemonic, !listconcat([NN_FoldsElementwise,
+        DeclareOpInterfaceMethods<NN_ElementwiseOpInterface>], traits)> {
+  let results = (outs NN_Tensor:$result);
+  // More definitions, after those below; $cppClass is the class.
+  string definitions = "";
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::inferReturnTypes(::mlir::MLIRContext *context,
+        ::std::optional<::mlir::Location> loc, ::mlir::ValueRange operands, ::mlir::DictionaryAttr,
+        ::mlir::OpaqueProperties properties, ::mlir::RegionRange, ::llvm::SmallVectorImpl<::mlir::Type> &types) {
+      ::mlir::Type elementType = }] # elementType # [{;
+      return ::nacre::nn::detail::inferBroadcastType(loc, operands.getTypes(), elementType, types);
+    }
+    ::llvm::LogicalResult $cppClass::reifyResultShapes(::mlir::OpBuilder &b, ::mlir::ReifiedRankedShapedTypeDims &dims) {
+      return ::nacre::nn::detail::reifyBroadcastShape(b, *this, dims);
+    }
+  }] # definitions;
+}
 
 // One operand, result of the same type.
 class NN_UnaryOp<string mnemonic, TypeConstraint type = NN_FloatTensor, list<Trait> traits = []>
@@ -16,26 +40,21 @@ class NN_UnaryOp<string mnemonic, TypeConstraint type = NN_FloatTensor, list<Tra
   let arguments = (ins type:$input);
   let results = (outs type:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
-  let extraClassDefinition = [{
-    ::llvm::LogicalResult $cppClass::inferReturnTypes(::mlir::MLIRContext *, ::std::optional<::mlir::Location> loc,
-        ::mlir::ValueRange operands, ::mlir::DictionaryAttr, ::mlir::OpaqueProperties, ::mlir::RegionRange,
-        ::llvm::SmallVectorImpl<::mlir::Type> &types) {
-      return ::nacre::nn::detail::inferBroadcastType(loc, operands.getTypes(), {}, types);
-    }
-    ::llvm::LogicalResult $cppClass::reifyResultShapes(::mlir::OpBuilder &b, ::mlir::ReifiedRankedShapedTypeDims &dims) {
-      return ::nacre::nn::detail::reifyBroadcastShape(b, *this, dims);
-    }
-  }];
 }
 
 // Two operands of one element type, broadcast against each other.
 class NN_BinaryOp<string mnemonic, TypeConstraint type = NN_NumberTensor, list<Trait> traits = []>
-    : NN_UnaryOp<mnemonic, type, traits> {
+    : NN_ElementwiseOp<mnemonic, traits> {
   let arguments = (ins type:$lhs, type:$rhs);
+  let results = (outs type:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_AddOp : NN_BinaryOp<"add"> {
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+def NN_AddOp : NN_BinaryOp<"add", NN_NumberTensor, [Commutative]> {
   let summary = "Element-wise sum";
   let description = [{
     Integers wrap around.
@@ -44,9 +63,22 @@ def NN_AddOp : NN_BinaryOp<"add"> {
     %y = nn.add %a, %b : (tensor<4x?xf32>, tensor<?xf32>) -> tensor<4x?xf32>
     ```
   }];
+  let hasFolder = 1;
 }
 
-def NN_MulOp : NN_BinaryOp<"mul"> {
+def NN_SubOp : NN_BinaryOp<"sub"> {
+  let summary = "Element-wise difference";
+  let description = [{
+    Integers wrap around.
+
+    ```mlir
+    %y = nn.sub %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let hasFolder = 1;
+}
+
+def NN_MulOp : NN_BinaryOp<"mul", NN_NumberTensor, [Commutative]> {
   let summary = "Element-wise product";
   let description = [{
     Integers wrap around.
@@ -55,15 +87,232 @@ def NN_MulOp : NN_BinaryOp<"mul"> {
     %y = nn.mul %a, %b : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
     ```
   }];
+  let hasFolder = 1;
 }
 
-def NN_ReluOp : NN_UnaryOp<"relu", NN_NumberTensor> {
-  let summary = "max(x, 0); NaN stays NaN";
+def NN_DivOp : NN_BinaryOp<"div"> {
+  let summary = "Element-wise quotient";
   let description = [{
+    Integers are divided towards zero; the division never traps: `x / 0` is 0 and
+    `MIN / -1` is MIN.
+
     ```mlir
-    %y = nn.relu %x : (tensor<4xf32>) -> tensor<4xf32>
+    %y = nn.div %a, %b : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
     ```
   }];
+  let hasFolder = 1;
+}
+
+def NN_ModOp : NN_BinaryOp<"mod"> {
+  let summary = "Remainder with the divisor's sign";
+  let description = [{
+    As Python's `%`. Integers never trap: `x % 0` is 0. Floats: NaN by zero.
+
+    ```mlir
+    %y = nn.mod %a, %b : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
+    ```
+  }];
+}
+
+def NN_FModOp : NN_BinaryOp<"fmod"> {
+  let summary = "Remainder with the dividend's sign";
+  let description = [{
+    As C's `fmod` and `%`. Integers never trap: `fmod(x, 0)` is 0. Floats: NaN by zero.
+
+    ```mlir
+    %y = nn.fmod %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+}
+
+def NN_PowOp : NN_ElementwiseOp<"pow", [],
+    "::mlir::getElementTypeOrSelf(operands.front())"> {
+  let summary = "Power";
+  let description = [{
+    The result has the base's element type; the exponent may have another. An integer
+    to an integer power wraps around; with a negative exponent the fraction is
+    dropped, and 0 gives 0. An integer to a float power is computed in f64.
+
+    ```mlir
+    %y = nn.pow %x, %p : (tensor<4xf32>, tensor<i64>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins NN_NumberTensor:$base, NN_NumberTensor:$exponent);
+  let results = (outs NN_NumberTensor:$result);
+  let assemblyFormat = "$base `,` $exponent attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizer = 1;
+}
+
+def NN_MinOp : NN_BinaryOp<"min", NN_NumberTensor, [Commutative]> {
+  let summary = "Smaller of two";
+  let description = [{
+    NaN if either is NaN. Which of +0 and -0 comes out is not defined.
+
+    ```mlir
+    %y = nn.min %a, %b : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+    ```
+  }];
+}
+
+def NN_MaxOp : NN_BinaryOp<"max", NN_NumberTensor, [Commutative]> {
+  let summary = "Larger of two";
+  let description = [{
+    NaN if either is NaN. Which of +0 and -0 comes out is not defined.
+
+    ```mlir
+    %y = nn.max %a, %b : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+    ```
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Comparison
+//===----------------------------------------------------------------------===//
+
+def NN_ComparePredicateAttr : I32EnumAttr<"ComparePredicate", "how two elements are compared", [
+    I32EnumAttrCase<"eq", 0>, I32EnumAttrCase<"ne", 1>, I32EnumAttrCase<"lt", 2>,
+    I32EnumAttrCase<"le", 3>, I32EnumAttrCase<"gt", 4>, I32EnumAttrCase<"ge", 5>]> {
+  let cppNamespace = "::nacre::nn";
+}
+
+def NN_CompareOp : NN_ElementwiseOp<"compare", [], "::mlir::IntegerType::get(context, 1)"> {
+  let summary = "Element-wise comparison";
+  let description = [{
+    With NaN only `ne` holds. Booleans compare as 0 and 1.
+
+    ```mlir
+    %y = nn.compare lt, %a, %b : (tensor<4xf32>, tensor<f32>) -> tensor<4xi1>
+    ```
+  }];
+  let arguments = (ins NN_ComparePredicateAttr:$predicate, NN_Tensor:$lhs, NN_Tensor:$rhs);
+  let results = (outs NN_BoolTensor:$result);
+  let assemblyFormat = "$predicate `,` $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def NN_IsNaNOp : NN_ElementwiseOp<"is_nan", [], "::mlir::IntegerType::get(context, 1)"> {
+  let summary = "Whether elements are NaN";
+  let description = [{
+    ```mlir
+    %y = nn.is_nan %x : (tensor<4xf32>) -> tensor<4xi1>
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$input);
+  let results = (outs NN_BoolTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_IsInfOp : NN_ElementwiseOp<"is_inf", [], "::mlir::IntegerType::get(context, 1)"> {
+  let summary = "Whether elements are infinite";
+  let description = [{
+    ```mlir
+    %y = nn.is_inf %x {negative = false} : (tensor<4xf32>) -> tensor<4xi1>
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$input, DefaultValuedAttr<BoolAttr, "true">:$positive,
+                   DefaultValuedAttr<BoolAttr, "true">:$negative);
+  let results = (outs NN_BoolTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
+//===----------------------------------------------------------------------===//
+// Booleans and bits
+//===----------------------------------------------------------------------===//
+
+def NN_BitsTensor : RankedTensorOf<[NN_SInt, NN_UInt, NN_Bool]>;
+
+def NN_AndOp : NN_BinaryOp<"and", NN_BitsTensor, [Commutative]> {
+  let summary = "Bitwise and; logical for booleans";
+  let description = [{
+    ```mlir
+    %y = nn.and %a, %b : (tensor<4xi1>, tensor<4xi1>) -> tensor<4xi1>
+    ```
+  }];
+}
+
+def NN_OrOp : NN_BinaryOp<"or", NN_BitsTensor, [Commutative]> {
+  let summary = "Bitwise or; logical for booleans";
+  let description = [{
+    ```mlir
+    %y = nn.or %a, %b : (tensor<4xui8>, tensor<4xui8>) -> tensor<4xui8>
+    ```
+  }];
+}
+
+def NN_XorOp : NN_BinaryOp<"xor", NN_BitsTensor, [Commutative]> {
+  let summary = "Bitwise exclusive or; logical for booleans";
+  let description = [{
+    ```mlir
+    %y = nn.xor %a, %b : (tensor<4xi1>, tensor<4xi1>) -> tensor<4xi1>
+    ```
+  }];
+}
+
+def NN_NotOp : NN_UnaryOp<"not", NN_BitsTensor> {
+  let summary = "Bitwise complement; logical for booleans";
+  let description = [{
+    ```mlir
+    %y = nn.not %x : (tensor<4xi1>) -> tensor<4xi1>
+    ```
+  }];
+}
+
+def NN_ShiftLeftOp : NN_BinaryOp<"shift_left", NN_IntTensor> {
+  let summary = "Shift towards the high bits";
+  let description = [{
+    The amount is read as unsigned; by the width or more gives 0.
+
+    ```mlir
+    %y = nn.shift_left %a, %n : (tensor<4xui8>, tensor<4xui8>) -> tensor<4xui8>
+    ```
+  }];
+}
+
+def NN_ShiftRightOp : NN_BinaryOp<"shift_right", NN_IntTensor> {
+  let summary = "Shift towards the low bits";
+  let description = [{
+    Signed integers keep their sign. The amount is read as unsigned; by the width or
+    more gives 0, or -1 for a negative number.
+
+    ```mlir
+    %y = nn.shift_right %a, %n : (tensor<4xui8>, tensor<4xui8>) -> tensor<4xui8>
+    ```
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Selection and conversion
+//===----------------------------------------------------------------------===//
+
+def NN_WhereOp : NN_ElementwiseOp<"where", [], "::mlir::getElementTypeOrSelf(operands[1])"> {
+  let summary = "Picks elements by a condition";
+  let description = [{
+    ```mlir
+    %y = nn.where %c, %a, %b : (tensor<4x1xi1>, tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins NN_BoolTensor:$condition, NN_Tensor:$on_true, NN_Tensor:$on_false);
+  let assemblyFormat = "$condition `,` $on_true `,` $on_false attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def NN_CastOp : NN_ElementwiseOp<"cast", [],
+    "properties.as<Properties *>()->getTo().getValue()"> {
+  let summary = "Converts the element type";
+  let description = [{
+    As numpy's `astype`, every case defined: integers wrap around; floats to integers
+    are truncated, and what is out of range, NaN among it, gives the most negative
+    value of 32 or 64 bits, whose low bits the narrower types take; only zero becomes
+    false; floats are rounded to nearest even, once, and overflow to infinity.
+
+    ```mlir
+    %y = nn.cast %x to i64 : (tensor<4xf32>) -> tensor<4xi64>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let assemblyFormat = "$input `to` $to attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
 }
 
 #endif // NACRE_DIALECTS_NN_NNELEMENTWISEOPS_TD

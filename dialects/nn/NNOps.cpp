@@ -1,6 +1,10 @@
 //===- NNOps.cpp - The nn dialect -------------------------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/Expr.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 

@@ -2,6 +2,7 @@
 #ifndef NACRE_DIALECTS_NN_NNOPS_H
 #define NACRE_DIALECTS_NN_NNOPS_H
 
+#include "dialects/nn/NNFolding.h"
 #include "dialects/nn/NNInterfaces.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -5,6 +5,8 @@
 include "dialects/nn/NNBase.td"
 include "dialects/nn/NNParameterOps.td"
 include "dialects/nn/NNElementwiseOps.td"
+include "dialects/nn/NNMathOps.td"
+include "dialects/nn/NNActivationOps.td"
 include "dialects/nn/NNLinearOps.td"
 include "dialects/nn/NNShapeOps.td"
 include "dialects/nn/NNSpatialOps.td"

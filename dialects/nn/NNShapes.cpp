@@ -133,8 +133,12 @@ LogicalResult nn::detail::inferBroadcastType(std::optional<Location> loc, TypeRa
       return emitOptionalError(loc, "shapes do not broadcast: ", operands);
     shape = std::move(*joined);
   }
-  if (!elementType)
-    elementType = cast<RankedTensorType>(operands.front()).getElementType();
+  if (!elementType) {
+    elementType = getElementTypeOrSelf(operands.front());
+    for (Type type : operands.drop_front())
+      if (getElementTypeOrSelf(type) != elementType)
+        return emitOptionalError(loc, "element types differ: ", operands);
+  }
   types.push_back(RankedTensorType::get(shape, elementType));
   return success();
 }

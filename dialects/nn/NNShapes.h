@@ -52,8 +52,8 @@ struct InferredTypes : mlir::OpTrait::TraitBase<ConcreteOp, InferredTypes> {};
 namespace detail {
 /// Whether types differ at most in how precisely their sizes are known.
 bool areCompatibleTypes(mlir::TypeRange lhs, mlir::TypeRange rhs);
-/// Infers the type of an element-wise op; the element type is the first operand's
-/// unless `elementType` is given.
+/// Infers the type of an element-wise op. The element type is `elementType`, or if that
+/// is null the operands', which must agree.
 llvm::LogicalResult inferBroadcastType(std::optional<mlir::Location> loc, mlir::TypeRange operands,
                                        mlir::Type elementType,
                                        llvm::SmallVectorImpl<mlir::Type> &types);
