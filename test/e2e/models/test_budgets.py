@@ -1,0 +1,95 @@
+"""What compiling may cost, and how large its results may be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import zoo
+from support import BUILD, nacre
+
+MIB = 1 << 20
+
+
+def model_bytes(files: zoo.Files) -> int:
+    return sum(path.stat().st_size for path in files.model.parent.glob("model.onnx*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("resnet50", 20.0), ("bert_base", 20.0), ("mlp", 0.3)]
+)
+def test_compile_time_and_memory(name: str, limit: float, tmp_path: Path) -> None:
+    files = zoo.get(name)
+    # The best of three: other work on the machine is not the compiler's.
+    seconds = []
+    for attempt in range(3):
+        ran = nacre("compile", files.model, "-o", tmp_path / f"{attempt}.so", "--no-cache")
+        assert ran.peak_bytes <= 1.5 * model_bytes(files) + 300 * MIB
+        seconds.append(ran.seconds)
+        if ran.seconds <= limit:
+            break
+    assert min(seconds) <= limit
+
+
+def test_chain_of_100000_nodes(tmp_path: Path) -> None:
+    count = 100_000
+    nodes = [
+        helper.make_node("Relu" if i % 2 else "Neg", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}")
+        for i in range(count)
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [4, 8])],
+        [helper.make_tensor_value_info(f"v{count}", TensorProto.FLOAT, [4, 8])],
+    )
+    path = tmp_path / "chain.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, path)
+    ran = nacre("compile", path, "-o", tmp_path / "chain.so", timeout=300)
+    assert ran.seconds <= 60
+
+
+def test_mlp_artefact_is_small(tmp_path: Path) -> None:
+    files = zoo.get("mlp")
+    artefact = tmp_path / "mlp.so"
+    nacre("compile", files.model, "-o", artefact)
+    weights = sum(
+        4 * array_size(tensor) for tensor in onnx.load(files.model).graph.initializer
+    )
+    assert artefact.stat().st_size - weights <= 100_000
+
+
+def array_size(tensor: TensorProto) -> int:
+    size = 1
+    for dim in tensor.dims:
+        size *= dim
+    return size
+
+
+def test_compiling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    files = zoo.get("mobilenet_v2")
+    for name in ("a.so", "b.so"):
+        nacre("compile", files.model, "-o", tmp_path / name)
+    assert (tmp_path / "a.so").read_bytes() == (tmp_path / "b.so").read_bytes()
+
+
+def test_runtime_library_is_small(tmp_path: Path) -> None:
+    library = BUILD / "lib" / "libnacre-runtime.so"
+    stripped = tmp_path / "runtime.so"
+    subprocess.run(["/usr/lib/llvm-22/bin/llvm-strip", "-o", stripped, library], check=True)
+    assert stripped.stat().st_size <= 300_000
+    needed = subprocess.run(
+        ["/usr/lib/llvm-22/bin/llvm-readelf", "--needed-libs", library],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "LLVM" not in needed and "MLIR" not in needed and "protobuf" not in needed

@@ -1,0 +1,75 @@
+"""Exports one model and computes its float64 references: `python -m zoo.generate NAME DIR`.
+
+Writes DIR/model.onnx (with model.onnx.data where the weights lie outside) and
+DIR/data-<n>.npz per data set: `in:<name>` in float32, `out:<name>` in float64.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .specs import SPECS, Spec
+
+
+def export(spec: Spec, model: nn.Module, path: Path) -> None:
+    feeds = spec.feeds(spec.data_sets[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if spec.torchscript:
+            torch.onnx.export(
+                model,
+                tuple(feeds.values()),
+                str(path),
+                input_names=list(feeds),
+                output_names=spec.outputs,
+                dynamo=False,
+                verbose=False,
+            )
+            return
+        axes = tuple(spec.dynamic.get(name, {}) for name in feeds)
+        shapes = tuple({a: torch.export.Dim(d) for a, d in axis.items()} for axis in axes)
+        torch.onnx.export(
+            model,
+            tuple(feeds.values()),
+            str(path),
+            input_names=list(feeds),
+            output_names=spec.outputs,
+            dynamic_shapes=shapes if spec.dynamic else None,
+            external_data=spec.external_data,
+            dynamo=True,
+            verbose=False,
+        )
+
+
+def references(spec: Spec, model: nn.Module, folder: Path) -> None:
+    """Runs the model in double precision on every data set."""
+    model = model.double()
+    for number, sizes in enumerate(spec.data_sets):
+        feeds = spec.feeds(sizes)
+        with torch.no_grad():
+            results = model(*(v.double() if v.is_floating_point() else v for v in feeds.values()))
+        outputs = (results,) if isinstance(results, Tensor) else tuple(results)
+        arrays = {f"in:{name}": value.numpy() for name, value in feeds.items()}
+        arrays |= {f"out:{n}": v.numpy() for n, v in zip(spec.outputs, outputs, strict=True)}
+        np.savez(folder / f"data-{number}.npz", **arrays)
+
+
+def main() -> int:
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    spec = SPECS[name]
+    torch.manual_seed(2026)
+    model = spec.build().eval()
+    export(spec, model, folder / "model.onnx")
+    torch.manual_seed(7)
+    references(spec, model, folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
