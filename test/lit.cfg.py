@@ -28,6 +28,6 @@ config.substitutions.append(("%nacre_source_root", config.nacre_source_root))
 # Tools come from the build tree and from LLVM's packages, before anything else.
 bin_dir = os.path.join(config.nacre_binary_root, "bin")
 config.environment["PATH"] = os.pathsep.join([bin_dir, config.llvm_tools_dir, "/usr/bin", "/bin"])
-for tool in ("nacre", "nacre-opt"):
+for tool in ("nacre", "nacre-opt", "nacre-import"):
     if os.path.exists(os.path.join(bin_dir, tool)):
         config.available_features.add(tool)

@@ -1,0 +1,41 @@
+//===- ConstantConverters.cpp - Constants and copies -*- C++ -*-===//
+#include "frontends/onnx/Converter.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::frontend;
+
+/// One of several attributes holds the value; until opset 11, only `value`.
+static LogicalResult convertConstant(NodeContext &c) {
+  OpBuilder &b = c.getBuilder();
+  if (Value tensor = c.getTensor("value"))
+    return c.replaceWith(tensor);
+  if (c.version() >= 12) {
+    if (auto value = c.getOptionalInt("value_int"))
+      return c.replaceWith(c.constant(DenseElementsAttr::get(
+          RankedTensorType::get({}, b.getI64Type()), *value)));
+    if (auto values = c.getOptionalInts("value_ints"))
+      return c.replaceWith(c.intsConstant(*values));
+    if (auto value = c.getOptionalFloat("value_float"))
+      return c.replaceWith(c.scalarConstant(b.getF32Type(), *value));
+    if (c.hasAttr("value_floats")) {
+      SmallVector<float> values(llvm::map_range(
+          c.getFloats("value_floats"), [](double v) { return float(v); }));
+      auto type =
+          RankedTensorType::get({int64_t(values.size())}, b.getF32Type());
+      return c.replaceWith(
+          c.constant(DenseElementsAttr::get(type, ArrayRef<float>(values))));
+    }
+  }
+  return c.hadError() ? failure()
+                      : c.error("it has no value of a supported form");
+}
+
+static LogicalResult convertIdentity(NodeContext &c) {
+  return c.replaceWith(c.input(0));
+}
+
+void nacre::frontend::registerConstantConverters(ConverterTable &table) {
+  table.add("Constant", convertConstant);
+  table.add("Identity", convertIdentity);
+}

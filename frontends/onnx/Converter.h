@@ -1,0 +1,323 @@
+//===- Converter.h - How one ONNX node becomes nn ops -----------*- C++ -*-===//
+//
+// One C++ function converts one ONNX operator, in all its versions:
+//
+//   static LogicalResult convertFlatten(NodeContext &c) {
+//     int64_t axis = c.getInt("axis", 1);
+//     ...
+//     return c.replaceWith<nn::ReshapeOp>(c.input(0), shape);
+//   }
+//   void nacre::frontend::registerShapeConverters(ConverterTable &table) {
+//     table.add("Flatten", convertFlatten);
+//   }
+//
+// Rules:
+// - Reading an attribute marks it as known. One that the converter has not read
+//   when it returns is refused by name, so read every attribute that this
+//   version of the operator has, and refuse the values that you do not support.
+// - Every fault is reported through error(), or by a getter or make(), and from
+// then
+//   on make() returns null and the node counts as failed, whatever the
+//   converter returns. So a chain of make() needs one check, before looking
+//   inside a value.
+// - The gate has checked the node against ONNX's schema of its version before
+// the
+//   converter runs (frontends/onnx/Schema.h): number of inputs and outputs,
+//   types of inputs and attributes, required attributes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_FRONTENDS_ONNX_CONVERTER_H
+#define NACRE_FRONTENDS_ONNX_CONVERTER_H
+
+#include "dialects/nn/NNOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringMap.h"
+#include <optional>
+
+namespace onnx {
+class AttributeProto;
+class GraphProto;
+} // namespace onnx
+
+namespace nacre::frontend {
+
+using llvm::ArrayRef;
+using llvm::LogicalResult;
+using llvm::SmallVector;
+using llvm::SmallVectorImpl;
+using llvm::StringRef;
+using llvm::Twine;
+using mlir::RankedTensorType;
+using mlir::Value;
+
+class GraphImporter;
+struct Frame;
+struct Scope;
+
+/// An attribute of the node being converted, and whether the converter asked
+/// for it.
+struct NodeAttribute {
+  const ::onnx::AttributeProto *proto = nullptr;
+  bool known = false;
+};
+
+/// One node being converted.
+class NodeContext {
+public:
+  //===--------------------------------------------------------------------===//
+  // The node
+  //===--------------------------------------------------------------------===//
+
+  StringRef opType() const { return op; }
+  StringRef domain() const { return opDomain; }
+  StringRef name() const { return nodeName; }
+  /// The opset that the model (or function) imports for the node's domain.
+  int64_t version() const { return opset; }
+  mlir::Location getLoc() const { return loc; }
+  mlir::OpBuilder &getBuilder() { return builder; }
+  mlir::MLIRContext *getContext() { return builder.getContext(); }
+
+  //===--------------------------------------------------------------------===//
+  // Inputs and outputs
+  //===--------------------------------------------------------------------===//
+
+  unsigned numInputs() const { return inputs.size(); }
+  /// Null if the optional input is absent (its name is empty, or the list is
+  /// shorter).
+  Value input(unsigned index) const {
+    return index < inputs.size() ? inputs[index] : Value();
+  }
+  bool hasInput(unsigned index) const { return bool(input(index)); }
+  /// All inputs, absent ones null.
+  ArrayRef<Value> allInputs() const { return inputs; }
+  /// The type of an input that is there.
+  RankedTensorType inputType(unsigned index) const {
+    return typeOf(input(index));
+  }
+  static RankedTensorType typeOf(Value value) {
+    return llvm::cast<RankedTensorType>(value.getType());
+  }
+  static int64_t rankOf(Value value) { return typeOf(value).getRank(); }
+
+  unsigned numOutputs() const { return outputNames.size(); }
+  /// Whether the model names this output (an unnamed one is not wanted).
+  bool hasOutput(unsigned index) const {
+    return index < outputNames.size() && !outputNames[index].empty();
+  }
+  void setResult(unsigned index, Value value);
+
+  //===--------------------------------------------------------------------===//
+  // Attributes. A getter marks the attribute as known; one of the wrong type is
+  // reported and the default returned. References of function bodies are
+  // resolved.
+  //===--------------------------------------------------------------------===//
+
+  bool hasAttr(StringRef name);
+  int64_t getInt(StringRef name, int64_t otherwise);
+  bool getFlag(StringRef name, bool otherwise = false);
+  double getFloat(StringRef name, double otherwise);
+  /// Valid as long as the model.
+  StringRef getString(StringRef name, StringRef otherwise = "");
+  std::optional<int64_t> getOptionalInt(StringRef name);
+  std::optional<double> getOptionalFloat(StringRef name);
+  std::optional<SmallVector<int64_t>> getOptionalInts(StringRef name);
+  SmallVector<int64_t> getInts(StringRef name,
+                               ArrayRef<int64_t> otherwise = {});
+  SmallVector<double> getFloats(StringRef name);
+  SmallVector<StringRef> getStrings(StringRef name);
+  /// A tensor attribute as a value: a constant if it is small, else a parameter
+  /// whose bytes stay in the model file. Null if absent, or after an error.
+  Value getTensor(StringRef name);
+  const ::onnx::GraphProto *getGraph(StringRef name);
+  /// Marks an attribute as known that has no effect on the result, or only
+  /// repeats what is known otherwise. Say why at the call.
+  void ignoreAttr(StringRef name);
+
+  //===--------------------------------------------------------------------===//
+  // Constants: «is it known at compile time?» is asked here, nowhere else
+  //===--------------------------------------------------------------------===//
+
+  /// The value of a constant or parameter, else null.
+  mlir::ElementsAttr constantValue(Value value);
+  /// The elements of a constant integer tensor (any width, booleans too).
+  std::optional<SmallVector<int64_t>> constantInts(Value value);
+  /// The elements of a constant floating-point or integer tensor.
+  std::optional<SmallVector<double>> constantFloats(Value value);
+
+  /// What was an attribute until opset `inputSince` and is input `index` from
+  /// then on (axes, pads, shape, split, ...). Null if absent, or on error. The
+  /// value is a 1-D i64 tensor: a constant for the attribute form.
+  Value intsOperand(StringRef attr, unsigned index, int64_t inputSince);
+  /// The same where only a constant will do: nullopt if absent, or, after an
+  /// error has been reported, if it is not known at compile time (see
+  /// hadError()).
+  std::optional<SmallVector<int64_t>>
+  constantIntsOperand(StringRef attr, unsigned index, int64_t inputSince);
+
+  /// `axis` brought into [0, rank), or an error.
+  std::optional<int64_t> normalizeAxis(int64_t axis, int64_t rank);
+  /// All of them, distinct, in the given order, or an error.
+  std::optional<SmallVector<int64_t>> normalizeAxes(ArrayRef<int64_t> axes,
+                                                    int64_t rank);
+
+  //===--------------------------------------------------------------------===//
+  // Building. Never call Op::create for an op with inferred types: where
+  // inference fails, that ends the process.
+  //===--------------------------------------------------------------------===//
+
+  /// Builds an op whose result types are inferred, from the arguments that its
+  /// builder without result types takes. Null after an error.
+  template <typename Op, typename... Args> Op create(Args &&...args) {
+    return createTyped<Op>({}, std::forward<Args>(args)...);
+  }
+  /// The same for an op whose result types are given; inferred where `types` is
+  /// empty.
+  template <typename Op, typename... Args>
+  Op createTyped(mlir::TypeRange types, Args &&...args) {
+    if (failed)
+      return {};
+    SmallVector<mlir::Type> placeholders(types);
+    if (types.empty())
+      placeholders.assign(countResults<Op>(), builder.getNoneType());
+    mlir::OperationState state(loc, Op::getOperationName());
+    Op::build(builder, state, mlir::TypeRange(placeholders),
+              std::forward<Args>(args)...);
+    // Builders leave properties out that are all default; inference reads them.
+    if constexpr (requires { typename Op::Properties; })
+      state.getOrAddProperties<typename Op::Properties>();
+    return llvm::cast_or_null<Op>(finishCreate(state, /*infer=*/types.empty()));
+  }
+  /// The first result of create(), folded if it is small and known.
+  template <typename Op, typename... Args> Value make(Args &&...args) {
+    Op made = create<Op>(std::forward<Args>(args)...);
+    return made ? foldedResults(made).front() : Value();
+  }
+  template <typename Op, typename... Args>
+  Value makeTyped(mlir::Type type, Args &&...args) {
+    Op made = createTyped<Op>(type, std::forward<Args>(args)...);
+    return made ? foldedResults(made).front() : Value();
+  }
+  /// Builds an op whose results are, in order, the node's.
+  template <typename Op, typename... Args>
+  LogicalResult replaceWith(Args &&...args) {
+    Op made = create<Op>(std::forward<Args>(args)...);
+    return made ? setResults(foldedResults(made)) : llvm::failure();
+  }
+  /// Gives the node its only result; fails if that is null.
+  LogicalResult replaceWith(Value value);
+  /// Gives the node its results, in order; what it has no output for is
+  /// dropped.
+  LogicalResult setResults(ArrayRef<Value> values);
+
+  /// Until opset 6, two operands broadcast only if the attribute `broadcast`
+  /// says so, and `axis` says where the second's dimensions stand. Reads both
+  /// attributes and gives the second operand in a form that broadcasts as NumPy
+  /// does.
+  Value alignLegacyBroadcast(Value lhs, Value rhs);
+
+  /// nn.constant from an attribute.
+  Value constant(mlir::ElementsAttr value);
+  /// A 1-D i64 constant.
+  Value intsConstant(ArrayRef<int64_t> values);
+  /// A rank-0 constant of an element type; integers must be exactly
+  /// representable.
+  Value scalarConstant(mlir::Type elementType, double value);
+
+  /// The element type of a TensorProto.DataType (attributes `to`, `dtype`), or
+  /// an error that names what is not supported.
+  mlir::Type elementType(int64_t dataType);
+
+  //===--------------------------------------------------------------------===//
+  // Errors
+  //===--------------------------------------------------------------------===//
+
+  /// Reports at the node: what was found, what was expected.
+  LogicalResult error(const Twine &message);
+  bool hadError() const { return failed; }
+
+private:
+  friend class GraphImporter;
+  NodeContext(GraphImporter &importer, mlir::OpBuilder &builder,
+              mlir::Location loc)
+      : importer(importer), builder(builder), loc(loc) {}
+
+  /// How many results a builder wants types for before they are inferred.
+  template <typename Op> static constexpr unsigned countResults() {
+    if constexpr (Op::template hasTrait<mlir::OpTrait::OneResult>())
+      return 1;
+    else if constexpr (Op::template hasTrait<
+                           mlir::OpTrait::NResults<2>::template Impl>())
+      return 2;
+    else if constexpr (Op::template hasTrait<
+                           mlir::OpTrait::NResults<3>::template Impl>())
+      return 3;
+    else if constexpr (Op::template hasTrait<
+                           mlir::OpTrait::NResults<4>::template Impl>())
+      return 4;
+    else
+      return 0;
+  }
+  mlir::Operation *finishCreate(mlir::OperationState &state, bool infer);
+  SmallVector<Value> foldedResults(mlir::Operation *op);
+  const ::onnx::AttributeProto *findAttr(StringRef name, int type);
+
+  GraphImporter &importer;
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  StringRef op, opDomain, nodeName;
+  int64_t opset = 0;
+  SmallVector<Value> inputs;
+  SmallVector<StringRef> outputNames;
+  SmallVector<Value> results;
+  Scope *scope = nullptr;
+  const Frame *frame = nullptr;
+  llvm::SmallVector<std::pair<StringRef, NodeAttribute>> attributes;
+  bool failed = false;
+};
+
+using Converter = LogicalResult (*)(NodeContext &);
+
+/// The converters by domain and operator.
+class ConverterTable {
+public:
+  /// The table with every family in it.
+  static const ConverterTable &get();
+
+  void add(StringRef opType, Converter converter, StringRef domain = "");
+  Converter find(StringRef domain, StringRef opType) const;
+
+private:
+  llvm::StringMap<llvm::StringMap<Converter>> domains;
+};
+
+/// A converter for an operator without attributes whose inputs are, in order,
+/// the nn op's operands.
+template <typename Op> LogicalResult convertUnary(NodeContext &c) {
+  return c.replaceWith<Op>(c.input(0));
+}
+template <typename Op> LogicalResult convertBinary(NodeContext &c) {
+  return c.replaceWith<Op>(c.input(0), c.input(1));
+}
+
+/// The same for operators that until opset 6 broadcast by attributes:
+/// `broadcast`, and `axis`, where the second operand's dimensions stand in the
+/// first's.
+template <typename Op> LogicalResult convertBroadcasting(NodeContext &c) {
+  return c.replaceWith<Op>(c.input(0),
+                           c.alignLegacyBroadcast(c.input(0), c.input(1)));
+}
+
+// The families, each in <Family>Converters.cpp.
+void registerMathConverters(ConverterTable &table);
+void registerReductionConverters(ConverterTable &table);
+void registerNormalizationConverters(ConverterTable &table);
+void registerLinearConverters(ConverterTable &table);
+void registerConvConverters(ConverterTable &table);
+void registerRecurrentConverters(ConverterTable &table);
+void registerShapeConverters(ConverterTable &table);
+void registerIndexingConverters(ConverterTable &table);
+void registerConstantConverters(ConverterTable &table);
+
+} // namespace nacre::frontend
+
+#endif // NACRE_FRONTENDS_ONNX_CONVERTER_H

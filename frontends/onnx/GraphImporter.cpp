@@ -1,0 +1,457 @@
+//===- GraphImporter.cpp - Graphs, functions and their names ----*- C++ -*-===//
+#include "frontends/onnx/GraphImporter.h"
+#include "dialects/nn/NodeLocation.h"
+#include "frontends/onnx/TensorData.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::frontend;
+using nn::quoted;
+using ::onnx::AttributeProto;
+using ::onnx::FunctionProto;
+using ::onnx::GraphProto;
+using ::onnx::NodeProto;
+using ::onnx::TensorProto;
+
+StringRef frontend::normalizeDomain(StringRef domain) {
+  return domain == "ai.onnx" ? StringRef() : domain;
+}
+
+GraphImporter::GraphImporter(MLIRContext &context, const ImportOptions &options,
+                             ModelFile &file, ModuleOp module,
+                             Location modelLoc)
+    : context(context), options(options), file(file), module(module),
+      modelLoc(modelLoc), converters(ConverterTable::get()),
+      parameterBuilder(&context), entryBuilder(&context) {
+  parameterBuilder.setInsertionPointToStart(module.getBody());
+}
+
+LogicalResult GraphImporter::error(Location loc, const Twine &message) {
+  return emitError(loc, message);
+}
+
+//===----------------------------------------------------------------------===//
+// Names
+//===----------------------------------------------------------------------===//
+
+std::optional<NamedValue> GraphImporter::lookup(Scope &scope, StringRef name) {
+  for (Scope *at = &scope; at; at = at->parent) {
+    if (auto found = at->values.find(name); found != at->values.end())
+      return found->second;
+    if (auto found = at->tensors.find(name); found != at->tensors.end()) {
+      Location loc = nn::getNodeLocation(&context, name, "Initializer");
+      NamedValue made;
+      made.value =
+          createTensor(*found->second, name, "the tensor", loc, entryBuilder);
+      made.failed = !made.value;
+      at->values[name] = made;
+      return made;
+    }
+  }
+  return std::nullopt;
+}
+
+void GraphImporter::define(Scope &scope, StringRef name, NamedValue value,
+                           Location loc) {
+  if (name.empty())
+    return;
+  if (scope.tensors.contains(name) ||
+      !scope.values.try_emplace(name, value).second)
+    (void)error(loc, "the name " + quoted(name) +
+                         " is already taken by another value of the graph");
+}
+
+void GraphImporter::reportUndefined(Scope &scope, StringRef name,
+                                    Location loc) {
+  for (Scope *at = &scope; at; at = at->parent) {
+    if (!at->producers) {
+      at->producers.emplace();
+      for (const NodeProto &node : *at->nodes)
+        for (const std::string &output : node.output())
+          at->producers->try_emplace(output, &node);
+    }
+    if (const NodeProto *producer = at->producers->lookup(name)) {
+      (void)error(loc,
+                  "input " + quoted(name) + " is made by " +
+                      (producer->name().empty()
+                           ? "a later node"
+                           : "the later node " + quoted(producer->name())) +
+                      "; expected nodes in topological order, without cycles");
+      return;
+    }
+  }
+  (void)error(loc, "input " + quoted(name) +
+                       " is made by no node, and is no input or initializer");
+}
+
+//===----------------------------------------------------------------------===//
+// Graphs
+//===----------------------------------------------------------------------===//
+
+void GraphImporter::addInitializers(const GraphProto &graph, Scope &scope,
+                                    Location loc) {
+  for (const TensorProto &tensor : graph.initializer()) {
+    if (tensor.name().empty())
+      (void)error(loc, "an initializer has no name");
+    else if (!scope.tensors.try_emplace(tensor.name(), &tensor).second)
+      (void)error(loc, "two initializers are named " + quoted(tensor.name()));
+  }
+  for (const auto &sparse : graph.sparse_initializer()) {
+    (void)error(loc, "sparse initializer " + quoted(sparse.values().name()) +
+                         " is not supported; store the tensor densely");
+    scope.values[sparse.values().name()] = {Value(), /*failed=*/true};
+  }
+}
+
+std::optional<SmallVector<Value>>
+GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
+                           Scope *parent, const Frame &frame,
+                           OpBuilder &builder, Location loc) {
+  Scope scope;
+  scope.parent = parent;
+  scope.declared = &graph.value_info();
+  scope.nodes = &graph.node();
+  addInitializers(graph, scope, loc);
+  unsigned argument = 0;
+  for (const auto &input : graph.input()) {
+    // An input that has an initializer (all of them had, until IR version 3) is
+    // constant.
+    if (scope.tensors.contains(input.name()))
+      continue;
+    if (input.name().empty())
+      (void)error(loc, "a graph has an input without a name");
+    if (argument < arguments.size())
+      define(scope, input.name(), {arguments[argument], !arguments[argument]},
+             loc);
+    ++argument;
+  }
+  importNodes(graph.node(), scope, frame, builder);
+
+  bool complete = true;
+  SmallVector<Value> results;
+  for (const auto &output : graph.output()) {
+    auto found = lookup(scope, output.name());
+    if (!found) {
+      (void)error(loc, "the graph's output " + quoted(output.name()) +
+                           " is made by no node");
+      complete = false;
+    } else if (found->failed) {
+      complete = false;
+    } else {
+      results.push_back(found->value);
+    }
+  }
+  if (!complete)
+    return std::nullopt;
+  return results;
+}
+
+void GraphImporter::importNodes(const NodeList &nodes, Scope &scope,
+                                const Frame &frame, OpBuilder &builder) {
+  for (const NodeProto &node : nodes) {
+    importNode(node, scope, frame, builder);
+    if (outOfBudget)
+      return;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+/// What bounds the time that a node takes, as functions may be expanded many
+/// times.
+static uint64_t getWork(const NodeProto &node) {
+  uint64_t entries = node.input_size() + node.output_size();
+  for (const AttributeProto &attribute : node.attribute())
+    entries += 1 + attribute.ints_size() + attribute.floats_size() +
+               attribute.strings_size();
+  return 1 + entries / 64;
+}
+
+bool GraphImporter::spend(uint64_t work, Location loc) {
+  workDone += work;
+  if (workDone > options.limits.nodes && !outOfBudget) {
+    outOfBudget = true;
+    (void)error(loc, "the model has more than " + Twine(options.limits.nodes) +
+                         " nodes after its functions have been expanded");
+  }
+  return !outOfBudget;
+}
+
+void GraphImporter::importNode(const NodeProto &node, Scope &scope,
+                               const Frame &frame, OpBuilder &builder) {
+  // An unnamed node goes by the first value that it makes.
+  std::string name = frame.prefix;
+  if (!node.name().empty()) {
+    name += node.name();
+  } else {
+    auto named = llvm::find_if(node.output(),
+                               [](const std::string &s) { return !s.empty(); });
+    if (named != node.output().end())
+      name += *named;
+  }
+  Location loc = nn::getNodeLocation(&context, name, node.op_type());
+  if (!spend(getWork(node), loc))
+    return;
+
+  SmallVector<NamedValue> inputs;
+  for (const std::string &input : node.input()) {
+    NamedValue found;
+    if (!input.empty()) {
+      if (auto known = lookup(scope, input)) {
+        found = *known;
+      } else {
+        reportUndefined(scope, input, loc);
+        found.failed = true;
+      }
+    }
+    inputs.push_back(found);
+  }
+
+  StringRef domain = normalizeDomain(node.domain());
+  std::string key =
+      (domain + Twine('\0') + node.op_type() + Twine('\0') + node.overload())
+          .str();
+  const FunctionProto *function = functions.lookup(key);
+  bool converted = function ? expandFunction(node, *function, inputs, scope,
+                                             frame, builder, loc, name)
+                            : convertNode(node, domain, inputs, scope, frame,
+                                          builder, loc, name);
+  if (!converted)
+    defineFailed(node, scope, builder, loc);
+}
+
+bool GraphImporter::readAttributes(
+    const NodeProto &node, const Frame &frame, Location loc,
+    SmallVectorImpl<std::pair<StringRef, NodeAttribute>> &attributes) {
+  llvm::SmallDenseSet<StringRef, 8> names;
+  for (const AttributeProto &attribute : node.attribute()) {
+    StringRef name = attribute.name();
+    if (!names.insert(name).second)
+      return succeeded(
+          error(loc, "attribute " + quoted(name) + " is given twice"));
+    const AttributeProto *value = &attribute;
+    if (!attribute.ref_attr_name().empty()) {
+      auto bound = frame.attributes.find(attribute.ref_attr_name());
+      if (bound == frame.attributes.end())
+        return succeeded(
+            error(loc, "attribute " + quoted(name) + " refers to " +
+                           quoted(attribute.ref_attr_name()) +
+                           ", which is no attribute of a function around"));
+      value = bound->second;
+    }
+    attributes.push_back({name, {value, false}});
+  }
+  return true;
+}
+
+bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
+                                ArrayRef<NamedValue> inputs, Scope &scope,
+                                const Frame &frame, OpBuilder &builder,
+                                Location loc, StringRef name) {
+  auto opset = frame.opsets->find(domain);
+  if (opset == frame.opsets->end())
+    return succeeded(error(
+        loc, "the domain " + quoted(domain) + " is not among the opsets that " +
+                 (frame.function ? "its function" : "the model") + " imports"));
+  Converter converter = converters.find(domain, node.op_type());
+  if (!converter)
+    return succeeded(error(
+        loc, "the operator " + quoted(node.op_type()) +
+                 (domain.empty() ? "" : " of the domain " + quoted(domain)) +
+                 " is not supported"));
+  if (llvm::any_of(inputs,
+                   [](const NamedValue &input) { return input.failed; }))
+    return false;
+
+  NodeContext c(*this, builder, loc);
+  c.op = node.op_type();
+  c.opDomain = domain;
+  c.nodeName = name;
+  c.opset = opset->second;
+  for (const NamedValue &input : inputs)
+    c.inputs.push_back(input.value);
+  c.outputNames.assign(node.output().begin(), node.output().end());
+  c.results.resize(c.outputNames.size());
+  c.scope = &scope;
+  c.frame = &frame;
+  if (!readAttributes(node, frame, loc, c.attributes))
+    return false;
+
+  uint64_t errors = errorCount;
+  bool converted = succeeded(converter(c));
+  if (!converted || c.failed) {
+    if (errorCount == errors)
+      (void)error(loc, "this form of the operator is not supported");
+    return false;
+  }
+  for (auto &[attribute, entry] : c.attributes)
+    if (!entry.known)
+      (void)error(loc,
+                  "the attribute " + quoted(attribute) + " is not supported");
+  for (auto [output, value] : llvm::zip_equal(c.outputNames, c.results))
+    if (!output.empty() && !value)
+      (void)error(loc, "the output " + quoted(output) + " is not supported");
+  if (errorCount != errors)
+    return false;
+  for (auto [output, value] : llvm::zip_equal(c.outputNames, c.results))
+    define(scope, output, {value, false}, loc);
+  return true;
+}
+
+void GraphImporter::defineFailed(const NodeProto &node, Scope &scope,
+                                 OpBuilder &builder, Location loc) {
+  if (!scope.declaredTypes) {
+    scope.declaredTypes.emplace();
+    if (scope.declared)
+      for (const auto &value : *scope.declared)
+        scope.declaredTypes->try_emplace(value.name(), &value);
+  }
+  for (const std::string &output : node.output()) {
+    NamedValue standIn{Value(), /*failed=*/true};
+    const ::onnx::ValueInfoProto *declared =
+        scope.declaredTypes->lookup(output);
+    if (declared && declared->type().tensor_type().has_shape()) {
+      const auto &type = declared->type().tensor_type();
+      SmallVector<int64_t> shape;
+      for (const auto &dim : type.shape().dim())
+        shape.push_back(dim.has_dim_value() && dim.dim_value() >= 0
+                            ? dim.dim_value()
+                            : ShapedType::kDynamic);
+      if (Type element = getElementType(&context, type.elem_type())) {
+        Type tensor = RankedTensorType::get(shape, element);
+        auto cast = UnrealizedConversionCastOp::create(builder, loc, tensor,
+                                                       ValueRange());
+        standIn = {cast.getResult(0), false};
+      }
+    }
+    define(scope, output, standIn, loc);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+bool GraphImporter::expandFunction(const NodeProto &node,
+                                   const FunctionProto &function,
+                                   ArrayRef<NamedValue> inputs, Scope &scope,
+                                   const Frame &frame, OpBuilder &builder,
+                                   Location loc, StringRef name) {
+  for (const Frame *at = &frame; at; at = at->caller)
+    if (at->function == &function)
+      return succeeded(error(loc, "the function " + quoted(function.name()) +
+                                      " calls itself"));
+  if (frame.depth >= options.limits.depth)
+    return succeeded(
+        error(loc, "functions and graphs are nested deeper than the limit of " +
+                       Twine(options.limits.depth)));
+  if (int(inputs.size()) > function.input_size() ||
+      node.output_size() > function.output_size())
+    return succeeded(error(loc, "the call has " + Twine(inputs.size()) +
+                                    " inputs and " + Twine(node.output_size()) +
+                                    " outputs, its function has " +
+                                    Twine(function.input_size()) + " and " +
+                                    Twine(function.output_size())));
+  if (!spend(1 + (function.input_size() + function.output_size() +
+                  function.attribute_size() + function.attribute_proto_size()) /
+                     64,
+             loc))
+    return false;
+
+  Frame inner;
+  inner.caller = &frame;
+  inner.function = &function;
+  inner.depth = frame.depth + 1;
+  inner.prefix = (name + "/").str();
+  auto [opsets, isNew] = functionOpsets.try_emplace(&function);
+  if (isNew) {
+    opsets->second = std::make_unique<OpsetMap>();
+    if (!readOpsets(function.opset_import(), *opsets->second,
+                    "function " + quoted(function.name()) + ": "))
+      opsets->second.reset();
+  }
+  if (!opsets->second) // reported at the first call
+    return false;
+  inner.opsets = opsets->second.get();
+
+  SmallVector<std::pair<StringRef, NodeAttribute>> given;
+  if (!readAttributes(node, frame, loc, given))
+    return false;
+  for (const std::string &attribute : function.attribute())
+    inner.attributes[attribute] = nullptr;
+  for (const AttributeProto &attribute : function.attribute_proto())
+    inner.attributes[attribute.name()] = &attribute;
+  for (auto &[attribute, entry] : given) {
+    auto declared = inner.attributes.find(attribute);
+    if (declared == inner.attributes.end())
+      return succeeded(error(loc, "the attribute " + quoted(attribute) +
+                                      " is none of the function's"));
+    if (entry.proto)
+      declared->second = entry.proto;
+  }
+
+  Scope body;
+  body.declared = &function.value_info();
+  body.nodes = &function.node();
+  for (auto [index, input] : llvm::enumerate(function.input()))
+    define(body, input, index < inputs.size() ? inputs[index] : NamedValue(),
+           loc);
+  importNodes(function.node(), body, inner, builder);
+
+  bool complete = !outOfBudget;
+  for (auto [output, inside] : llvm::zip(node.output(), function.output())) {
+    if (output.empty())
+      continue;
+    auto found = lookup(body, inside);
+    if (!found)
+      (void)error(loc, "the function's output " + quoted(inside) +
+                           " is made by no node");
+    complete &= found && found->value;
+  }
+  if (!complete)
+    return false;
+  for (auto [output, inside] : llvm::zip(node.output(), function.output()))
+    if (!output.empty())
+      define(scope, output, *lookup(body, inside), loc);
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Tensors
+//===----------------------------------------------------------------------===//
+
+Value GraphImporter::createTensor(const TensorProto &tensor, StringRef name,
+                                  const Twine &what, Location loc,
+                                  OpBuilder &builder) {
+  std::string problem;
+  RankedTensorType type = getTensorType(&context, tensor, problem);
+  if (!type) {
+    (void)error(loc, what + ": " + problem);
+    return {};
+  }
+  bool trains = options.trainable && isa<FloatType>(type.getElementType());
+  bool inIR = isSmall(type) && !trains;
+  if (Value known = inIR ? Value() : tensorValues.lookup(&tensor))
+    return known;
+  ElementsAttr value = getTensorValue(tensor, type, name, inIR, file, problem);
+  if (!value) {
+    (void)error(loc, what + ": " + problem);
+    return {};
+  }
+  if (inIR)
+    return nn::ConstantOp::create(builder, loc, type, value);
+
+  // Names of different graphs may be the same.
+  std::string base = name.empty() ? "tensor" : name.str(), symbol = base;
+  while (!symbolNames.try_emplace(symbol, 0).second)
+    symbol = base + "_" + std::to_string(++symbolNames[base]);
+  auto parameter =
+      nn::ParameterOp::create(parameterBuilder, loc, symbol, value, trains);
+  parameterValues[parameter.getSymNameAttr()] = value;
+  // Made at the top of @main, where it is seen from everywhere.
+  Value result = nn::GetParameterOp::create(entryBuilder, loc, type, symbol);
+  tensorValues[&tensor] = result;
+  return result;
+}

@@ -1,0 +1,166 @@
+//===- GraphImporter.h - Graphs, functions and their names ------*- C++ -*-===//
+//
+// Internal to the importer: walks the graphs of a model, keeps what names mean,
+// calls the converters, collects the faults. A fault does not end the walk, so
+// that a user sees the whole list; what depends on a failed node is passed over
+// in silence.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_FRONTENDS_ONNX_GRAPHIMPORTER_H
+#define NACRE_FRONTENDS_ONNX_GRAPHIMPORTER_H
+
+#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/ModelFile.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace nacre::frontend {
+
+/// What a name stands for.
+struct NamedValue {
+  /// Null for an optional input of a function that the call leaves out, and for
+  /// the result of a node that could not be converted.
+  Value value;
+  bool failed = false;
+};
+
+using NodeList = google::protobuf::RepeatedPtrField<::onnx::NodeProto>;
+using ValueInfoList =
+    google::protobuf::RepeatedPtrField<::onnx::ValueInfoProto>;
+using OpsetMap = llvm::StringMap<int64_t>;
+
+/// What names mean within one graph. A graph in a graph sees its parent's
+/// names.
+struct Scope {
+  Scope *parent = nullptr;
+  llvm::DenseMap<StringRef, NamedValue> values;
+  /// Initializers that nothing has used yet.
+  llvm::DenseMap<StringRef, const ::onnx::TensorProto *> tensors;
+  /// The graph's own statements about types, looked at only after a failure.
+  const ValueInfoList *declared = nullptr;
+  std::optional<llvm::DenseMap<StringRef, const ::onnx::ValueInfoProto *>>
+      declaredTypes;
+  /// Who makes which value, known only after a name was not found.
+  const NodeList *nodes = nullptr;
+  std::optional<llvm::DenseMap<StringRef, const ::onnx::NodeProto *>> producers;
+};
+
+/// The model, or an expanded function: what its nodes are to be read with.
+struct Frame {
+  const Frame *caller = nullptr;
+  const ::onnx::FunctionProto *function = nullptr;
+  const OpsetMap *opsets = nullptr;
+  /// The function's attributes as the call gives them; null if left out.
+  llvm::DenseMap<StringRef, const ::onnx::AttributeProto *> attributes;
+  /// "<name of the call>/" of all calls around.
+  std::string prefix;
+  unsigned depth = 0;
+};
+
+class GraphImporter {
+public:
+  GraphImporter(mlir::MLIRContext &context, const ImportOptions &options,
+                ModelFile &file, mlir::ModuleOp module,
+                mlir::Location modelLoc);
+
+  /// Imports the model as @main. Fails if anything has been reported.
+  LogicalResult run();
+
+  /// Converts the nodes of a graph at the builder's place, its inputs being
+  /// `arguments`; gives the values of its outputs, or nullopt if one of them is
+  /// missing.
+  std::optional<SmallVector<Value>>
+  importGraph(const ::onnx::GraphProto &graph, ArrayRef<Value> arguments,
+              Scope *parent, const Frame &frame, mlir::OpBuilder &builder,
+              mlir::Location loc);
+
+private:
+  friend class NodeContext;
+
+  //===--- the model (ImportModel.cpp) ---===//
+  bool checkModel();
+  bool readOpsets(
+      const google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>
+          &imports,
+      OpsetMap &opsets, const Twine &where);
+  bool bindSymbols(ArrayRef<const ::onnx::ValueInfoProto *> inputs);
+  RankedTensorType getInputType(const ::onnx::ValueInfoProto &input,
+                                SmallVectorImpl<mlir::Attribute> &symbols);
+  LogicalResult checkOutput(const ::onnx::ValueInfoProto &output, Value value);
+
+  //===--- graphs ---===//
+  void addInitializers(const ::onnx::GraphProto &graph, Scope &scope,
+                       mlir::Location loc);
+  void importNodes(const NodeList &nodes, Scope &scope, const Frame &frame,
+                   mlir::OpBuilder &builder);
+  /// What a name stands for, here or in a graph around; nullopt if nothing.
+  std::optional<NamedValue> lookup(Scope &scope, StringRef name);
+  void define(Scope &scope, StringRef name, NamedValue value,
+              mlir::Location loc);
+  void reportUndefined(Scope &scope, StringRef name, mlir::Location loc);
+  /// After a failure: makes the outputs stand-ins of the declared type, so that
+  /// more of the graph can be looked at.
+  void defineFailed(const ::onnx::NodeProto &node, Scope &scope,
+                    mlir::OpBuilder &builder, mlir::Location loc);
+
+  //===--- nodes ---===//
+  void importNode(const ::onnx::NodeProto &node, Scope &scope,
+                  const Frame &frame, mlir::OpBuilder &builder);
+  bool convertNode(const ::onnx::NodeProto &node, StringRef domain,
+                   ArrayRef<NamedValue> inputs, Scope &scope,
+                   const Frame &frame, mlir::OpBuilder &builder,
+                   mlir::Location loc, StringRef name);
+  bool expandFunction(const ::onnx::NodeProto &node,
+                      const ::onnx::FunctionProto &function,
+                      ArrayRef<NamedValue> inputs, Scope &scope,
+                      const Frame &frame, mlir::OpBuilder &builder,
+                      mlir::Location loc, StringRef name);
+  bool readAttributes(
+      const ::onnx::NodeProto &node, const Frame &frame, mlir::Location loc,
+      SmallVectorImpl<std::pair<StringRef, NodeAttribute>> &attributes);
+  bool spend(uint64_t work, mlir::Location loc);
+
+  //===--- values ---===//
+  /// A tensor as a constant or parameter; null after an error at `loc` about
+  /// `what`.
+  Value createTensor(const ::onnx::TensorProto &tensor, StringRef name,
+                     const Twine &what, mlir::Location loc,
+                     mlir::OpBuilder &builder);
+  mlir::LogicalResult error(mlir::Location loc, const Twine &message);
+
+  mlir::MLIRContext &context;
+  const ImportOptions &options;
+  ModelFile &file;
+  mlir::ModuleOp module;
+  mlir::Location modelLoc;
+  const ConverterTable &converters;
+  /// At the top of the module, behind the parameters made so far.
+  mlir::OpBuilder parameterBuilder;
+  /// At the top of @main, behind the values of initializers made so far.
+  mlir::OpBuilder entryBuilder;
+  /// Symbols taken, with the last suffix that was tried for a name.
+  llvm::StringMap<unsigned> symbolNames;
+  /// One parameter for a tensor, however often it is met.
+  llvm::DenseMap<const ::onnx::TensorProto *, Value> tensorValues;
+  /// Values of parameters, for questions about constants.
+  llvm::DenseMap<mlir::StringAttr, mlir::ElementsAttr> parameterValues;
+  OpsetMap modelOpsets;
+  /// Sizes of named dimensions that the options fix.
+  llvm::StringMap<int64_t> symbolSizes;
+  /// Model-local functions by "domain\0name\0overload".
+  llvm::StringMap<const ::onnx::FunctionProto *> functions;
+  /// Null after an error.
+  llvm::DenseMap<const ::onnx::FunctionProto *, std::unique_ptr<OpsetMap>>
+      functionOpsets;
+  uint64_t workDone = 0;
+  uint64_t errorCount = 0;
+  bool outOfBudget = false;
+};
+
+/// "" for both spellings of the default domain.
+StringRef normalizeDomain(StringRef domain);
+
+} // namespace nacre::frontend
+
+#endif // NACRE_FRONTENDS_ONNX_GRAPHIMPORTER_H

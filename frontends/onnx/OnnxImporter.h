@@ -1,0 +1,62 @@
+//===- OnnxImporter.h - From an ONNX file to the nn dialect -----*- C++ -*-===//
+#ifndef NACRE_FRONTENDS_ONNX_ONNXIMPORTER_H
+#define NACRE_FRONTENDS_ONNX_ONNXIMPORTER_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <map>
+#include <string>
+
+namespace nacre {
+
+struct ImportOptions {
+  /// Shapes of inputs by name; mlir::ShapedType::kDynamic keeps a size open.
+  std::map<std::string, llvm::SmallVector<int64_t>> inputShapes;
+  /// Sizes of named dimensions, in all inputs.
+  std::map<std::string, int64_t> dims;
+  /// Floating-point initializers become trainable parameters, however small.
+  bool trainable = false;
+  /// External data may be reached through symbolic links that leave the model's
+  /// folder (as in the caches of model hubs).
+  bool allowSymlinks = false;
+
+  /// The budget: what goes beyond it is refused.
+  struct Limits {
+    /// Graphs in graphs and functions in functions.
+    unsigned depth = 64;
+    /// Nodes after functions have been expanded.
+    uint64_t nodes = 1'000'000;
+    /// Records of the Protobuf message, which bounds the memory that it takes.
+    uint64_t records = 32'000'000;
+    /// Bytes of the file without tensor data.
+    uint64_t structureBytes = uint64_t(1) << 30;
+  } limits;
+
+  /// Takes "data=1x3x224x224" ("?" for a size that stays open, nothing after
+  /// "=" for a scalar). False with a message if it is malformed.
+  bool addInputShape(llvm::StringRef text, std::string &error);
+  /// Takes "batch=8".
+  bool addDim(llvm::StringRef text, std::string &error);
+};
+
+/// Reads a model and checks all of it. Null if anything is wrong or
+/// unsupported: then every fault has been reported as an error diagnostic, each
+/// at the location of its node (dialects/nn/NodeLocation.h makes a line of text
+/// of it). Weights are not copied: the module's resources point into the mapped
+/// files and keep them mapped; their bytes may be aligned to less than an
+/// element. Loads the dialects that it needs.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef path,
+                                             mlir::MLIRContext &context,
+                                             const ImportOptions &options = {});
+
+/// The same for a model in memory, whose buffer the resources keep alive.
+/// External data is looked for in `folder`; if that is empty, it is refused.
+mlir::OwningOpRef<mlir::ModuleOp>
+importOnnx(std::unique_ptr<llvm::MemoryBuffer> model, llvm::StringRef folder,
+           mlir::MLIRContext &context, const ImportOptions &options = {});
+
+} // namespace nacre
+
+#endif // NACRE_FRONTENDS_ONNX_ONNXIMPORTER_H

@@ -1,0 +1,243 @@
+//===- TensorData.cpp - TensorProto as an attribute -------------*- C++ -*-===//
+#include "frontends/onnx/TensorData.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/Alignment.h"
+#include "llvm/Support/MathExtras.h"
+#include <cstring>
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::frontend;
+using ::onnx::TensorProto;
+
+static_assert(
+    llvm::endianness::native == llvm::endianness::little,
+    "ONNX stores little-endian; elements would have to be swapped here");
+
+Type frontend::getElementType(MLIRContext *context, int64_t dataType) {
+  Builder b(context);
+  auto unsignedType = [&](unsigned width) {
+    return IntegerType::get(context, width, IntegerType::Unsigned);
+  };
+  switch (dataType) {
+  case TensorProto::FLOAT:
+    return b.getF32Type();
+  case TensorProto::DOUBLE:
+    return b.getF64Type();
+  case TensorProto::FLOAT16:
+    return b.getF16Type();
+  case TensorProto::BFLOAT16:
+    return b.getBF16Type();
+  case TensorProto::INT8:
+    return b.getI8Type();
+  case TensorProto::INT16:
+    return b.getIntegerType(16);
+  case TensorProto::INT32:
+    return b.getI32Type();
+  case TensorProto::INT64:
+    return b.getI64Type();
+  case TensorProto::UINT8:
+    return unsignedType(8);
+  case TensorProto::UINT16:
+    return unsignedType(16);
+  case TensorProto::UINT32:
+    return unsignedType(32);
+  case TensorProto::UINT64:
+    return unsignedType(64);
+  case TensorProto::BOOL:
+    return b.getI1Type();
+  default:
+    return {};
+  }
+}
+
+std::string frontend::getDataTypeName(int64_t dataType) {
+  // Lite messages have no descriptors, but enums keep their names.
+  if (dataType >= 0 && dataType <= TensorProto::DataType_MAX &&
+      TensorProto::DataType_IsValid(int(dataType)))
+    return TensorProto::DataType_Name(TensorProto::DataType(dataType));
+  return "type " + std::to_string(dataType);
+}
+
+bool frontend::isSmall(RankedTensorType type) {
+  return type.getNumElements() <=
+         (type.getElementType().isInteger() ? 256 : 16);
+}
+
+/// Bytes of an element where it is stored; booleans take one.
+static unsigned elementBytes(Type type) {
+  return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
+}
+
+RankedTensorType frontend::getTensorType(MLIRContext *context,
+                                         const TensorProto &tensor,
+                                         std::string &error) {
+  auto refuse = [&](const Twine &why) {
+    error = why.str();
+    return RankedTensorType();
+  };
+  if (tensor.has_segment())
+    return refuse("it is stored in segments, which is not supported");
+  Type element = getElementType(context, tensor.data_type());
+  if (!element)
+    return refuse("its element type " + getDataTypeName(tensor.data_type()) +
+                  " is not supported");
+  if (tensor.dims_size() > 64)
+    return refuse("its rank is " + Twine(tensor.dims_size()) +
+                  ", expected at most 64");
+  int64_t bytes = elementBytes(element);
+  for (int64_t size : tensor.dims()) {
+    if (size < 0)
+      return refuse("it has the negative size " + Twine(size));
+    // Without zeros, so that no partial product overflows either.
+    if (size != 0 && llvm::MulOverflow(bytes, size, bytes))
+      return refuse("its sizes overflow 64 bits");
+  }
+  return RankedTensorType::get(
+      SmallVector<int64_t>(tensor.dims().begin(), tensor.dims().end()),
+      element);
+}
+
+namespace {
+/// The bytes of a tensor in the layout of a resource.
+struct Storage {
+  ArrayRef<char> bytes;
+  /// One of the two keeps them.
+  std::shared_ptr<llvm::MemoryBuffer> file;
+  std::unique_ptr<std::vector<char>> heap;
+};
+} // namespace
+
+/// Elements of a typed field, narrowed to their width.
+template <typename T, typename Field>
+static bool narrow(const Field &field, std::vector<char> &bytes,
+                   std::string &error) {
+  bytes.resize(field.size() * sizeof(T));
+  size_t at = 0;
+  for (auto element : field) {
+    T narrowed = static_cast<T>(element);
+    if (static_cast<decltype(element)>(narrowed) != element &&
+        element == element) {
+      error = "element " + std::to_string(at) +
+              " of its data does not fit the element type";
+      return false;
+    }
+    std::memcpy(bytes.data() + at++ * sizeof(T), &narrowed, sizeof(T));
+  }
+  return true;
+}
+
+static bool readTypedData(const TensorProto &tensor, std::vector<char> &bytes,
+                          std::string &error) {
+  switch (tensor.data_type()) {
+  case TensorProto::FLOAT:
+    return narrow<float>(tensor.float_data(), bytes, error);
+  case TensorProto::DOUBLE:
+    return narrow<double>(tensor.double_data(), bytes, error);
+  case TensorProto::INT64:
+    return narrow<int64_t>(tensor.int64_data(), bytes, error);
+  case TensorProto::INT32:
+    return narrow<int32_t>(tensor.int32_data(), bytes, error);
+  case TensorProto::INT16:
+    return narrow<int16_t>(tensor.int32_data(), bytes, error);
+  case TensorProto::INT8:
+    return narrow<int8_t>(tensor.int32_data(), bytes, error);
+  case TensorProto::UINT16: // the 16-bit floats are stored as their bits
+  case TensorProto::FLOAT16:
+  case TensorProto::BFLOAT16:
+    return narrow<uint16_t>(tensor.int32_data(), bytes, error);
+  case TensorProto::UINT8:
+  case TensorProto::BOOL:
+    return narrow<uint8_t>(tensor.int32_data(), bytes, error);
+  case TensorProto::UINT32:
+    return narrow<uint32_t>(tensor.uint64_data(), bytes, error);
+  case TensorProto::UINT64:
+    return narrow<uint64_t>(tensor.uint64_data(), bytes, error);
+  default:
+    error = "its element type is not supported";
+    return false;
+  }
+}
+
+static std::optional<Storage> getStorage(const TensorProto &tensor,
+                                         RankedTensorType type, ModelFile &file,
+                                         std::string &error) {
+  Storage storage;
+  uint64_t expected =
+      uint64_t(type.getNumElements()) * elementBytes(type.getElementType());
+  bool external = tensor.data_location() == TensorProto::EXTERNAL;
+  size_t typed = tensor.float_data_size() + tensor.double_data_size() +
+                 tensor.int32_data_size() + tensor.int64_data_size() +
+                 tensor.uint64_data_size() + tensor.string_data_size();
+  if (typed && (external || tensor.has_raw_data())) {
+    error = "its data is stored twice, raw and typed";
+    return std::nullopt;
+  }
+  if (external || tensor.has_raw_data()) {
+    auto found = file.tensorBytes(tensor, error);
+    if (!found)
+      return std::nullopt;
+    if (found->open && found->bytes.size() > expected)
+      found->bytes = found->bytes.take_front(expected);
+    storage.bytes = found->bytes;
+    storage.file = std::move(found->owner);
+  } else {
+    storage.heap = std::make_unique<std::vector<char>>();
+    if (!readTypedData(tensor, *storage.heap, error))
+      return std::nullopt;
+    storage.bytes = *storage.heap;
+  }
+  if (storage.bytes.size() != expected) {
+    error = "its data has " + std::to_string(storage.bytes.size()) +
+            " bytes, its type needs " + std::to_string(expected);
+    return std::nullopt;
+  }
+  // A boolean is 0 or 1 everywhere after here.
+  if (type.getElementType().isInteger(1) &&
+      llvm::any_of(storage.bytes, [](char byte) { return byte & ~1; })) {
+    auto normal = std::make_unique<std::vector<char>>(storage.bytes.begin(),
+                                                      storage.bytes.end());
+    for (char &byte : *normal)
+      byte = byte != 0;
+    storage.heap = std::move(normal);
+    storage.bytes = *storage.heap;
+    storage.file.reset();
+  }
+  return storage;
+}
+
+ElementsAttr frontend::getTensorValue(const TensorProto &tensor,
+                                      RankedTensorType type, StringRef name,
+                                      bool inIR, ModelFile &file,
+                                      std::string &error) {
+  auto storage = getStorage(tensor, type, file, error);
+  if (!storage)
+    return {};
+  if (inIR) {
+    if (type.getElementType().isInteger(1)) {
+      SmallVector<bool> values;
+      for (char byte : storage->bytes)
+        values.push_back(byte);
+      return DenseElementsAttr::get(type, ArrayRef<bool>(values));
+    }
+    if (storage->bytes.empty())
+      return DenseElementsAttr::get(type, ArrayRef<Attribute>());
+    return DenseElementsAttr::getFromRawBuffer(type, storage->bytes);
+  }
+  // Bytes in a file may be aligned to less than an element: readers copy them.
+  ArrayRef<char> bytes = storage->bytes;
+  size_t alignment = 64;
+  while (reinterpret_cast<uintptr_t>(bytes.data()) % alignment != 0)
+    alignment /= 2;
+  AsmResourceBlob blob(
+      bytes, alignment,
+      [owner = std::move(*storage)](void *, size_t, size_t) mutable {
+        owner.file.reset();
+        owner.heap.reset();
+      },
+      /*dataIsMutable=*/false);
+  return DenseResourceElementsAttr::get(type, name, std::move(blob));
+}
