@@ -4,8 +4,41 @@ include "mlir/Pass/PassBase.td"
 def OutlineParallelPass : Pass<"outline-parallel", "::mlir::ModuleOp"> {
   let summary = "Outline rt.parallel bodies into functions";
   let description = [{
-    Precondition: the llvm dialect, and rt.parallel with regions in it.
-    Postcondition: the llvm dialect only.
+    The body becomes a private kern.func that takes the values it captures, and the
+    loop an rt.launch.
+    Precondition: kern.funcs on buffers.
+    Postcondition: no rt.parallel.
+  }];
+  let dependentDialects = ["::nacre::rt::RtDialect", "::nacre::kern::KernDialect"];
+}
+
+def ConvertRtToLLVMPass : Pass<"convert-rt-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Functions and rt ops to the llvm dialect: the ABI";
+  let description = [{
+    Kernels and host functions become llvm.funcs with the context as the first
+    argument, rt ops and kernel calls loads from it and calls through it.
+    Precondition: no rt.parallel, and control flow is flat (cf).
+    Postcondition: no kern and no rt op; unrealized casts between memrefs and their
+    descriptors, which the conversions of the other dialects remove.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def HoistAllocasPass : Pass<"hoist-allocas", "::mlir::LLVM::LLVMFuncOp"> {
+  let summary = "Move stack memory of constant size to the function's entry";
+  let description = [{
+    LLVM frees stack memory when the function returns: in a loop it would pile up.
+    Precondition: the llvm dialect only.
+    Postcondition: every llvm.alloca of constant size stands in the entry block.
+    Stack memory of dynamic size outside of it is refused.
+  }];
+}
+
+def ExpandCopiesPass : Pass<"expand-copies"> {
+  let summary = "Copies of strided buffers as loops";
+  let description = [{
+    Precondition: buffers.
+    Postcondition: every memref.copy is between dense buffers.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }

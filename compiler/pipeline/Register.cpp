@@ -3,6 +3,7 @@
 #include "compiler/buffer/BufferizableKernels.h"
 #include "compiler/buffer/Passes.h"
 #include "compiler/codegen/Passes.h"
+#include "compiler/codegen/Pipelines.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/lower/Passes.h"
 #include "compiler/pipeline/Phases.h"
@@ -29,4 +30,5 @@ void nacre::registerPasses() {
   buffer::registerBufferPasses();
   codegen::registerCodegenPasses();
   registerPhasePipelines();
+  codegen::registerPipelines();
 }

@@ -38,7 +38,8 @@ def Kern_TilingAttr : AttrDef<Kern_Dialect, "Tiling"> {
   let assemblyFormat = "`<` `[` $sizes `]` (`,` `grain` `=` $grain^)? `>`";
 }
 
-def Kern_FuncOp : Op<Kern_Dialect, "func", [FunctionOpInterface, IsolatedFromAbove, AffineScope]> {
+def Kern_FuncOp : Op<Kern_Dialect, "func", [
+    FunctionOpInterface, IsolatedFromAbove, AffineScope, AutomaticAllocationScope]> {
   let summary = "A kernel";
   let description = [{
     Arguments are the inputs, then one destination for each result; result `i` has

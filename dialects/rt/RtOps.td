@@ -21,7 +21,7 @@ def Rt_Dialect : Dialect {
 class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
 
 def Rt_ParallelOp : Rt_Op<"parallel", [
-    SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects]> {
+    SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects, AutomaticAllocationScope]> {
   let summary = "A parallel loop on the session's threads";
   let description = [{
     The region runs once per chunk [begin, end) of [0, count); chunks cover the range
@@ -46,6 +46,23 @@ def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "Ends the body of rt.parallel";
   let description = [{ Implicit in the printed form. }];
   let assemblyFormat = "attr-dict";
+}
+
+def Rt_LaunchOp : Rt_Op<"launch"> {
+  let summary = "A parallel loop whose body is a function";
+  let description = [{
+    What rt.parallel becomes at code generation: `body` is a private kern.func that
+    takes the captured values, then begin and end of a chunk.
+
+    ```mlir
+    rt.launch @k.body(%a, %b : memref<64xf32>, memref<64xf32>) to %count grain 4
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$body, Variadic<AnyType>:$captures, Index:$count,
+                   I64Attr:$grain);
+  let assemblyFormat = [{
+    $body `(` ($captures^ `:` type($captures))? `)` `to` $count `grain` $grain attr-dict
+  }];
 }
 
 def Rt_ParameterOp : Rt_Op<"parameter", [Pure]> {

@@ -1,0 +1,96 @@
+//===- RtMemory.cpp - rt's buffers to the llvm dialect ----------*- C++ -*-===//
+#include "compiler/codegen/RtToLLVM.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::codegen;
+
+namespace {
+
+/// `base + offset` bytes.
+Value byteOffset(OpBuilder &builder, Location loc, Value base, int64_t offset) {
+  if (offset == 0)
+    return base;
+  Value bytes = LLVM::ConstantOp::create(builder, loc, builder.getI64Type(),
+                                         builder.getI64IntegerAttr(offset));
+  return LLVM::GEPOp::create(builder, loc, base.getType(), builder.getI8Type(), base,
+                             ValueRange{bytes}, LLVM::GEPNoWrapFlags::inbounds);
+}
+
+void replace(Operation *op, Value value) {
+  op->getResult(0).replaceAllUsesWith(value);
+  op->erase();
+}
+
+} // namespace
+
+void RtFunction::lowerArena(rt::ArenaOp op) {
+  Value base = loadField(ptr, abi::offset::arena);
+  Value address = byteOffset(builder, loc, base, op.getOffset());
+  replace(op, calling.memref(builder, loc, cast<MemRefType>(op.getType()), address, {}));
+}
+
+void RtFunction::lowerParameter(rt::ParameterOp op) {
+  Value base = loadField(ptr, op.getState() ? abi::offset::state : abi::offset::parameters);
+  Value address = byteOffset(builder, loc, base, op.getOffset().value_or(0));
+  replace(op, calling.memref(builder, loc, cast<MemRefType>(op.getType()), address, {}));
+}
+
+void RtFunction::lowerInput(rt::InputOp op) {
+  auto type = cast<MemRefType>(op.getType());
+  Value inputs = function.getArgument(1);
+  int64_t tensor = op.getIndex() * abi::offset::tensorSize;
+  auto load = [&](Type type, Value base, int64_t offset) -> Value {
+    Value address = byteOffset(builder, loc, base, offset);
+    return LLVM::LoadOp::create(builder, loc, type, address, 0, false, false, true);
+  };
+  Value data = load(ptr, inputs, tensor + abi::offset::tensorData);
+  SmallVector<Value> sizes;
+  if (!type.hasStaticShape()) {
+    Value dims = load(ptr, inputs, tensor + abi::offset::tensorDims);
+    for (auto [i, size] : llvm::enumerate(type.getShape()))
+      if (ShapedType::isDynamic(size))
+        sizes.push_back(load(i64, dims, i * sizeof(int64_t)));
+  }
+  replace(op, calling.memref(builder, loc, type, data, sizes));
+}
+
+LogicalResult RtFunction::lowerOutput(rt::OutputOp op) {
+  auto type = cast<MemRefType>(op.getType());
+  if (!type.getLayout().isIdentity())
+    return op.emitOpError("must be dense");
+  SmallVector<Value> sizes;
+  for (Value size : op.getSizes())
+    sizes.push_back(toI64(size));
+  Value dims = entryAlloca(i64, std::max<int64_t>(type.getRank(), 1));
+  size_t dynamic = 0;
+  for (auto [i, size] : llvm::enumerate(type.getShape())) {
+    Value value = ShapedType::isDynamic(size) ? sizes[dynamic++] : constant(size);
+    LLVM::StoreOp::create(builder, loc, value, byteOffset(builder, loc, dims, i * sizeof(int64_t)));
+  }
+  Value address = callField(abi::offset::output, ptr,
+                            {constant(op.getIndex(), 32), constant(type.getRank(), 32), dims});
+  Value null = LLVM::ZeroOp::create(builder, loc, ptr);
+  Value some = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, address, null);
+  returnUnless(some, NACRE_ABI_OUT_OF_MEMORY);
+  replace(op, calling.memref(builder, loc, type, address, sizes));
+  return success();
+}
+
+void RtFunction::lowerAllocation(Operation *op, int64_t functionOffset) {
+  auto type = cast<MemRefType>(op->getResult(0).getType());
+  SmallVector<Value> sizes;
+  for (Value size : op->getOperands())
+    sizes.push_back(toI64(size));
+  Value bytes = calling.sizeInBytes(builder, loc, type, sizes);
+  Value address = callField(functionOffset, ptr, bytes);
+  Value null = LLVM::ZeroOp::create(builder, loc, ptr);
+  Value some = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, address, null);
+  returnUnless(some, NACRE_ABI_OUT_OF_MEMORY);
+  replace(op, calling.memref(builder, loc, type, address, sizes));
+}
+
+void RtFunction::lowerRelease(rt::ReleaseOp op) {
+  callField(abi::offset::release, voidType, calling.address(builder, loc, op.getBuffer()));
+  op.erase();
+}

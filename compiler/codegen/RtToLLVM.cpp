@@ -1,0 +1,281 @@
+//===- RtToLLVM.cpp - Functions and rt ops to the llvm dialect --*- C++ -*-===//
+//
+// Before: kern.func @k(%a: memref<?x8xf32>) { ... kern.return }
+//         func.func @main() { %b = rt.arena 64 : memref<8xf32>  ... return }
+// After:  llvm.func @k(%context: !llvm.ptr, %a: !llvm.ptr, %a_0: i64) { ... llvm.return }
+//         llvm.func @nacre.main(%context: !llvm.ptr, %inputs: !llvm.ptr) -> i32 { ... }
+//
+// Values are bridged by unrealized casts between memref and descriptor, which
+// the conversions of the other dialects meet.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/codegen/RtToLLVM.h"
+#include "compiler/codegen/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace nacre::codegen {
+#define GEN_PASS_DEF_CONVERTRTTOLLVMPASS
+#include "compiler/codegen/Passes.h.inc"
+} // namespace nacre::codegen
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::codegen;
+
+//===----------------------------------------------------------------------===//
+// RtFunction: building blocks
+//===----------------------------------------------------------------------===//
+
+RtFunction::RtFunction(LLVM::LLVMFuncOp function, const Calling &calling, SymbolTable &symbols,
+                       Messages &messages, bool isHost)
+    : function(function), calling(calling), symbols(symbols), messages(messages), isHost(isHost),
+      builder(function.getContext()), loc(function.getLoc()), context(function.getArgument(0)),
+      ptr(LLVM::LLVMPointerType::get(function.getContext())), i32(builder.getI32Type()),
+      i64(builder.getI64Type()), voidType(LLVM::LLVMVoidType::get(function.getContext())) {}
+
+LogicalResult RtFunction::lower(Operation *op) {
+  loc = op->getLoc();
+  builder.setInsertionPoint(op);
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](rt::ArenaOp op) { return lowerArena(op), success(); })
+      .Case([&](rt::ParameterOp op) { return lowerParameter(op), success(); })
+      .Case([&](rt::InputOp op) { return lowerInput(op), success(); })
+      .Case([&](rt::OutputOp op) { return lowerOutput(op); })
+      .Case([&](rt::ReleaseOp op) { return lowerRelease(op), success(); })
+      .Case([&](rt::AllocOp op) { return lowerAllocation(op, abi::offset::allocate), success(); })
+      .Case([&](rt::ScratchOp op) { return lowerAllocation(op, abi::offset::scratch), success(); })
+      .Case([&](rt::CheckOp op) { return lowerCheck(op), success(); })
+      .Case([&](rt::LaunchOp op) { return lowerLaunch(op), success(); })
+      .Case([&](kern::CallOp op) { return lowerCall(op); })
+      .Default([](Operation *op) {
+        return op->emitOpError("is not known to code generation");
+      });
+}
+
+Value RtFunction::constant(int64_t value, unsigned bits) {
+  Type type = builder.getIntegerType(bits);
+  return LLVM::ConstantOp::create(builder, loc, type, builder.getIntegerAttr(type, value));
+}
+
+Value RtFunction::loadField(Type type, int64_t offset) {
+  Value address = LLVM::GEPOp::create(builder, loc, ptr, builder.getI8Type(), context,
+                                      LLVM::GEPArg(static_cast<int32_t>(offset)));
+  // The runtime writes none of these fields while a run is in flight.
+  return LLVM::LoadOp::create(builder, loc, type, address, /*alignment=*/0, /*isVolatile=*/false,
+                              /*isNonTemporal=*/false, /*isInvariant=*/true);
+}
+
+Value RtFunction::callField(int64_t offset, Type result, ValueRange arguments) {
+  SmallVector<Value> operands{loadField(ptr, offset), context};
+  llvm::append_range(operands, arguments);
+  auto types = llvm::to_vector(llvm::drop_begin(ValueRange(operands).getTypes()));
+  auto type = LLVM::LLVMFunctionType::get(result, types);
+  auto call = LLVM::CallOp::create(builder, loc, type, operands);
+  call.setNoUnwind(true);
+  return call.getNumResults() ? call.getResult() : Value();
+}
+
+Value RtFunction::message(StringRef text) {
+  std::string bytes = text.str();
+  bytes.push_back('\0');
+  auto value = builder.getStringAttr(bytes);
+  LLVM::GlobalOp &global = messages[value];
+  if (!global) {
+    OpBuilder atModule = OpBuilder::atBlockBegin(function->getBlock());
+    global = LLVM::GlobalOp::create(
+        atModule, loc, LLVM::LLVMArrayType::get(builder.getI8Type(), bytes.size()),
+        /*isConstant=*/true, LLVM::Linkage::Internal, "message", value);
+    symbols.insert(global); // makes the name unique
+  }
+  return LLVM::AddressOfOp::create(builder, loc, global);
+}
+
+Value RtFunction::entryAlloca(Type type, int64_t count) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(&function.getBody().front());
+  return LLVM::AllocaOp::create(builder, loc, ptr, type, constant(count));
+}
+
+Block *RtFunction::splitAfter(Operation *op) {
+  Block *block = op->getBlock();
+  Block *rest = block->splitBlock(std::next(op->getIterator()));
+  builder.setInsertionPointToEnd(block);
+  return rest;
+}
+
+Block *RtFunction::exitBlock() {
+  if (exit)
+    return exit;
+  OpBuilder::InsertionGuard guard(builder);
+  exit = builder.createBlock(&function.getBody(), function.getBody().end());
+  if (isHost)
+    exit->addArgument(i32, loc);
+  LLVM::ReturnOp::create(builder, loc, exit->getArguments());
+  return exit;
+}
+
+void RtFunction::returnUnless(Value condition, int32_t status) {
+  Block *block = builder.getInsertionBlock();
+  Block *rest = block->splitBlock(builder.getInsertionPoint());
+  builder.setInsertionPointToEnd(block);
+  SmallVector<Value> operands;
+  if (isHost)
+    operands.push_back(constant(status, 32));
+  LLVM::CondBrOp::create(builder, loc, condition, rest, ValueRange(), exitBlock(), operands,
+                         std::make_pair(2000u, 1u));
+  builder.setInsertionPointToStart(rest);
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// The attributes of a kernel's argument that hold for the address it travels
+/// as.
+DictionaryAttr pointerAttributes(kern::FuncOp kernel, unsigned argument) {
+  NamedAttrList attributes;
+  if (DictionaryAttr known = kernel.getArgAttrDict(argument))
+    for (NamedAttribute attribute : known)
+      if (attribute.getName().getValue().starts_with("llvm."))
+        attributes.push_back(attribute);
+  return attributes.getDictionary(kernel.getContext());
+}
+
+class ModuleLowering {
+public:
+  ModuleLowering(ModuleOp module)
+      : module(module), symbols(module), converter(module.getContext()), calling(converter),
+        ptr(LLVM::LLVMPointerType::get(module.getContext())) {}
+
+  LogicalResult run() {
+    // All signatures first: calls look them up.
+    for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>()))
+      if (failed(lowerKernel(kernel)))
+        return failure();
+    for (auto host : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      if (!host.isDeclaration() && failed(lowerHost(host)))
+        return failure();
+    for (auto &[function, isHost] : functions) {
+      SmallVector<Operation *> ops;
+      function.walk([&](Operation *op) {
+        if (isa<rt::RtDialect>(op->getDialect()) || isa<kern::CallOp>(op))
+          ops.push_back(op);
+      });
+      RtFunction lowering(function, calling, symbols, messages, isHost);
+      for (Operation *op : ops)
+        if (failed(lowering.lower(op)))
+          return failure();
+    }
+    return success();
+  }
+
+private:
+  LogicalResult lowerKernel(kern::FuncOp kernel) {
+    if (kernel.getNumResults() != 0)
+      return kernel.emitOpError("has results, but code generation expects buffers");
+    SmallVector<Type> types{ptr};
+    SmallVector<Attribute> attributes{DictionaryAttr::get(kernel.getContext())};
+    for (auto [i, type] : llvm::enumerate(kernel.getArgumentTypes())) {
+      if (failed(calling.appendTypes(type, types)))
+        return kernel.emitOpError("argument of a type that cannot travel: ") << type;
+      if (attributes.size() < types.size() && isa<MemRefType>(type))
+        attributes.push_back(pointerAttributes(kernel, i));
+      attributes.resize(types.size(), DictionaryAttr::get(kernel.getContext()));
+    }
+    bool isBody = SymbolTable::getSymbolVisibility(kernel) == SymbolTable::Visibility::Private &&
+                  !kernel.isDeclaration();
+    auto function = makeFunction(kernel, kernel.getName(), types,
+                                 LLVM::LLVMVoidType::get(kernel.getContext()));
+    function.setArgAttrsAttr(ArrayAttr::get(kernel.getContext(), attributes));
+    if (isBody) {
+      function.setLinkage(LLVM::Linkage::Internal);
+      function.setVisibility_(LLVM::Visibility::Default);
+      // Called once for a serial run, and once by the task: not two copies.
+      function.setNoInline(true);
+    }
+    if (!kernel.isDeclaration()) {
+      takeBody(function, kernel.getBody());
+      functions.push_back({function, false});
+    }
+    return finish(function, kernel);
+  }
+
+  LogicalResult lowerHost(func::FuncOp host) {
+    if (host.getNumArguments() != 0 || host.getNumResults() != 0)
+      return host.emitOpError("has arguments or results: a host function reads rt.input and "
+                              "writes rt.output");
+    auto function = makeFunction(host, ("nacre." + host.getName()).str(), {ptr, ptr},
+                                 IntegerType::get(host.getContext(), 32));
+    takeBody(function, host.getBody());
+    functions.push_back({function, true});
+    return finish(function, host);
+  }
+
+  LLVM::LLVMFuncOp makeFunction(Operation *op, StringRef name, ArrayRef<Type> types, Type result) {
+    OpBuilder builder(op);
+    auto function = LLVM::LLVMFuncOp::create(builder, op->getLoc(), name,
+                                             LLVM::LLVMFunctionType::get(result, types));
+    function.setVisibility_(LLVM::Visibility::Hidden);
+    function.setDsoLocal(true);
+    function.setNoUnwind(true);
+    return function;
+  }
+
+  /// Moves a body in: the context in front, the arguments made again from what
+  /// they travelled as.
+  void takeBody(LLVM::LLVMFuncOp function, Region &from) {
+    Region &body = function.getBody();
+    body.takeBody(from);
+    Block *entry = &body.front();
+    OpBuilder builder = OpBuilder::atBlockBegin(entry);
+    Location loc = function.getLoc();
+    unsigned old = entry->getNumArguments();
+    for (Type type : function.getArgumentTypes())
+      entry->addArgument(type, loc);
+    ValueRange flat = entry->getArguments().drop_front(old + 1);
+    for (unsigned i = 0; i < old; ++i) {
+      BlockArgument argument = entry->getArgument(i);
+      argument.replaceAllUsesWith(
+          calling.rebuild(builder, loc, argument.getType(), flat));
+    }
+    entry->eraseArguments(0, old);
+    bool hasStatus = !isa<LLVM::LLVMVoidType>(function.getFunctionType().getReturnType());
+    for (Block &block : body) {
+      Operation *terminator = block.getTerminator();
+      if (!isa<kern::ReturnOp, func::ReturnOp>(terminator))
+        continue;
+      builder.setInsertionPoint(terminator);
+      SmallVector<Value> status;
+      if (hasStatus)
+        status.push_back(LLVM::ConstantOp::create(builder, loc, builder.getI32Type(),
+                                                  builder.getI32IntegerAttr(NACRE_ABI_OK)));
+      LLVM::ReturnOp::create(builder, loc, status);
+      terminator->erase();
+    }
+  }
+
+  LogicalResult finish(LLVM::LLVMFuncOp function, Operation *old) {
+    symbols.erase(old);
+    symbols.insert(function);
+    return success();
+  }
+
+  ModuleOp module;
+  SymbolTable symbols;
+  LLVMTypeConverter converter;
+  Calling calling;
+  Messages messages;
+  Type ptr;
+  SmallVector<std::pair<LLVM::LLVMFuncOp, bool>> functions;
+};
+
+struct ConvertRtToLLVMPass : codegen::impl::ConvertRtToLLVMPassBase<ConvertRtToLLVMPass> {
+  void runOnOperation() override {
+    if (failed(ModuleLowering(getOperation()).run()))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,85 @@
+//===- RtToLLVM.h - Functions and rt ops to the llvm dialect ----*- C++ -*-===//
+//
+// Shared by the files of the pass: RtToLLVM.cpp (functions, and which op goes
+// where), RtMemory.cpp (buffers), RtCalls.cpp (kernels, parallel loops, checks).
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_COMPILER_CODEGEN_RTTOLLVM_H
+#define NACRE_COMPILER_CODEGEN_RTTOLLVM_H
+
+#include "compiler/codegen/AbiTypes.h"
+#include "compiler/codegen/Calling.h"
+#include "dialects/kern/KernOps.h"
+#include "dialects/rt/RtOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/SymbolTable.h"
+
+namespace nacre::codegen {
+
+/// The messages of checks, each once in a module.
+using Messages = llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp>;
+
+/// Lowers the rt ops of one function, which has the context as its first
+/// argument and whose control flow is flat: an op that may end the run splits
+/// its block.
+class RtFunction {
+public:
+  RtFunction(mlir::LLVM::LLVMFuncOp function, const Calling &calling, mlir::SymbolTable &symbols,
+             Messages &messages, bool isHost);
+
+  /// Lowers and erases the op; failure if it is not one of the runtime's.
+  mlir::LogicalResult lower(mlir::Operation *op);
+
+private:
+  // Buffers.
+  void lowerArena(rt::ArenaOp op);
+  void lowerParameter(rt::ParameterOp op);
+  void lowerInput(rt::InputOp op);
+  mlir::LogicalResult lowerOutput(rt::OutputOp op);
+  void lowerRelease(rt::ReleaseOp op);
+  /// rt.alloc and rt.scratch: memory by the context's function at the offset.
+  void lowerAllocation(mlir::Operation *op, int64_t functionOffset);
+
+  // Control.
+  mlir::LogicalResult lowerCall(kern::CallOp op);
+  void lowerLaunch(rt::LaunchOp op);
+  void lowerCheck(rt::CheckOp op);
+  /// A function `void task(context, environment, begin, end)` that calls the
+  /// body with what it finds in the environment.
+  mlir::LLVM::LLVMFuncOp makeTask(mlir::LLVM::LLVMFuncOp body,
+                                  mlir::LLVM::LLVMStructType environment, mlir::Location loc);
+  /// `i32 name(context, i32 kernel)`, what is done before and after each kernel.
+  mlir::LLVM::LLVMFuncOp hookFunction(mlir::StringRef name, bool atEnd);
+
+  // Building blocks; all insert at `builder`.
+  mlir::Value loadField(mlir::Type type, int64_t offset);
+  mlir::Value constant(int64_t value, unsigned bits = 64);
+  mlir::Value callField(int64_t offset, mlir::Type result, mlir::ValueRange arguments);
+  mlir::Value message(mlir::StringRef text);
+  mlir::Value toI64(mlir::Value index) { return calling.toLLVM(builder, loc, index); }
+  mlir::Value entryAlloca(mlir::Type type, int64_t count);
+  /// Leaves the function, with the status if it is the host's, unless the
+  /// condition holds; the builder goes on in a new block.
+  void returnUnless(mlir::Value condition, int32_t status);
+  /// Splits the block after the op; the builder stands at the end of the first
+  /// half, without a terminator.
+  mlir::Block *splitAfter(mlir::Operation *op);
+  mlir::Block *exitBlock();
+
+  mlir::LLVM::LLVMFuncOp function;
+  const Calling &calling;
+  mlir::SymbolTable &symbols;
+  Messages &messages;
+  bool isHost;
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+  mlir::Value context;
+  mlir::Type ptr, i32, i64, voidType;
+  mlir::Block *exit = nullptr;
+};
+
+} // namespace nacre::codegen
+
+#endif // NACRE_COMPILER_CODEGEN_RTTOLLVM_H
