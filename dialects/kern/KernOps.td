@@ -66,6 +66,8 @@ def Kern_FuncOp : Op<Kern_Dialect, "func", [
     ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
     ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
     ::mlir::Region *getCallableRegion() { return &getBody(); }
+    /// A kernel compiled elsewhere; only code generation makes such.
+    bool isDeclaration() { return isExternal(); }
     /// The number of inputs, which precede the destinations.
     unsigned getNumInputs() { return getNumArguments() - getNumResults(); }
     ::mlir::Block::BlockArgListType getDestinations() {
