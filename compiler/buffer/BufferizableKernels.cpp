@@ -49,6 +49,10 @@ struct KernelCallInterface
     rewriter.setInsertionPoint(op);
     SmallVector<Value> inputs, outs;
     for (Value input : call.getInputs()) {
+      if (!isa<TensorType>(input.getType())) {
+        inputs.push_back(input);
+        continue;
+      }
       FailureOr<Value> buffer = getDenseBuffer(rewriter, input, input.getType(), options, state);
       if (failed(buffer))
         return failure();

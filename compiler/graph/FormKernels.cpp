@@ -164,20 +164,31 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
   llvm::DenseSet<Operation *> inside(ops.begin(), ops.end());
 
   llvm::SetVector<Value> inputs;
-  llvm::SetVector<Operation *> constants;
+  llvm::SetVector<Operation *> cloned;
   llvm::SetVector<Attribute> nodes;
   std::optional<int64_t> flops = 0;
+  // Constants, and shapes made of scalars, are made again inside: there they fold.
+  std::function<void(Value)> addInput = [&](Value operand) {
+    Operation *producer = operand.getDefiningOp();
+    if (!producer || inside.contains(producer)) {
+      if (!producer)
+        inputs.insert(operand);
+      return;
+    }
+    if (producer->hasTrait<OpTrait::ConstantLike>()) {
+      cloned.insert(producer);
+    } else if (isa<tensor::FromElementsOp>(producer)) {
+      for (Value element : producer->getOperands())
+        addInput(element);
+      cloned.insert(producer);
+    } else {
+      inputs.insert(operand);
+    }
+  };
   for (Operation *op : ops) {
     collectNodes(op->getLoc(), nodes);
-    for (Value operand : op->getOperands()) {
-      Operation *producer = operand.getDefiningOp();
-      if (producer && inside.contains(producer))
-        continue;
-      if (producer && producer->hasTrait<OpTrait::ConstantLike>())
-        constants.insert(producer);
-      else
-        inputs.insert(operand);
-    }
+    for (Value operand : op->getOperands())
+      addInput(operand);
     auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
     std::optional<int64_t> count = kernelOp ? kernelOp.getFlops() : std::optional<int64_t>(0);
     flops = flops && count ? std::optional(*flops + *count) : std::nullopt;
@@ -201,8 +212,8 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
 
   IRMapping mapping;
   mapping.map(inputs.getArrayRef(), body->getArguments().take_front(inputs.size()));
-  for (Operation *constant : constants)
-    b.clone(*constant, mapping);
+  for (Operation *op : cloned)
+    b.clone(*op, mapping);
   for (Operation *op : ops)
     b.clone(*op, mapping);
   SmallVector<Value> results;

@@ -47,3 +47,16 @@ def RecordSignaturePass : Pass<"record-signature", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
                            "::mlir::tensor::TensorDialect"];
 }
+
+def HoistParametersPass : Pass<"hoist-parameters", "::mlir::ModuleOp"> {
+  let summary = "Compute what depends on parameters alone at compile time";
+  let description = [{
+    Moves such ops of @main into @prepare, whose results become parameters.
+    Precondition: types inferred. Postcondition: no op of @main has only read-only
+    parameters and constants as operands, unless its results would take more than
+    `max-bytes`.
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+  let options = [Option<"maxBytes", "max-bytes", "int64_t", "1 << 30",
+                        "Largest total size of the new parameters">];
+}

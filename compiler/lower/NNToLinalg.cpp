@@ -56,6 +56,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateConvToLinalgPatterns(converter, patterns);
     lower::populateElementwiseToLinalgPatterns(converter, patterns);
     lower::populateLinearToLinalgPatterns(converter, patterns);
+    lower::populatePoolToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);

@@ -31,8 +31,11 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   addCleanup(host);
   host.addPass(graph::createInferShapesPass());
   host.addPass(graph::createRecordSignaturePass());
-  host.addPass(graph::createMaterializeBroadcastsPass());
-  addCleanup(host);
+  passes.addPass(graph::createHoistParametersPass());
+  OpPassManager &all = passes.nest<func::FuncOp>();
+  addCleanup(all);
+  all.addPass(graph::createMaterializeBroadcastsPass());
+  addCleanup(all);
   passes.addPass(graph::createFormKernelsPass());
   addCleanup(passes.nest<func::FuncOp>());
 }
@@ -43,6 +46,7 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 }
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addPass(tile::createPackParametersPass({options.vectorBits}));
   OpPassManager &kernel = passes.nest<kern::FuncOp>();
   kernel.addPass(tile::createFuseElementwisePass());
   kernel.addPass(createCanonicalizerPass());

@@ -56,3 +56,16 @@ def ForallToParallelPass : Pass<"forall-to-parallel", "::nacre::kern::FuncOp"> {
   let dependentDialects = ["::nacre::rt::RtDialect", "::mlir::affine::AffineDialect",
                            "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
+
+def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
+  let summary = "Lay constant operands of contractions out for the micro-kernel";
+  let description = [{
+    Precondition: kernels of structured ops on tensors, each with one call.
+    Postcondition: a read-only parameter that a contraction reads along its lanes has
+    been replaced by one in panels of lanes, computed by @prepare.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::func::FuncDialect", "::nacre::nn::NNDialect",
+    "::nacre::kern::KernDialect"];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">];
+}

@@ -19,6 +19,8 @@ enum class KernelRole {
   View,
   /// A reduction of its operands over some dimensions.
   Reduction,
+  /// A window that slides over its operand (pooling): takes element-wise ops after it.
+  Window,
   /// Matmul, convolution: takes element-wise ops before (cheap) and after it.
   Contraction,
   /// Several passes over rows (softmax, normalisation).

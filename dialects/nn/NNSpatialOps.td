@@ -53,4 +53,89 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
   }];
 }
 
+//===----------------------------------------------------------------------===//
+// Pooling
+//===----------------------------------------------------------------------===//
+
+// A window of static size, reduced for each channel. Types and sizes are inferred
+// once, in NNPool.cpp.
+class NN_PoolOp<string mnemonic, list<Trait> traits = []> : NN_WindowOp<mnemonic, traits> {
+  dag windowArguments = (ins DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
+    DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
+    DefaultValuedAttr<NN_AutoPad, "::nacre::nn::AutoPad::NotSet">:$auto_pad,
+    UnitAttr:$ceil_mode, UnitAttr:$channels_last);
+  let arguments = !con((ins NN_NumberTensor:$input), windowArguments);
+  let results = (outs NN_NumberTensor:$result);
+  let assemblyFormat = [{
+    $input (`auto_pad` $auto_pad^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def NN_MaxPoolOp : NN_PoolOp<"max_pool"> {
+  let summary = "The largest element in each window";
+  let description = [{
+    The window has `kernel` elements, `dilations` apart, and moves by `strides`.
+    Padding does not count. With `ceil_mode` the last window may hang over the end,
+    if it starts in the input or in the padding before it. NaN in, NaN out; a window
+    with nothing but padding gives the type's smallest value.
+
+    ```mlir
+    %y = nn.max_pool %x {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>,
+                         dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>}
+        : (tensor<?x64x112x112xf32>) -> tensor<?x64x56x56xf32>
+    ```
+  }];
+}
+
+def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices"> {
+  let summary = "The largest element in each window, and where it stands";
+  let description = [{
+    As `nn.max_pool`. The indices are places in the input as if it were laid out
+    [N, C, D1..Dn], last dimension fastest; with `column_major` the spatial dimensions
+    count the first as fastest. Of equal elements the first counts.
+
+    ```mlir
+    %y, %i = nn.max_pool_with_indices %x {kernel = array<i64: 2>, strides = array<i64: 2>,
+                                          dilations = array<i64: 1>, pads = array<i64: 0, 0>}
+        : (tensor<1x3x8xf32>) -> (tensor<1x3x4xf32>, tensor<1x3x4xi64>)
+    ```
+  }];
+  let arguments = !con((ins NN_NumberTensor:$input), windowArguments, (ins UnitAttr:$column_major));
+  let results = (outs NN_NumberTensor:$result, NN_IntTensor:$indices);
+}
+
+def NN_AvgPoolOp : NN_PoolOp<"avg_pool"> {
+  let summary = "The mean of each window";
+  let description = [{
+    Windows as in `nn.max_pool`. The mean is over the elements of the input, with
+    `count_include_pad` also over the padding, which is 0 (but never over what a
+    window has beyond it in `ceil_mode`). Narrow floats accumulate in f32.
+
+    ```mlir
+    %y = nn.avg_pool %x {kernel = array<i64: 7, 7>, strides = array<i64: 1, 1>,
+                         dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+        : (tensor<1x512x7x7xf32>) -> tensor<1x512x1x1xf32>
+    ```
+  }];
+  let arguments = !con((ins NN_FloatTensor:$input), windowArguments,
+                       (ins UnitAttr:$count_include_pad));
+  let results = (outs NN_FloatTensor:$result);
+}
+
+def NN_LpPoolOp : NN_PoolOp<"lp_pool"> {
+  let summary = "The p-norm of each window";
+  let description = [{
+    `(sum of |x|^p)^(1/p)`; windows as in `nn.max_pool`. Narrow floats accumulate in f32.
+
+    ```mlir
+    %y = nn.lp_pool %x {p = 2, kernel = array<i64: 2>, strides = array<i64: 2>,
+                        dilations = array<i64: 1>, pads = array<i64: 0, 0>}
+        : (tensor<1x3x8xf32>) -> tensor<1x3x4xf32>
+    ```
+  }];
+  let arguments = !con((ins NN_FloatTensor:$input), windowArguments, (ins I64Attr:$p));
+  let hasVerifier = 1;
+  let results = (outs NN_FloatTensor:$result);
+}
+
 #endif // NACRE_DIALECTS_NN_NNSPATIALOPS_TD

@@ -53,6 +53,14 @@ WindowDim getWindowDim(Op op, int64_t i, mlir::OpFoldResult input, mlir::OpFoldR
           op.getAutoPad()};
 }
 
+/// Dimension `i` of a pooling op's window.
+template <typename Op> WindowDim getPoolDim(Op op, int64_t i, mlir::OpFoldResult input) {
+  mlir::Builder builder(op.getKernelAttr().getContext());
+  WindowDim dim = getWindowDim(op, i, input, builder.getIndexAttr(op.getKernel()[i]));
+  dim.ceilMode = op.getCeilMode();
+  return dim;
+}
+
 } // namespace nacre::nn
 
 #endif // NACRE_DIALECTS_NN_NNWINDOW_H

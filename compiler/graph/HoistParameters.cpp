@@ -1,0 +1,92 @@
+//===- HoistParameters.cpp - Compute on parameters ahead of time -*- C++ -*-===//
+//
+// Before: func.func @main(...) { %w = nn.get_parameter @w
+//           %t = nn.transpose %w; ... nn.matmul %x, %t ... }
+// After:  nn.parameter @w.t = dense<0.0> {nn.computed}
+//         func.func @prepare() -> tensor { %w = nn.get_parameter @w
+//           %t = nn.transpose %w; return %t }
+//         func.func @main(...) { %t = nn.get_parameter @w.t; ... nn.matmul %x, %t ... }
+//
+// The compiler runs @prepare once, with the same kernels as any other function, and
+// writes its results among the parameters.
+//
+// Precondition: types inferred. Postcondition: no op of @main has only read-only
+// parameters and constants as operands, unless hoisting it would cost too much space.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/Passes.h"
+#include "compiler/graph/Prepare.h"
+#include "dialects/nn/NNOps.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace nacre::graph {
+#define GEN_PASS_DEF_HOISTPARAMETERSPASS
+#include "compiler/graph/Passes.h.inc"
+} // namespace nacre::graph
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+int64_t getBytes(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || !type.hasStaticShape() || !type.getElementType().isIntOrFloat())
+    return -1;
+  return type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+struct HoistParametersPass : graph::impl::HoistParametersPassBase<HoistParametersPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main || main.isExternal())
+      return;
+    SymbolTable symbols(getOperation());
+    llvm::DenseSet<Operation *> known;
+    for (Operation &op : main.getBody().front())
+      if (isKnown(op, known, symbols))
+        known.insert(&op);
+
+    // What the rest of the model reads of it becomes a parameter.
+    graph::PrepareBuilder prepare(getOperation());
+    int64_t grown = 0;
+    for (Operation &op : llvm::make_early_inc_range(main.getBody().front())) {
+      if (!known.contains(&op) || isa<nn::GetParameterOp>(op) || op.hasTrait<OpTrait::ConstantLike>())
+        continue;
+      for (Value result : op.getResults()) {
+        bool needed = llvm::any_of(result.getUsers(), [&](Operation *user) {
+          return !known.contains(main.getBody().front().findAncestorOpInBlock(*user));
+        });
+        if (!needed)
+          continue;
+        grown += getBytes(result);
+        if (grown > maxBytes) {
+          op.emitRemark() << "not computed at compile time: results would take more than "
+                          << maxBytes << " bytes";
+          return;
+        }
+        prepare.hoist(result);
+      }
+    }
+  }
+
+private:
+  static bool isKnown(Operation &op, const llvm::DenseSet<Operation *> &known, SymbolTable &symbols) {
+    if (auto get = dyn_cast<nn::GetParameterOp>(op)) {
+      auto parameter = symbols.lookup<nn::ParameterOp>(get.getName());
+      return parameter && !parameter.getTrainable();
+    }
+    if (op.hasTrait<OpTrait::ConstantLike>())
+      return true;
+    return isa<nn::NNDialect>(op.getDialect()) && isPure(&op) && op.getNumRegions() == 0 &&
+           llvm::all_of(op.getResults(), [](Value result) { return getBytes(result) >= 0; }) &&
+           llvm::all_of(op.getOperands(), [&](Value operand) {
+             Operation *producer = operand.getDefiningOp();
+             return producer && known.contains(producer);
+           });
+  }
+};
+
+} // namespace

@@ -1,0 +1,193 @@
+//===- PackParameters.cpp - Lay weights out for the micro-kernel -*- C++ -*-===//
+//
+// Before: %w = nn.get_parameter @w : tensor<768x512xf32>
+//         kern.call @k ins(%x, %w), where @k reads w by (m, n, k) -> (k, n)
+// After:  %w = nn.get_parameter @w.packed : tensor<16x768x32xf32>
+//         kern.call @k ins(%x, %w), where @k reads w by (m, n, k) -> (n / 32, k, n % 32)
+//         and @prepare computes @w.packed from @w
+//
+// The lanes of a vector run along n, so that a micro-kernel reads one packed panel from
+// start to end. The last panel is padded with zeros.
+//
+// Precondition: kernels of structured ops on tensors, each with one call.
+// Postcondition: constant operands of contractions are packed.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/Prepare.h"
+#include "compiler/tile/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace nacre::tile {
+#define GEN_PASS_DEF_PACKPARAMETERSPASS
+#include "compiler/tile/Passes.h.inc"
+} // namespace nacre::tile
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// How one operand is packed: which loop each packed dimension follows.
+struct Packing {
+  int64_t lanesLoop = -1, lanesDim = -1, block = 0;
+  /// Dimensions of the operand in packed order; lanesDim stands for its panel number,
+  /// and the block follows at the end.
+  SmallVector<int64_t> order;
+};
+
+/// Decides whether and how to pack an operand of a generic.
+std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t maxBlock) {
+  auto type = cast<RankedTensorType>(operand.get().getType());
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  if (op.getNumReductionLoops() == 0 || op.getNumDpsInits() != 1 || !type.hasStaticShape() ||
+      !isa<FloatType>(type.getElementType()) || !map.isProjectedPermutation() || type.getRank() < 2)
+    return std::nullopt;
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  auto lanes = dyn_cast<AffineDimExpr>(out.getResults().back());
+  if (!lanes || !map.getResultPosition(lanes))
+    return std::nullopt;
+  Packing packing;
+  packing.lanesLoop = lanes.getPosition();
+  packing.lanesDim = *map.getResultPosition(lanes);
+  int64_t size = type.getDimSize(packing.lanesDim);
+  packing.block = size <= maxBlock / 2 ? maxBlock / 2 : maxBlock;
+
+  // Parallel loops first, then the panel, then the reductions.
+  auto iterators = op.getIteratorTypesArray();
+  SmallVector<std::pair<int64_t, int64_t>> parallel, reduction; // (loop, dimension)
+  for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
+    int64_t loop = cast<AffineDimExpr>(expr).getPosition();
+    if (loop == packing.lanesLoop)
+      continue;
+    (iterators[loop] == utils::IteratorType::parallel ? parallel : reduction).push_back({loop, dim});
+  }
+  llvm::sort(parallel);
+  llvm::sort(reduction);
+  for (auto [loop, dim] : parallel)
+    packing.order.push_back(dim);
+  packing.order.push_back(packing.lanesDim);
+  for (auto [loop, dim] : reduction)
+    packing.order.push_back(dim);
+  return packing;
+}
+
+RankedTensorType getPackedType(RankedTensorType type, const Packing &packing) {
+  SmallVector<int64_t> shape;
+  for (int64_t dim : packing.order)
+    shape.push_back(dim == packing.lanesDim ? llvm::divideCeil(type.getDimSize(dim), packing.block)
+                                            : type.getDimSize(dim));
+  shape.push_back(packing.block);
+  return type.clone(shape);
+}
+
+/// A kernel that packs a tensor of the given type.
+kern::FuncOp createPackKernel(OpBuilder &moduleBuilder, Location loc, RankedTensorType type,
+                              const Packing &packing, StringRef name) {
+  RankedTensorType packed = getPackedType(type, packing);
+  OpBuilder b(moduleBuilder.getContext());
+  auto func = kern::FuncOp::create(moduleBuilder, loc, name,
+                                   b.getFunctionType({type, packed}, packed));
+  Block *body = b.createBlock(&func.getBody(), {}, {type, packed}, {loc, loc});
+  Value source = body->getArgument(0);
+  if (int64_t size = type.getDimSize(packing.lanesDim); size % packing.block != 0) {
+    SmallVector<int64_t> shape(type.getShape());
+    SmallVector<OpFoldResult> low(type.getRank(), b.getIndexAttr(0)), high = low;
+    shape[packing.lanesDim] = llvm::alignTo(size, packing.block);
+    high[packing.lanesDim] = b.getIndexAttr(shape[packing.lanesDim] - size);
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+    source = tensor::PadOp::create(b, loc, type.clone(shape), source, low, high, zero);
+  }
+  int64_t rank = packed.getRank();
+  SmallVector<AffineExpr> exprs(type.getRank());
+  for (auto [i, dim] : llvm::enumerate(packing.order)) {
+    exprs[dim] = b.getAffineDimExpr(i);
+    if (dim == packing.lanesDim)
+      exprs[dim] = exprs[dim] * packing.block + b.getAffineDimExpr(rank - 1);
+  }
+  auto generic = linalg::GenericOp::create(
+      b, loc, packed, source, body->getArgument(1),
+      ArrayRef<AffineMap>{AffineMap::get(rank, 0, exprs, b.getContext()),
+                          b.getMultiDimIdentityMap(rank)},
+      SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+      [](OpBuilder &inner, Location innerLoc, ValueRange e) {
+        linalg::YieldOp::create(inner, innerLoc, e[0]);
+      });
+  kern::ReturnOp::create(b, loc, generic.getResults());
+  return func;
+}
+
+/// Rewrites the generic to read the packed operand.
+void readPacked(linalg::GenericOp op, OpOperand &operand, const Packing &packing) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  AffineExpr lanes = getAffineDimExpr(packing.lanesLoop, op.getContext());
+  SmallVector<AffineExpr> exprs;
+  for (int64_t dim : packing.order)
+    exprs.push_back(dim == packing.lanesDim ? lanes.floorDiv(packing.block) : map.getResult(dim));
+  exprs.push_back(lanes % packing.block);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  maps[operand.getOperandNumber()] = AffineMap::get(map.getNumDims(), 0, exprs, op.getContext());
+  op.setIndexingMapsAttr(OpBuilder(op).getAffineMapArrayAttr(maps));
+}
+
+struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SymbolTable symbols(module);
+    graph::PrepareBuilder prepare(module);
+    llvm::DenseMap<std::pair<StringAttr, Type>, nn::ParameterOp> packedAlready;
+    OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
+    auto main = symbols.lookup<func::FuncOp>("main");
+    if (!main)
+      return;
+    SmallVector<kern::CallOp> calls;
+    main.walk([&](kern::CallOp call) { calls.push_back(call); });
+    unsigned number = 0;
+    for (kern::CallOp call : calls) {
+      auto func = symbols.lookup<kern::FuncOp>(call.getCallee());
+      for (auto [index, input] : llvm::enumerate(call.getInputs())) {
+        auto get = input.getDefiningOp<nn::GetParameterOp>();
+        BlockArgument argument = func.getArgument(index);
+        if (!get || !argument.hasOneUse())
+          continue;
+        auto parameter = symbols.lookup<nn::ParameterOp>(get.getName());
+        auto generic = dyn_cast<linalg::GenericOp>(*argument.getUsers().begin());
+        if (!generic || parameter.getTrainable() || argument.getType() != get.getType())
+          continue;
+        OpOperand &operand = *argument.getUses().begin();
+        std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32);
+        if (!packing)
+          continue;
+
+        auto type = cast<RankedTensorType>(argument.getType());
+        RankedTensorType packedType = getPackedType(type, *packing);
+        nn::ParameterOp &packed = packedAlready[{get.getNameAttr().getAttr(), packedType}];
+        if (!packed) {
+          kern::FuncOp kernel = createPackKernel(moduleBuilder, get.getLoc(), type, *packing,
+                                                 ("pack_" + Twine(number++)).str());
+          symbols.insert(kernel);
+          OpBuilder b = prepare.getBuilder();
+          Value source = prepare.lookup(get);
+          Value empty = tensor::EmptyOp::create(b, get.getLoc(), packedType.getShape(),
+                                                packedType.getElementType());
+          auto pack = kern::CallOp::create(b, get.getLoc(), packedType, kernel.getSymName(), source, empty);
+          packed = prepare.addResult(pack.getResult(0), (get.getName() + ".packed").str());
+        }
+        OpBuilder b(call);
+        call.getInputsMutable()[index].set(
+            nn::GetParameterOp::create(b, get.getLoc(), packedType, packed.getSymName()));
+        argument.setType(packedType);
+        func.setFunctionType(b.getFunctionType(func.getBody().front().getArgumentTypes(),
+                                               func.getResultTypes()));
+        readPacked(generic, operand, *packing);
+      }
+    }
+    prepare.eraseUnused();
+  }
+};
+
+} // namespace
