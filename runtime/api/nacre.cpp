@@ -306,6 +306,15 @@ nacre_status nacre_session_create(nacre_model *model,
 
 void nacre_session_destroy(nacre_session *session) { destroy(unwrap(session)); }
 
+nacre_status nacre_session_get_model(const nacre_session *session,
+                                     nacre_model **model) {
+  REQUIRE(model);
+  *model = nullptr;
+  REQUIRE(session);
+  *model = reinterpret_cast<nacre_model *>(&unwrap(session)->getModel());
+  return NACRE_OK;
+}
+
 nacre_status nacre_session_get_thread_count(const nacre_session *session,
                                             int32_t *count) {
   REQUIRE(count);

@@ -285,6 +285,11 @@ nacre_session_create(nacre_model *model, const nacre_session_options *options,
  * flight. NULL is allowed. */
 NACRE_API void nacre_session_destroy(nacre_session *session);
 
+/* The session's model, for queries; the caller gets no reference of its own.
+ * Thread-safe. */
+NACRE_API nacre_status nacre_session_get_model(const nacre_session *session,
+                                               nacre_model **model);
+
 /* The threads that a run may use, the caller's included. Thread-safe. */
 NACRE_API nacre_status
 nacre_session_get_thread_count(const nacre_session *session, int32_t *count);

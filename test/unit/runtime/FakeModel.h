@@ -119,9 +119,9 @@ private:
 // A model and a session on it, for the length of a test.
 class FakeSession {
 public:
-  explicit FakeSession(FakeModel &fake, int32_t threads = 2,
-                       nacre_session_options options =
-                           NACRE_SESSION_OPTIONS_INIT) {
+  explicit FakeSession(
+      FakeModel &fake, int32_t threads = 2,
+      nacre_session_options options = NACRE_SESSION_OPTIONS_INIT) {
     options.thread_count = threads;
     EXPECT_EQ(nacre_model_create(&fake.descriptor(), nullptr, nullptr, nullptr,
                                  &model),
@@ -138,10 +138,9 @@ public:
 
   nacre_status run(const std::vector<nacre_tensor> &inputs,
                    std::vector<nacre_tensor> &outputs, int32_t function = 0) {
-    return nacre_session_run(session, function, inputs.data(),
-                             static_cast<int32_t>(inputs.size()),
-                             outputs.data(),
-                             static_cast<int32_t>(outputs.size()));
+    return nacre_session_run(
+        session, function, inputs.data(), static_cast<int32_t>(inputs.size()),
+        outputs.data(), static_cast<int32_t>(outputs.size()));
   }
 
   nacre_model *model = nullptr;

@@ -155,8 +155,7 @@ TEST_F(RunTest, WrongInputs) {
   EXPECT_ERROR(second([](auto &t) { t.dims[0] = -1; }), NACRE_INVALID_SHAPE,
                "input 'b': dimension 0 is -1, expected no negative size");
   EXPECT_ERROR(second([](auto &t) { t.dims[0] = INT64_MAX; }),
-               NACRE_INVALID_SHAPE,
-               "input 'b': it is larger than 2^63 bytes");
+               NACRE_INVALID_SHAPE, "input 'b': it is larger than 2^63 bytes");
   EXPECT_ERROR(second([](auto &t) { t.dims[0] = 3; }), NACRE_INVALID_SHAPE,
                "input 'b': dimension 0 ('N') is 3, expected 4 as in dimension "
                "0 of input 'a'");

@@ -19,7 +19,8 @@ int main(int argc, char **argv) {
   nacre_session *session = NULL;
   nacre_session_options options = NACRE_SESSION_OPTIONS_INIT;
   float data[6] = {1, 2, 3, 4, 5, 6};
-  nacre_tensor x = {.data = data, .dtype = NACRE_F32, .rank = 2, .dims = {2, 3}};
+  nacre_tensor x = {
+      .data = data, .dtype = NACRE_F32, .rank = 2, .dims = {2, 3}};
   nacre_tensor y = {0};
   const float expected[6] = {3, 7, 13, 9, 16, 25};
 
@@ -33,8 +34,8 @@ int main(int argc, char **argv) {
   CHECK(memcmp(y.data, expected, sizeof expected) == 0);
   x.dims[1] = 4;
   CHECK(nacre_session_run(session, 0, &x, 1, &y, 1) == NACRE_INVALID_SHAPE);
-  CHECK(strcmp(nacre_last_error(),
-               "input 'x': dimension 1 is 4, expected 3") == 0);
+  CHECK(strcmp(nacre_last_error(), "input 'x': dimension 1 is 4, expected 3") ==
+        0);
   nacre_session_destroy(session);
   nacre_tensor_release(&y); /* outlives the session */
   CHECK(y.data == NULL);

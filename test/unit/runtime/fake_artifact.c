@@ -1,4 +1,5 @@
-/* An artefact written by hand: y[n, 3] = x[n, 3] * w[3] + 1, in a parallel loop. */
+/* An artefact written by hand: y[n, 3] = x[n, 3] * w[3] + 1, in a parallel
+ * loop. */
 #include "runtime/abi/nacre_abi.h"
 
 #include <stddef.h>
@@ -36,8 +37,8 @@ static const nacre_abi_dim dims[] = {{-1, "N"}, {3, NULL}};
 static const nacre_abi_dim weight_dims[] = {{3, NULL}};
 static const nacre_abi_tensor_info input = {"x", NACRE_DTYPE_F32, 2, dims};
 static const nacre_abi_tensor_info output = {"y", NACRE_DTYPE_F32, 2, dims};
-static const nacre_abi_function function = {"main", run, &input, &output, 1, 1,
-                                            0};
+static const nacre_abi_function function = {"main", run, &input, &output,
+                                            1,      1,   0};
 static const nacre_abi_kernel_info kernel = {"scale", "Mul_0,Add_1", -1, -1};
 static const nacre_abi_parameter_info parameter = {
     {"w", NACRE_DTYPE_F32, 1, weight_dims}, 0, 12, 0, 0, -1};

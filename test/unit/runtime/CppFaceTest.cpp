@@ -1,0 +1,119 @@
+// The C++ face, over the artefact written by hand.
+#include "runtime/api/nacre.hpp"
+
+#include <array>
+#include <gtest/gtest.h>
+
+namespace {
+
+const std::string artifact = NACRE_TEST_FOLDER "/fake-artifact.so";
+
+TEST(CppFaceTest, LoadAndRun) {
+  nacre::Result<nacre::Model> model = nacre::Model::load(artifact);
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_TRUE(model->verify());
+  std::vector<nacre::Function> functions = model->functions();
+  ASSERT_EQ(functions.size(), 1u);
+  EXPECT_EQ(functions[0].name, "main");
+  ASSERT_EQ(functions[0].inputs.size(), 1u);
+  EXPECT_EQ(functions[0].inputs[0].name, "x");
+  EXPECT_EQ(functions[0].inputs[0].dtype, NACRE_F32);
+  ASSERT_EQ(functions[0].inputs[0].dims.size(), 2u);
+  EXPECT_EQ(functions[0].inputs[0].dims[0].size, -1);
+  EXPECT_EQ(functions[0].inputs[0].dims[0].symbol, "N");
+  EXPECT_EQ(functions[0].outputs[0].dims[1].size, 3);
+  EXPECT_STREQ(model->kernels().at(0).name, "scale");
+  EXPECT_EQ(model->parameters().at(0).name, "w");
+  EXPECT_EQ(*model->findFunction("main"), 0);
+  EXPECT_EQ(*model->findParameter("w"), 0);
+  EXPECT_EQ(model->findParameter("v").error().status, NACRE_NOT_FOUND);
+
+  auto session = nacre::Session::create(*model, {.threads = 2});
+  ASSERT_TRUE(session) << session.error().message;
+  EXPECT_EQ(session->threads(), 2);
+  std::vector<float> x = {1, 2, 3, 4, 5, 6};
+  auto outputs = session->run({nacre::view(x, {2, 3})});
+  ASSERT_TRUE(outputs) << outputs.error().message;
+  ASSERT_EQ(outputs->size(), 1u);
+  nacre::Tensor &y = outputs->front();
+  EXPECT_EQ(y.dtype(), NACRE_F32);
+  EXPECT_EQ(std::vector<int64_t>(y.dims().begin(), y.dims().end()),
+            (std::vector<int64_t>{2, 3}));
+  std::span<float> values = y.as<float>();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()),
+            (std::vector<float>{3, 7, 13, 9, 16, 25}));
+  EXPECT_TRUE(y.as<double>().empty());
+
+  // Its output as an input, twice into the same memory.
+  std::vector<nacre::Tensor> again(1);
+  ASSERT_TRUE(session->run({y.view()}, again));
+  EXPECT_EQ(again[0].as<float>()[5], 101.0f);
+  void *memory = again[0].data();
+  ASSERT_TRUE(session->run({y.view().named("x")}, again));
+  EXPECT_EQ(again[0].data(), memory);
+
+  // Into the caller's memory.
+  std::array<float, 6> mine = {};
+  std::vector<nacre::Tensor> into;
+  into.push_back(nacre::Tensor::into(mine));
+  ASSERT_TRUE(session->run({nacre::view(x, {2, 3})}, into));
+  EXPECT_EQ(mine[5], 25.0f);
+}
+
+TEST(CppFaceTest, ErrorsAreValues) {
+  auto missing = nacre::Model::load("/nonexistent.so");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().status, NACRE_NOT_FOUND);
+  EXPECT_EQ(missing.error().message,
+            "/nonexistent.so: No such file or directory");
+  auto model = nacre::Model::load(artifact);
+  ASSERT_TRUE(model);
+  auto none = nacre::Session::create(*model, {.threads = -3});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().status, NACRE_INVALID_ARGUMENT);
+
+  auto session = nacre::Session::create(*model, {.threads = 1});
+  std::vector<float> x(6);
+  auto shorter = session->run({nacre::view(x, {3, 3})});
+  ASSERT_FALSE(shorter);
+  EXPECT_EQ(shorter.error().message,
+            "input 'x': its memory is 24 bytes, expected 36 for its shape");
+  std::vector<float> empty;
+  EXPECT_FALSE(session->run({nacre::view(empty, {1, 3})}));
+  EXPECT_TRUE(session->run({nacre::view(empty, {0, 3})}));
+  EXPECT_FALSE(session->run({nacre::view(x, {2, 3})}, 5));
+  std::vector<int64_t> tooMany(20, 1);
+  EXPECT_FALSE(session->run({nacre::TensorView(x.data(), NACRE_F32, tooMany)}));
+  std::vector<float> w(3);
+  EXPECT_TRUE(session->readParameter(0, w));
+  EXPECT_EQ(w[2], 4.0f);
+  EXPECT_EQ(session->parameter(0)->as<float>()[2], 4.0f);
+  EXPECT_FALSE(session->writeParameter(0, nacre::view(w, {3})));
+  EXPECT_FALSE(session->parameter(1));
+}
+
+TEST(CppFaceTest, TensorsOutliveTheirSession) {
+  nacre::Tensor y;
+  {
+    auto model = nacre::Model::load(artifact);
+    auto session = nacre::Session::create(*model);
+    std::vector<float> x(3, 1);
+    auto outputs = session->run({nacre::view(x, {1, 3})});
+    ASSERT_TRUE(outputs);
+    y = std::move(outputs->front());
+  }
+  EXPECT_EQ(y.as<float>()[2], 5.0f);
+}
+
+TEST(CppFaceTest, ElementTypes) {
+  EXPECT_EQ(nacre::dtypeOf<const float>(), NACRE_F32);
+  EXPECT_EQ(nacre::dtypeOf<double>(), NACRE_F64);
+  EXPECT_EQ(nacre::dtypeOf<int8_t>(), NACRE_I8);
+  EXPECT_EQ(nacre::dtypeOf<uint8_t>(), NACRE_U8);
+  EXPECT_EQ(nacre::dtypeOf<int64_t>(), NACRE_I64);
+  EXPECT_EQ(nacre::dtypeOf<long long>(), NACRE_I64);
+  EXPECT_EQ(nacre::dtypeOf<bool>(), NACRE_BOOL);
+  EXPECT_EQ(nacre::dtypeOf<std::string>(), NACRE_UNDEFINED);
+}
+
+} // namespace
