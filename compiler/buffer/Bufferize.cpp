@@ -134,11 +134,22 @@ void convertOutputs(func::FuncOp func) {
   terminator->setOperands({});
 }
 
+/// Gives every use of an uninitialised tensor one of its own: shared ones would look
+/// like data that one kernel writes and another still reads.
+void splitEmptyTensors(func::FuncOp func) {
+  SmallVector<tensor::EmptyOp> empties;
+  func.walk([&](tensor::EmptyOp empty) { empties.push_back(empty); });
+  for (tensor::EmptyOp empty : empties)
+    for (OpOperand &use : llvm::make_early_inc_range(llvm::drop_begin(empty->getUses())))
+      use.set(OpBuilder(empty).clone(*empty)->getResult(0));
+}
+
 struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
   void runOnOperation() override {
     for (auto func : getOperation().getOps<kern::FuncOp>())
       convertKernelBoundary(func);
     for (auto func : getOperation().getOps<func::FuncOp>()) {
+      splitEmptyTensors(func);
       convertInputs(func);
       convertOutputs(func);
       for (unsigned i = 0; i < func.getNumArguments(); ++i)

@@ -60,3 +60,13 @@ def HoistParametersPass : Pass<"hoist-parameters", "::mlir::ModuleOp"> {
   let options = [Option<"maxBytes", "max-bytes", "int64_t", "1 << 30",
                         "Largest total size of the new parameters">];
 }
+
+def ChooseLayoutsPass : Pass<"choose-layouts", "::mlir::func::FuncOp"> {
+  let summary = "Put channels last, where the lanes of a vector run";
+  let description = [{
+    Every op with LayoutOpInterface is switched to channels last between transposes,
+    which then travel through element-wise and permutable ops towards each other and
+    cancel.
+    Precondition: types inferred. Postcondition: spatial ops have channels last.
+  }];
+}

@@ -31,6 +31,8 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   addCleanup(host);
   host.addPass(graph::createInferShapesPass());
   host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createChooseLayoutsPass());
+  host.addPass(createCSEPass());
   passes.addPass(graph::createHoistParametersPass());
   OpPassManager &all = passes.nest<func::FuncOp>();
   addCleanup(all);

@@ -74,4 +74,24 @@ def NN_LayoutOpInterface : OpInterface<"LayoutOpInterface"> {
   ];
 }
 
+def NN_PermutableOpInterface : OpInterface<"PermutableOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that commutes with permutations of its data's dimensions, after renaming of
+    its axes: concat, pad, slice, reductions that keep dimensions, softmax. Element-
+    wise ops need not implement it.
+  }];
+  let methods = [
+    InterfaceMethod<"The operands that carry data; all others stay as they are",
+      "::llvm::SmallVector<unsigned>", "getPermutableOperands", (ins), "", [{ return {0u}; }]>,
+    InterfaceMethod<[{
+      Given that each data operand is `nn.transpose(x_i, permutation)`, builds the op on
+      the x_i (which stand in `operands` in their places), such that each result is
+      `nn.transpose(built result, permutation)`. Fails if it cannot.
+    }], "::llvm::FailureOr<::mlir::Operation *>", "buildBeforeTranspose",
+    (ins "::mlir::OpBuilder &":$builder, "::llvm::ArrayRef<int64_t>":$permutation,
+         "::mlir::ValueRange":$operands)>
+  ];
+}
+
 #endif // NACRE_DIALECTS_NN_NNINTERFACES_TD

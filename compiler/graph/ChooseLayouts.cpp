@@ -1,0 +1,163 @@
+//===- ChooseLayouts.cpp - Put channels last --------------------*- C++ -*-===//
+//
+// Before: %0 = nn.conv %x, %w;  %1 = nn.relu %0;  %2 = nn.conv %1, %v
+// After:  %t = nn.transpose %x {0, 2, 3, 1}
+//         %0 = nn.conv %t, %w {channels_last};  %1 = nn.relu %0
+//         %2 = nn.conv %1, %v {channels_last};  %3 = nn.transpose %2 {0, 3, 1, 2}
+//
+// Precondition: types inferred. Postcondition: spatial ops have channels last.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/Passes.h"
+#include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace nacre::graph {
+#define GEN_PASS_DEF_CHOOSELAYOUTSPASS
+#include "compiler/graph/Passes.h.inc"
+} // namespace nacre::graph
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// [0, 2, ..., rank - 1, 1]: channels from second to last.
+SmallVector<int64_t> getChannelsLast(int64_t rank) {
+  SmallVector<int64_t> permutation{0};
+  for (int64_t i = 2; i < rank; ++i)
+    permutation.push_back(i);
+  permutation.push_back(1);
+  return permutation;
+}
+
+Value transpose(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> permutation) {
+  return b.createOrFold<nn::TransposeOp>(loc, value, permutation);
+}
+
+/// Switches one op to channels last between transposes.
+void switchLayout(nn::LayoutOpInterface op) {
+  OpBuilder b(op);
+  for (unsigned index : op.getLayoutOperands()) {
+    Value operand = op->getOperand(index);
+    int64_t rank = cast<RankedTensorType>(operand.getType()).getRank();
+    op->setOperand(index, transpose(b, op.getLoc(), operand, getChannelsLast(rank)));
+  }
+  op.setChannelsLast();
+  b.setInsertionPointAfter(op);
+  for (Value result : op->getResults()) {
+    auto type = cast<RankedTensorType>(result.getType());
+    SmallVector<int64_t> last = getChannelsLast(type.getRank());
+    result.setType(type.clone(applyPermutation(type.getShape(), last)));
+    auto back = nn::TransposeOp::create(b, op.getLoc(), type, result, invertPermutationVector(last));
+    result.replaceAllUsesExcept(back, back);
+  }
+}
+
+/// Whether transposing the value costs nothing at run time: it is computed from
+/// parameters alone, or it has one element.
+bool isFreeToTranspose(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.hasStaticShape() && type.getNumElements() == 1)
+    return true;
+  Operation *op = value.getDefiningOp();
+  return op && (isa<nn::GetParameterOp>(op) || op->hasTrait<OpTrait::ConstantLike>());
+}
+
+/// op(transpose(a), transpose(b)) → transpose(op(a, b)) for element-wise ops. Operands
+/// that are free to transpose come along.
+struct SinkThroughElementwise : OpInterfaceRewritePattern<nn::ElementwiseOpInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::ElementwiseOpInterface op, PatternRewriter &rewriter) const override {
+    int64_t rank = cast<RankedTensorType>(op->getResult(0).getType()).getRank();
+    ArrayRef<int64_t> permutation;
+    for (Value operand : op->getOperands())
+      if (auto transposed = operand.getDefiningOp<nn::TransposeOp>())
+        if (transposed.getInput().getType().getRank() == rank)
+          permutation = transposed.getPermutation();
+    if (permutation.empty())
+      return rewriter.notifyMatchFailure(op, "no transposed operand of full rank");
+    SmallVector<int64_t> inverse = invertPermutationVector(permutation);
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands()) {
+      auto type = cast<RankedTensorType>(operand.getType());
+      auto transposed = operand.getDefiningOp<nn::TransposeOp>();
+      if (transposed && transposed.getPermutation() == permutation) {
+        operands.push_back(transposed.getInput());
+      } else if (type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 1) {
+        operands.push_back(operand);
+      } else if (type.getRank() == rank && isFreeToTranspose(operand)) {
+        operands.push_back(transpose(rewriter, op.getLoc(), operand, inverse));
+      } else {
+        return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
+      }
+    }
+    rewriteBefore(rewriter, op, permutation, [&] {
+      Operation *built = rewriter.clone(*op);
+      built->setOperands(operands);
+      for (Value result : built->getResults()) {
+        auto type = cast<RankedTensorType>(result.getType());
+        result.setType(type.clone(applyPermutation(type.getShape(), inverse)));
+      }
+      return built;
+    }());
+    return success();
+  }
+
+  static void rewriteBefore(PatternRewriter &rewriter, Operation *op, ArrayRef<int64_t> permutation,
+                            Operation *built) {
+    SmallVector<Value> results;
+    for (auto [value, old] : llvm::zip(built->getResults(), op->getResults()))
+      results.push_back(nn::TransposeOp::create(rewriter, op->getLoc(), old.getType(), value, permutation));
+    rewriter.replaceOp(op, results);
+  }
+};
+
+struct SinkThroughPermutable : OpInterfaceRewritePattern<nn::PermutableOpInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::PermutableOpInterface op, PatternRewriter &rewriter) const override {
+    SmallVector<Value> operands(op->getOperands());
+    ArrayRef<int64_t> permutation;
+    SmallVector<unsigned> indices = op.getPermutableOperands();
+    for (unsigned index : indices)
+      if (auto transposed = operands[index].getDefiningOp<nn::TransposeOp>())
+        permutation = transposed.getPermutation();
+    if (permutation.empty())
+      return rewriter.notifyMatchFailure(op, "no transposed operand");
+    for (unsigned index : indices) {
+      auto transposed = operands[index].getDefiningOp<nn::TransposeOp>();
+      if (transposed && transposed.getPermutation() == permutation)
+        operands[index] = transposed.getInput();
+      else if (isFreeToTranspose(operands[index]))
+        operands[index] = transpose(rewriter, op->getLoc(), operands[index],
+                                    invertPermutationVector(permutation));
+      else
+        return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
+    }
+    FailureOr<Operation *> built = op.buildBeforeTranspose(rewriter, permutation, operands);
+    if (failed(built))
+      return rewriter.notifyMatchFailure(op, "does not commute with the permutation");
+    SinkThroughElementwise::rewriteBefore(rewriter, op, permutation, *built);
+    return success();
+  }
+};
+
+struct ChooseLayoutsPass : graph::impl::ChooseLayoutsPassBase<ChooseLayoutsPass> {
+  void runOnOperation() override {
+    getOperation().walk([](nn::LayoutOpInterface op) {
+      if (!op.isChannelsLast())
+        switchLayout(op);
+    });
+    RewritePatternSet patterns(&getContext());
+    patterns.add<SinkThroughElementwise, SinkThroughPermutable>(&getContext());
+    nn::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
