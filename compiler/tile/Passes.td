@@ -69,3 +69,23 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
     "::nacre::kern::KernDialect"];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">];
 }
+
+def VectorizeTilesPass : Pass<"vectorize-tiles"> {
+  let summary = "Turn structured ops on memrefs into register-tiled vector code";
+  let description = [{
+    One emitter for contractions, convolutions, reductions, element-wise ops and
+    copies, driven by how each operand's address moves with each loop: a block of
+    accumulators stays in registers over all reduction loops, tails are masked.
+    Ops whose body or addresses have no vector form stay (convert-linalg-to-loops
+    lowers them). `memref.copy` is treated as the structured op that it is.
+    Precondition: linalg on memrefs. Postcondition: scf, vector, memref, arith; the
+    same values, each computed in a fixed order.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "unsigned", "512", "Width of a vector register">,
+    Option<"registers", "registers", "unsigned", "32", "Number of vector registers">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::mlir::linalg::LinalgDialect"];
+}

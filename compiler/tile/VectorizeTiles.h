@@ -1,0 +1,135 @@
+//===- VectorizeTiles.h - Parts of the register-tiling emitter ----*- C++
+//-*-===//
+//
+// A structured op on memrefs becomes register-tiled vector code in three steps:
+// `Nest` states the op as loops and address functions, `Plan` decides which
+// loop the lanes run along and how many copies of each loop live in registers,
+// `emit` writes the code. No step asks for an op by name.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_COMPILER_TILE_VECTORIZETILES_H
+#define NACRE_COMPILER_TILE_VECTORIZETILES_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace nacre::tile {
+
+/// What the target's vector unit looks like.
+struct VectorTarget {
+  unsigned vectorBits = 512;
+  unsigned registers = 32;
+};
+
+/// A set of loops of a nest, one bit for each.
+using LoopSet = uint64_t;
+
+inline LoopSet bit(unsigned loop) { return LoopSet(1) << loop; }
+inline bool contains(LoopSet set, unsigned loop) { return set & bit(loop); }
+
+struct Loop {
+  bool reduction = false;
+  /// Static trip count, or ShapedType::kDynamic.
+  int64_t size = 0;
+  /// The loops of the op that make it, outer to inner; several were merged when
+  /// all addresses move through them as through one.
+  llvm::SmallVector<unsigned, 2> origin;
+
+  bool isStatic() const { return !mlir::ShapedType::isDynamic(size); }
+};
+
+/// A summand of an address: `stride * f(iv)`, in elements. f is the identity,
+/// or `iv floordiv divisor`, or `iv mod divisor` (packed operands).
+struct Term {
+  enum Kind { Linear, FloorDiv, Mod };
+  Kind kind = Linear;
+  unsigned loop = 0;
+  int64_t divisor = 1;
+  /// Static stride, or ShapedType::kDynamic: `factor` times the stride of
+  /// `dim`.
+  int64_t stride = 0;
+  int64_t factor = 0;
+  unsigned dim = 0;
+
+  bool isStatic() const { return !mlir::ShapedType::isDynamic(stride); }
+};
+
+/// How the address of one operand moves with the loops.
+struct Access {
+  mlir::Value source;
+  mlir::Type element;
+  /// Not a memref: the operand is the same value everywhere.
+  bool scalar = false;
+  bool used = true;
+  LoopSet loops = 0;
+  llvm::SmallVector<Term> terms;
+  /// Constants in the map's results: `factor` times the stride of `dim`.
+  llvm::SmallVector<std::pair<unsigned, int64_t>> constants;
+
+  enum Lanes { None, Same, Contiguous, Strided, Unknown };
+  /// How `count` consecutive iterations of `loop`, from a multiple of `count`
+  /// on, lie in memory.
+  Lanes along(unsigned loop, int64_t count) const;
+  /// Static stride along a loop; 0 if independent, kDynamic if not one number.
+  int64_t strideAlong(unsigned loop) const;
+};
+
+/// A structured op as loops and addresses. Loops of one iteration are gone;
+/// loops that all operands walk through as through one are merged.
+struct Nest {
+  mlir::linalg::GenericOp op;
+  llvm::SmallVector<Loop> loops;
+  /// Of all operands, inputs first.
+  llvm::SmallVector<Access> accesses;
+  unsigned inputs = 0;
+  LoopSet parallel = 0, reduction = 0;
+  /// The nest's loop of each of the op's loops; -1: it has one iteration.
+  llvm::SmallVector<int> loopOf;
+  /// Per output: what the accumulators start from, instead of the memory. Null
+  /// if the memory is read.
+  llvm::SmallVector<mlir::Value> start;
+
+  /// Fails, with the reason, if the op is not of a form that the emitter
+  /// handles.
+  static std::optional<Nest> get(mlir::linalg::GenericOp op,
+                                 std::string &reason);
+
+  unsigned outputs() const { return accesses.size() - inputs; }
+  mlir::Block &body() const { return *mlir::linalg::GenericOp(op).getBody(); }
+  mlir::Operation *combiner(unsigned output) const;
+};
+
+/// How a value of the op's body varies.
+struct ValueInfo {
+  enum Form {
+    Uniform, ///< The same in all lanes: kept as a scalar.
+    Ramp,    ///< Lane i holds the scalar plus i.
+    Varying, ///< A vector.
+  };
+  Form form = Uniform;
+  LoopSet loops = 0;
+  /// Must not be computed where its reduction loops may have no iteration.
+  bool pinned = false;
+};
+
+/// Which loop the lanes run along, and how the nest is blocked for registers.
+struct Plan {
+  unsigned lanes = 0;
+  /// Lanes of a vector.
+  int64_t width = 0;
+  /// Copies of each loop's iterations (of vectors, for the lanes) in one block.
+  llvm::SmallVector<int64_t> copies;
+  llvm::SmallVector<unsigned> parallelOrder, reductionOrder;
+  llvm::DenseMap<mlir::Value, ValueInfo> values;
+
+  static std::optional<Plan> get(const Nest &nest, const VectorTarget &target,
+                                 std::string &reason);
+};
+
+/// Writes the code of a planned nest before its op, which stays.
+void emitNest(mlir::RewriterBase &rewriter, const Nest &nest, const Plan &plan);
+
+} // namespace nacre::tile
+
+#endif // NACRE_COMPILER_TILE_VECTORIZETILES_H

@@ -1,0 +1,354 @@
+//===- VectorizeTilesPlan.cpp - Choose lanes and register blocks
+//------------===//
+//
+// Lanes run along the loop where a vector costs least: a parallel loop along
+// which outputs are contiguous, or a reduction loop along which inputs are,
+// with one accumulator for each lane. Then as many independent accumulators as
+// the registers hold are blocked along the loops that give reuse.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/tile/VectorizeTiles.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace nacre::tile;
+
+namespace {
+
+bool isIntegerDivision(Operation *op) {
+  return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+             arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
+}
+
+bool isNonZeroConstant(Value value) {
+  APInt constant;
+  return matchPattern(value, m_ConstantInt(&constant)) && !constant.isZero();
+}
+
+/// Describes every value of the body for lanes along `lanes`. Fails if an op
+/// has no vector form.
+std::optional<DenseMap<Value, ValueInfo>>
+classifyBody(const Nest &nest, unsigned lanes, std::string &reason) {
+  DenseMap<Value, ValueInfo> values;
+  Block &body = nest.body();
+  bool lanesReduce = nest.loops[lanes].reduction;
+  for (auto [index, access] : llvm::enumerate(nest.accesses)) {
+    ValueInfo &info = values[body.getArgument(index)];
+    info.loops = access.loops;
+    if (index >= nest.inputs)
+      info.loops |= nest.reduction; // an accumulator
+    bool varies =
+        contains(access.loops, lanes) || (index >= nest.inputs && lanesReduce);
+    info.form = varies ? ValueInfo::Varying : ValueInfo::Uniform;
+  }
+  for (Operation &op : body.without_terminator()) {
+    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+      int loop = nest.loopOf[index.getDim()];
+      ValueInfo &info = values[index];
+      if (loop >= 0)
+        info.loops = bit(loop);
+      info.form = loop == int(lanes) ? ValueInfo::Ramp : ValueInfo::Uniform;
+      continue;
+    }
+    bool mappable =
+        OpTrait::hasElementwiseMappableTraits(&op) && op.getNumRegions() == 0;
+    if (!mappable && !op.hasTrait<OpTrait::ConstantLike>()) {
+      reason = ("no vector form of " + op.getName().getStringRef()).str();
+      return std::nullopt;
+    }
+    ValueInfo info;
+    bool hasVarying = false;
+    unsigned ramps = 0;
+    for (Value operand : op.getOperands()) {
+      const ValueInfo &of = values[operand]; // captured values: uniform
+      info.loops |= of.loops;
+      info.pinned |= of.pinned;
+      hasVarying |= of.form == ValueInfo::Varying;
+      ramps += of.form == ValueInfo::Ramp;
+    }
+    bool keepsRamp =
+        !hasVarying && ramps == 1 &&
+        (isa<arith::AddIOp, arith::IndexCastOp, arith::ExtSIOp>(op) ||
+         (isa<arith::SubIOp>(op) &&
+          values[op.getOperand(0)].form == ValueInfo::Ramp));
+    if (keepsRamp)
+      info.form = ValueInfo::Ramp;
+    else if (hasVarying || ramps)
+      info.form = ValueInfo::Varying;
+    if (isIntegerDivision(&op) && !isNonZeroConstant(op.getOperand(1))) {
+      if (info.form != ValueInfo::Uniform) {
+        reason = "a lane beyond the end could divide by zero";
+        return std::nullopt;
+      }
+      info.pinned = true;
+    }
+    for (Value result : op.getResults()) {
+      if (!result.getType().isIntOrIndexOrFloat()) {
+        reason = "the body computes with values that no vector holds";
+        return std::nullopt;
+      }
+      values[result] = info;
+    }
+  }
+  return values;
+}
+
+/// The widest element that the lanes hold, in bits.
+unsigned widestElement(const Nest &nest,
+                       const DenseMap<Value, ValueInfo> &values) {
+  unsigned width = 8;
+  for (auto [value, info] : values)
+    if (info.form == ValueInfo::Varying && value.getType().isIntOrFloat() &&
+        !value.use_empty())
+      width = std::max(width, value.getType().getIntOrFloatBitWidth());
+  for (const Access &access : ArrayRef(nest.accesses).drop_front(nest.inputs))
+    width = std::max(width, access.element.isIndex()
+                                ? 64
+                                : access.element.getIntOrFloatBitWidth());
+  return width;
+}
+
+/// Body ops that cost many instructions each.
+unsigned countHeavyOps(const Nest &nest) {
+  unsigned heavy = 0;
+  for (Operation &op : nest.body())
+    if (op.getName().getDialectNamespace() == "math" &&
+        !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::CopySignOp>(op))
+      ++heavy;
+  return heavy;
+}
+
+struct Candidate {
+  unsigned lanes;
+  int64_t width;
+  double cost; ///< Of one iteration of the whole nest.
+  DenseMap<Value, ValueInfo> values;
+};
+
+/// Relative costs of getting one vector of an operand.
+constexpr double kVectorLoad = 1, kScalarLoad = 0.5, kGatherPerLane = 1.2;
+
+std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes,
+                                  const VectorTarget &target,
+                                  std::string &reason) {
+  const Loop &loop = nest.loops[lanes];
+  if (loop.reduction)
+    for (unsigned output = 0; output < nest.outputs(); ++output)
+      if (!nest.combiner(output)) {
+        reason = "a reduction that lanes cannot share";
+        return std::nullopt;
+      }
+  auto values = classifyBody(nest, lanes, reason);
+  if (!values)
+    return std::nullopt;
+  int64_t width = target.vectorBits / widestElement(nest, *values);
+  if (loop.isStatic())
+    width = std::min<int64_t>(width, llvm::PowerOf2Ceil(loop.size));
+  // Packed operands: a vector must not cross a block.
+  for (const Access &access : nest.accesses)
+    for (const Term &term : access.terms)
+      if (term.loop == lanes && term.kind == Term::Mod && term.stride == 1)
+        while (width > 1 && term.divisor % width)
+          width /= 2;
+  if (width < 2) {
+    reason = "too few lanes";
+    return std::nullopt;
+  }
+  double cost = 1;
+  for (auto [index, access] : llvm::enumerate(nest.accesses)) {
+    if (access.scalar || (!access.used && index < nest.inputs))
+      continue;
+    Access::Lanes along = access.along(lanes, width);
+    if (along == Access::Unknown ||
+        (index >= nest.inputs && along != Access::Contiguous &&
+         along != Access::None)) {
+      reason = "an operand that lanes cannot follow";
+      return std::nullopt;
+    }
+    cost += along == Access::None || along == Access::Same ? kScalarLoad
+            : along == Access::Contiguous ? kVectorLoad
+                                          : kGatherPerLane * width;
+  }
+  double efficiency = 1;
+  if (loop.isStatic() && loop.size > 0)
+    efficiency = double(loop.size) / llvm::alignTo(loop.size, width);
+  cost /= width * efficiency;
+  if (loop.reduction && loop.isStatic() && loop.size > 0)
+    cost +=
+        2.0 * llvm::Log2_64(width) / loop.size; // the sum over lanes at the end
+  return Candidate{lanes, width, cost, std::move(*values)};
+}
+
+/// Trip count for decisions: large if unknown.
+int64_t guess(const Loop &loop) { return loop.isStatic() ? loop.size : 64; }
+
+/// A loop's copies in a block of at most `limit`: a divisor if there is a good
+/// one, else as even as can be.
+int64_t chooseCopies(const Loop &loop, int64_t limit) {
+  if (!loop.isStatic())
+    return llvm::bit_floor(uint64_t(limit));
+  int64_t size = std::max<int64_t>(loop.size, 1),
+          preferred = std::min<int64_t>(limit, 8);
+  if (size <= preferred)
+    return size;
+  for (int64_t copies = preferred; copies >= 4 && copies > preferred / 2;
+       --copies)
+    if (size % copies == 0)
+      return copies;
+  int64_t blocks = llvm::divideCeil(size, preferred);
+  return llvm::divideCeil(size, blocks);
+}
+
+class Planner {
+public:
+  Planner(const Nest &nest, const VectorTarget &target, Candidate &&chosen)
+      : nest(nest), target(target) {
+    plan.lanes = chosen.lanes;
+    plan.width = chosen.width;
+    plan.values = std::move(chosen.values);
+    plan.copies.assign(nest.loops.size(), 1);
+  }
+
+  Plan run() {
+    if (nest.loops[plan.lanes].reduction)
+      blockForReductionLanes();
+    else if (nest.reduction)
+      blockForContraction();
+    else
+      blockForElementwise();
+    orderLoops();
+    return std::move(plan);
+  }
+
+private:
+  int64_t vectors() const {
+    return llvm::divideCeil(guess(nest.loops[plan.lanes]), plan.width);
+  }
+
+  /// Inputs that a block along `loop` loads once for all its copies; those that
+  /// come as vectors count double.
+  unsigned reuse(unsigned loop) const {
+    unsigned gain = 0;
+    for (const Access &access : ArrayRef(nest.accesses).take_front(nest.inputs))
+      if (!access.scalar && access.used && !contains(access.loops, loop))
+        gain += contains(access.loops, plan.lanes) ? 2 : 1;
+    return gain;
+  }
+
+  /// The parallel loop with most reuse; among equals the longest up to 8
+  /// iterations, then the innermost. -1 if there is no reuse.
+  int chooseBlockLoop(LoopSet excluded) const {
+    int best = -1;
+    std::pair<unsigned, int64_t> bestScore;
+    for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
+      if (!contains(nest.parallel & ~excluded, loop) || !reuse(loop))
+        continue;
+      std::pair<unsigned, int64_t> score(
+          reuse(loop), std::min<int64_t>(guess(nest.loops[loop]), 8));
+      if (best < 0 || score >= bestScore)
+        best = loop, bestScore = score;
+    }
+    return best;
+  }
+
+  void blockForContraction() {
+    int64_t registers = target.registers / nest.outputs();
+    blockLoop = chooseBlockLoop(bit(plan.lanes));
+    if (blockLoop < 0) {
+      plan.copies[plan.lanes] = std::min<int64_t>(vectors(), 4);
+      return;
+    }
+    int64_t rows = guess(nest.loops[blockLoop]);
+    // Two vectors for each row; more when rows are few, and three rather than 2
+    // + 1.
+    int64_t columns = std::min<int64_t>(vectors(), 2);
+    if (vectors() == 3 && nest.loops[plan.lanes].isStatic() && registers >= 32)
+      columns = 3;
+    if (rows < 4)
+      columns = std::min<int64_t>(vectors(), 8 / rows);
+    // Accumulators, the vectors of one step, and one broadcast.
+    int64_t limit = std::max<int64_t>((registers - columns - 2) / columns, 1);
+    plan.copies[plan.lanes] = columns;
+    plan.copies[blockLoop] = chooseCopies(nest.loops[blockLoop], limit);
+  }
+
+  void blockForReductionLanes() {
+    int64_t budget = target.registers >= 32 ? 16 : 8;
+    LoopSet excluded = 0;
+    int64_t used = 1;
+    for (int64_t copies : {int64_t(4), budget / 4}) {
+      int loop = chooseBlockLoop(excluded);
+      if (loop < 0 || copies < 2)
+        break;
+      excluded |= bit(loop);
+      plan.copies[loop] = chooseCopies(nest.loops[loop], copies);
+      used *= plan.copies[loop];
+    }
+    int64_t wanted = countHeavyOps(nest) ? 4 : 8;
+    int64_t chains = std::max<int64_t>(wanted / used / nest.outputs(), 1);
+    plan.copies[plan.lanes] =
+        std::min<int64_t>(std::min<int64_t>(chains, 4), vectors());
+  }
+
+  void blockForElementwise() {
+    bool small = !countHeavyOps(nest) && llvm::range_size(nest.body()) <= 8 &&
+                 nest.accesses.size() <= 4;
+    plan.copies[plan.lanes] =
+        std::max<int64_t>(std::min<int64_t>(vectors(), small ? 4 : 2), 1);
+  }
+
+  void orderLoops() {
+    SmallVector<unsigned> last;
+    for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
+      if (loop == plan.lanes)
+        continue;
+      if (nest.loops[loop].reduction)
+        plan.reductionOrder.push_back(loop);
+      else if (blockLoop >= 0 && reuse(loop))
+        (int(loop) == blockLoop ? last : inner).push_back(loop);
+      else
+        plan.parallelOrder.push_back(loop);
+    }
+    // Loops over which nothing is reused, lanes, the rest: the vectors of one
+    // column block stay in the cache while the rows pass.
+    if (nest.loops[plan.lanes].reduction)
+      plan.reductionOrder.push_back(plan.lanes);
+    else
+      plan.parallelOrder.push_back(plan.lanes);
+    llvm::append_range(plan.parallelOrder, inner);
+    llvm::append_range(plan.parallelOrder, last);
+  }
+
+  const Nest &nest;
+  const VectorTarget &target;
+  Plan plan;
+  int blockLoop = -1;
+  SmallVector<unsigned> inner;
+};
+
+} // namespace
+
+std::optional<Plan> Plan::get(const Nest &nest, const VectorTarget &target,
+                              std::string &reason) {
+  std::optional<Candidate> best;
+  double scalarCost = 1;
+  for (const Access &access : nest.accesses)
+    scalarCost += access.scalar ? 0 : 1;
+  for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
+    auto candidate = tryLanes(nest, loop, target, reason);
+    if (candidate && (!best || candidate->cost <= best->cost))
+      best = std::move(candidate);
+  }
+  if (nest.loops.empty())
+    reason = "no loops";
+  if (!best)
+    return std::nullopt;
+  if (best->cost > scalarCost) {
+    reason = "vectors would cost more than scalars";
+    return std::nullopt;
+  }
+  return Planner(nest, target, std::move(*best)).run();
+}

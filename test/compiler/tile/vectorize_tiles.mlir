@@ -1,0 +1,107 @@
+// RUN: nacre-opt %s --vectorize-tiles --cse | FileCheck %s
+
+#lhs = affine_map<(m, n, k) -> (m, k)>
+#packed = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
+#out = affine_map<(m, n, k) -> (m, n)>
+
+// A block of 8 x 2 accumulators over the whole reduction; the fill is their start.
+// CHECK-LABEL: func.func @contraction
+// CHECK-NOT: linalg.fill
+// CHECK: %[[ZERO:.+]] = arith.constant dense<0.000000e+00> : vector<16xf32>
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: %{{.+}}:16 = scf.for
+// CHECK-SAME: = %[[ZERO]]
+// CHECK-COUNT-8: memref.load
+// CHECK-COUNT-2: vector.load
+// CHECK-COUNT-16: vector.fma
+// CHECK-NOT: vector.fma
+// CHECK: scf.yield
+// CHECK-COUNT-16: vector.store
+func.func @contraction(%a: memref<64x48xf32>, %b: memref<2x48x32xf32>, %c: memref<64x64xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%c : memref<64x64xf32>)
+  linalg.generic {indexing_maps = [#lhs, #packed, #out],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<64x48xf32>, memref<2x48x32xf32>) outs(%c : memref<64x64xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
+
+// Rows of 19: one full vector and one masked.
+// CHECK-LABEL: func.func @tail
+// CHECK: %[[MASK:.+]] = vector.create_mask %c3
+// CHECK: vector.load
+// CHECK: vector.maskedload %{{.+}}, %[[MASK]]
+// CHECK: vector.store
+// CHECK: vector.maskedstore %{{.+}}, %[[MASK]]
+func.func @tail(%a: memref<4x19xf32, strided<[32, 1]>>, %c: memref<4x19xf32, strided<[20, 1]>>) {
+  memref.copy %a, %c : memref<4x19xf32, strided<[32, 1]>> to memref<4x19xf32, strided<[20, 1]>>
+  return
+}
+
+// Loops that every operand walks through as through one are one.
+// CHECK-LABEL: func.func @merged
+// CHECK: scf.for %{{.+}} = %c0 to %c192 step %c32
+// CHECK-NOT: scf.for
+func.func @merged(%a: memref<3x8x8xf32>, %c: memref<3x8x8xf32>) {
+  linalg.exp ins(%a : memref<3x8x8xf32>) outs(%c : memref<3x8x8xf32>)
+  return
+}
+
+// Sums of rows: lanes along the reduction, one horizontal sum at the end.
+// CHECK-LABEL: func.func @row_sums
+// CHECK: scf.for
+// CHECK: scf.for {{.*}} iter_args
+// CHECK: vector.load
+// CHECK: arith.addf {{.*}} vector<16xf32>
+// CHECK: vector.shuffle
+// CHECK: arith.addf {{.*}} vector<8xf32>
+// CHECK: memref.store
+func.func @row_sums(%a: memref<?x?xf32>, %c: memref<?xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%a : memref<?x?xf32>) outs(%c : memref<?xf32>) {
+  ^bb0(%x: f32, %acc: f32):
+    %0 = arith.addf %acc, %x : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// Booleans are stored as bytes: no vector of i1 reaches memory.
+// CHECK-LABEL: func.func @booleans
+// CHECK: vector.load %{{.+}} : memref<64xi8>, vector<16xi8>
+// CHECK: arith.cmpi ne, {{.*}} vector<16xi8>
+// CHECK: arith.select {{.*}} vector<16xi1>, vector<16xf32>
+func.func @booleans(%p: memref<64xi8>, %a: memref<64xf32>, %c: memref<64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>],
+                  iterator_types = ["parallel"]}
+      ins(%p, %a : memref<64xi8>, memref<64xf32>) outs(%c : memref<64xf32>) {
+  ^bb0(%b: i8, %x: f32, %y: f32):
+    %zero = arith.constant 0 : i8
+    %none = arith.constant 0.0 : f32
+    %0 = arith.cmpi ne, %b, %zero : i8
+    %1 = arith.select %0, %x, %none : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
+
+// A lane beyond the end could divide by zero: left to scalar loops.
+// CHECK-LABEL: func.func @division
+// CHECK: linalg.generic
+func.func @division(%a: memref<19xi32>, %b: memref<19xi32>, %c: memref<19xi32>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>],
+                  iterator_types = ["parallel"]}
+      ins(%a, %b : memref<19xi32>, memref<19xi32>) outs(%c : memref<19xi32>) {
+  ^bb0(%x: i32, %y: i32, %z: i32):
+    %0 = arith.divsi %x, %y : i32
+    linalg.yield %0 : i32
+  }
+  return
+}
