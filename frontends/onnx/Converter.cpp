@@ -21,7 +21,7 @@ static constexpr int64_t kMaxFoldedElements = 1024;
 // Attributes
 //===----------------------------------------------------------------------===//
 
-static StringRef getTypeName(int type) {
+StringRef frontend::getAttributeTypeName(int type) {
   switch (type) {
   case AttributeProto::FLOAT:
     return "a float";
@@ -55,8 +55,8 @@ const AttributeProto *NodeContext::findAttr(StringRef attr, int type) {
     if (type == AttributeProto::UNDEFINED || entry.proto->type() == type)
       return entry.proto;
     (void)error("attribute " + quoted(attr) + " is " +
-                getTypeName(entry.proto->type()) + ", expected " +
-                getTypeName(type));
+                getAttributeTypeName(entry.proto->type()) + ", expected " +
+                getAttributeTypeName(type));
     return nullptr;
   }
   return nullptr;

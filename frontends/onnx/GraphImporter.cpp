@@ -246,6 +246,22 @@ bool GraphImporter::readAttributes(
   return true;
 }
 
+static std::string inDomain(StringRef domain) {
+  return domain.empty() ? "" : " of the domain " + quoted(domain);
+}
+
+bool GraphImporter::reportUnknown(StringRef opType, StringRef domain,
+                                  int64_t version, Location loc) {
+  ArrayRef<OpSchema> versions = findSchemas(domain, opType);
+  if (versions.empty())
+    return succeeded(error(loc, "there is no operator " + quoted(opType) +
+                                    inDomain(domain)));
+  return succeeded(
+      error(loc, "the operator " + quoted(opType) + inDomain(domain) +
+                     " exists since opset " + Twine(versions.front().since) +
+                     ", but opset " + Twine(version) + " is imported"));
+}
+
 bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
                                 ArrayRef<NamedValue> inputs, Scope &scope,
                                 const Frame &frame, OpBuilder &builder,
@@ -255,12 +271,24 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
     return succeeded(error(
         loc, "the domain " + quoted(domain) + " is not among the opsets that " +
                  (frame.function ? "its function" : "the model") + " imports"));
+  int64_t version = opset->second;
+  const OpSchema *schema = findSchema(domain, node.op_type(), version);
+  if (!schema && isStandardDomain(domain))
+    return reportUnknown(node.op_type(), domain, version, loc);
+
+  SmallVector<std::pair<StringRef, NodeAttribute>> attributes;
+  if (!readAttributes(node, frame, loc, attributes) ||
+      (schema && !checkNode(node, *schema, version, inputs, attributes, loc)))
+    return false;
+
   Converter converter = converters.find(domain, node.op_type());
-  if (!converter)
-    return succeeded(error(
-        loc, "the operator " + quoted(node.op_type()) +
-                 (domain.empty() ? "" : " of the domain " + quoted(domain)) +
-                 " is not supported"));
+  if (!converter) {
+    if (const FunctionProto *body = schema ? getStandardBody(*schema) : nullptr)
+      return expandFunction(node, *body, inputs, scope, frame, builder, loc,
+                            name);
+    return succeeded(error(loc, "the operator " + quoted(node.op_type()) +
+                                    inDomain(domain) + " is not supported"));
+  }
   if (llvm::any_of(inputs,
                    [](const NamedValue &input) { return input.failed; }))
     return false;
@@ -269,15 +297,14 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
   c.op = node.op_type();
   c.opDomain = domain;
   c.nodeName = name;
-  c.opset = opset->second;
+  c.opset = version;
   for (const NamedValue &input : inputs)
     c.inputs.push_back(input.value);
   c.outputNames.assign(node.output().begin(), node.output().end());
   c.results.resize(c.outputNames.size());
   c.scope = &scope;
   c.frame = &frame;
-  if (!readAttributes(node, frame, loc, c.attributes))
-    return false;
+  c.attributes = std::move(attributes);
 
   uint64_t errors = errorCount;
   bool converted = succeeded(converter(c));

@@ -11,6 +11,7 @@
 
 #include "frontends/onnx/Converter.h"
 #include "frontends/onnx/ModelFile.h"
+#include "frontends/onnx/Schema.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -116,6 +117,16 @@ private:
                       ArrayRef<NamedValue> inputs, Scope &scope,
                       const Frame &frame, mlir::OpBuilder &builder,
                       mlir::Location loc, StringRef name);
+  /// Checks a node against ONNX's schema of its version (CheckNode.cpp).
+  bool checkNode(const ::onnx::NodeProto &node, const OpSchema &schema,
+                 int64_t version, ArrayRef<NamedValue> inputs,
+                 ArrayRef<std::pair<StringRef, NodeAttribute>> attributes,
+                 mlir::Location loc);
+  /// For an operator that the imported opset of its domain does not have.
+  bool reportUnknown(StringRef opType, StringRef domain, int64_t version,
+                     mlir::Location loc);
+  /// The body that the standard gives for an operator, null if it gives none.
+  const ::onnx::FunctionProto *getStandardBody(const OpSchema &schema);
   bool readAttributes(
       const ::onnx::NodeProto &node, const Frame &frame, mlir::Location loc,
       SmallVectorImpl<std::pair<StringRef, NodeAttribute>> &attributes);
@@ -153,11 +164,15 @@ private:
   /// Null after an error.
   llvm::DenseMap<const ::onnx::FunctionProto *, std::unique_ptr<OpsetMap>>
       functionOpsets;
+  llvm::DenseMap<const OpSchema *, std::unique_ptr<::onnx::FunctionProto>>
+      standardBodies;
   uint64_t workDone = 0;
   uint64_t errorCount = 0;
   bool outOfBudget = false;
 };
 
+/// "an integer" for AttributeProto.INT.
+StringRef getAttributeTypeName(int type);
 /// "" for both spellings of the default domain.
 StringRef normalizeDomain(StringRef domain);
 

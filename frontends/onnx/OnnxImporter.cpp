@@ -90,7 +90,8 @@ static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
 
 OwningOpRef<ModuleOp> nacre::importOnnx(StringRef path, MLIRContext &context,
                                         const ImportOptions &options) {
-  Location loc = FileLineColLoc::get(&context, path, 0, 0);
+  // Without its folder: an artefact does not depend on where its source lies.
+  Location loc = FileLineColLoc::get(&context, llvm::sys::path::filename(path), 0, 0);
   std::string problem;
   auto buffer = mapFile(path, problem);
   if (!buffer) {

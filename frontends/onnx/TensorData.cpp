@@ -54,6 +54,13 @@ Type frontend::getElementType(MLIRContext *context, int64_t dataType) {
   }
 }
 
+int64_t frontend::getDataType(Type elementType) {
+  for (int64_t type = 1; type <= TensorProto::DataType_MAX; ++type)
+    if (getElementType(elementType.getContext(), type) == elementType)
+      return type;
+  return TensorProto::UNDEFINED;
+}
+
 std::string frontend::getDataTypeName(int64_t dataType) {
   // Lite messages have no descriptors, but enums keep their names.
   if (dataType >= 0 && dataType <= TensorProto::DataType_MAX &&

@@ -10,6 +10,8 @@ namespace nacre::frontend {
 
 /// The element type of a TensorProto.DataType, null if nn has none.
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);
+/// The TensorProto.DataType of an element type of nn.
+int64_t getDataType(mlir::Type elementType);
 /// "FLOAT16" for 10, "type 99" for what is no data type.
 std::string getDataTypeName(int64_t dataType);
 
