@@ -10,8 +10,8 @@ namespace nacre {
 /// The options of the pipeline. Everything that passes may depend on stands here.
 struct PipelineOptions {
   /// Bits of a vector register, and the number of such registers.
-  int64_t vectorBits = 512;
-  int64_t vectorRegisters = 32;
+  unsigned vectorBits = 512;
+  unsigned vectorRegisters = 32;
   /// Caches of one core, in bytes.
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;

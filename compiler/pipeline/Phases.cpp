@@ -58,7 +58,7 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   addCleanup(kernel);
 }
 
-void buildBuffer(OpPassManager &passes, const PipelineOptions &) {
+void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(buffer::createBufferizePass());
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
@@ -66,6 +66,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &) {
   passes.addPass(buffer::createHoistTemporariesPass());
   passes.addNestedPass<func::FuncOp>(buffer::createPlanMemoryPass());
   addCleanup(passes);
+  passes.addNestedPass<kern::FuncOp>(
+      tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters}));
 }
 
 constexpr Phase kPhases[] = {
