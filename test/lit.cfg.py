@@ -23,6 +23,7 @@ python = os.path.join(config.nacre_source_root, ".venv", "bin", "python")
 if not os.path.exists(python):
     lit_config.fatal(".venv is missing: run tools/dev/setup")
 config.substitutions.append(("%python", python))
+config.substitutions.append(("%llvm_include", config.llvm_include_dir))
 config.substitutions.append(("%nacre_source_root", config.nacre_source_root))
 
 # Tools come from the build tree and from LLVM's packages, before anything else.

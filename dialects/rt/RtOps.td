@@ -44,7 +44,13 @@ def Rt_ParallelOp : Rt_Op<"parallel", [
 
 def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "Ends the body of rt.parallel";
-  let description = [{ Implicit in the printed form. }];
+  let description = [{
+    Implicit in the printed form of rt.parallel.
+
+    ```mlir
+    rt.yield
+    ```
+  }];
   let assemblyFormat = "attr-dict";
 }
 
