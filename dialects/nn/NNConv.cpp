@@ -38,7 +38,7 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
     return failure();
   auto input = cast<RankedTensorType>(operands[0].getType());
   auto weight = cast<RankedTensorType>(operands[1].getType());
-  Adaptor op(operands, nullptr, *properties.as<Properties *>());
+  Adaptor op(operands, nullptr, properties);
   int64_t rank = input.getRank(), groups = op.getGroups();
   if (failed(verifyWindow(loc, rank - 2, op.getStrides(), op.getDilations(), op.getPads())))
     return failure();

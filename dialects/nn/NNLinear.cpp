@@ -14,16 +14,16 @@ LogicalResult MatMulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                                          SmallVectorImpl<Type> &types) {
   auto lhs = cast<RankedTensorType>(operands[0].getType());
   auto rhs = cast<RankedTensorType>(operands[1].getType());
-  auto *p = properties.as<Properties *>();
+  Adaptor op(operands, nullptr, properties);
   if (lhs.getRank() < 2 || rhs.getRank() < 2)
     return emitOptionalError(loc, "matmul expects operands of rank 2 or more, found ", lhs, " and ", rhs);
   if (lhs.getElementType() != rhs.getElementType())
     return emitOptionalError(loc, "matmul expects one element type, found ", lhs, " and ", rhs);
   auto [m, lk] = std::pair(lhs.getShape().end()[-2], lhs.getShape().back());
   auto [rk, n] = std::pair(rhs.getShape().end()[-2], rhs.getShape().back());
-  if (p->getTransposeLhs())
+  if (op.getTransposeLhs())
     std::swap(m, lk);
-  if (p->getTransposeRhs())
+  if (op.getTransposeRhs())
     std::swap(rk, n);
   if (lk != rk && !ShapedType::isDynamic(lk) && !ShapedType::isDynamic(rk))
     return emitOptionalError(loc, "matmul's inner sizes differ: ", lk, " and ", rk);
