@@ -32,9 +32,9 @@ Allocator *Allocator::make(int64_t limit, bool hugePages) {
 Block *Allocator::takeFromSystem(int64_t capacity, int32_t sizeClass) {
   int64_t bytes = (capacity + static_cast<int64_t>(sizeof(Block)) + 63) & ~63;
   bool large = hugePages && bytes >= 2 * hugePage;
-  void *memory =
-      std::aligned_alloc(large ? hugePage : 64, static_cast<size_t>(bytes));
-  if (!memory)
+  void *memory = nullptr;
+  if (posix_memalign(&memory, large ? hugePage : 64,
+                     static_cast<size_t>(bytes)) != 0)
     return nullptr;
   // Advice only: where the system has no huge pages, nothing is lost.
   if (large)
