@@ -1,6 +1,6 @@
-// Looks at an artefact's ELF headers before the dynamic loader does: it maps
-// segments that a truncated file does not have, and the process dies of SIGBUS
-// at the first access.
+// Looks at an artefact before the dynamic loader does: that one maps segments
+// which a truncated file does not have, and runs code that was altered.
+#include "runtime/abi/nacre_artifact.h"
 #include "runtime/core/Model.h"
 
 #include <cerrno>
@@ -52,6 +52,56 @@ static const char *machineName(int machine) {
                                  : "another machine";
 }
 
+// Compares the file with its trailer, if it has one.
+static nacre_status checkTrailer(const File &file, uint64_t size,
+                                 const char *name) {
+  nacre_artifact_trailer trailer;
+  static_assert(sizeof trailer == 64);
+  if (size < sizeof trailer ||
+      !file.read(&trailer, sizeof trailer, size - sizeof trailer) ||
+      std::memcmp(trailer.magic, NACRE_ARTIFACT_MAGIC, sizeof trailer.magic) !=
+          0)
+    return NACRE_OK;
+  if (trailer.version != NACRE_ARTIFACT_VERSION)
+    return fail(NACRE_INCOMPATIBLE,
+                "%s: made as artefact version %u, this runtime reads version "
+                "%u; compile the model again, or update the runtime",
+                name, trailer.version, NACRE_ARTIFACT_VERSION);
+  uint64_t end = size - sizeof trailer;
+  uint64_t found = 0;
+  bool sane = trailer.file_size == size && trailer.parameter_offset <= end &&
+              trailer.parameter_size <= end - trailer.parameter_offset;
+  if (sane) {
+    nacre_checksum checksum;
+    nacre_checksum_begin(&checksum);
+    auto add = [&](uint64_t from, uint64_t to) {
+      char buffer[16384];
+      while (from < to) {
+        uint64_t part = to - from < sizeof buffer ? to - from : sizeof buffer;
+        if (!file.read(buffer, part, from))
+          return false;
+        nacre_checksum_add(&checksum, buffer, part);
+        from += part;
+      }
+      return true;
+    };
+    if (!add(0, trailer.parameter_offset) ||
+        !add(trailer.parameter_offset + trailer.parameter_size, end))
+      return fail(NACRE_IO_ERROR, "%s: cannot be read: %s", name,
+                  std::strerror(errno));
+    nacre_artifact_trailer bare = trailer;
+    bare.checksum = 0;
+    nacre_checksum_add(&checksum, &bare, sizeof bare);
+    found = nacre_checksum_end(&checksum);
+  }
+  if (!sane || found != trailer.checksum)
+    return fail(NACRE_CORRUPT,
+                "%s: the file was altered (its checksum is wrong); copy or "
+                "compile it again",
+                name);
+  return NACRE_OK;
+}
+
 nacre_status checkLibraryFile(const char *path) {
   Quoted name(path);
   // Not blocking: opening a FIFO would wait for a writer.
@@ -99,7 +149,7 @@ nacre_status checkLibraryFile(const char *path) {
           name.text, static_cast<unsigned long long>(size),
           static_cast<unsigned long long>(segment.p_offset + segment.p_filesz));
   }
-  return NACRE_OK;
+  return checkTrailer(file, size, name.text);
 }
 
 } // namespace nacre::runtime

@@ -1,6 +1,8 @@
 // One run in flight: what generated code calls, and what happens around it.
 #include "runtime/core/Session.h"
 
+#include "runtime/device/Cpu.h"
+
 #include <cstdarg>
 #include <cstdio>
 
@@ -238,22 +240,24 @@ void *Run::provideOutput(nacre_abi_context *context, int32_t index,
   }
   const nacre_abi_tensor_info &info = run.function->outputs[index];
   OutputSlot &slot = run.slots[index];
-  Quoted name(info.name);
   int64_t bytes = bytesOf(info.dtype, rank, dims);
   for (int32_t d = 0; d < rank; ++d) {
     slot.dims[d] = dims[d];
     if (info.dims[d].size >= 0 && dims[d] != info.dims[d].size) {
       run.failWith(NACRE_INTERNAL,
                    "output '%s': dimension %d is %lld, its signature says %lld",
-                   name.text, d, static_cast<long long>(dims[d]),
+                   Quoted(info.name).text, d, static_cast<long long>(dims[d]),
                    static_cast<long long>(info.dims[d].size));
       return nullptr;
     }
   }
-  char what[160];
-  std::snprintf(what, sizeof what, "output '%s'", name.text);
-  if (bytes < 0)
+  auto outOfMemory = [&] {
+    char what[160];
+    std::snprintf(what, sizeof what, "output '%s'", Quoted(info.name).text);
     return run.outOfMemory(what, bytes);
+  };
+  if (bytes < 0)
+    return outOfMemory();
   slot.bytes = bytes;
   if (slot.memory) {
     if (bytes > slot.capacity) {
@@ -264,7 +268,8 @@ void *Run::provideOutput(nacre_abi_context *context, int32_t index,
       run.failWith(NACRE_INVALID_SHAPE,
                    "output '%s': its memory is %lld bytes, expected at least "
                    "%lld",
-                   name.text, static_cast<long long>(slot.capacity),
+                   Quoted(info.name).text,
+                   static_cast<long long>(slot.capacity),
                    static_cast<long long>(bytes));
       return nullptr;
     }
@@ -275,7 +280,7 @@ void *Run::provideOutput(nacre_abi_context *context, int32_t index,
     Allocator::release(slot.block);
     slot.block = run.session.getAllocator().allocate(bytes);
     if (!slot.block)
-      return run.outOfMemory(what, bytes);
+      return outOfMemory();
   }
   slot.produced = true;
   return slot.block->data();
@@ -374,9 +379,12 @@ nacre_status Run::call() {
   ThreadState saved = thread;
   thread = {this, &callerScratch, -1};
   session.getPool().beginRun();
+  int32_t returned = 0;
   // It may have been cancelled while it waited for the one before.
-  int32_t returned = loadStop(*this) == 0 ? function->run(this, inputs.data())
-                                          : static_cast<int32_t>(NACRE_OK);
+  if (loadStop(*this) == 0) {
+    StandardFloats standardFloats;
+    returned = function->run(this, inputs.data());
+  }
   session.getPool().endRun();
   thread = saved;
   callerScratch.reset(0);

@@ -247,35 +247,33 @@ int64_t capacityOf(const nacre_tensor &output, int32_t dtype) {
   return bytesOf(dtype, output.rank, output.dims);
 }
 
-static nacre_status checkOutput(const char *name, nacre_tensor &output,
+static nacre_status checkOutput(nacre_tensor &output,
                                 const nacre_abi_tensor_info &info) {
   if (output.dtype != NACRE_UNDEFINED && output.dtype != info.dtype)
-    return fail(NACRE_INVALID_SHAPE,
-                "output '%s': the element type is %s, expected %s", name,
-                nacre_abi_dtype_name(output.dtype),
-                nacre_abi_dtype_name(info.dtype));
+    return refuseTensor("output", info.name, NACRE_INVALID_SHAPE,
+                        "the element type is %s, expected %s",
+                        nacre_abi_dtype_name(output.dtype),
+                        nacre_abi_dtype_name(info.dtype));
   int64_t capacity = capacityOf(output, info.dtype);
   if (capacity < 0)
-    return fail(NACRE_INVALID_ARGUMENT,
-                "output '%s': its size, rank or dimensions are out of range",
-                name);
+    return refuseTensor("output", info.name, NACRE_INVALID_ARGUMENT,
+                        "its size, rank or dimensions are out of range");
   if (output.strides && (output.rank != info.rank || !isRowMajor(output)))
-    return fail(NACRE_INVALID_ARGUMENT,
-                "output '%s': the strides are not those of row-major memory",
-                name);
+    return refuseTensor("output", info.name, NACRE_INVALID_ARGUMENT,
+                        "the strides are not those of row-major memory");
   if (!isAligned(output.data, info.dtype))
-    return fail(NACRE_INVALID_ARGUMENT,
-                "output '%s': the data is not aligned to its element type %s",
-                name, nacre_abi_dtype_name(info.dtype));
+    return refuseTensor("output", info.name, NACRE_INVALID_ARGUMENT,
+                        "the data is not aligned to its element type %s",
+                        nacre_abi_dtype_name(info.dtype));
   int64_t needed = staticBytes(info);
   if (needed > capacity) {
     output.rank = info.rank;
     for (int32_t d = 0; d < info.rank; ++d)
       output.dims[d] = info.dims[d].size;
     output.size = needed;
-    return fail(NACRE_INVALID_SHAPE,
-                "output '%s': its memory is %lld bytes, expected at least %lld",
-                name, ll(capacity), ll(needed));
+    return refuseTensor("output", info.name, NACRE_INVALID_SHAPE,
+                        "its memory is %lld bytes, expected at least %lld",
+                        ll(capacity), ll(needed));
   }
   return NACRE_OK;
 }
@@ -299,13 +297,11 @@ nacre_status bindOutputs(const Model &model, int32_t index,
     if (nacre_status status =
             resolve(function, info, false, outputs[i].name, i, to))
       return status;
-    Quoted name(function.outputs[to].name);
     if (targets[to])
       return fail(NACRE_INVALID_ARGUMENT, "output '%s': asked for twice",
-                  name.text);
+                  Quoted(function.outputs[to].name).text);
     if (outputs[i].data && !outputs[i].owner)
-      if (nacre_status status =
-              checkOutput(name.text, outputs[i], function.outputs[to]))
+      if (nacre_status status = checkOutput(outputs[i], function.outputs[to]))
         return status;
     targets[to] = &outputs[i];
   }

@@ -196,6 +196,7 @@ void *ThreadPool::main(void *argument) {
     CPU_SET(static_cast<unsigned>(self.cpu), &set);
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
   }
+  StandardFloats standardFloats; // threads inherit the mode of their creator
   uint64_t seen = 0;
   while (pool.waitForLoop(seen)) {
     uint64_t value = pool.gate.load(std::memory_order_relaxed);

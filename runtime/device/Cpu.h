@@ -30,6 +30,35 @@ inline void pause() {
 #endif
 }
 
+// Sets the thread's floating-point mode to the standard's (round to nearest,
+// denormals kept, nothing traps) and back at the end: a host that flushes
+// denormals would otherwise change results, and on some threads only.
+class StandardFloats {
+public:
+#if defined(__x86_64__)
+  StandardFloats() : saved(__builtin_ia32_stmxcsr()) {
+    __builtin_ia32_ldmxcsr(0x1F80);
+  }
+  ~StandardFloats() { __builtin_ia32_ldmxcsr(saved); }
+
+private:
+  uint32_t saved;
+#elif defined(__aarch64__)
+  StandardFloats() {
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(saved));
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(uint64_t(0)));
+  }
+  ~StandardFloats() { __asm__ __volatile__("msr fpcr, %0" : : "r"(saved)); }
+
+private:
+  uint64_t saved;
+#else
+  StandardFloats() {}
+#endif
+  StandardFloats(const StandardFloats &) = delete;
+  StandardFloats &operator=(const StandardFloats &) = delete;
+};
+
 } // namespace nacre::runtime
 
 #endif // NACRE_RUNTIME_DEVICE_CPU_H

@@ -14,6 +14,13 @@
 #include <string>
 #include <vector>
 
+#if defined(__has_feature)
+#define NACRE_TEST_SANITIZED                                                   \
+  (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define NACRE_TEST_SANITIZED 0
+#endif
+
 namespace nacre::test {
 
 // A descriptor that owns its parts. Deques: pointers to elements stay valid.

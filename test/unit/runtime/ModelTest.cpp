@@ -1,5 +1,6 @@
 // Loading and checking models: descriptors that lie, files that are none.
 #include "FakeModel.h"
+#include "runtime/abi/nacre_artifact.h"
 
 #include <cstdio>
 #include <fstream>
@@ -354,6 +355,35 @@ TEST_F(LoaderTest, TruncatedAnywhere) {
   }
   EXPECT_GT(refused, 10);
   EXPECT_EQ(load(write(bytes.substr(0, 1024))), NACRE_CORRUPT);
+}
+
+// With the compiler's trailer, any change is told before code of it runs.
+TEST_F(LoaderTest, AlteredAnywhere) {
+  std::string bytes = bytesOf(artifact);
+  // Some bytes in the middle stand for the parameters.
+  uint64_t offset = 512, size = 64;
+  auto trailer =
+      nacre_artifact_trailer_of(bytes.data(), bytes.size(), offset, size);
+  bytes.append(reinterpret_cast<const char *>(&trailer), sizeof trailer);
+  EXPECT_EQ(load(write(bytes)), NACRE_OK) << nacre_last_error();
+  for (size_t at = 64; at < bytes.size(); at += 1 + at / 50) {
+    bool parameters = at >= offset && at < offset + size;
+    bool magic = at >= bytes.size() - 24; // then it has no trailer
+    if (parameters || magic)
+      continue;
+    std::string altered = bytes;
+    altered[at] = char(altered[at] ^ 0x10);
+    nacre_status status = load(write(altered));
+    EXPECT_TRUE(status == NACRE_CORRUPT || status == NACRE_INCOMPATIBLE) << at;
+  }
+  for (size_t cut = 0; cut < bytes.size(); cut += 512)
+    load(write(bytes.substr(0, cut)));
+  bytes[bytes.size() - 32] = 9; // the version
+  EXPECT_ERROR(load(write(bytes)), NACRE_INCOMPATIBLE,
+               (scratch + ": made as artefact version 9, this runtime reads "
+                          "version 1; compile the model again, or update the "
+                          "runtime")
+                   .c_str());
 }
 
 } // namespace

@@ -4,10 +4,12 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstddef>
 #include <csignal>
+#include <cstddef>
 #include <fstream>
 #include <iterator>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -192,6 +194,47 @@ TEST(MemoryTest, AnArenaThatDoesNotFit) {
                       "intermediate values of function 'main'"),
             0u)
       << nacre_last_error();
+}
+
+// What the operating system refuses is a status too.
+TEST(MemoryTest, TheSystemHasNoMemory) {
+#if NACRE_TEST_SANITIZED
+  GTEST_SKIP() << "sanitizers reserve terabytes";
+#endif
+  FakeModel fake;
+  memoryModel(fake);
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    rlimit limit = {size_t(512) << 20, size_t(512) << 20};
+    setrlimit(RLIMIT_AS, &limit);
+    nacre_model *model = nullptr;
+    nacre_session *session = nullptr;
+    nacre_session_options options = NACRE_SESSION_OPTIONS_INIT;
+    EXPECT_EQ(nacre_model_create(&fake.descriptor(), nullptr, nullptr, nullptr,
+                                 &model),
+              NACRE_OK);
+    options.thread_count = 1000; // 8 GB of stacks
+    EXPECT_ERROR(nacre_session_create(model, &options, &session),
+                 NACRE_OUT_OF_MEMORY,
+                 "cannot start 999 threads: Resource temporarily unavailable");
+    options.thread_count = 2;
+    EXPECT_EQ(nacre_session_create(model, &options, &session), NACRE_OK);
+    std::vector<float> x(size_t(60) << 20, 1);
+    nacre_tensor in = tensorOf(x, {60 << 20}), y = {};
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(nacre_session_run(session, 0, &in, 1, &y, 1),
+                NACRE_OUT_OF_MEMORY);
+    in.dims[0] = 1 << 20;
+    EXPECT_EQ(nacre_session_run(session, 0, &in, 1, &y, 1), NACRE_OK);
+    nacre_tensor_release(&y);
+    nacre_session_destroy(session);
+    nacre_model_release(model);
+    _exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 int32_t absurdSizes(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
@@ -452,6 +495,31 @@ TEST(ConcurrencyTest, SameBitsAtEveryThreadCount) {
     EXPECT_EQ(std::memcmp(y.data(), first.data(), 4 * y.size()), 0);
   }
 }
+
+#if defined(__x86_64__)
+// A host that flushes denormals (fast-math code in the process does that) gets
+// the same bits, and its mode back.
+TEST(ConcurrencyTest, TheHostsFloatModeDoesNotMatter) {
+  FakeModel fake;
+  fake.function("main", sines, {fake.tensor("x", NACRE_DTYPE_F32, {"N"})},
+                {fake.tensor("y", NACRE_DTYPE_F32, {"N"})});
+  std::vector<float> x(1000, 1.5f), standard(1000), flushed(1000);
+  auto run = [&](std::vector<float> &y) {
+    FakeSession s(fake, 3);
+    std::vector<nacre_tensor> out = {tensorOf(y, {1000})};
+    for (int i = 0; i < 50; ++i)
+      ASSERT_EQ(s.run({tensorOf(x, {1000})}, out), NACRE_OK);
+  };
+  run(standard);
+  unsigned before = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(before | 0x8040); // flush to zero, denormals are zero
+  run(flushed);
+  EXPECT_EQ(__builtin_ia32_stmxcsr() & 0x8040, 0x8040u);
+  __builtin_ia32_ldmxcsr(before);
+  EXPECT_EQ(std::memcmp(standard.data(), flushed.data(), 4000), 0);
+  EXPECT_NE(standard[0], 0.0f);
+}
+#endif
 
 // ---- Mutable parameters -----------------------------------------------------
 

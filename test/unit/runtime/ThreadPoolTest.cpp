@@ -1,6 +1,7 @@
 // The pool by itself: every iteration exactly once, whoever calls and however
 // many do.
 #include "runtime/core/ThreadPool.h"
+#include "FakeModel.h"
 
 #include <atomic>
 #include <chrono>
@@ -125,8 +126,8 @@ TEST_F(ThreadPoolTest, WorkersComeBackFromSleep) {
 }
 
 TEST_F(ThreadPoolTest, SurvivesFork) {
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "fork with threads is not for the thread sanitizer";
+#if NACRE_TEST_SANITIZED
+  GTEST_SKIP() << "fork with threads is not for sanitizers";
 #endif
   start(3);
   Scratch scratch(allocator);
