@@ -347,6 +347,18 @@ Value NodeContext::alignLegacyBroadcast(Value lhs, Value rhs) {
   return rhs;
 }
 
+std::optional<SmallVector<Value>>
+NodeContext::importSubgraph(const ::onnx::GraphProto &graph,
+                            ArrayRef<Value> arguments, Block &block) {
+  if (failed)
+    return std::nullopt;
+  OpBuilder inside = OpBuilder::atBlockEnd(&block);
+  auto values =
+      importer.importGraph(graph, arguments, scope, *frame, inside, loc);
+  poisoned |= !values;
+  return values;
+}
+
 Value NodeContext::constant(ElementsAttr value) {
   if (failed)
     return {};
@@ -397,6 +409,7 @@ const ConverterTable &ConverterTable::get() {
     registerShapeConverters(all);
     registerIndexingConverters(all);
     registerConstantConverters(all);
+    registerControlConverters(all);
     return all;
   }();
   return table;

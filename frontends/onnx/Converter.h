@@ -215,6 +215,14 @@ public:
   /// does.
   Value alignLegacyBroadcast(Value lhs, Value rhs);
 
+  /// Converts a graph attribute at the end of a block; gives the values of its
+  /// outputs. The graph sees the names around the node. nullopt after an error
+  /// in it, which leaves hadError() as it is, so that other graphs can still be
+  /// looked at.
+  std::optional<SmallVector<Value>>
+  importSubgraph(const ::onnx::GraphProto &graph, ArrayRef<Value> arguments,
+                 mlir::Block &block);
+
   /// nn.constant from an attribute.
   Value constant(mlir::ElementsAttr value);
   /// A 1-D i64 constant.
@@ -273,6 +281,8 @@ private:
   const Frame *frame = nullptr;
   llvm::SmallVector<std::pair<StringRef, NodeAttribute>> attributes;
   bool failed = false;
+  /// Failed because of a node in a graph of this one, which has been reported.
+  bool poisoned = false;
 };
 
 using Converter = LogicalResult (*)(NodeContext &);
@@ -317,6 +327,7 @@ void registerRecurrentConverters(ConverterTable &table);
 void registerShapeConverters(ConverterTable &table);
 void registerIndexingConverters(ConverterTable &table);
 void registerConstantConverters(ConverterTable &table);
+void registerControlConverters(ConverterTable &table);
 
 } // namespace nacre::frontend
 

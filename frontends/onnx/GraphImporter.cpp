@@ -27,7 +27,12 @@ GraphImporter::GraphImporter(MLIRContext &context, const ImportOptions &options,
 }
 
 LogicalResult GraphImporter::error(Location loc, const Twine &message) {
-  return emitError(loc, message);
+  // A function expanded many times may fail as often.
+  constexpr uint64_t kMaxReported = 10'000;
+  if (errorCount < kMaxReported)
+    return emitError(loc, message);
+  ++unreported;
+  return failure();
 }
 
 //===----------------------------------------------------------------------===//
@@ -109,8 +114,15 @@ GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
                            OpBuilder &builder, Location loc) {
   Scope scope;
   scope.parent = parent;
+  scope.depth = parent ? parent->depth + 1 : 0;
   scope.declared = &graph.value_info();
   scope.nodes = &graph.node();
+  if (!checkDepth(scope.depth, loc) ||
+      !spend((graph.initializer_size() + graph.input_size() +
+              graph.output_size() + graph.value_info_size()) /
+                 64,
+             loc))
+    return std::nullopt;
   addInitializers(graph, scope, loc);
   unsigned argument = 0;
   for (const auto &input : graph.input()) {
@@ -127,10 +139,12 @@ GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
   }
   importNodes(graph.node(), scope, frame, builder);
 
-  bool complete = true;
+  bool complete = !outOfBudget;
   SmallVector<Value> results;
   for (const auto &output : graph.output()) {
     auto found = lookup(scope, output.name());
+    if (outOfBudget)
+      break;
     if (!found) {
       (void)error(loc, "the graph's output " + quoted(output.name()) +
                            " is made by no node");
@@ -179,6 +193,23 @@ bool GraphImporter::spend(uint64_t work, Location loc) {
   return !outOfBudget;
 }
 
+bool GraphImporter::checkDepth(unsigned depth, Location loc) {
+  if (depth <= options.limits.depth)
+    return true;
+  return succeeded(
+      error(loc, "graphs and functions are nested deeper than the limit of " +
+                     Twine(options.limits.depth)));
+}
+
+/// A name as a location holds it: not megabytes, as each op has one.
+static std::string shortened(std::string name) {
+  constexpr size_t kMaxName = 512;
+  if (name.size() <= kMaxName)
+    return name;
+  return name.substr(0, kMaxName / 2) + "..." +
+         name.substr(name.size() - kMaxName / 2);
+}
+
 void GraphImporter::importNode(const NodeProto &node, Scope &scope,
                                const Frame &frame, OpBuilder &builder) {
   // An unnamed node goes by the first value that it makes.
@@ -191,7 +222,8 @@ void GraphImporter::importNode(const NodeProto &node, Scope &scope,
     if (named != node.output().end())
       name += *named;
   }
-  Location loc = nn::getNodeLocation(&context, name, node.op_type());
+  name = shortened(std::move(name));
+  Location loc = nn::getNodeLocation(&context, name, shortened(node.op_type()));
   if (!spend(getWork(node), loc))
     return;
 
@@ -214,6 +246,12 @@ void GraphImporter::importNode(const NodeProto &node, Scope &scope,
       (domain + Twine('\0') + node.op_type() + Twine('\0') + node.overload())
           .str();
   const FunctionProto *function = functions.lookup(key);
+  if (!function && !node.overload().empty()) {
+    (void)error(loc, "the model has no function " + quoted(node.op_type()) +
+                         " with the overload " + quoted(node.overload()));
+    defineFailed(node, scope, builder, loc);
+    return;
+  }
   bool converted = function ? expandFunction(node, *function, inputs, scope,
                                              frame, builder, loc, name)
                             : convertNode(node, domain, inputs, scope, frame,
@@ -308,8 +346,8 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
 
   uint64_t errors = errorCount;
   bool converted = succeeded(converter(c));
-  if (!converted || c.failed) {
-    if (errorCount == errors)
+  if (!converted || c.failed || c.poisoned) {
+    if (errorCount == errors && !c.poisoned)
       (void)error(loc, "this form of the operator is not supported");
     return false;
   }
@@ -370,10 +408,8 @@ bool GraphImporter::expandFunction(const NodeProto &node,
     if (at->function == &function)
       return succeeded(error(loc, "the function " + quoted(function.name()) +
                                       " calls itself"));
-  if (frame.depth >= options.limits.depth)
-    return succeeded(
-        error(loc, "functions and graphs are nested deeper than the limit of " +
-                       Twine(options.limits.depth)));
+  if (!checkDepth(scope.depth + 1, loc))
+    return false;
   if (int(inputs.size()) > function.input_size() ||
       node.output_size() > function.output_size())
     return succeeded(error(loc, "the call has " + Twine(inputs.size()) +
@@ -381,16 +417,16 @@ bool GraphImporter::expandFunction(const NodeProto &node,
                                     " outputs, its function has " +
                                     Twine(function.input_size()) + " and " +
                                     Twine(function.output_size())));
-  if (!spend(1 + (function.input_size() + function.output_size() +
-                  function.attribute_size() + function.attribute_proto_size()) /
-                     64,
+  if (!spend((function.input_size() + function.output_size() +
+              function.attribute_size() + function.attribute_proto_size() +
+              function.value_info_size()) /
+                 64,
              loc))
     return false;
 
   Frame inner;
   inner.caller = &frame;
   inner.function = &function;
-  inner.depth = frame.depth + 1;
   inner.prefix = (name + "/").str();
   auto [opsets, isNew] = functionOpsets.try_emplace(&function);
   if (isNew) {
@@ -420,6 +456,7 @@ bool GraphImporter::expandFunction(const NodeProto &node,
   }
 
   Scope body;
+  body.depth = scope.depth + 1;
   body.declared = &function.value_info();
   body.nodes = &function.node();
   for (auto [index, input] : llvm::enumerate(function.input()))

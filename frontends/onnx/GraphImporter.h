@@ -35,6 +35,8 @@ using OpsetMap = llvm::StringMap<int64_t>;
 /// names.
 struct Scope {
   Scope *parent = nullptr;
+  /// Graphs and functions around.
+  unsigned depth = 0;
   llvm::DenseMap<StringRef, NamedValue> values;
   /// Initializers that nothing has used yet.
   llvm::DenseMap<StringRef, const ::onnx::TensorProto *> tensors;
@@ -56,7 +58,6 @@ struct Frame {
   llvm::DenseMap<StringRef, const ::onnx::AttributeProto *> attributes;
   /// "<name of the call>/" of all calls around.
   std::string prefix;
-  unsigned depth = 0;
 };
 
 class GraphImporter {
@@ -131,6 +132,7 @@ private:
       const ::onnx::NodeProto &node, const Frame &frame, mlir::Location loc,
       SmallVectorImpl<std::pair<StringRef, NodeAttribute>> &attributes);
   bool spend(uint64_t work, mlir::Location loc);
+  bool checkDepth(unsigned depth, mlir::Location loc);
 
   //===--- values ---===//
   /// A tensor as a constant or parameter; null after an error at `loc` about
@@ -168,6 +170,7 @@ private:
       standardBodies;
   uint64_t workDone = 0;
   uint64_t errorCount = 0;
+  uint64_t unreported = 0;
   bool outOfBudget = false;
 };
 
