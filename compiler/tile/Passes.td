@@ -89,3 +89,17 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::linalg::LinalgDialect"];
 }
+
+def ApproximateMathPass : Pass<"approximate-math"> {
+  let summary = "Compute functions of floats by arithmetic, on vectors and scalars";
+  let description = [{
+    exp, log, tanh, erf, pow, the circular and hyperbolic functions and their
+    inverses on f32 (f16 and bf16 through f32) become polynomials with stated error
+    bounds, right for NaN, infinities and denormals. f64 is left to the library.
+    Precondition: none. Postcondition: the same functions, to a few units in the
+    last place.
+  }];
+  let options = [Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
