@@ -42,3 +42,33 @@ def ExpandCopiesPass : Pass<"expand-copies"> {
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
+
+def LayoutParametersPass : Pass<"layout-parameters", "::mlir::ModuleOp"> {
+  let summary = "Give every parameter its place in the artefact";
+  let description = [{
+    Offsets are assigned in order of first use; unused parameters are erased.
+    Precondition: host functions read parameters by rt.parameter.
+    Postcondition: rt.parameter has an offset, as has the nn.parameter it names;
+    @prepare reads parameters as inputs.
+  }];
+  let dependentDialects = ["::nacre::rt::RtDialect"];
+}
+
+def DeduplicateKernelsPass : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Keep one of structurally identical kernels";
+  let description = [{
+    Names, locations and the nodes that kernels came from do not count. Calls of a
+    dropped kernel keep its `nodes`, `flops` and `bytes` for profiles.
+    Precondition: none. Postcondition: no two kernels have the same code.
+  }];
+  let statistics = [Statistic<"dropped", "dropped", "Kernels that equal an earlier one">];
+}
+
+def AnnotateKernelsPass : Pass<"annotate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Tell kernels what all their callers guarantee";
+  let description = [{
+    `llvm.noalias` on a destination that overlaps no other argument in any call.
+    Precondition: the arena is planned (rt.arena), kernels are deduplicated.
+    Postcondition: the attributes are set.
+  }];
+}

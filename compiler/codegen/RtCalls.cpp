@@ -56,7 +56,7 @@ LLVM::LLVMFuncOp RtFunction::hookFunction(StringRef name, bool atEnd) {
 }
 
 LogicalResult RtFunction::lowerCall(kern::CallOp op) {
-  auto callee = symbols.lookup<LLVM::LLVMFuncOp>(op.getCallee());
+  auto callee = symbols.lookup<LLVM::LLVMFuncOp>(kernelSymbol(op.getCallee()));
   if (!callee)
     return op.emitOpError("names no kernel: ") << op.getCalleeAttr();
   if (!isHost)
@@ -116,7 +116,7 @@ LLVM::LLVMFuncOp RtFunction::makeTask(LLVM::LLVMFuncOp body, LLVM::LLVMStructTyp
 // count <= grain or one thread: call the body on the whole range. Otherwise put
 // the captured values into a struct and hand it to the pool.
 void RtFunction::lowerLaunch(rt::LaunchOp op) {
-  auto body = symbols.lookup<LLVM::LLVMFuncOp>(op.getBody());
+  auto body = symbols.lookup<LLVM::LLVMFuncOp>(kernelSymbol(op.getBody()));
   SmallVector<Value> captures;
   for (Value capture : op.getCaptures())
     calling.flatten(builder, loc, capture, captures);

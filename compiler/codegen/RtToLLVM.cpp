@@ -22,6 +22,9 @@ using namespace mlir;
 using namespace nacre;
 using namespace nacre::codegen;
 
+// Prefixed, so that no kernel's name means something to the linker.
+std::string codegen::kernelSymbol(StringRef name) { return ("kernel." + name).str(); }
+
 //===----------------------------------------------------------------------===//
 // RtFunction: building blocks
 //===----------------------------------------------------------------------===//
@@ -186,7 +189,7 @@ private:
     }
     bool isBody = SymbolTable::getSymbolVisibility(kernel) == SymbolTable::Visibility::Private &&
                   !kernel.isDeclaration();
-    auto function = makeFunction(kernel, kernel.getName(), types,
+    auto function = makeFunction(kernel, kernelSymbol(kernel.getName()), types,
                                  LLVM::LLVMVoidType::get(kernel.getContext()));
     function.setArgAttrsAttr(ArrayAttr::get(kernel.getContext(), attributes));
     if (isBody) {

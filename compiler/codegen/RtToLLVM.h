@@ -18,6 +18,9 @@
 
 namespace nacre::codegen {
 
+/// The name of a kernel's code.
+std::string kernelSymbol(llvm::StringRef name);
+
 /// The messages of checks, each once in a module.
 using Messages = llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp>;
 

@@ -2,7 +2,7 @@
 
 // A static buffer travels as one pointer, a dynamic one with its sizes, a
 // strided one with its dynamic strides.
-// CHECK-LABEL: llvm.func hidden @signature
+// CHECK-LABEL: llvm.func hidden @kernel.signature
 // CHECK-SAME:    (%arg0: !llvm.ptr, %arg1: !llvm.ptr {llvm.noalias}, %arg2: !llvm.ptr, %arg3: i64, %arg4: !llvm.ptr, %arg5: i64, %arg6: f32)
 // CHECK-SAME:    attributes {dso_local, no_unwind}
 kern.func @signature(%a: memref<4x8xf32> {llvm.noalias}, %b: memref<?x8xf32>,
@@ -16,7 +16,7 @@ kern.func @signature(%a: memref<4x8xf32> {llvm.noalias}, %b: memref<?x8xf32>,
 
 // The address of a dynamic two-dimensional buffer: row times the size that
 // travelled, not a stride that did.
-// CHECK-LABEL: llvm.func {{.*}}@strides
+// CHECK-LABEL: llvm.func {{.*}}@kernel.strides
 // CHECK-SAME:    (%{{.*}}: !llvm.ptr, %[[P:[a-z0-9]+]]: !llvm.ptr, %[[M:[a-z0-9]+]]: i64, %[[N:[a-z0-9]+]]: i64, %[[I:[a-z0-9]+]]: i64)
 // CHECK:         %[[S:.*]] = llvm.mul %[[N]]
 // CHECK:         llvm.mul %[[I]], %[[S]]
@@ -30,7 +30,7 @@ kern.func @strides(%a: memref<?x?xf32>, %i: index) {
 
 // Check in a kernel: recorded in a cold block, then the kernel goes on.
 // CHECK: llvm.mlir.global internal constant @message("node 'g' (Gather): index out of range\00")
-// CHECK-LABEL: llvm.func {{.*}}@checked
+// CHECK-LABEL: llvm.func {{.*}}@kernel.checked
 // CHECK:         %[[TEXT:.*]] = llvm.mlir.addressof @message
 // CHECK:         llvm.cond_br %{{.*}} weights([2000, 1]), ^[[GO:.*]], ^[[FAIL:.*]]
 // CHECK:       ^[[GO]]:
@@ -45,7 +45,7 @@ kern.func @checked(%a: memref<4xf32>, %ok: i1) {
 // -----
 
 // Scratch: no memory, no kernel. The size saturates rather than wraps.
-// CHECK-LABEL: llvm.func {{.*}}@scratch
+// CHECK-LABEL: llvm.func {{.*}}@kernel.scratch
 // CHECK:         llvm.intr.umul.with.overflow
 // CHECK:         %[[BYTES:.*]] = llvm.select
 // CHECK:         %[[P:.*]] = llvm.call %{{.*}}(%{{.*}}, %[[BYTES]])
@@ -65,18 +65,18 @@ kern.func @scratch(%a: memref<?xf32>) {
 // -----
 
 // A parallel loop: body, task, and the choice between the pool and a call.
-// CHECK-LABEL: llvm.func internal {{.*}}@par.parallel0.task
+// CHECK-LABEL: llvm.func internal {{.*}}@kernel.par.parallel0.task
 // CHECK-SAME:    (%[[CTX:.*]]: !llvm.ptr, %[[ENV:.*]]: !llvm.ptr, %[[B:.*]]: i64, %[[E:.*]]: i64)
 // CHECK:         llvm.getelementptr %[[ENV]][0, 0]
-// CHECK:         llvm.call @par.parallel0(%[[CTX]], %{{.*}}, %[[B]], %[[E]])
-// CHECK-LABEL: llvm.func internal {{.*}}@par.parallel0(
+// CHECK:         llvm.call @kernel.par.parallel0(%[[CTX]], %{{.*}}, %[[B]], %[[E]])
+// CHECK-LABEL: llvm.func internal {{.*}}@kernel.par.parallel0(
 // CHECK-SAME:    no_inline
-// CHECK-LABEL: llvm.func hidden @par(
-// CHECK:         %[[TASK:.*]] = llvm.mlir.addressof @par.parallel0.task
+// CHECK-LABEL: llvm.func hidden @kernel.par(
+// CHECK:         %[[TASK:.*]] = llvm.mlir.addressof @kernel.par.parallel0.task
 // CHECK:         %[[ENV:.*]] = llvm.alloca
 // CHECK:         llvm.icmp "sle"
 // CHECK:         llvm.cond_br
-// CHECK:         llvm.call @par.parallel0(
+// CHECK:         llvm.call @kernel.par.parallel0(
 // CHECK:         llvm.call %{{.*}}(%{{.*}}, %[[TASK]], %[[ENV]], %{{.*}}, %{{.*}}) {no_unwind}
 kern.func @par(%a: memref<64xf32>) {
   %c64 = arith.constant 64 : index
@@ -101,7 +101,7 @@ kern.func private @k(memref<?x8xf32>, memref<16xf32>, memref<?x8xf32>)
 // CHECK-SAME:    (%[[CTX:.*]]: !llvm.ptr, %[[IN:.*]]: !llvm.ptr) -> i32
 // CHECK:         llvm.load %{{.*}} invariant : !llvm.ptr -> !llvm.ptr
 // CHECK:         llvm.call @nacre.before_kernel(%[[CTX]], %{{.*}}) : (!llvm.ptr, i32) -> i32
-// CHECK:         llvm.call @k(%[[CTX]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr, i64) -> ()
+// CHECK:         llvm.call @kernel.k(%[[CTX]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr, i64) -> ()
 // CHECK:         llvm.call @nacre.after_kernel
 // CHECK:         llvm.return %{{.*}} : i32
 // CHECK:       ^{{.*}}(%[[STATUS:.*]]: i32):
@@ -121,7 +121,7 @@ func.func @main() {
 // -----
 
 // Stack memory in a loop stands in the entry block.
-// CHECK-LABEL: llvm.func {{.*}}@stack
+// CHECK-LABEL: llvm.func {{.*}}@kernel.stack
 // CHECK:         llvm.alloca
 // CHECK:         llvm.br
 // CHECK-NOT:     llvm.alloca
@@ -142,7 +142,7 @@ kern.func @stack(%a: memref<8xf32>) {
 // -----
 
 // A strided copy is a loop, not a call of a library.
-// CHECK-LABEL: llvm.func {{.*}}@copy
+// CHECK-LABEL: llvm.func {{.*}}@kernel.copy
 // CHECK-NOT:     memrefCopy
 kern.func @copy(%a: memref<4x4xf32, strided<[8, 1]>>, %b: memref<4x4xf32>) {
   memref.copy %a, %b : memref<4x4xf32, strided<[8, 1]>> to memref<4x4xf32>

@@ -1,0 +1,80 @@
+//===- Codegen.h - From a module on buffers to code -------------*- C++ -*-===//
+//
+//   compileModule ─▶ CompiledModule ─┬▶ writeArtifact   (a shared library)
+//                                    └▶ loadInProcess   (code in memory)
+//
+// Failures are diagnostics on the module's context.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_COMPILER_CODEGEN_CODEGEN_H
+#define NACRE_COMPILER_CODEGEN_CODEGEN_H
+
+#include "compiler/codegen/CpuTarget.h"
+#include "compiler/codegen/Parameters.h"
+#include "compiler/codegen/Signature.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <functional>
+
+struct nacre_abi_model;
+
+namespace nacre::codegen {
+
+struct CodegenOptions {
+  /// LLVM's name of the CPU; empty: this machine's.
+  std::string targetCPU;
+  /// Changes to the CPU's features, "+avx2,-fma".
+  std::string targetFeatures;
+  /// JSON for the descriptor: source, hash, options, version.
+  std::string provenance = "{}";
+  /// Write LLVM IR and objects into this folder; empty: don't.
+  std::string dumpDirectory;
+};
+
+struct Object {
+  std::string name;
+  std::unique_ptr<llvm::MemoryBuffer> bytes;
+};
+
+/// Code that computes parameters from parameters, once, in the compiler.
+struct PrepareCode {
+  std::vector<Object> objects;
+  std::vector<nn::ParameterOp> inputs;
+  /// The symbols of the parameters that the outputs are.
+  std::vector<std::string> outputs;
+  int64_t arenaSize = 0;
+};
+
+/// A module compiled, its parameters not yet in place. Refers to the module's
+/// nn.parameters: the module must stay.
+struct CompiledModule {
+  mlir::ModuleOp module;
+  CpuTarget target;
+  std::string provenance;
+  std::vector<Object> objects;
+  std::vector<FunctionInfo> functions;
+  std::vector<KernelInfo> kernels;
+  ParameterTable parameters;
+  std::optional<PrepareCode> prepare;
+};
+
+/// Compiles a module as the buffer phase leaves it. Kernels and host functions
+/// are taken out of the module, parameters stay.
+mlir::FailureOr<CompiledModule> compileModule(mlir::ModuleOp module, const CodegenOptions &options);
+
+/// Writes a shared library: code, descriptor, and parameters in a page-aligned
+/// segment at the end. The file appears at `path` complete or not at all.
+mlir::LogicalResult writeArtifact(const CompiledModule &compiled, llvm::StringRef path);
+
+/// Code and parameters in this process's memory, as long as the object lives.
+class InProcessModel {
+public:
+  virtual ~InProcessModel() = default;
+  virtual const nacre_abi_model *getDescriptor() const = 0;
+  /// The parameter section, or null if it is empty.
+  virtual const void *getParameters() const = 0;
+};
+mlir::FailureOr<std::unique_ptr<InProcessModel>> loadInProcess(const CompiledModule &compiled);
+
+} // namespace nacre::codegen
+
+#endif // NACRE_COMPILER_CODEGEN_CODEGEN_H

@@ -1,0 +1,240 @@
+//===- CompileModule.cpp - From a module on buffers to objects --*- C++ -*-===//
+//
+// Each kernel is a unit of its own: a module, lowered and compiled on whatever
+// thread is free. Host functions are one more unit, @prepare's another, compiled
+// for this machine whatever the target.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/Passes.h"
+#include "compiler/codegen/Pipelines.h"
+#include "dialects/kern/KernOps.h"
+#include "dialects/rt/RtOps.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/IR/Threading.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Export.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::codegen;
+
+namespace {
+
+/// What becomes one object.
+struct Unit {
+  std::string name;
+  OwningOpRef<ModuleOp> module;
+  Effort effort;
+  const CpuTarget *target;
+  bool isPrepare;
+  std::unique_ptr<llvm::MemoryBuffer> object;
+};
+
+class ModuleCompiler {
+public:
+  ModuleCompiler(ModuleOp module, const CodegenOptions &options, CpuTarget target, CpuTarget host)
+      : module(module), options(options), target(target), host(host) {}
+
+  FailureOr<CompiledModule> run() {
+    PassManager passes(module.getContext(), ModuleOp::getOperationName());
+    passes.enableVerifier(false);
+    passes.addPass(createDeduplicateKernelsPass());
+    passes.addPass(createAnnotateKernelsPass());
+    passes.addPass(createLayoutParametersPass());
+    if (failed(passes.run(module)))
+      return failure();
+    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}};
+    FailureOr<ParameterTable> parameters = readParameterTable(module);
+    if (failed(parameters))
+      return failure();
+    result.parameters = *parameters;
+    if (failed(splitOff(result)) || failed(compileUnits()))
+      return failure();
+    for (Unit &unit : units)
+      (unit.isPrepare ? result.prepare->objects : result.objects)
+          .push_back({unit.name, std::move(unit.object)});
+    return result;
+  }
+
+private:
+  //===--- Taking the module apart ----------------------------------------===//
+
+  LogicalResult splitOff(CompiledModule &result) {
+    SmallVector<func::FuncOp> functions, prepare;
+    for (auto function : module.getOps<func::FuncOp>())
+      (function.getName() == "prepare" ? prepare : functions).push_back(function);
+    for (func::FuncOp function : functions) {
+      FailureOr<FunctionInfo> info = FunctionInfo::get(function);
+      if (failed(info))
+        return failure();
+      result.functions.push_back(std::move(*info));
+    }
+    if (functions.empty())
+      return module.emitError("there is no function to compile");
+    if (!prepare.empty() && failed(describePrepare(prepare.front(), result)))
+      return failure();
+    numberKernels(functions, result.kernels);
+    std::vector<KernelInfo> unseen; // the compiler's own context is told, no user
+    numberKernels(prepare, unseen);
+    if (failed(makeUnits("nacre.host", functions, target, /*isPrepare=*/false)) ||
+        failed(makeUnits("nacre.prepare", prepare, host, /*isPrepare=*/true)))
+      return failure();
+    for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>()))
+      kernel.erase();
+    return success();
+  }
+
+  LogicalResult describePrepare(func::FuncOp function, CompiledModule &result) {
+    PrepareCode &prepare = result.prepare.emplace();
+    SymbolTable symbols(module);
+    if (auto size = function->getAttrOfType<IntegerAttr>("nacre.arena_size"))
+      prepare.arenaSize = size.getInt();
+    auto inputs = function->getAttrOfType<ArrayAttr>("nacre.prepare_inputs");
+    for (auto name : inputs.getAsRange<StringAttr>())
+      prepare.inputs.push_back(symbols.lookup<nn::ParameterOp>(name));
+    auto outputs = function->getAttrOfType<ArrayAttr>("nacre.outputs");
+    if (!outputs)
+      return function.emitOpError("lacks nacre.outputs");
+    for (auto output : outputs.getAsRange<DictionaryAttr>())
+      prepare.outputs.push_back(output.getAs<StringAttr>("name").str());
+    return success();
+  }
+
+  /// Gives every call the index of its row in the table of kernels: one for each
+  /// kernel and list of nodes.
+  void numberKernels(ArrayRef<func::FuncOp> functions, std::vector<KernelInfo> &kernels) {
+    SymbolTable symbols(module);
+    llvm::DenseMap<std::pair<Attribute, Attribute>, int32_t> rows;
+    Builder builder(module.getContext());
+    for (func::FuncOp function : functions)
+      function.walk([&](kern::CallOp call) {
+        auto kernel = symbols.lookup<kern::FuncOp>(call.getCallee());
+        if (!kernel)
+          return;
+        auto get = [&](StringRef name) {
+          Attribute own = call->getAttr(name);
+          return own ? own : kernel->getAttr(name);
+        };
+        auto row = rows.try_emplace({kernel.getNameAttr(), get("nodes")}, kernels.size());
+        if (row.second) {
+          KernelInfo info{kernel.getName().str(), {}};
+          if (auto nodes = dyn_cast_if_present<ArrayAttr>(get("nodes")))
+            info.nodes = llvm::join(
+                llvm::map_range(nodes.getAsRange<StringAttr>(), [](StringAttr s) { return s.getValue(); }), ",");
+          if (auto flops = dyn_cast_if_present<IntegerAttr>(get("flops")))
+            info.flops = flops.getInt();
+          if (auto bytes = dyn_cast_if_present<IntegerAttr>(get("bytes")))
+            info.bytes = bytes.getInt();
+          kernels.push_back(std::move(info));
+        }
+        call->setAttr("kernel_index", builder.getI32IntegerAttr(row.first->second));
+      });
+  }
+
+  /// A unit for the host functions and one for each kernel that they call.
+  LogicalResult makeUnits(StringRef name, ArrayRef<func::FuncOp> functions, const CpuTarget &cpu,
+                          bool isPrepare) {
+    if (functions.empty())
+      return success();
+    Unit host{name.str(), ModuleOp::create(module.getLoc()), Effort::Host, &cpu, isPrepare, {}};
+    SymbolTable symbols(module);
+    llvm::SetVector<StringAttr> called;
+    for (func::FuncOp function : functions) {
+      function.walk([&](kern::CallOp call) { called.insert(call.getCalleeAttr().getAttr()); });
+      function->remove();
+      host.module->push_back(function);
+    }
+    for (StringAttr callee : called) {
+      auto kernel = symbols.lookup<kern::FuncOp>(callee);
+      if (!kernel)
+        return module.emitError("internal error: kern.call names no kernel: ") << callee;
+      Unit unit{callee.str(), ModuleOp::create(kernel.getLoc()), Effort::Kernel, &cpu, isPrepare, {}};
+      unit.module->push_back(kernel.clone());
+      units.push_back(std::move(unit));
+      kern::FuncOp declaration = kernel.cloneWithoutRegions();
+      SymbolTable::setSymbolVisibility(declaration, SymbolTable::Visibility::Private);
+      host.module->push_back(declaration);
+    }
+    units.push_back(std::move(host));
+    return success();
+  }
+
+  //===--- Compiling the parts --------------------------------------------===//
+
+  LogicalResult compileUnits() {
+    // What passes and translation load on demand must be there before threads start.
+    PassManager all(module.getContext(), ModuleOp::getOperationName());
+    buildToLLVM(all, {});
+    DialectRegistry dependent;
+    all.getDependentDialects(dependent);
+    module.getContext()->appendDialectRegistry(dependent);
+    for (StringRef name : dependent.getDialectNames())
+      module.getContext()->getOrLoadDialect(name);
+    return failableParallelForEach(module.getContext(), units,
+                                   [&](Unit &unit) { return compileUnit(unit); });
+  }
+
+  LogicalResult compileUnit(Unit &unit) {
+    PassManager passes(module.getContext(), ModuleOp::getOperationName());
+    passes.enableVerifier(false);
+    ToLLVMOptions lowering;
+    lowering.expandBF16 =
+        !unit.target->hasFeature("avx512bf16") && !unit.target->hasFeature("avxneconvert");
+    buildToLLVM(passes, lowering);
+    if (failed(passes.run(*unit.module)))
+      return failure();
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(*unit.module, context, unit.name);
+    if (!ir)
+      return emitError(unit.module->getLoc()) << "internal error: no LLVM IR for '" << unit.name << "'";
+    ir->setSourceFileName(unit.name);
+    unit.module = {}; // its memory is better spent on the next one
+    llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> object =
+        unit.target->compile(*ir, unit.effort);
+    if (!object)
+      return emitError(module.getLoc()) << unit.name << ": " << llvm::toString(object.takeError());
+    unit.object = std::move(*object);
+    return options.dumpDirectory.empty() ? success() : dump(unit, *ir);
+  }
+
+  /// Optimized LLVM IR and the object.
+  LogicalResult dump(const Unit &unit, llvm::Module &ir) {
+    (void)llvm::sys::fs::create_directories(options.dumpDirectory);
+    auto write = [&](StringRef extension, llvm::function_ref<void(llvm::raw_ostream &)> print) {
+      SmallString<128> path(options.dumpDirectory);
+      llvm::sys::path::append(path, unit.name + extension.str());
+      std::error_code error;
+      llvm::raw_fd_ostream file(path, error);
+      if (error)
+        return failure();
+      print(file);
+      return success(!file.has_error());
+    };
+    if (failed(write(".ll", [&](llvm::raw_ostream &os) { ir.print(os, nullptr); })) ||
+        failed(write(".o", [&](llvm::raw_ostream &os) { os << unit.object->getBuffer(); })))
+      return emitError(module.getLoc()) << "cannot write into " << options.dumpDirectory;
+    return success();
+  }
+
+  ModuleOp module;
+  const CodegenOptions &options;
+  CpuTarget target, host;
+  std::vector<Unit> units;
+};
+
+} // namespace
+
+FailureOr<CompiledModule> codegen::compileModule(ModuleOp module, const CodegenOptions &options) {
+  auto target = CpuTarget::create(options.targetCPU, options.targetFeatures);
+  if (!target)
+    return module.emitError(llvm::toString(target.takeError()));
+  auto host = CpuTarget::host();
+  if (!host)
+    return module.emitError(llvm::toString(host.takeError()));
+  return ModuleCompiler(module, options, *target, *host).run();
+}

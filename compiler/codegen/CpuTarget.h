@@ -1,0 +1,57 @@
+//===- CpuTarget.h - LLVM IR to objects for a CPU ---------------*- C++ -*-===//
+#ifndef NACRE_COMPILER_CODEGEN_CPUTARGET_H
+#define NACRE_COMPILER_CODEGEN_CPUTARGET_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/CodeGen.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <memory>
+#include <string>
+
+namespace llvm {
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace nacre::codegen {
+
+/// How much work LLVM does: host code is straight-line calls, kernels are loops.
+enum class Effort { Host, Kernel };
+
+/// A CPU that code is generated for. Immutable; threads may share it.
+class CpuTarget {
+public:
+  /// The CPU by LLVM's name; empty, or "native": this machine's, with exactly
+  /// the features that its operating system offers. `features` are changes to
+  /// them, "+avx2,-fma".
+  static llvm::Expected<CpuTarget> create(llvm::StringRef cpu, llvm::StringRef features);
+
+  /// This machine.
+  static llvm::Expected<CpuTarget> host() { return create("", ""); }
+
+  const std::string &getCPU() const { return cpu; }
+  const std::string &getFeatureString() const { return features; }
+  /// The features that the code may use, as nacre_abi_model.target_features
+  /// wants them: "avx2,fma".
+  const std::string &getRequiredFeatures() const { return required; }
+  bool hasFeature(llvm::StringRef feature) const;
+
+  bool operator==(const CpuTarget &other) const {
+    return cpu == other.cpu && features == other.features;
+  }
+
+  /// Optimizes the module and emits an object. Sets the module's data layout
+  /// and triple. Thread-safe for modules of different contexts.
+  llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compile(llvm::Module &module,
+                                                              Effort effort) const;
+
+private:
+  std::unique_ptr<llvm::TargetMachine> makeMachine(llvm::CodeGenOptLevel level) const;
+
+  std::string cpu, features, required;
+};
+
+} // namespace nacre::codegen
+
+#endif // NACRE_COMPILER_CODEGEN_CPUTARGET_H

@@ -1,0 +1,147 @@
+//===- Parameters.cpp - Where parameters lie, and their bytes ---*- C++ -*-===//
+#include "compiler/codegen/Parameters.h"
+#include "compiler/codegen/Signature.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "runtime/abi/nacre_dtype.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::codegen;
+
+//===----------------------------------------------------------------------===//
+// ParameterBytes
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Packs elements of a byte each into `bits` bits each, lowest bits first.
+std::vector<char> pack(ArrayRef<char> elements, int32_t bits) {
+  int64_t perByte = 8 / bits;
+  std::vector<char> packed(llvm::divideCeil(elements.size(), perByte), 0);
+  for (auto [i, element] : llvm::enumerate(elements))
+    packed[i / perByte] |= (element & ((1 << bits) - 1)) << (i % perByte * bits);
+  return packed;
+}
+
+} // namespace
+
+FailureOr<ParameterBytes> ParameterBytes::get(nn::ParameterOp parameter) {
+  RankedTensorType type = parameter.getType();
+  Type element = type.getElementType();
+  int32_t dtype = getDtype(element);
+  ParameterBytes result;
+  result.total =
+      type.hasStaticShape() ? nacre_abi_dtype_bytes(dtype, type.getNumElements()) : -1;
+  if (result.total < 0)
+    return parameter.emitError("parameter of type ") << type << " cannot be stored";
+  int32_t bits = nacre_abi_dtype_bits(dtype);
+  auto keep = [&](std::vector<char> bytes) {
+    result.converted = std::move(bytes);
+    result.bytes = result.converted; // stays valid when the vector is moved
+  };
+
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(parameter.getValue())) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    if (!blob)
+      return parameter.emitError("the value of this parameter is missing: was it elided when "
+                                 "the module was printed?");
+    result.bytes = blob->getData();
+    if (bits < 8 && int64_t(result.bytes.size()) == type.getNumElements() &&
+        result.total != type.getNumElements())
+      keep(pack(result.bytes, bits));
+  } else if (auto dense = dyn_cast<DenseElementsAttr>(parameter.getValue())) {
+    bool isBool = element.isInteger(1);
+    if (dense.isSplat()) {
+      char byte = isBool ? dense.getSplatValue<bool>() : dense.getRawData()[0];
+      if (bits < 8)
+        result.pattern = std::string(1, pack(SmallVector<char>(8 / bits, byte), bits)[0]);
+      else if (isBool)
+        result.pattern = std::string(1, byte);
+      else
+        result.pattern = std::string(dense.getRawData().data(), bits / 8);
+      return result;
+    }
+    if (isBool)
+      {
+      std::vector<char> bytes;
+      for (bool value : dense.getValues<bool>())
+        bytes.push_back(value);
+      keep(std::move(bytes));
+    }
+    else if (bits < 8)
+      keep(pack(dense.getRawData(), bits));
+    else
+      result.bytes = dense.getRawData();
+  } else {
+    return parameter.emitError("the value of this parameter is of a kind that cannot be stored: ")
+           << parameter.getValue().getAbstractAttribute().getName();
+  }
+  if (int64_t(result.bytes.size()) != result.total)
+    return parameter.emitError("the value of this parameter has ")
+           << result.bytes.size() << " bytes, but " << type << " needs " << result.total;
+  return result;
+}
+
+bool ParameterBytes::isZero() const {
+  return !pattern.empty() && llvm::all_of(pattern, [](char c) { return c == 0; });
+}
+
+bool ParameterBytes::forEachPiece(llvm::function_ref<bool(ArrayRef<char>)> consume) const {
+  if (pattern.empty())
+    return consume(bytes);
+  constexpr int64_t pieceSize = 1 << 16; // a multiple of every element size
+  std::vector<char> piece(std::min(total, pieceSize));
+  for (size_t i = 0; i < piece.size(); ++i)
+    piece[i] = pattern[i % pattern.size()];
+  for (int64_t done = 0; done < total; done += piece.size())
+    if (!consume(ArrayRef(piece).take_front(std::min<int64_t>(total - done, piece.size()))))
+      return false;
+  return true;
+}
+
+void ParameterBytes::copyTo(char *destination) const {
+  forEachPiece([&](ArrayRef<char> piece) {
+    std::memcpy(destination, piece.data(), piece.size());
+    destination += piece.size();
+    return true;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// ParameterTable
+//===----------------------------------------------------------------------===//
+
+FailureOr<ParameterTable> codegen::readParameterTable(ModuleOp module) {
+  ParameterTable table;
+  for (auto op : module.getOps<nn::ParameterOp>()) {
+    auto offset = op->getAttrOfType<IntegerAttr>("nacre.offset");
+    auto state = op->getAttrOfType<IntegerAttr>("nacre.state_offset");
+    if (!offset && !state)
+      continue; // only @prepare reads it
+    RankedTensorType type = op.getType();
+    Parameter parameter{op};
+    parameter.isComputed = op->hasAttr("nn.computed");
+    parameter.size = type.hasStaticShape()
+                         ? nacre_abi_dtype_bytes(getDtype(type.getElementType()), type.getNumElements())
+                         : -1;
+    if (parameter.size < 0)
+      return op.emitError("parameter of type ") << type << " cannot be stored";
+    if (offset) {
+      parameter.offset = offset.getInt();
+      table.sectionSize = std::max(table.sectionSize, parameter.offset + parameter.size);
+    }
+    if (state) {
+      parameter.stateOffset = state.getInt();
+      table.stateSize = std::max(table.stateSize, parameter.stateOffset + parameter.size);
+    }
+    table.parameters.push_back(parameter);
+  }
+  llvm::sort(table.parameters, [](const Parameter &a, const Parameter &b) {
+    // Those without a place in the section last.
+    auto key = [](const Parameter &p) {
+      return std::tuple(uint64_t(p.offset), p.stateOffset, nn::ParameterOp(p.op).getSymName());
+    };
+    return key(a) < key(b);
+  });
+  return table;
+}

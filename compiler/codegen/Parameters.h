@@ -1,0 +1,61 @@
+//===- Parameters.h - Where parameters lie, and their bytes -----*- C++ -*-===//
+#ifndef NACRE_COMPILER_CODEGEN_PARAMETERS_H
+#define NACRE_COMPILER_CODEGEN_PARAMETERS_H
+
+#include "dialects/nn/NNOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <string>
+#include <vector>
+
+namespace nacre::codegen {
+
+/// The value of an nn.parameter as the ABI wants it: dense, booleans a byte each,
+/// types below a byte packed. Points into the attribute's memory where it can.
+class ParameterBytes {
+public:
+  static mlir::FailureOr<ParameterBytes> get(nn::ParameterOp parameter);
+  // Only moved: a copy would point into the original.
+  ParameterBytes(ParameterBytes &&) = default;
+  ParameterBytes &operator=(ParameterBytes &&) = default;
+
+  int64_t size() const { return total; }
+  bool isZero() const;
+  /// All of it in memory as it is; empty if it has to be written out.
+  llvm::ArrayRef<char> contiguous() const { return pattern.empty() ? bytes : llvm::ArrayRef<char>(); }
+  /// Calls `consume` with consecutive pieces; stops if it returns false.
+  bool forEachPiece(llvm::function_ref<bool(llvm::ArrayRef<char>)> consume) const;
+  /// Writes size() bytes.
+  void copyTo(char *destination) const;
+
+private:
+  ParameterBytes() = default;
+
+  int64_t total = 0;
+  llvm::ArrayRef<char> bytes;  // everything, or
+  std::string pattern;         // one element, repeated
+  std::vector<char> converted; // what `bytes` points to if it had to be made
+};
+
+/// A parameter that the model needs at run time.
+struct Parameter {
+  nn::ParameterOp op;
+  /// Where it lies in the section (-1: nowhere), and in the mutable state (-1: it
+  /// is constant). A mutable parameter without a place in the section starts as
+  /// zeros.
+  int64_t offset = -1, stateOffset = -1;
+  /// Computed by @prepare.
+  bool isComputed = false;
+  int64_t size = 0;
+};
+
+struct ParameterTable {
+  std::vector<Parameter> parameters; // by offset in the section, then in the state
+  int64_t sectionSize = 0, stateSize = 0;
+};
+
+/// Reads what layout-parameters has decided.
+mlir::FailureOr<ParameterTable> readParameterTable(mlir::ModuleOp module);
+
+} // namespace nacre::codegen
+
+#endif // NACRE_COMPILER_CODEGEN_PARAMETERS_H
