@@ -14,7 +14,7 @@
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "runtime/abi/nacre_abi.h"
-#include "runtime/abi/nacre_checksum.h"
+#include "runtime/abi/nacre_artifact.h"
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -155,6 +155,8 @@ public:
     }
     if (Error error = writeChecksum(file, *layout))
       return error;
+    if (Error error = writeTrailer(file))
+      return error;
     return fsync(file.descriptor) == 0 ? Error::success() : errnoError("cannot write");
   }
 
@@ -241,6 +243,20 @@ private:
     uint64_t checksum = nacre_checksum_end(&state);
     return file.write(&checksum, sizeof checksum,
                       layout.model + offsetof(nacre_abi_model, parameter_checksum));
+  }
+
+  /// What the runtime looks at before it lets the dynamic loader see the file.
+  Error writeTrailer(File &file) {
+    uint64_t size;
+    if (std::error_code error = llvm::sys::fs::file_size(path, size))
+      return llvm::createStringError(error, "cannot read back");
+    void *bytes = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor, 0);
+    if (bytes == MAP_FAILED)
+      return errnoError("cannot map");
+    nacre_artifact_trailer trailer =
+        nacre_artifact_trailer_of(bytes, size, start, table.sectionSize);
+    munmap(bytes, size);
+    return file.write(&trailer, sizeof trailer, size);
   }
 
   const CompiledModule &compiled;

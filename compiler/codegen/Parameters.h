@@ -3,6 +3,7 @@
 #define NACRE_COMPILER_CODEGEN_PARAMETERS_H
 
 #include "dialects/nn/NNOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include <string>
 #include <vector>
