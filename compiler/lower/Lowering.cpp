@@ -68,3 +68,44 @@ Value lower::createPadded(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpF
 Value lower::castTo(OpBuilder &b, Location loc, Value tensor, Type type) {
   return tensor.getType() == type ? tensor : tensor::CastOp::create(b, loc, type, tensor).getResult();
 }
+
+Value lower::createRemapped(OpBuilder &b, Location loc, Value input, ArrayRef<OpFoldResult> sizes,
+                            ArrayRef<bool> isMapped, IndexMap map, bool tabulate) {
+  int64_t rank = sizes.size();
+  MLIRContext *context = b.getContext();
+  SmallVector<Value> tables;
+  SmallVector<AffineMap> maps;
+  for (int64_t d = 0; tabulate && d < rank; ++d) {
+    if (!isMapped[d])
+      continue;
+    Value empty = createEmpty(b, loc, sizes[d], b.getIndexType());
+    auto table = linalg::GenericOp::create(
+        b, loc, empty.getType(), ValueRange(), empty, b.getMultiDimIdentityMap(1),
+        utils::IteratorType::parallel, [&](OpBuilder &nested, Location bodyLoc, ValueRange) {
+          Value place = linalg::IndexOp::create(nested, bodyLoc, 0);
+          linalg::YieldOp::create(nested, bodyLoc, map(nested, bodyLoc, d, place));
+        });
+    tables.push_back(table.getResult(0));
+    maps.push_back(AffineMap::get(rank, 0, getAffineDimExpr(d, context)));
+  }
+  maps.push_back(b.getMultiDimIdentityMap(rank));
+  Value empty = createEmpty(b, loc, sizes, getElementTypeOrSelf(input));
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  auto generic = linalg::GenericOp::create(
+      b, loc, empty.getType(), tables, empty, maps, iterators,
+      [&](OpBuilder &nested, Location bodyLoc, ValueRange arguments) {
+        SmallVector<Value> indices;
+        unsigned table = 0;
+        for (int64_t d = 0; d < rank; ++d) {
+          if (isMapped[d] && tabulate) {
+            indices.push_back(arguments[table++]);
+            continue;
+          }
+          Value place = linalg::IndexOp::create(nested, bodyLoc, d);
+          indices.push_back(isMapped[d] ? map(nested, bodyLoc, d, place) : place);
+        }
+        linalg::YieldOp::create(nested, bodyLoc,
+                                tensor::ExtractOp::create(nested, bodyLoc, input, indices).getResult());
+      });
+  return generic.getResult(0);
+}

@@ -13,6 +13,7 @@
 
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/DialectConversion.h"
 
 namespace nacre::lower {
@@ -47,6 +48,21 @@ mlir::Value createPadded(mlir::OpBuilder &builder, mlir::Location loc, mlir::Val
 /// A tensor whose sizes are known as precisely as `type` says.
 mlir::Value castTo(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor, mlir::Type type);
 
+/// The input's elements in their order under another shape: collapse_shape and
+/// expand_shape at most.
+mlir::Value createView(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value input,
+                       llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::RankedTensorType type);
+
+/// Makes an index from a place in the result, in dimension `dimension`.
+using IndexMap = llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, int64_t dimension,
+                                                mlir::Value place)>;
+/// result[i, j, …] = input[map(0, i), map(1, j), …]; the ranks are the same. `isMapped`
+/// tells the dimensions to map, the others keep their index. With `tabulate` each
+/// map is first computed once for every place, where it costs more than a load.
+mlir::Value createRemapped(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value input,
+                           llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<bool> isMapped,
+                           IndexMap map, bool tabulate);
+
 /// Base of the patterns of one op.
 template <typename Op>
 struct Lowering : mlir::OpConversionPattern<Op> {
@@ -65,6 +81,10 @@ void populateLinearToLinalgPatterns(const mlir::TypeConverter &converter,
 void populatePoolToLinalgPatterns(const mlir::TypeConverter &converter,
                                   mlir::RewritePatternSet &patterns);
 void populateShapeToLinalgPatterns(const mlir::TypeConverter &converter,
+                                   mlir::RewritePatternSet &patterns);
+void populateViewsToLinalgPatterns(const mlir::TypeConverter &converter,
+                                   mlir::RewritePatternSet &patterns);
+void populatePartsToLinalgPatterns(const mlir::TypeConverter &converter,
                                    mlir::RewritePatternSet &patterns);
 
 } // namespace nacre::lower

@@ -57,7 +57,9 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateElementwiseToLinalgPatterns(converter, patterns);
     lower::populateLinearToLinalgPatterns(converter, patterns);
     lower::populatePoolToLinalgPatterns(converter, patterns);
+    lower::populatePartsToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
+    lower::populateViewsToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
     populateFunctionOpInterfaceTypeConversionPattern<kern::FuncOp>(patterns, converter);

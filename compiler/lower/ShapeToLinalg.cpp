@@ -23,6 +23,73 @@ struct LowerTranspose : Lowering<nn::TransposeOp> {
   }
 };
 
+/// nn.broadcast → linalg.broadcast-like generic. A dimension that may or may not be
+/// stretched is read at its place times 0 or 1.
+struct LowerBroadcast : Lowering<nn::BroadcastOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::BroadcastOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(getTypeConverter()->convertType(op.getType()));
+    auto inputType = cast<RankedTensorType>(adaptor.getInput().getType());
+    nn::SizeMath m(rewriter, loc);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
+    int64_t rank = type.getRank(), offset = rank - inputType.getRank();
+    SmallVector<AffineExpr> exprs;
+    SmallVector<OpFoldResult> factors;
+    bool isKnown = true;
+    for (int64_t i = 0; i < inputType.getRank(); ++i) {
+      OpFoldResult size = m.dim(op.getInput(), i);
+      bool isStretched = inputType.getDimSize(i) == 1 && type.getDimSize(offset + i) != 1;
+      bool isSame = nn::isSameSize(size, sizes[offset + i]) ||
+                    (inputType.isDynamicDim(i) && type.getDimSize(offset + i) == 1);
+      exprs.push_back(isStretched ? rewriter.getAffineConstantExpr(0)
+                                  : rewriter.getAffineDimExpr(offset + i));
+      isKnown &= isStretched || isSame || !inputType.isDynamicDim(i);
+      factors.push_back(m.select(nn::SizeMath::Predicate::eq, size, m.constant(1),
+                                 m.constant(0), m.constant(1)));
+    }
+    Value empty = lower::createEmpty(rewriter, loc, sizes, type.getElementType());
+    SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+    SmallVector<AffineMap> maps;
+    SmallVector<Value> inputs;
+    if (isKnown) {
+      inputs.push_back(adaptor.getInput());
+      maps.push_back(AffineMap::get(rank, 0, exprs, rewriter.getContext()));
+    }
+    maps.push_back(rewriter.getMultiDimIdentityMap(rank));
+    rewriter.replaceOpWithNewOp<linalg::GenericOp>(
+        op, type, inputs, empty, maps, iterators,
+        [&](OpBuilder &b, Location bodyLoc, ValueRange arguments) {
+          Value element = arguments[0];
+          if (!isKnown) {
+            nn::SizeMath body(b, bodyLoc);
+            SmallVector<Value> indices;
+            for (auto [i, factor] : llvm::enumerate(factors))
+              indices.push_back(body.value(body.mul(
+                  linalg::IndexOp::create(b, bodyLoc, offset + i).getResult(), factor)));
+            element = tensor::ExtractOp::create(b, bodyLoc, adaptor.getInput(), indices);
+          }
+          linalg::YieldOp::create(b, bodyLoc, element);
+        });
+    return success();
+  }
+};
+
+/// nn.size → the product of the sizes.
+struct LowerSize : Lowering<nn::SizeOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::SizeOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    nn::SizeMath m(rewriter, op.getLoc());
+    rewriter.replaceOpWithNewOp<tensor::FromElementsOp>(
+        op, op.getType(), m.valueI64(m.product(m.dims(adaptor.getInput()))));
+    return success();
+  }
+};
+
 /// nn.shape → tensor.from_elements of the sizes.
 struct LowerShape : Lowering<nn::ShapeOp> {
   using Lowering::Lowering;
@@ -43,5 +110,5 @@ struct LowerShape : Lowering<nn::ShapeOp> {
 
 void lower::populateShapeToLinalgPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns) {
-  patterns.add<LowerTranspose, LowerShape>(converter, patterns.getContext());
+  patterns.add<LowerTranspose, LowerBroadcast, LowerShape, LowerSize>(converter, patterns.getContext());
 }

@@ -5,6 +5,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpDefinition.h"
 #include <optional>
+#include <string>
 
 namespace nacre::nn {
 
@@ -14,7 +15,7 @@ enum class KernelRole {
   Host,
   /// A kernel of its own, nothing fused into it.
   Alone,
-  /// Index mapping only (transpose, slice, broadcast, reshape): joins the kernel
+  /// Index mapping only (transpose, slice, broadcast): joins the kernel
   /// of its consumer or producer.
   View,
   /// A reduction of its operands over some dimensions.
@@ -25,6 +26,21 @@ enum class KernelRole {
   Contraction,
   /// Several passes over rows (softmax, normalisation).
   Row,
+};
+
+/// Where a result element of a MovementOpInterface op comes from.
+struct ElementSource {
+  unsigned operand;
+  /// Row-major position in the operand.
+  int64_t element;
+};
+
+/// A condition without which an op is undefined, and what to say if it fails.
+struct RuntimeCheck {
+  enum Kind { Shape, Value };
+  mlir::Value condition;
+  Kind kind;
+  std::string message;
 };
 
 } // namespace nacre::nn

@@ -94,4 +94,62 @@ def NN_PermutableOpInterface : OpInterface<"PermutableOpInterface"> {
   ];
 }
 
+def NN_ShapeOperandsOpInterface : OpInterface<"ShapeOperandsOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op some of whose operands are small integer tensors that say what sizes its
+    result has, or which elements it takes: shapes, pads, starts, k.
+    ScalarizeShapes turns what computes them into scalar arithmetic.
+  }];
+  let methods = [
+    InterfaceMethod<"The numbers of those operands", "::llvm::SmallVector<unsigned>", "getShapeOperands">
+  ];
+}
+
+def NN_MovementOpInterface : OpInterface<"MovementOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op with one result, each of whose elements is a copy of an operand's element
+    that operand shapes and constant operands alone determine. One folder serves
+    all such ops, and shape arithmetic is followed through them.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      Pushes the source of each result element, in row-major order. Fails unless the
+      result and what is read have static shapes, and the operands that tell
+      positions are known.
+    }], "::mlir::LogicalResult", "getElementSources",
+    (ins "::llvm::SmallVectorImpl<::nacre::nn::ElementSource> &":$sources)>
+  ];
+}
+
+def NN_CheckedOpInterface : OpInterface<"CheckedOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that is only defined if sizes or small operands fit together in ways that
+    may be known only at run time. InsertChecks puts what is built here before the
+    op, on the host side; the op's kernel may rely on it.
+  }];
+  let methods = [
+    InterfaceMethod<"Builds the conditions that must hold", "void", "buildChecks",
+      (ins "::mlir::OpBuilder &":$builder, "::llvm::SmallVectorImpl<::nacre::nn::RuntimeCheck> &":$checks)>
+  ];
+}
+
+def NN_IndexedOpInterface : OpInterface<"IndexedOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that takes positions in a tensor as data. Negative ones count from the end.
+    InsertChecks replaces them by `nn.checked_index`; without that the op's lowering
+    clamps each.
+  }];
+  let methods = [
+    InterfaceMethod<"The operand that holds the positions", "::mlir::OpOperand &", "getIndexOperand">,
+    InterfaceMethod<[{The sizes that the positions must lie below: an i64 tensor that
+      broadcasts to the positions}], "::mlir::Value", "buildIndexLimit", (ins "::mlir::OpBuilder &":$builder)>,
+    InterfaceMethod<"Whether the positions are known to lie in [0, limit)", "bool", "isInBounds">,
+    InterfaceMethod<"States that they are", "void", "markInBounds">
+  ];
+}
+
 #endif // NACRE_DIALECTS_NN_NNINTERFACES_TD

@@ -16,8 +16,15 @@
 #include "dialects/nn/NNEnums.h.inc"
 
 #include "dialects/nn/NNShapes.h"
+#include "dialects/nn/NNSizeMath.h"
 
 #define GET_OP_CLASSES
 #include "dialects/nn/NNOps.h.inc"
+
+namespace nacre::nn {
+/// Which element of a dimension of `size` nn.pad takes for a position that may lie
+/// outside of it; -1 for its value.
+int64_t mapPadded(PadMode mode, int64_t position, int64_t size);
+} // namespace nacre::nn
 
 #endif // NACRE_DIALECTS_NN_NNOPS_H

@@ -1,5 +1,7 @@
 //===- NNShape.cpp - Ops that move elements ---------------------*- C++ -*-===//
+#include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
@@ -33,7 +35,14 @@ LogicalResult TransposeOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTy
   return success();
 }
 
-OpFoldResult TransposeOp::fold(FoldAdaptor) {
+LogicalResult TransposeOp::getElementSources(SmallVectorImpl<ElementSource> &sources) {
+  return pushMappedSources(*this, [&](ArrayRef<int64_t> to, MutableArrayRef<int64_t> from) {
+    for (auto [i, dimension] : llvm::enumerate(getPermutation()))
+      from[dimension] = to[i];
+  }, sources);
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor adaptor) {
   if (isIdentityPermutation(getPermutation()) && getInput().getType() == getType())
     return getInput();
   if (auto producer = getInput().getDefiningOp<TransposeOp>()) {
@@ -41,7 +50,7 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
     setPermutation(applyPermutation(producer.getPermutation(), getPermutation()));
     return getResult();
   }
-  return {};
+  return foldMovement(*this, adaptor.getOperands());
 }
 
 KernelRole TransposeOp::getKernelRole() { return KernelRole::View; }
@@ -60,8 +69,13 @@ LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   if (rank < input.getRank())
     return emitOptionalError(loc, "broadcast to a smaller rank: ", input.getRank(), " to ", rank);
   SmallVector<int64_t> shape(rank, ShapedType::kDynamic);
-  if (auto constant = getConstantInts(operands[1]))
-    shape = *constant;
+  if (auto known = getKnownInts(operands[1]))
+    for (auto [size, wanted] : llvm::zip(shape, *known))
+      if (wanted) {
+        if (*wanted < 0)
+          return emitOptionalError(loc, "broadcast to a size of ", *wanted);
+        size = *wanted;
+      }
   for (auto [i, size] : llvm::enumerate(input.getShape())) {
     int64_t &wanted = shape[rank - input.getRank() + i];
     if (ShapedType::isDynamic(size) || size == 1)
@@ -84,6 +98,46 @@ LogicalResult BroadcastOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTy
   dims.push_back(std::move(sizes));
   return success();
 }
+
+void BroadcastOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  using Predicate = SizeMath::Predicate;
+  SizeMath m(b, getLoc());
+  auto type = cast<RankedTensorType>(getType());
+  auto known = getKnownInts(getShape());
+  int64_t offset = type.getRank() - getInput().getType().getRank();
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    std::string where = "dimension " + std::to_string(i);
+    OpFoldResult wanted = m.element(getShape(), i);
+    if (!(*known)[i])
+      checks.push_back({m.compare(Predicate::sge, wanted, m.constant(0)), RuntimeCheck::Shape,
+                        "the size of " + where + " is negative"});
+    if (i < offset || getInput().getType().getDimSize(i - offset) == 1)
+      continue;
+    // The result's type may know more than the shape: both must agree.
+    OpFoldResult size = m.dim(getInput(), i - offset);
+    if (size == wanted)
+      continue;
+    Value fits = m.compare(Predicate::eq, size, wanted);
+    if (getInput().getType().isDynamicDim(i - offset))
+      fits = b.createOrFold<arith::OrIOp>(getLoc(), fits, m.compare(Predicate::eq, size, m.constant(1)));
+    checks.push_back({fits, RuntimeCheck::Shape, "the size of " + where + " is neither 1 nor the wanted one"});
+  }
+}
+
+LogicalResult BroadcastOp::getElementSources(SmallVectorImpl<ElementSource> &sources) {
+  return pushMappedSources(*this, [&](ArrayRef<int64_t> to, MutableArrayRef<int64_t> from) {
+    for (auto [i, size] : llvm::enumerate(getInput().getType().getShape()))
+      from[i] = size == 1 ? 0 : to[to.size() - from.size() + i];
+  }, sources);
+}
+
+OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
+  if (getInput().getType() == getType() && getType().hasStaticShape())
+    return getInput();
+  return foldMovement(*this, adaptor.getOperands());
+}
+
+SmallVector<unsigned> BroadcastOp::getShapeOperands() { return {1}; }
 
 KernelRole BroadcastOp::getKernelRole() { return KernelRole::View; }
 
@@ -111,3 +165,27 @@ OpFoldResult ShapeOp::fold(FoldAdaptor) {
 }
 
 KernelRole ShapeOp::getKernelRole() { return KernelRole::Host; }
+
+//===----------------------------------------------------------------------===//
+// SizeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult SizeOp::inferReturnTypes(MLIRContext *context, std::optional<Location>, ValueRange,
+                                       DictionaryAttr, OpaqueProperties, RegionRange,
+                                       SmallVectorImpl<Type> &types) {
+  types.push_back(RankedTensorType::get({}, IntegerType::get(context, 64)));
+  return success();
+}
+
+LogicalResult SizeOp::reifyResultShapes(OpBuilder &, ReifiedRankedShapedTypeDims &dims) {
+  dims.emplace_back();
+  return success();
+}
+
+OpFoldResult SizeOp::fold(FoldAdaptor) {
+  if (getInput().getType().hasStaticShape())
+    return DenseIntElementsAttr::get(cast<ShapedType>(getType()), getInput().getType().getNumElements());
+  return {};
+}
+
+KernelRole SizeOp::getKernelRole() { return KernelRole::Host; }

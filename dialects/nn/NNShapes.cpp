@@ -55,10 +55,14 @@ SmallVector<OpFoldResult> nn::getDims(OpBuilder &builder, Location loc, Value te
 }
 
 OpFoldResult nn::getElementAsIndex(OpBuilder &builder, Location loc, Value tensor, int64_t index) {
-  if (auto values = getConstantInts(tensor))
-    return builder.getIndexAttr((*values)[index]);
-  Value position = arith::ConstantIndexOp::create(builder, loc, index);
-  Value element = builder.createOrFold<tensor::ExtractOp>(loc, tensor, ValueRange{position});
+  if (auto known = getKnownInts(tensor); known && (*known)[index])
+    return builder.getIndexAttr(*(*known)[index]);
+  SmallVector<Value> position;
+  if (cast<RankedTensorType>(tensor.getType()).getRank() != 0)
+    position.push_back(arith::ConstantIndexOp::create(builder, loc, index));
+  Value element = builder.createOrFold<tensor::ExtractOp>(loc, tensor, position);
+  if (auto cast = element.getDefiningOp<arith::IndexCastOp>(); cast && cast.getIn().getType().isIndex())
+    return cast.getIn();
   return getAsOpFoldResult(
       builder.createOrFold<arith::IndexCastOp>(loc, builder.getIndexType(), element));
 }

@@ -19,6 +19,11 @@ using mlir::Value;
 /// The integers of a constant tensor (nn.constant, arith.constant), or nullopt.
 std::optional<llvm::SmallVector<int64_t>> getConstantInts(Value value);
 
+/// What is known of each element of a tensor of integers, looking through shape
+/// arithmetic (nn.shape, concat, slice, …); nullopt if nothing can be.
+using KnownInts = llvm::SmallVector<std::optional<int64_t>>;
+std::optional<KnownInts> getKnownInts(Value value);
+
 /// The shape that two shapes broadcast to. A dynamic size against a static one
 /// other than 1 takes the static one (the run checks it). Fails on a mismatch.
 llvm::FailureOr<llvm::SmallVector<int64_t>> broadcastShapes(llvm::ArrayRef<int64_t> lhs,

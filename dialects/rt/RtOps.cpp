@@ -58,3 +58,32 @@ void ParallelOp::print(OpAsmPrinter &printer) {
                       /*printBlockTerminators=*/!getBody().hasOneBlock());
   printer.printOptionalAttrDict((*this)->getAttrs(), {getGrainAttrName()});
 }
+
+/// The first name in a location, depth first.
+static StringAttr findName(Location loc) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    return name.getName();
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      if (StringAttr name = findName(part))
+        return name;
+  if (auto call = dyn_cast<CallSiteLoc>(loc))
+    return findName(call.getCallee());
+  return nullptr;
+}
+
+std::string nacre::rt::nodeMessage(Location loc, const Twine &text) {
+  StringAttr name = findName(loc);
+  if (!name)
+    return text.str();
+  // Importers write "<node name> (<op type>)".
+  auto [node, op] = name.getValue().rsplit(" (");
+  if (op.empty())
+    return ("node '" + node + "': " + text).str();
+  return ("node '" + node + "' (" + op + ": " + text).str();
+}
+
+void CheckOp::build(OpBuilder &builder, OperationState &state, Value condition, Status status,
+                    const Twine &text) {
+  build(builder, state, condition, static_cast<int32_t>(status), nodeMessage(state.location, text));
+}

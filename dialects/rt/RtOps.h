@@ -11,6 +11,17 @@
 
 #include "dialects/rt/RtDialect.h.inc"
 
+namespace nacre::rt {
+
+/// How a run that a check ends has failed: values of enum nacre_abi_status.
+enum class Status : int32_t { OutOfMemory = 1, InvalidShape = 2, InvalidValue = 3 };
+
+/// `text` with the node that it is about in front: "node 'add' (Add): text", where
+/// the location has a name, as every location that an importer made.
+std::string nodeMessage(mlir::Location loc, const llvm::Twine &text);
+
+} // namespace nacre::rt
+
 #define GET_OP_CLASSES
 #include "dialects/rt/RtOps.h.inc"
 

@@ -170,7 +170,8 @@ def Rt_CheckOp : Rt_Op<"check"> {
   let description = [{
     In a host function the run returns at once. In a kernel the failure is recorded
     and the kernel goes on: what follows must be safe (clamp the index).
-    `status` is one of enum nacre_abi_status; the message names the node.
+    `status` is one of enum nacre_abi_status; the message names the node: the
+    builder takes it from the location.
 
     ```mlir
     rt.check %ok, 2, "node 'add' (Add): sizes do not broadcast"
@@ -178,6 +179,8 @@ def Rt_CheckOp : Rt_Op<"check"> {
   }];
   let arguments = (ins I1:$condition, I32Attr:$status, StrAttr:$message);
   let assemblyFormat = "$condition `,` $status `,` $message attr-dict";
+  let builders = [OpBuilder<(ins "::mlir::Value":$condition, "::nacre::rt::Status":$status,
+                             "const ::llvm::Twine &":$text)>];
 }
 
 #endif // NACRE_DIALECTS_RT_RTOPS_TD

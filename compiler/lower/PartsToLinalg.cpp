@@ -1,0 +1,164 @@
+//===- PartsToLinalg.cpp - Slice, concat, pad -------------------*- C++ -*-===//
+//
+// Before: %y = nn.concat %a, %b along 0 : (tensor<2x?xf32>, tensor<3x?xf32>) -> tensor<5x?xf32>
+// After:  %0 = tensor.insert_slice %a into %empty[0, 0] [2, %n] [1, 1]
+//         %y = tensor.insert_slice %b into %0[2, 0] [3, %n] [1, 1]
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/lower/Lowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace nacre;
+using nacre::lower::Lowering;
+
+namespace {
+
+/// nn.slice → tensor.extract_slice; a dimension whose step may be negative is read
+/// at computed places.
+struct LowerSlice : Lowering<nn::SliceOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::SliceOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    nn::SizeMath m(rewriter, loc);
+    auto type = cast<RankedTensorType>(getTypeConverter()->convertType(op.getType()));
+    int64_t rank = type.getRank();
+    SmallVector<OpFoldResult> begins, counts, steps;
+    SmallVector<bool> isReversed;
+    for (int64_t i = 0; i < rank; ++i) {
+      nn::SliceRange range = op.getRange(rewriter, i);
+      begins.push_back(range.begin);
+      counts.push_back(range.count);
+      steps.push_back(range.step);
+      auto step = getConstantIntValue(range.step);
+      isReversed.push_back(!step || *step < 1);
+    }
+    if (!llvm::is_contained(isReversed, true)) {
+      // A stride is irrelevant to at most one element, and may be out of any range.
+      for (auto [step, size] : llvm::zip(steps, type.getShape()))
+        if (size == 0 || size == 1)
+          step = m.constant(1);
+      rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(op, type, adaptor.getInput(), begins, counts, steps);
+      return success();
+    }
+    auto place = [&](OpBuilder &b, Location bodyLoc, int64_t d, Value i) {
+      nn::SizeMath body(b, bodyLoc);
+      return body.value(body.add(body.mul(i, steps[d]), begins[d]));
+    };
+    SmallVector<bool> isMapped;
+    for (int64_t i = 0; i < rank; ++i)
+      isMapped.push_back(isReversed[i] || !isConstantIntValue(begins[i], 0) || !isConstantIntValue(steps[i], 1));
+    rewriter.replaceOp(op, lower::createRemapped(rewriter, loc, adaptor.getInput(), counts, isMapped, place,
+                                                 /*tabulate=*/false));
+    return success();
+  }
+};
+
+struct LowerConcat : Lowering<nn::ConcatOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::ConcatOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    nn::SizeMath m(rewriter, loc);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
+    int64_t axis = op.getAxis(), rank = sizes.size();
+    Value result = lower::createEmpty(rewriter, loc, sizes, getElementTypeOrSelf(adaptor.getInputs()[0]));
+    SmallVector<OpFoldResult> offsets(rank, m.constant(0)), strides(rank, m.constant(1));
+    for (auto [input, original] : llvm::zip(adaptor.getInputs(), op.getInputs())) {
+      SmallVector<OpFoldResult> part = m.dims(original);
+      // A dimension that the result knows statically is as large in every part.
+      for (int64_t i = 0; i < rank; ++i)
+        if (i != axis && getConstantIntValue(sizes[i]))
+          part[i] = sizes[i];
+      auto partType = cast<RankedTensorType>(input.getType());
+      SmallVector<int64_t> shape;
+      for (OpFoldResult size : part)
+        shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
+      if (partType.getShape() != ArrayRef(shape))
+        input = tensor::CastOp::create(rewriter, loc, partType.clone(shape), input);
+      result = tensor::InsertSliceOp::create(rewriter, loc, input, result, offsets, part, strides);
+      offsets[axis] = m.add(offsets[axis], part[axis]);
+    }
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+/// The place in a dimension of `size` that nn.pad reads for `place` (see mapPadded).
+Value mapPadded(nn::SizeMath &m, nn::PadMode mode, OpFoldResult place, OpFoldResult size) {
+  using Predicate = nn::SizeMath::Predicate;
+  OpFoldResult zero = m.constant(0), last = m.sub(size, m.constant(1));
+  switch (mode) {
+  case nn::PadMode::Edge:
+    return m.value(m.max(m.min(place, last), zero));
+  case nn::PadMode::Wrap:
+    return m.value(m.modulo(place, size));
+  case nn::PadMode::Reflect: {
+    OpFoldResult period = m.mul(last, m.constant(2));
+    OpFoldResult folded = m.modulo(place, period);
+    return m.value(m.select(Predicate::slt, folded, size, folded, m.sub(period, folded)));
+  }
+  case nn::PadMode::Constant:
+    break;
+  }
+  llvm_unreachable("constant padding reads no place outside");
+}
+
+/// nn.pad → fill and insert_slice (constant), or reads at computed places.
+struct LowerPad : Lowering<nn::PadOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::PadOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    nn::SizeMath m(rewriter, loc);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op), inputSizes = m.dims(op.getInput());
+    int64_t rank = sizes.size();
+    SmallVector<OpFoldResult> low;
+    for (int64_t i = 0; i < rank; ++i)
+      low.push_back(m.element(op.getPads(), i));
+    if (op.getMode() != nn::PadMode::Constant) {
+      SmallVector<bool> isPadded;
+      for (int64_t i = 0; i < rank; ++i)
+        isPadded.push_back(!isConstantIntValue(low[i], 0) || !nn::isSameSize(sizes[i], inputSizes[i]));
+      auto place = [&](OpBuilder &b, Location bodyLoc, int64_t d, Value i) {
+        nn::SizeMath body(b, bodyLoc);
+        return mapPadded(body, op.getMode(), body.sub(i, low[d]), inputSizes[d]);
+      };
+      rewriter.replaceOp(op, lower::createRemapped(rewriter, loc, adaptor.getInput(), sizes, isPadded, place,
+                                                   /*tabulate=*/true));
+      return success();
+    }
+    // What of the input remains, and where it lands.
+    SmallVector<OpFoldResult> from, to, counts, ones(rank, m.constant(1));
+    OpFoldResult zero = m.constant(0);
+    for (int64_t i = 0; i < rank; ++i) {
+      OpFoldResult high = m.element(op.getPads(), rank + i);
+      OpFoldResult begin = m.max(m.sub(zero, low[i]), zero);
+      OpFoldResult end = m.add(inputSizes[i], m.min(high, zero));
+      OpFoldResult count = m.max(m.sub(end, begin), zero);
+      // Nothing remains: stay inside of both tensors.
+      auto orZero = [&](OpFoldResult offset) {
+        return m.select(nn::SizeMath::Predicate::eq, count, zero, zero, offset);
+      };
+      from.push_back(orZero(begin));
+      to.push_back(orZero(m.max(low[i], zero)));
+      counts.push_back(count);
+    }
+    Value value = tensor::ExtractOp::create(rewriter, loc, adaptor.getValue(), ValueRange());
+    Value result = lower::createFilled(rewriter, loc, sizes, value);
+    Value kept = tensor::ExtractSliceOp::create(rewriter, loc, adaptor.getInput(), from, counts, ones);
+    rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(op, kept, result, to, counts, ones);
+    return success();
+  }
+};
+
+} // namespace
+
+void lower::populatePartsToLinalgPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
+  patterns.add<LowerSlice, LowerConcat, LowerPad>(converter, patterns.getContext());
+}
