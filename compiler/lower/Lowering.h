@@ -51,6 +51,7 @@ mlir::Value castTo(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value ten
 /// The input's elements in their order under another shape: collapse_shape and
 /// expand_shape at most.
 mlir::Value createView(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value input,
+                       llvm::ArrayRef<mlir::OpFoldResult> inputSizes,
                        llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::RankedTensorType type);
 
 /// Makes an index from a place in the result, in dimension `dimension`.

@@ -1,5 +1,8 @@
 //===- PartsToLinalg.cpp - Slice, concat, pad -------------------*- C++ -*-===//
 //
+// Slices are generics that read at computed places, so that they are tiled and fused
+// as element-wise ops are. Concatenation writes each part into its place:
+//
 // Before: %y = nn.concat %a, %b along 0 : (tensor<2x?xf32>, tensor<3x?xf32>) -> tensor<5x?xf32>
 // After:  %0 = tensor.insert_slice %a into %empty[0, 0] [2, %n] [1, 1]
 //         %y = tensor.insert_slice %b into %0[2, 0] [3, %n] [1, 1]
@@ -15,44 +18,27 @@ using nacre::lower::Lowering;
 
 namespace {
 
-/// nn.slice → tensor.extract_slice; a dimension whose step may be negative is read
-/// at computed places.
+/// nn.slice → reads at begin + place * step.
 struct LowerSlice : Lowering<nn::SliceOp> {
   using Lowering::Lowering;
 
   LogicalResult matchAndRewrite(nn::SliceOp op, Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    nn::SizeMath m(rewriter, loc);
-    auto type = cast<RankedTensorType>(getTypeConverter()->convertType(op.getType()));
-    int64_t rank = type.getRank();
-    SmallVector<OpFoldResult> begins, counts, steps;
-    SmallVector<bool> isReversed;
-    for (int64_t i = 0; i < rank; ++i) {
-      nn::SliceRange range = op.getRange(rewriter, i);
-      begins.push_back(range.begin);
-      counts.push_back(range.count);
-      steps.push_back(range.step);
-      auto step = getConstantIntValue(range.step);
-      isReversed.push_back(!step || *step < 1);
+    SmallVector<nn::SliceRange> ranges;
+    SmallVector<OpFoldResult> counts;
+    SmallVector<bool> isPartial;
+    for (int64_t i = 0, rank = op.getInput().getType().getRank(); i < rank; ++i) {
+      ranges.push_back(op.getRange(rewriter, i));
+      counts.push_back(ranges.back().count);
+      isPartial.push_back(!isConstantIntValue(ranges.back().begin, 0) ||
+                          !isConstantIntValue(ranges.back().step, 1));
     }
-    if (!llvm::is_contained(isReversed, true)) {
-      // A stride is irrelevant to at most one element, and may be out of any range.
-      for (auto [step, size] : llvm::zip(steps, type.getShape()))
-        if (size == 0 || size == 1)
-          step = m.constant(1);
-      rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(op, type, adaptor.getInput(), begins, counts, steps);
-      return success();
-    }
-    auto place = [&](OpBuilder &b, Location bodyLoc, int64_t d, Value i) {
-      nn::SizeMath body(b, bodyLoc);
-      return body.value(body.add(body.mul(i, steps[d]), begins[d]));
+    auto place = [&](OpBuilder &b, Location loc, int64_t d, Value i) {
+      nn::SizeMath m(b, loc);
+      return m.value(m.add(m.mul(i, ranges[d].step), ranges[d].begin));
     };
-    SmallVector<bool> isMapped;
-    for (int64_t i = 0; i < rank; ++i)
-      isMapped.push_back(isReversed[i] || !isConstantIntValue(begins[i], 0) || !isConstantIntValue(steps[i], 1));
-    rewriter.replaceOp(op, lower::createRemapped(rewriter, loc, adaptor.getInput(), counts, isMapped, place,
-                                                 /*tabulate=*/false));
+    rewriter.replaceOp(op, lower::createRemapped(rewriter, op.getLoc(), adaptor.getInput(), counts,
+                                                 isPartial, place, /*tabulate=*/false));
     return success();
   }
 };

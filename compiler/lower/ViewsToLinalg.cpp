@@ -79,10 +79,11 @@ Value castIfNeeded(OpBuilder &b, Location loc, Value value, RankedTensorType typ
 
 } // namespace
 
-Value lower::createView(OpBuilder &b, Location loc, Value input, Sizes sizes, RankedTensorType type) {
+Value lower::createView(OpBuilder &b, Location loc, Value input, Sizes inputSizes, Sizes sizes,
+                        RankedTensorType type) {
   auto inputType = cast<RankedTensorType>(input.getType());
   nn::SizeMath m(b, loc);
-  SmallVector<Group> groups = groupDimensions(m, m.dims(input), sizes);
+  SmallVector<Group> groups = groupDimensions(m, inputSizes, sizes);
   bool isScalar = inputType.getRank() == 0 || type.getRank() == 0;
   SmallVector<ReassociationIndices> inputGroups, resultGroups;
   if (!isScalar)
@@ -119,7 +120,9 @@ struct LowerView : Lowering<Op> {
                                 ConversionPatternRewriter &rewriter) const override {
     auto type = cast<RankedTensorType>(this->getTypeConverter()->convertType(op.getType()));
     SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
-    rewriter.replaceOp(op, lower::createView(rewriter, op.getLoc(), adaptor.getInput(), sizes, type));
+    // Sizes of the result are in terms of the operand as it was before conversion.
+    SmallVector<OpFoldResult> inputSizes = nn::getDims(rewriter, op.getLoc(), op.getInput());
+    rewriter.replaceOp(op, lower::createView(rewriter, op.getLoc(), adaptor.getInput(), inputSizes, sizes, type));
     return success();
   }
 };

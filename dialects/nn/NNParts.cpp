@@ -12,8 +12,9 @@ static LogicalResult verifyLength(std::optional<Location> loc, Value vector, int
   int64_t found = cast<RankedTensorType>(vector.getType()).getDimSize(0);
   if (found == length)
     return success();
-  return emitOptionalError(loc, what, " must have ", length, " elements, found ",
-                           ShapedType::isDynamic(found) ? "an unknown number" : std::to_string(found));
+  if (ShapedType::isDynamic(found))
+    return emitOptionalError(loc, what, " must have ", length, " elements, found an unknown number");
+  return emitOptionalError(loc, what, " must have ", length, " elements, found ", found);
 }
 
 //===----------------------------------------------------------------------===//
@@ -41,7 +42,8 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *context, std::optional<Loca
                                         ValueRange operands, DictionaryAttr, OpaqueProperties,
                                         RegionRange, SmallVectorImpl<Type> &types) {
   auto type = cast<RankedTensorType>(operands[0].getType());
-  for (auto [vector, what] : llvm::zip(operands.drop_front(), ArrayRef<StringRef>{"starts", "ends", "steps"}))
+  static constexpr StringLiteral names[] = {"starts", "ends", "steps"};
+  for (auto [vector, what] : llvm::zip(operands.drop_front(), names))
     if (failed(verifyLength(loc, vector, type.getRank(), what)))
       return failure();
   if (auto steps = getKnownInts(operands[3]); steps && llvm::is_contained(*steps, std::optional<int64_t>(0)))

@@ -2,6 +2,7 @@
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNShapes.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include <numeric>
@@ -23,6 +24,22 @@ static std::optional<Size> compute(OpBuilder &b, Size lhs, Size rhs, Fn fn) {
 }
 
 static int64_t wrap(uint64_t value) { return static_cast<int64_t>(value); }
+
+/// Whether a size is known not to be negative.
+static bool isNonNegative(Size size, int depth = 4) {
+  if (auto known = getConstantIntValue(size))
+    return *known >= 0;
+  Operation *op = cast<Value>(size).getDefiningOp();
+  if (!op || depth == 0)
+    return false;
+  auto all = [&] {
+    return llvm::all_of(op->getOperands(), [&](Value v) { return isNonNegative(Size(v), depth - 1); });
+  };
+  return isa<tensor::DimOp>(op) || (isa<arith::AddIOp, arith::MulIOp, arith::DivUIOp, arith::MinSIOp>(op) && all()) ||
+         (isa<arith::MaxSIOp>(op) && llvm::any_of(op->getOperands(), [&](Value v) {
+            return isNonNegative(Size(v), depth - 1);
+          }));
+}
 
 Value SizeMath::value(Size size) { return getValueOrCreateConstantIndexOp(b, loc, size); }
 
@@ -81,8 +98,11 @@ Size SizeMath::min(Size lhs, Size rhs) {
 Size SizeMath::max(Size lhs, Size rhs) {
   if (auto known = compute(b, lhs, rhs, [](int64_t l, int64_t r) { return std::max(l, r); }))
     return *known;
-  if (isSameSize(lhs, rhs))
+  auto isAtMostZero = [](Size size) { return getConstantIntValue(size).value_or(1) <= 0; };
+  if (isSameSize(lhs, rhs) || (isAtMostZero(rhs) && isNonNegative(lhs)))
     return lhs;
+  if (isAtMostZero(lhs) && isNonNegative(rhs))
+    return rhs;
   return getAsOpFoldResult(b.createOrFold<arith::MaxSIOp>(loc, value(lhs), value(rhs)));
 }
 

@@ -1,0 +1,50 @@
+// RUN: nacre-opt %s --infer-shapes | FileCheck %s
+
+// 0 copies the input's size, -1 is what is left; sizes that cancel need not be known.
+// CHECK-LABEL: @reshape
+func.func @reshape(%x: tensor<?x128x768xf32>) -> tensor<?x?x?x?xf32> {
+  %s = nn.constant dense<[0, 0, 12, -1]> : tensor<4xi64>
+  // CHECK: nn.reshape {{.*}} -> tensor<?x128x12x64xf32>
+  %y = nn.reshape %x, %s : (tensor<?x128x768xf32>, tensor<4xi64>) -> tensor<?x?x?x?xf32>
+  return %y : tensor<?x?x?x?xf32>
+}
+
+// CHECK-LABEL: @reshape_allowzero
+func.func @reshape_allowzero(%x: tensor<0x3xf32>) -> tensor<?x?xf32> {
+  %s = nn.constant dense<[7, 0]> : tensor<2xi64>
+  // CHECK: nn.reshape {{.*}} -> tensor<7x0xf32>
+  %y = nn.reshape %x, %s {allowzero} : (tensor<0x3xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// CHECK-LABEL: @reshape_partly_known
+func.func @reshape_partly_known(%x: tensor<?x4xf32>, %n: i64) -> tensor<?x?xf32> {
+  %c2 = arith.constant 2 : i64
+  %s = tensor.from_elements %n, %c2 : tensor<2xi64>
+  // CHECK: nn.reshape {{.*}} -> tensor<?x2xf32>
+  %y = nn.reshape %x, %s : (tensor<?x4xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// CHECK-LABEL: @squeeze
+func.func @squeeze(%x: tensor<1x?x4x1xf32>) -> tensor<?xf32> {
+  // CHECK: nn.squeeze {{.*}} -> tensor<4xf32>
+  %y = nn.squeeze %x {axes = array<i64: 0, 1, 3>} : (tensor<1x?x4x1xf32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// CHECK-LABEL: @unsqueeze
+func.func @unsqueeze(%x: tensor<4x?xf32>) -> tensor<?x?x?x?xf32> {
+  // CHECK: nn.unsqueeze {{.*}} -> tensor<1x4x1x?xf32>
+  %y = nn.unsqueeze %x {axes = array<i64: 0, 2>} : (tensor<4x?xf32>) -> tensor<?x?x?x?xf32>
+  return %y : tensor<?x?x?x?xf32>
+}
+
+// CHECK-LABEL: @collapse
+func.func @collapse(%x: tensor<?x4x5xf32>) -> (tensor<?x?xf32>, tensor<?x?x?x?xf32>) {
+  // CHECK: nn.collapse %{{.*}} from 1 to 3 {{.*}} -> tensor<?x20xf32>
+  %y = nn.collapse %x from 1 to 3 : (tensor<?x4x5xf32>) -> tensor<?x?xf32>
+  // CHECK: nn.collapse %{{.*}} from 3 to 3 {{.*}} -> tensor<?x4x5x1xf32>
+  %z = nn.collapse %x from 3 to 3 : (tensor<?x4x5xf32>) -> tensor<?x?x?x?xf32>
+  return %y, %z : tensor<?x?xf32>, tensor<?x?x?x?xf32>
+}
