@@ -54,8 +54,8 @@ std::string nn::describeNode(Location location) {
     size_t split = text.rfind(" (");
     if (split == StringRef::npos || !text.ends_with(")"))
       return WalkResult::advance();
-    result = "node " + quoted(text.take_front(split)) + " " +
-             printable(text.drop_front(split + 1));
+    result = "node " + quoted(text.take_front(split)) + " " + "(" +
+             printable(text.drop_front(split + 2).drop_back()) + ")";
     return WalkResult::interrupt();
   });
   return result;

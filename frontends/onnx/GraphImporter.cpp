@@ -464,7 +464,9 @@ bool GraphImporter::expandFunction(const NodeProto &node,
            loc);
   importNodes(function.node(), body, inner, builder);
 
-  bool complete = !outOfBudget;
+  if (outOfBudget)
+    return false;
+  bool complete = true;
   for (auto [output, inside] : llvm::zip(node.output(), function.output())) {
     if (output.empty())
       continue;

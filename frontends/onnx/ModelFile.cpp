@@ -185,7 +185,8 @@ ModelFile::externalFile(StringRef location, std::string &error) {
       return refuse("can't open it: " + failed.message());
     if (!StringRef(realFolder).ends_with("/"))
       realFolder += '/';
-    if (!StringRef(realPath).starts_with(realFolder))
+    if (!StringRef(realPath).starts_with(realFolder) &&
+        (realPath + "/").str() != realFolder)
       return refuse("a symbolic link leads out of the model's folder; allow "
                     "symbolic links if "
                     "you trust the model");

@@ -28,8 +28,10 @@ struct ImportOptions {
     unsigned depth = 64;
     /// Nodes after functions have been expanded.
     uint64_t nodes = 1'000'000;
-    /// Records of the Protobuf message, which bounds the memory that it takes.
+    /// Records of the Protobuf message, and those that are messages themselves, which
+    /// bounds the memory that it takes (about 40 and 250 bytes each, at most).
     uint64_t records = 32'000'000;
+    uint64_t messages = 10'000'000;
     /// Bytes of the file without tensor data.
     uint64_t structureBytes = uint64_t(1) << 30;
   } limits;

@@ -71,6 +71,9 @@ private:
           tag >> 3 < kWireFields ? kWireTable[message][tag >> 3] : kNone;
       if (child == kNone)
         continue;
+      if (++messages > limits.messages)
+        return fail("it has more than " + std::to_string(limits.messages) +
+                    " messages");
       if (child != kTensorData && !kWireHasData[child - 1]) {
         // Copied as it is with the bytes around it; scanned for the budget.
         std::string *keep = std::exchange(out, nullptr);
@@ -150,7 +153,7 @@ private:
   std::string &error;
   /// Null while a message is scanned whose bytes are copied as a whole.
   std::string *out = nullptr;
-  uint64_t records = 0;
+  uint64_t records = 0, messages = 0;
   unsigned maxDepth;
 };
 
