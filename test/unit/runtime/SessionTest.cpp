@@ -177,7 +177,10 @@ TEST(MemoryTest, TheLimitIsAStatusAndTheSessionGoesOn) {
                  "an intermediate value: no memory for 4194304 bytes (the "
                  "session's limit is 1048576)");
     EXPECT_EQ(y[0].data, nullptr);
-    EXPECT_EQ(s.run({tensorOf(x, {1000})}, y), NACRE_OK) << nacre_last_error();
+    // What a run does not release does not pile up.
+    for (int i = 0; i < 300; ++i)
+      ASSERT_EQ(s.run({tensorOf(x, {1000})}, y), NACRE_OK)
+          << nacre_last_error();
     nacre_tensor_release(&y[0]);
   }
 }
@@ -257,6 +260,11 @@ int32_t absurdSizes(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
   case 6:
     c->fail(c, 99, nullptr);
     return 0;
+  case 8: // fails when it has its output already
+    dims[0] = dims[1] = 3;
+    c->output(c, 0, 2, dims);
+    c->fail(c, NACRE_ABI_INVALID_VALUE, "too late");
+    return 0;
   default: // forgets its output
     return 0;
   }
@@ -293,7 +301,9 @@ TEST(MemoryTest, SizesThatComeAsData) {
                "function 'main' ended with status 12345 and no message");
   EXPECT_ERROR(run(6, 0), NACRE_INTERNAL, "unknown reason");
   EXPECT_ERROR(run(7, 0), NACRE_INTERNAL, "output 'y' was not computed");
+  EXPECT_ERROR(run(8, 0), NACRE_INVALID_VALUE, "too late");
   EXPECT_EQ(y[0].owner, nullptr);
+  EXPECT_EQ(y[0].data, nullptr);
   EXPECT_EQ(run(2, 0), NACRE_OK) << nacre_last_error();
   nacre_tensor_release(&y[0]);
 }
@@ -315,7 +325,7 @@ int32_t gather(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
       y[i] = x[i];
     }
   });
-  if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED) == 0 && n > 0 && x[0] == 99)
+  if (x[0] == 99)
     c->fail(c, NACRE_ABI_INVALID_SHAPE, "after the loop");
   // A later loop whose failure must not replace the first.
   parallelFor(c, n, 1, [&](nacre_abi_context *c, int64_t begin, int64_t) {
@@ -338,6 +348,7 @@ TEST(FailureTest, TheSameErrorAtEveryThreadCount) {
       x[size_t(251 + round)] = -1;
       x[700] = -3;
       x[999] = -4;
+      x[0] = round % 2 ? 99 : 1;
       ASSERT_EQ(s.run({tensorOf(x, {1000}, NACRE_I64)}, y),
                 NACRE_INVALID_VALUE);
       ASSERT_STREQ(nacre_last_error(), messages[1]) << threads;
@@ -349,6 +360,38 @@ TEST(FailureTest, TheSameErrorAtEveryThreadCount) {
     EXPECT_EQ(s.run({tensorOf(x, {2}, NACRE_I64)}, y), NACRE_OK)
         << nacre_last_error();
     nacre_tensor_release(&y[0]);
+  }
+}
+
+// The worst order on purpose: a late iteration fails on a worker while the
+// caller is still busy with the first ones, and an earlier one fails after it.
+std::atomic<bool> lateHasFailed;
+int32_t lateFailsFirst(nacre_abi_context *c, const nacre_abi_tensor *) {
+  lateHasFailed = false;
+  parallelFor(
+      c, 800, 100, [&](nacre_abi_context *c, int64_t begin, int64_t end) {
+        auto patience = std::chrono::steady_clock::now() + 5s;
+        if (begin == 0 && c->thread_count > 1)
+          while (!lateHasFailed && std::chrono::steady_clock::now() < patience)
+            std::this_thread::yield();
+        if (begin <= 100 && 100 < end)
+          c->fail(c, NACRE_ABI_INVALID_VALUE, "early");
+        if (begin >= 400) {
+          c->fail(c, NACRE_ABI_INVALID_SHAPE, "late");
+          lateHasFailed = true;
+        }
+      });
+  return 0;
+}
+
+TEST(FailureTest, TheEarliestIterationWinsWhoeverIsFirst) {
+  FakeModel fake;
+  fake.function("main", lateFailsFirst, {}, {});
+  for (int32_t threads : {1, 2}) {
+    FakeSession s(fake, threads);
+    std::vector<nacre_tensor> none;
+    EXPECT_ERROR(s.run({}, none), NACRE_INVALID_VALUE, "early");
+    EXPECT_EQ(lateHasFailed, threads > 1);
   }
 }
 
@@ -503,12 +546,13 @@ TEST(ConcurrencyTest, TheHostsFloatModeDoesNotMatter) {
   FakeModel fake;
   fake.function("main", sines, {fake.tensor("x", NACRE_DTYPE_F32, {"N"})},
                 {fake.tensor("y", NACRE_DTYPE_F32, {"N"})});
-  std::vector<float> x(1000, 1.5f), standard(1000), flushed(1000);
+  // Long enough for the workers to take part.
+  std::vector<float> x(200000, 1.5f), standard(x.size()), flushed(x.size());
   auto run = [&](std::vector<float> &y) {
     FakeSession s(fake, 3);
-    std::vector<nacre_tensor> out = {tensorOf(y, {1000})};
-    for (int i = 0; i < 50; ++i)
-      ASSERT_EQ(s.run({tensorOf(x, {1000})}, out), NACRE_OK);
+    std::vector<nacre_tensor> out = {tensorOf(y, {200000})};
+    for (int i = 0; i < 5; ++i)
+      ASSERT_EQ(s.run({tensorOf(x, {200000})}, out), NACRE_OK);
   };
   run(standard);
   unsigned before = __builtin_ia32_stmxcsr();
@@ -516,7 +560,7 @@ TEST(ConcurrencyTest, TheHostsFloatModeDoesNotMatter) {
   run(flushed);
   EXPECT_EQ(__builtin_ia32_stmxcsr() & 0x8040, 0x8040u);
   __builtin_ia32_ldmxcsr(before);
-  EXPECT_EQ(std::memcmp(standard.data(), flushed.data(), 4000), 0);
+  EXPECT_EQ(std::memcmp(standard.data(), flushed.data(), 4 * x.size()), 0);
   EXPECT_NE(standard[0], 0.0f);
 }
 #endif
@@ -527,8 +571,11 @@ TEST(ConcurrencyTest, TheHostsFloatModeDoesNotMatter) {
 int32_t step(nacre_abi_context *c, const nacre_abi_tensor *) {
   auto *v = reinterpret_cast<float *>(c->state);
   auto *w = reinterpret_cast<const float *>(c->parameters);
-  for (int i = 0; i < 3; ++i)
-    v[i] += w[i];
+  for (int i = 0; i < 3; ++i) {
+    float before = v[i];
+    std::this_thread::yield(); // somebody else's chance to interfere
+    v[i] = before + w[i];
+  }
   *outputOf<float>(c, 1) = v[0];
   return 0;
 }

@@ -92,8 +92,8 @@ TEST_F(ThreadPoolTest, ManyCallersAtOnce) {
     callers.emplace_back([&] {
       Scratch scratch(allocator);
       pool.beginRun();
-      for (int j = 0; j < 300; ++j)
-        check(50 + j, 3, scratch);
+      for (int j = 0; j < 3000; ++j)
+        check(20 + j % 50, 3, scratch);
       pool.endRun();
     });
   for (std::thread &caller : callers)
@@ -110,18 +110,21 @@ TEST_F(ThreadPoolTest, WorkersComeBackFromSleep) {
     struct SlowLoop : Loop {
       pthread_t caller;
       std::atomic<int> byOthers{0};
+      std::atomic<int> done{0};
     } loop;
     loop.run = [](const Loop &base, Scratch &, int64_t, int64_t) {
       auto &self = const_cast<SlowLoop &>(static_cast<const SlowLoop &>(base));
-      if (!pthread_equal(pthread_self(), self.caller))
-        self.byOthers++;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      bool other = !pthread_equal(pthread_self(), self.caller);
+      self.byOthers += other;
+      std::this_thread::sleep_for(std::chrono::milliseconds(other ? 100 : 10));
+      self.done++;
     };
     loop.count = 8;
     loop.grain = 1;
     loop.caller = pthread_self();
     pool.run(loop, scratch);
     EXPECT_GT(loop.byOthers, 0);
+    EXPECT_EQ(loop.done, 8); // the caller waited for who was inside
   }
 }
 
