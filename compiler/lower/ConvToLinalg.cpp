@@ -14,6 +14,8 @@
 #include "compiler/lower/Lowering.h"
 #include "dialects/nn/NNWindow.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -191,9 +193,134 @@ struct LowerConv : Lowering<nn::ConvOp> {
   }
 };
 
+/// The input of a transposed convolution with its elements set apart by the strides,
+/// 0 between and around them: what a convolution with the flipped kernel reads.
+Value spreadInput(OpBuilder &b, nn::ConvTransposeOp op, Value input, Value weight,
+                  ArrayRef<OpFoldResult> resultSizes) {
+  Location loc = op.getLoc();
+  auto type = cast<RankedTensorType>(input.getType());
+  int64_t rank = type.getRank(), first = nn::getFirstSpatialDim(op.getChannelsLast());
+  SmallVector<OpFoldResult> inputSizes = nn::getDims(b, loc, input), sizes = inputSizes;
+  // Element 0 comes to stand at `shift`, which may be negative.
+  SmallVector<OpFoldResult> shifts;
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  for (int64_t i = 0; i < rank - 2; ++i) {
+    OpFoldResult kernel = nn::getDim(b, loc, weight, 2 + i);
+    AffineExpr reach = (s0 - 1) * op.getDilations()[i];
+    OpFoldResult crop = nn::getTransposedCrop(
+        b, loc, nn::getTransposedDim(op, i, inputSizes[first + i], kernel));
+    shifts.push_back(nn::computeAffine(b, loc, reach - s1, {kernel, crop}));
+    sizes[first + i] = nn::computeAffine(b, loc, reach + s1, {kernel, resultSizes[first + i]});
+  }
+
+  Value empty = lower::createEmpty(b, loc, sizes, type.getElementType());
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             b, loc, empty.getType(), ValueRange{}, empty, b.getMultiDimIdentityMap(rank), iterators,
+             [&](OpBuilder &b, Location loc, ValueRange) {
+               Value zero = arith::ConstantIndexOp::create(b, loc, 0), inside;
+               auto both = [&](Value condition) {
+                 inside = inside ? arith::AndIOp::create(b, loc, inside, condition).getResult()
+                                 : condition;
+               };
+               SmallVector<Value> places;
+               for (int64_t dim = 0; dim < rank; ++dim) {
+                 Value place = linalg::IndexOp::create(b, loc, dim);
+                 if (int64_t i = dim - first; i >= 0 && i < rank - 2) {
+                   int64_t stride = op.getStrides()[i];
+                   auto index = [&](AffineExpr expr) {
+                     return getValueOrCreateConstantIndexOp(
+                         b, loc, nn::computeAffine(b, loc, expr, {place, shifts[i]}));
+                   };
+                   if (stride > 1)
+                     both(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                                index((s0 - s1) % stride), zero));
+                   Value element = index((s0 - s1).floorDiv(stride));
+                   // One unsigned comparison covers both ends.
+                   Value size = getValueOrCreateConstantIndexOp(b, loc, inputSizes[dim]);
+                   Value fits =
+                       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, element, size);
+                   both(fits);
+                   place = arith::SelectOp::create(b, loc, fits, element, zero);
+                 }
+                 places.push_back(place);
+               }
+               // An input without elements must not be read at all.
+               Value element =
+                   scf::IfOp::create(
+                       b, loc, inside,
+                       [&](OpBuilder &b, Location loc) {
+                         scf::YieldOp::create(
+                             b, loc, tensor::ExtractOp::create(b, loc, input, places).getResult());
+                       },
+                       [&](OpBuilder &b, Location loc) {
+                         scf::YieldOp::create(
+                             b, loc,
+                             arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()))
+                                 .getResult());
+                       })
+                       .getResult(0);
+               linalg::YieldOp::create(b, loc, element);
+             })
+      .getResult(0);
+}
+
+/// [C, O / groups, K...] to the layout of a convolution, [O, C / groups, K...], each
+/// kernel read backwards.
+Value flipWeight(OpBuilder &b, Location loc, Value weight, int64_t groups) {
+  if (groups > 1)
+    weight = splitGroups(b, loc, weight, 0, groups);
+  auto type = cast<RankedTensorType>(weight.getType());
+  int64_t rank = type.getRank(), inputs = groups > 1 ? 1 : 0, outputs = inputs + 1;
+  SmallVector<OpFoldResult> sizes = nn::getDims(b, loc, weight), flipped = sizes;
+  std::swap(flipped[inputs], flipped[outputs]);
+  Value empty = lower::createEmpty(b, loc, flipped, type.getElementType());
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  Value result =
+      linalg::GenericOp::create(
+          b, loc, empty.getType(), ValueRange{}, empty, b.getMultiDimIdentityMap(rank), iterators,
+          [&](OpBuilder &b, Location loc, ValueRange) {
+            SmallVector<Value> places;
+            for (int64_t dim = 0; dim < rank; ++dim) {
+              Value place = linalg::IndexOp::create(b, loc, dim);
+              AffineExpr backwards = b.getAffineSymbolExpr(0) - 1 - b.getAffineSymbolExpr(1);
+              if (dim > outputs)
+                place = getValueOrCreateConstantIndexOp(
+                    b, loc, nn::computeAffine(b, loc, backwards, {sizes[dim], place}));
+              places.push_back(place);
+            }
+            std::swap(places[inputs], places[outputs]);
+            linalg::YieldOp::create(b, loc,
+                                    tensor::ExtractOp::create(b, loc, weight, places).getResult());
+          })
+          .getResult(0);
+  return groups > 1 ? joinDims(b, loc, result, 0) : result;
+}
+
+/// nn.conv_transpose → the convolution of the spread input with the flipped kernel.
+struct LowerConvTranspose : Lowering<nn::ConvTransposeOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::ConvTransposeOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    int64_t groups = op.getGroups();
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
+    Value input = spreadInput(rewriter, op, adaptor.getInput(), adaptor.getWeight(), sizes);
+    Value weight = flipWeight(rewriter, loc, adaptor.getWeight(), groups);
+    SmallVector<int64_t> strides(op.getStrides().size(), 1);
+    Value sum = buildConv(rewriter, loc, {input, weight, sizes, strides, op.getDilations(), groups,
+                                          op.getChannelsLast()});
+    Value result = buildEpilogue(rewriter, loc, sum, adaptor.getBias(),
+                                 getElementTypeOrSelf(adaptor.getInput()), op.getChannelsLast());
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, getTypeConverter()->convertType(op.getType())));
+    return success();
+  }
+};
+
 } // namespace
 
 void lower::populateConvToLinalgPatterns(const TypeConverter &converter,
                                          RewritePatternSet &patterns) {
-  patterns.add<LowerConv>(converter, patterns.getContext());
+  patterns.add<LowerConv, LowerConvTranspose>(converter, patterns.getContext());
 }

@@ -99,3 +99,90 @@ std::optional<int64_t> ConvOp::getFlops() {
     return std::nullopt;
   return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
 }
+
+//===----------------------------------------------------------------------===//
+// ConvTransposeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                                ValueRange operands, DictionaryAttr,
+                                                OpaqueProperties properties, RegionRange,
+                                                SmallVectorImpl<Type> &types) {
+  if (failed(verifyConvOperands(loc, operands)))
+    return failure();
+  auto input = cast<RankedTensorType>(operands[0].getType());
+  auto weight = cast<RankedTensorType>(operands[1].getType());
+  Adaptor op(operands, nullptr, properties);
+  int64_t rank = input.getRank(), spatial = rank - 2, groups = op.getGroups();
+  if (failed(verifyWindow(loc, spatial, op.getStrides(), op.getDilations(), op.getPads())))
+    return failure();
+  if (static_cast<int64_t>(op.getOutputPadding().size()) != spatial ||
+      (op.getOutputShape() && static_cast<int64_t>(op.getOutputShape()->size()) != spatial))
+    return emitOptionalError(loc, "expected ", spatial, " elements in output_padding and output_shape");
+  for (ArrayRef<int64_t> list : {op.getOutputPadding(), op.getOutputShape().value_or(ArrayRef<int64_t>())})
+    for (int64_t size : list)
+      if (size < 0)
+        return emitOptionalError(loc, "output_padding and output_shape must not be negative, found ", size);
+  int64_t channels = input.getDimSize(getChannelDim(rank, op.getChannelsLast()));
+  if (groups < 1)
+    return emitOptionalError(loc, "groups must be positive, found ", groups);
+  if (differ(channels, weight.getDimSize(0)))
+    return emitOptionalError(loc, "the input has ", channels, " channels, but the weight takes ",
+                             weight.getDimSize(0));
+  if (!ShapedType::isDynamic(channels) && channels % groups != 0)
+    return emitOptionalError(loc, channels, " input channels do not make ", groups, " groups");
+  int64_t perGroup = weight.getDimSize(1);
+  int64_t outputs = ShapedType::isDynamic(perGroup) ? ShapedType::kDynamic : perGroup * groups;
+  if (op.getBias()) {
+    int64_t size = cast<RankedTensorType>(op.getBias().getType()).getDimSize(0);
+    if (differ(size, outputs))
+      return emitOptionalError(loc, "expected ", outputs, " bias elements, found ", size);
+    if (ShapedType::isDynamic(outputs))
+      outputs = size;
+  }
+
+  SmallVector<int64_t> shape(rank);
+  shape[0] = input.getDimSize(0);
+  shape[getChannelDim(rank, op.getChannelsLast())] = outputs;
+  OpBuilder b(context);
+  for (int64_t i = 0; i < spatial; ++i) {
+    int64_t dim = getFirstSpatialDim(op.getChannelsLast()) + i;
+    int64_t size = input.getDimSize(dim), kernel = weight.getDimSize(2 + i);
+    bool known = !ShapedType::isDynamic(size) && !ShapedType::isDynamic(kernel);
+    shape[dim] = ShapedType::kDynamic;
+    if (known)
+      shape[dim] = *getConstantIntValue(getTransposedSize(
+          b, UnknownLoc::get(context),
+          getTransposedDim(op, i, b.getIndexAttr(size), b.getIndexAttr(kernel))));
+    else if (op.getOutputShape())
+      shape[dim] = (*op.getOutputShape())[i];
+  }
+  types.push_back(input.clone(shape));
+  return success();
+}
+
+LogicalResult ConvTransposeOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  int64_t rank = getInput().getType().getRank();
+  SmallVector<OpFoldResult> sizes(rank);
+  sizes[0] = getDim(b, getLoc(), getInput(), 0);
+  sizes[getChannelDim(rank, getChannelsLast())] =
+      computeAffine(b, getLoc(), b.getAffineSymbolExpr(0) * static_cast<int64_t>(getGroups()),
+                    {getDim(b, getLoc(), getWeight(), 1)});
+  for (int64_t i = 0; i < rank - 2; ++i) {
+    int64_t dim = getFirstSpatialDim(getChannelsLast()) + i;
+    sizes[dim] = getTransposedSize(b, getLoc(),
+                                   getTransposedDim(*this, i, getDim(b, getLoc(), getInput(), dim),
+                                                    getDim(b, getLoc(), getWeight(), 2 + i)));
+  }
+  dims.push_back(std::move(sizes));
+  return success();
+}
+
+KernelRole ConvTransposeOp::getKernelRole() { return KernelRole::Contraction; }
+
+std::optional<int64_t> ConvTransposeOp::getFlops() {
+  RankedTensorType type = getInput().getType(), weight = getWeight().getType();
+  if (!type.hasStaticShape() || !weight.hasStaticShape() || weight.getDimSize(0) == 0)
+    return std::nullopt;
+  return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
+}

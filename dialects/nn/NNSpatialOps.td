@@ -53,6 +53,36 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
   }];
 }
 
+def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose"> {
+  let summary = "Transposed convolution";
+  let description = [{
+    Each element of the input is scattered over a window of the result:
+    `result[n, o, i * stride + k * dilation - pad...] += input[n, c, i...] * weight[c, o, k...]`,
+    plus `bias[o]`. `weight` is [C, O / groups, K1..Kn]. The result has
+    `stride * (size - 1) + output_padding + (k - 1) * dilation + 1 - pad_begin - pad_end`
+    places. With `output_shape` (or `auto_pad`, where it is size * stride) the places
+    are given instead, and what is too much is cut off: half of it before, an odd
+    element before too, but with same_upper after.
+
+    ```mlir
+    %y = nn.conv_transpose %x, %w {strides = array<i64: 2>, dilations = array<i64: 1>,
+                                   pads = array<i64: 0, 0>, output_padding = array<i64: 1>}
+        : (tensor<1x8x5xf32>, tensor<8x4x3xf32>) -> tensor<1x4x12xf32>
+    ```
+  }];
+  let arguments = (ins NN_NumberTensor:$input, NN_NumberTensor:$weight,
+                   Optional<NN_NumberTensor>:$bias,
+                   DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
+                   DenseI64ArrayAttr:$output_padding, OptionalAttr<DenseI64ArrayAttr>:$output_shape,
+                   DefaultValuedAttr<NN_AutoPad, "::nacre::nn::AutoPad::NotSet">:$auto_pad,
+                   DefaultValuedAttr<I64Attr, "1">:$groups, UnitAttr:$channels_last);
+  let results = (outs NN_NumberTensor:$result);
+  let assemblyFormat = [{
+    $input `,` $weight (`bias` $bias^)? (`auto_pad` $auto_pad^)? attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Pooling
 //===----------------------------------------------------------------------===//

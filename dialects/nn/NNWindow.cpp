@@ -79,6 +79,41 @@ FailureOr<int64_t> nn::inferWindowCount(MLIRContext *context, std::optional<Loca
   return *getConstantIntValue(getWindowCount(builder, UnknownLoc::get(context), dim));
 }
 
+/// stride * (input - 1) + output_padding + extent of the kernel: the result before
+/// padding is cut off.
+static AffineExpr getScatteredSize(MLIRContext *context, const TransposedDim &dim) {
+  AffineExpr input = getAffineSymbolExpr(0, context), kernel = getAffineSymbolExpr(1, context);
+  return (input - 1) * dim.stride + (kernel - 1) * dim.dilation + 1 + dim.outputPadding;
+}
+
+OpFoldResult nn::getTransposedSize(OpBuilder &b, Location loc, const TransposedDim &dim) {
+  MLIRContext *context = b.getContext();
+  if (dim.outputSize)
+    return b.getIndexAttr(*dim.outputSize);
+  if (dim.autoPad != AutoPad::NotSet)
+    return computeAffine(b, loc, getAffineSymbolExpr(0, context) * dim.stride, {dim.input});
+  AffineExpr size = getScatteredSize(context, dim) - (dim.padBegin + dim.padEnd);
+  // The constant part for an input of no elements: if it is not negative, no size is.
+  std::optional<int64_t> kernel = getConstantIntValue(dim.kernel);
+  if (kernel && (*kernel - 1) * dim.dilation + 1 + dim.outputPadding >=
+                    dim.stride + dim.padBegin + dim.padEnd)
+    return computeAffine(b, loc, size, {dim.input, dim.kernel});
+  return computeAffineMax(b, loc, {size, getAffineConstantExpr(0, context)},
+                          {dim.input, dim.kernel});
+}
+
+OpFoldResult nn::getTransposedCrop(OpBuilder &b, Location loc, const TransposedDim &dim) {
+  MLIRContext *context = b.getContext();
+  if (!dim.outputSize && dim.autoPad == AutoPad::NotSet)
+    return b.getIndexAttr(dim.padBegin);
+  AffineExpr surplus = getScatteredSize(context, dim) - getAffineSymbolExpr(2, context);
+  OpFoldResult total = computeAffineMax(b, loc, {surplus, getAffineConstantExpr(0, context)},
+                                        {dim.input, dim.kernel, getTransposedSize(b, loc, dim)});
+  AffineExpr sum = getAffineSymbolExpr(0, context);
+  return computeAffine(
+      b, loc, dim.autoPad == AutoPad::SameUpper ? sum.floorDiv(2) : sum.ceilDiv(2), {total});
+}
+
 LogicalResult nn::verifyWindow(std::optional<Location> loc, int64_t rank, ArrayRef<int64_t> strides,
                                ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
   if (static_cast<int64_t>(strides.size()) != rank || static_cast<int64_t>(dilations.size()) != rank ||

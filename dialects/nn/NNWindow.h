@@ -31,6 +31,42 @@ llvm::FailureOr<int64_t> inferWindowCount(mlir::MLIRContext *context,
                                           std::optional<mlir::Location> loc, int64_t input,
                                           int64_t kernel, WindowDim dim);
 
+/// One spatial dimension of a transposed convolution, which scatters each element of
+/// the input over a window of the result.
+struct TransposedDim {
+  mlir::OpFoldResult input, kernel;
+  int64_t stride = 1, dilation = 1, padBegin = 0, padEnd = 0, outputPadding = 0;
+  AutoPad autoPad = AutoPad::NotSet;
+  /// The size wanted: padding is computed from it.
+  std::optional<int64_t> outputSize;
+};
+
+/// The size of the result, at least 0.
+mlir::OpFoldResult getTransposedSize(mlir::OpBuilder &builder, mlir::Location loc,
+                                     const TransposedDim &dim);
+/// Elements cut off before the result.
+mlir::OpFoldResult getTransposedCrop(mlir::OpBuilder &builder, mlir::Location loc,
+                                     const TransposedDim &dim);
+
+/// Dimension `i` of the transposed convolution that an op (or its properties) describes.
+template <typename Op>
+TransposedDim getTransposedDim(Op op, int64_t i, mlir::OpFoldResult input,
+                               mlir::OpFoldResult kernel) {
+  int64_t rank = op.getStrides().size();
+  TransposedDim dim{input,
+                    kernel,
+                    op.getStrides()[i],
+                    op.getDilations()[i],
+                    op.getPads()[i],
+                    op.getPads()[rank + i],
+                    op.getOutputPadding()[i],
+                    op.getAutoPad(),
+                    std::nullopt};
+  if (op.getOutputShape())
+    dim.outputSize = (*op.getOutputShape())[i];
+  return dim;
+}
+
 /// Checks the attributes of a sliding window over `rank` dimensions.
 llvm::LogicalResult verifyWindow(std::optional<mlir::Location> loc, int64_t rank,
                                  llvm::ArrayRef<int64_t> strides,

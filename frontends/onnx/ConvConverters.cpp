@@ -66,6 +66,24 @@ LogicalResult convertConv(NodeContext &c) {
                                    /*channels_last=*/false);
 }
 
+LogicalResult convertConvTranspose(NodeContext &c) {
+  auto window = readWindow(c);
+  int64_t groups = c.getInt("group", 1);
+  int64_t rank = NodeContext::rankOf(c.input(0)) - 2;
+  SmallVector<int64_t> padding = c.getInts("output_padding", SmallVector<int64_t>(rank, 0));
+  auto shape = c.getOptionalInts("output_shape");
+  if (!window)
+    return failure();
+  checkKernelShape(c, window->kernel, c.inputType(1));
+  // Some exporters give batch and channels too.
+  if (shape && static_cast<int64_t>(shape->size()) == rank + 2)
+    shape->erase(shape->begin(), shape->begin() + 2);
+  return c.replaceWith<nn::ConvTransposeOp>(
+      c.input(0), c.input(1), c.input(2), window->strides, window->dilations, window->pads, padding,
+      shape ? c.getBuilder().getDenseI64ArrayAttr(*shape) : nullptr, window->autoPad, groups,
+      /*channels_last=*/false);
+}
+
 LogicalResult convertMaxPool(NodeContext &c) {
   auto w = readWindow(c);
   int64_t order = c.getInt("storage_order", 0);
@@ -105,6 +123,7 @@ LogicalResult convertLpPool(NodeContext &c) {
 
 void nacre::frontend::registerConvConverters(ConverterTable &table) {
   table.add("Conv", convertConv);
+  table.add("ConvTranspose", convertConvTranspose);
   table.add("MaxPool", convertMaxPool);
   table.add("AveragePool", convertAveragePool);
   table.add("LpPool", convertLpPool);
