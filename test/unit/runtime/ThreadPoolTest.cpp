@@ -19,6 +19,7 @@ struct CountLoop : Loop {
   std::vector<std::atomic<int>> *hits;
   std::atomic<int> chunksRun{0};
   std::atomic<bool> aligned{true};
+  bool yields = false;
 };
 
 void countChunk(const Loop &base, Scratch &scratch, int64_t begin,
@@ -30,6 +31,8 @@ void countChunk(const Loop &base, Scratch &scratch, int64_t begin,
     loop.aligned = false;
   for (int64_t i = begin; i < end; ++i)
     (*loop.hits)[size_t(i)].fetch_add(1, std::memory_order_relaxed);
+  if (loop.yields)
+    sched_yield();
 }
 
 struct ThreadPoolTest : testing::Test {
@@ -41,13 +44,15 @@ struct ThreadPoolTest : testing::Test {
   void start(int threads) {
     ASSERT_EQ(pool.start(threads, nullptr, 0, allocator), NACRE_OK);
   }
-  void check(int64_t count, int64_t grain, Scratch &scratch) {
+  void check(int64_t count, int64_t grain, Scratch &scratch,
+             bool yields = false) {
     std::vector<std::atomic<int>> hits(size_t(count > 0 ? count : 0));
     CountLoop loop;
     loop.run = countChunk;
     loop.count = count;
     loop.grain = grain;
     loop.hits = &hits;
+    loop.yields = yields;
     pool.run(loop, scratch);
     for (auto &hit : hits)
       ASSERT_EQ(hit.load(), 1) << count << " by " << grain;
@@ -92,8 +97,8 @@ TEST_F(ThreadPoolTest, ManyCallersAtOnce) {
     callers.emplace_back([&] {
       Scratch scratch(allocator);
       pool.beginRun();
-      for (int j = 0; j < 3000; ++j)
-        check(20 + j % 50, 3, scratch);
+      for (int j = 0; j < 500; ++j)
+        check(20 + j % 50, 3, scratch, true);
       pool.endRun();
     });
   for (std::thread &caller : callers)
