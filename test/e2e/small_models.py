@@ -1,0 +1,64 @@
+"""Small models in ONNX's text form, for tests of the tools around the compiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, parser
+
+HEAD = '<ir_version: 10, opset_import: ["" : 21]>\n'
+
+# Two inputs that share a dynamic dimension, and an output with a slash in its name.
+SUM = HEAD + "sum (float[N, 4] x, float[N, 4] y) => (float[N, 4] z) { z = Add (x, y) }"
+
+# What the compiler cannot know: two nodes of them, among others.
+UNKNOWN = (
+    '<ir_version: 10, opset_import: ["" : 21, "com.example" : 1]>\n'
+    """unknown (float[2] x) => (float[2] y) {
+         a = Relu (x)
+         b = com.example.Strange (a)
+         c = com.example.Odd (b)
+         y = Neg (c)
+    }"""
+)
+
+# Every output as a file: NumPy has no bfloat16.
+TYPES = HEAD + (
+    "types (float[3] x) => (float[3] plain, bfloat16[3] short, bool[3] truth) {"
+    " plain = Neg (x) short = Cast <to = 16> (x) truth = Greater (x, plain) }"
+)
+
+
+def save(text: str, path: Path, rename: dict[str, str] | None = None) -> Path:
+    """Writes a model; `rename` gives values names that the text form does not allow."""
+    model = parser.parse_model(text)
+    for number, node in enumerate(model.graph.node):
+        node.name = f"node{number}"
+    for old, new in (rename or {}).items():
+        for info in [*model.graph.input, *model.graph.output]:
+            info.name = new if info.name == old else info.name
+        for node in model.graph.node:
+            node.input[:] = [new if n == old else n for n in node.input]
+            node.output[:] = [new if n == old else n for n in node.output]
+    onnx.save(model, path)
+    return path
+
+
+def save_perceptron(path: Path, inputs: int, classes: int) -> Path:
+    """data[N, inputs] to logits[N, classes], with weights drawn from a fixed seed."""
+    random = np.random.default_rng(0)
+    text = HEAD + (
+        f"mlp (float[N, {inputs}] data) => (float[N, {classes}] logits) {{"
+        " h = Gemm (data, w0, b0) a = Relu (h) logits = Gemm (a, w1, b1) }"
+    )
+    model = parser.parse_model(text)
+    hidden = 32
+    for layer, (rows, columns) in enumerate(((inputs, hidden), (hidden, classes))):
+        weight = random.normal(0, (2 / rows) ** 0.5, (rows, columns)).astype(np.float32)
+        bias = np.zeros(columns, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(weight, f"w{layer}"))
+        model.graph.initializer.append(numpy_helper.from_array(bias, f"b{layer}"))
+    onnx.save(model, path)
+    return path

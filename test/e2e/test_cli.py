@@ -1,0 +1,203 @@
+"""The command line as a user meets it: files in, files out, exit codes, messages.
+
+Exit codes: 0, 1 (model or input at fault), 2 (usage), 3 (internal).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import small_models
+from support import nacre
+
+X = np.arange(8, dtype=np.float32).reshape(2, 4)
+Y = np.full((2, 4), 0.5, np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models, an artefact and inputs."""
+    folder = tmp_path_factory.mktemp("cli")
+    small_models.save(small_models.SUM, folder / "sum.onnx", {"z": "out/z"})
+    small_models.save(small_models.UNKNOWN, folder / "unknown.onnx")
+    small_models.save(small_models.TYPES, folder / "types.onnx")
+    nacre("compile", folder / "sum.onnx", "-o", folder / "sum.so")
+    np.save(folder / "x.npy", X)
+    np.save(folder / "y.npy", Y)
+    return folder
+
+
+def run_sum(folder: Path, out: Path, *more: str | Path, model: str = "sum.so") -> np.ndarray:
+    nacre("run", folder / model, *more, "--output-dir", out)
+    return np.load(out / "out_z.npy")
+
+
+def pair(folder: Path, x: str = "x.npy", y: str = "y.npy") -> list[str]:
+    return ["--input", f"x={folder / x}", "--input", f"y={folder / y}"]
+
+
+@pytest.mark.parametrize("model", ["sum.so", "sum.onnx"])
+def test_run_artefact_and_model(folder: Path, tmp_path: Path, model: str) -> None:
+    result = run_sum(folder, tmp_path, *pair(folder), "--threads", "2", model=model)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, X + Y)
+
+
+def test_run_takes_any_memory_order(folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(X))
+    inputs = ["--input", f"x={tmp_path / 'fortran.npy'}", "--input", f"y={folder / 'y.npy'}"]
+    np.testing.assert_array_equal(run_sum(folder, tmp_path, *inputs), X + Y)
+
+
+def test_run_takes_archives(folder: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "both.npz", x=X, y=Y)
+    archive = tmp_path / "both.npz"
+    inputs = ["--input", f"x={archive}", "--input", f"y={archive}"]
+    np.testing.assert_array_equal(run_sum(folder, tmp_path, *inputs), X + Y)
+
+
+def test_run_takes_tensor_protos(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pb").write_bytes(numpy_helper.from_array(X).SerializeToString())
+    inputs = ["--input", f"x={tmp_path / 'x.pb'}", "--input", f"y={folder / 'y.npy'}"]
+    np.testing.assert_array_equal(run_sum(folder, tmp_path, *inputs), X + Y)
+
+
+def test_run_takes_any_size_of_a_dynamic_dimension(folder: Path, tmp_path: Path) -> None:
+    for rows in (0, 1, 5):
+        x = np.ones((rows, 4), np.float32)
+        np.save(tmp_path / "rows.npy", x)
+        inputs = [o for n in "xy" for o in ("--input", f"{n}={tmp_path / 'rows.npy'}")]
+        np.testing.assert_array_equal(run_sum(folder, tmp_path, *inputs), x + x)
+
+
+def test_run_draws_inputs(folder: Path, tmp_path: Path) -> None:
+    """The same numbers for the same seed; dynamic dimensions get some size."""
+    first, again, other = (
+        run_sum(folder, tmp_path / str(n), "--random", seed) for n, seed in enumerate("778")
+    )
+    np.testing.assert_array_equal(first, again)
+    assert first.shape[1] == 4
+    assert not np.array_equal(first, other)
+
+
+def test_types_without_numpy_come_as_tensor_protos(folder: Path, tmp_path: Path) -> None:
+    x = np.array([1.5, -2.25, 1 / 3], np.float32)
+    np.save(tmp_path / "x.npy", x)
+    inputs = ["--input", f"x={tmp_path / 'x.npy'}"]
+    nacre("run", folder / "types.onnx", *inputs, "--output-dir", tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "plain.npy"), -x)
+    np.testing.assert_array_equal(np.load(tmp_path / "truth.npy"), x > -x)
+    tensor = onnx.load_tensor(tmp_path / "short.pb")
+    assert tensor.data_type == onnx.TensorProto.BFLOAT16
+    values = numpy_helper.to_array(tensor)
+    np.testing.assert_array_equal(values, x.astype(values.dtype))
+
+
+def refused(*arguments: str | Path, status: int = 1) -> str:
+    """The message of a command that must fail with `status`."""
+    ran = nacre(*arguments, ok=False)
+    assert ran.status == status, ran.text()
+    assert ran.err.strip(), "no message"
+    return ran.err
+
+
+def test_shapes_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "narrow.npy", X[:, :3])
+    np.save(tmp_path / "long.npy", np.ones((3, 4), np.float32))
+    np.save(tmp_path / "double.npy", X.astype(np.float64))
+    np.save(tmp_path / "flat.npy", X.ravel())
+    for bad in ("narrow", "long", "double", "flat"):
+        inputs = ["--input", f"x={tmp_path / bad}.npy", "--input", f"y={folder / 'y.npy'}"]
+        message = refused("run", folder / "sum.so", *inputs, "--output-dir", tmp_path)
+        assert "'x'" in message or "'y'" in message
+    assert not (tmp_path / "out_z.npy").exists()
+
+
+def test_missing_and_unknown_inputs_are_named(folder: Path, tmp_path: Path) -> None:
+    one = ["--input", f"x={folder / 'x.npy'}"]
+    assert "'y'" in refused("run", folder / "sum.so", *one, "--output-dir", tmp_path)
+    extra = [*pair(folder), "--input", f"zebra={folder / 'x.npy'}"]
+    assert "zebra" in refused("run", folder / "sum.so", *extra, "--output-dir", tmp_path)
+
+
+def test_compiler_lists_all_that_it_cannot_compile(folder: Path, tmp_path: Path) -> None:
+    message = refused("compile", folder / "unknown.onnx", "-o", tmp_path / "u.so")
+    for part in ("node1", "Strange", "node2", "Odd"):
+        assert part in message
+    assert "Relu" not in message
+    assert not (tmp_path / "u.so").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x0a\x3a\xff\xff\xff\xff\x7f"])
+def test_files_that_are_no_models(tmp_path: Path, content: bytes) -> None:
+    for suffix in (".onnx", ".so"):
+        path = tmp_path / f"bad{suffix}"
+        path.write_bytes(content)
+        assert path.name in refused("run", path, "--random", "1", "--output-dir", tmp_path)
+    assert "absent.onnx" in refused("compile", tmp_path / "absent.onnx", "-o", tmp_path / "a.so")
+
+
+def test_truncated_artefact_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.so"
+    whole = (folder / "sum.so").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "cut.so" in refused("info", path)
+
+
+def test_sizes_fixed_at_compile_time(folder: Path, tmp_path: Path) -> None:
+    nacre("compile", folder / "sum.onnx", "--dim", "N=2", "-o", tmp_path / "dim.so")
+    shapes = ["--input-shape", "x=2x4", "--input-shape", "y=2x4"]
+    nacre("compile", folder / "sum.onnx", *shapes, "-o", tmp_path / "shape.so")
+    np.save(tmp_path / "three.npy", np.ones((3, 4), np.float32))
+    for name in ("dim.so", "shape.so"):
+        nacre("run", tmp_path / name, *pair(folder), "--output-dir", tmp_path)
+        np.testing.assert_array_equal(np.load(tmp_path / "out_z.npy"), X + Y)
+        three = [o for n in "xy" for o in ("--input", f"{n}={tmp_path / 'three.npy'}")]
+        refused("run", tmp_path / name, *three, "--output-dir", tmp_path)
+    message = refused("compile", folder / "sum.onnx", "--dim", "M=2", "-o", tmp_path / "m.so")
+    assert "'M'" in message
+
+
+def test_info(folder: Path) -> None:
+    plain = nacre("info", folder / "sum.so").out
+    for part in ("x", "y", "out/z", "f32", "N"):
+        assert part in plain
+    described = json.loads(nacre("info", folder / "sum.so", "--json").out)
+    assert [i["name"] for i in described["inputs"]] == ["x", "y"]
+    assert [o["name"] for o in described["outputs"]] == ["out/z"]
+    assert described["kernels"]
+
+
+def test_bench(folder: Path) -> None:
+    plain = nacre("bench", folder / "sum.so", "--dim", "N=64").out
+    assert "median" in plain
+    figures = json.loads(nacre("bench", folder / "sum.so", "--dim", "N=64", "--json").out)
+    assert figures["median_ms"] > 0
+    nacre("bench", folder / "sum.so", "--dim", "N=64", "--per-kernel")
+
+
+@pytest.mark.parametrize("command", [[], ["compile"], ["run"], ["bench"], ["info"], ["train"]])
+def test_help_fits_one_screen(command: list[str]) -> None:
+    out = nacre(*command, "--help").out
+    assert len(out.splitlines()) <= 40
+    assert "nacre " in out  # an example
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["frobnicate"],
+        ["compile"],
+        ["compile", "a.onnx", "--no-such-option"],
+        ["run", "a.onnx", "--input", "no-equals-sign"],
+        ["compile", "a.onnx", "-o", "a.so", "--dim", "N=minus"],
+    ],
+)
+def test_usage_errors(command: list[str]) -> None:
+    refused(*command, status=2)
