@@ -1,5 +1,6 @@
 //===- ConstantConverters.cpp - Constants and copies -*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
+#include "mlir/Support/DebugStringHelper.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -31,11 +32,32 @@ static LogicalResult convertConstant(NodeContext &c) {
                       : c.error("it has no value of a supported form");
 }
 
+/// The value, one element, stretched to the shape.
+static LogicalResult convertConstantOfShape(NodeContext &c) {
+  Value fill = c.getTensor("value");
+  if (c.hadError())
+    return failure();
+  Value scalar;
+  if (fill) {
+    auto value = dyn_cast_or_null<DenseElementsAttr>(c.constantValue(fill));
+    if (!value || value.getNumElements() != 1)
+      return c.error("the attribute 'value' has the type " +
+                     mlir::debugString(fill.getType()) +
+                     ", expected one element");
+    scalar = c.constant(
+        value.reshape(RankedTensorType::get({}, value.getElementType())));
+  } else {
+    scalar = c.scalarConstant(c.getBuilder().getF32Type(), 0);
+  }
+  return c.replaceWith<nn::BroadcastOp>(scalar, c.input(0));
+}
+
 static LogicalResult convertIdentity(NodeContext &c) {
   return c.replaceWith(c.input(0));
 }
 
 void nacre::frontend::registerConstantConverters(ConverterTable &table) {
   table.add("Constant", convertConstant);
+  table.add("ConstantOfShape", convertConstantOfShape);
   table.add("Identity", convertIdentity);
 }
