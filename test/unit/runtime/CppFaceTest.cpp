@@ -1,4 +1,5 @@
 // The C++ face, over the artefact written by hand.
+#include "FakeModel.h"
 #include "runtime/api/nacre.hpp"
 
 #include <array>
@@ -6,7 +7,7 @@
 
 namespace {
 
-const std::string artifact = NACRE_TEST_FOLDER "/fake-artifact.so";
+const std::string artifact = nacre::test::folder() + "/fake-artifact.so";
 
 TEST(CppFaceTest, LoadAndRun) {
   nacre::Result<nacre::Model> model = nacre::Model::load(artifact);
@@ -73,6 +74,7 @@ TEST(CppFaceTest, ErrorsAreValues) {
   EXPECT_EQ(none.error().status, NACRE_INVALID_ARGUMENT);
 
   auto session = nacre::Session::create(*model, {.threads = 1});
+  ASSERT_TRUE(session);
   std::vector<float> x(6);
   auto shorter = session->run({nacre::view(x, {3, 3})});
   ASSERT_FALSE(shorter);
@@ -96,7 +98,9 @@ TEST(CppFaceTest, TensorsOutliveTheirSession) {
   nacre::Tensor y;
   {
     auto model = nacre::Model::load(artifact);
+    ASSERT_TRUE(model) << model.error().message;
     auto session = nacre::Session::create(*model);
+    ASSERT_TRUE(session) << session.error().message;
     std::vector<float> x(3, 1);
     auto outputs = session->run({nacre::view(x, {1, 3})});
     ASSERT_TRUE(outputs);

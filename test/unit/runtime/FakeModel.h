@@ -10,6 +10,7 @@
 
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -22,6 +23,15 @@
 #endif
 
 namespace nacre::test {
+
+// Where the libraries of the tests lie: relative to the executable, so that a
+// build tree works under another path too.
+inline std::string folder() {
+  return std::filesystem::read_symlink("/proc/self/exe")
+             .parent_path()
+             .string() +
+         "/" NACRE_TEST_FOLDER;
+}
 
 // A descriptor that owns its parts. Deques: pointers to elements stay valid.
 class FakeModel {

@@ -248,7 +248,7 @@ TEST_F(ModelTest, DescriptorsThatLie) {
 
 // ---- Files ------------------------------------------------------------------
 
-const std::string folder = NACRE_TEST_FOLDER;
+const std::string folder = nacre::test::folder();
 const std::string artifact = folder + "/fake-artifact.so";
 
 struct LoaderTest : testing::Test {

@@ -209,8 +209,13 @@ TEST(MemoryTest, TheSystemHasNoMemory) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    rlimit limit = {size_t(512) << 20, size_t(512) << 20};
-    setrlimit(RLIMIT_AS, &limit);
+    std::vector<float> x(size_t(60) << 20, 1);
+    // 128 MB on top of what the process has by now.
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    rlim_t bytes = pages * size_t(sysconf(_SC_PAGESIZE)) + (size_t(128) << 20);
+    rlimit limit = {bytes, bytes};
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
     nacre_model *model = nullptr;
     nacre_session *session = nullptr;
     nacre_session_options options = NACRE_SESSION_OPTIONS_INIT;
@@ -223,7 +228,6 @@ TEST(MemoryTest, TheSystemHasNoMemory) {
                  "cannot start 999 threads: Resource temporarily unavailable");
     options.thread_count = 2;
     EXPECT_EQ(nacre_session_create(model, &options, &session), NACRE_OK);
-    std::vector<float> x(size_t(60) << 20, 1);
     nacre_tensor in = tensorOf(x, {60 << 20}), y = {};
     for (int i = 0; i < 3; ++i)
       EXPECT_EQ(nacre_session_run(session, 0, &in, 1, &y, 1),
