@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
         "compiler",
         "dialects",
         "runtime/abi",
+        "runtime/api",
         "frontends/onnx/OnnxImporter.h",
         "mlir",
         "lld",

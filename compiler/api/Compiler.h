@@ -1,0 +1,68 @@
+//===- Compiler.h - The public compiler API ---------------------*- C++ -*-===//
+//
+//   nacre::CompileOptions options;
+//   auto model = nacre::compile("model.onnx", options);       // just in time
+//   auto done = nacre::compileToFile("model.onnx", "m.so");   // ahead of time
+//
+// Errors are values: a Result's error() holds every line of what was wrong. A model at
+// fault gives NACRE_INVALID_VALUE (NACRE_NOT_FOUND if it cannot be read), a fault of the
+// compiler's own NACRE_INTERNAL. Thread-safe: each call has a context of its own.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_COMPILER_API_COMPILER_H
+#define NACRE_COMPILER_API_COMPILER_H
+
+#include "runtime/api/nacre.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nacre {
+
+/// Everything that a compilation can be told.
+struct CompileOptions {
+  /// Shapes of inputs by name, -1 for a size that stays open.
+  std::map<std::string, std::vector<int64_t>> inputShapes;
+  /// Sizes of named dimensions, in all inputs.
+  std::map<std::string, int64_t> dims;
+  /// LLVM's name of the CPU; empty: this machine's.
+  std::string targetCpu;
+  /// Changes to the CPU's features, "+avx2,-fma".
+  std::string targetFeatures;
+  /// External data may be reached through symbolic links that leave the folder.
+  bool allowSymlinks = false;
+  /// Stop after this phase and print the module to `stopOutput`; empty: run all.
+  std::string stopAfter;
+  std::string *stopOutput = nullptr;
+  /// Write the module after each phase, and LLVM IR and objects, into this folder.
+  std::string dumpDirectory;
+  /// Print each phase's time to standard error.
+  bool timePhases = false;
+  /// Called with the name of each phase before it runs; false cancels.
+  std::function<bool(std::string_view phase)> progress;
+};
+
+/// Compiles an ONNX file (or a module of the nn dialect, *.mlir) in process. The model
+/// owns code and weights.
+Result<Model> compile(const std::string &path, const CompileOptions &options = {});
+
+/// The same for an ONNX model in memory; the bytes need not outlive the call. External
+/// data is refused.
+Result<Model> compile(std::span<const std::byte> model, const CompileOptions &options = {});
+
+/// Compiles into one self-contained shared library, which appears complete or not at
+/// all. With `stopAfter`, nothing is written.
+Status compileToFile(const std::string &path, const std::string &artifact,
+                     const CompileOptions &options = {});
+
+/// The phases that `stopAfter` may name, in order.
+std::vector<std::string_view> getPhaseNames();
+
+} // namespace nacre
+
+#endif // NACRE_COMPILER_API_COMPILER_H
