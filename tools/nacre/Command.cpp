@@ -1,0 +1,128 @@
+//===- Command.cpp - What the subcommands share -----------------*- C++ -*-===//
+#include "tools/nacre/Command.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/WithColor.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace nacre;
+using namespace nacre::tool;
+namespace cl = llvm::cl;
+
+static llvm::SmallVector<Command *> &getCommands() {
+  static llvm::SmallVector<Command *> commands;
+  return commands;
+}
+
+Command::Command(const char *name, const char *summary, const char *examples, int (*run)())
+    : subcommand(name, summary), examples(examples), run(run) {
+  getCommands().push_back(this);
+}
+
+Command *Command::getSelected() {
+  for (Command *command : getCommands())
+    if (command->subcommand)
+      return command;
+  return nullptr;
+}
+
+int tool::fail(const std::string &message, ExitCode code) {
+  llvm::WithColor::error(llvm::errs(), "nacre") << message << '\n';
+  return code;
+}
+
+int tool::fail(const Error &error) {
+  return fail(error.message, error.status == NACRE_INTERNAL ? kInternalError : kInputError);
+}
+
+CompileFlags::CompileFlags(cl::SubCommand &command)
+    : inputShapes("input-shape", cl::sub(command), cl::value_desc("name=1x3x224x224"),
+                  cl::desc("Fix an input's shape (? keeps a size open)")),
+      dims("dim", cl::sub(command), cl::value_desc("name=size"),
+           cl::desc("Fix a named dimension in all inputs")),
+      targetCpu("target-cpu", cl::sub(command), cl::value_desc("cpu"),
+                cl::desc("LLVM's name of the CPU (default: this machine's)")),
+      targetFeatures("target-features", cl::sub(command), cl::value_desc("+a,-b"),
+                     cl::desc("Changes to the CPU's features")),
+      dumpPhases("dump-phases", cl::sub(command), cl::value_desc("folder"),
+                 cl::desc("Write the module after each phase")),
+      allowSymlinks("allow-symlinks", cl::sub(command),
+                    cl::desc("External data may leave the model's folder by links")),
+      timePhases("time-phases", cl::sub(command), cl::desc("Print each phase's time")) {}
+
+bool CompileFlags::fill(CompileOptions &options) const {
+  for (const std::string &text : inputShapes) {
+    auto [name, sizes] = llvm::StringRef(text).rsplit('=');
+    std::vector<int64_t> shape;
+    llvm::SmallVector<llvm::StringRef> parts;
+    if (!sizes.empty())
+      sizes.split(parts, 'x');
+    for (llvm::StringRef part : parts) {
+      int64_t size = -1;
+      if (part != "?" && (part.getAsInteger(10, size) || size < 0)) {
+        fail("--input-shape " + text + ": '" + part.str() + "' is no size; expected name=1x3x224x224",
+             kUsageError);
+        return false;
+      }
+      shape.push_back(size);
+    }
+    if (!llvm::StringRef(text).contains('=')) {
+      fail("--input-shape " + text + ": expected name=1x3x224x224", kUsageError);
+      return false;
+    }
+    options.inputShapes[name.str()] = std::move(shape);
+  }
+  for (const std::string &text : dims) {
+    auto [name, size] = llvm::StringRef(text).rsplit('=');
+    int64_t value = 0;
+    if (name.empty() || size.getAsInteger(10, value) || value < 0) {
+      fail("--dim " + text + ": expected name=size", kUsageError);
+      return false;
+    }
+    options.dims[name.str()] = value;
+  }
+  options.targetCpu = targetCpu;
+  options.targetFeatures = targetFeatures;
+  options.dumpDirectory = dumpPhases;
+  options.allowSymlinks = allowSymlinks;
+  options.timePhases = timePhases;
+  return true;
+}
+
+Progress::Progress(CompileOptions &options) {
+  if (!llvm::errs().is_displayed())
+    return;
+  shown = true;
+  options.progress = [](std::string_view phase) {
+    llvm::errs() << "\r\033[Kcompiling: " << phase;
+    llvm::errs().flush();
+    return true;
+  };
+}
+
+Progress::~Progress() {
+  if (shown)
+    llvm::errs() << "\r\033[K";
+}
+
+Result<Model> tool::openModel(const std::string &path, const CompileFlags &flags) {
+  llvm::StringRef name(path);
+  if (!name.ends_with(".onnx") && !name.ends_with(".mlir"))
+    return Model::load(path);
+  CompileOptions options;
+  if (!flags.fill(options))
+    return Error{NACRE_INVALID_ARGUMENT, "malformed options"};
+  Progress progress(options);
+  return compile(path, options);
+}
+
+std::string tool::describe(const TensorInfo &info) {
+  std::string text = nacre_dtype_name(info.dtype);
+  text += '[';
+  for (size_t i = 0; i < info.dims.size(); ++i) {
+    if (i)
+      text += ", ";
+    const Dim &dim = info.dims[i];
+    text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol.empty() ? "?" : std::string(dim.symbol);
+  }
+  return text + ']';
+}

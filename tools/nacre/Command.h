@@ -1,0 +1,64 @@
+//===- Command.h - What the subcommands share -------------------*- C++ -*-===//
+#ifndef NACRE_TOOLS_NACRE_COMMAND_H
+#define NACRE_TOOLS_NACRE_COMMAND_H
+
+#include "compiler/api/Compiler.h"
+#include "llvm/Support/CommandLine.h"
+#include <string>
+
+namespace nacre::tool {
+
+/// Exit codes: the model or an input is at fault; the command line; Nacre itself.
+enum ExitCode { kSuccess = 0, kInputError = 1, kUsageError = 2, kInternalError = 3 };
+
+/// Prints "nacre: error: ..." to standard error and returns the fitting exit code.
+int fail(const Error &error);
+int fail(const std::string &message, ExitCode code = kInputError);
+
+/// A subcommand of the tool; a global object registers it.
+class Command {
+public:
+  Command(const char *name, const char *summary, const char *examples, int (*run)());
+  /// The command of that name's turn, after the command line is parsed.
+  static Command *getSelected();
+  int operator()() const { return run(); }
+
+  llvm::cl::SubCommand subcommand;
+  const char *examples;
+
+private:
+  int (*run)();
+};
+
+/// The options that say how to compile, for one subcommand.
+class CompileFlags {
+public:
+  explicit CompileFlags(llvm::cl::SubCommand &command);
+  /// False after a message if an option is malformed.
+  bool fill(CompileOptions &options) const;
+
+private:
+  llvm::cl::list<std::string> inputShapes, dims;
+  llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases;
+  llvm::cl::opt<bool> allowSymlinks, timePhases;
+};
+
+/// Loads an artefact, or compiles an ONNX file (or .mlir) in process.
+Result<Model> openModel(const std::string &path, const CompileFlags &flags);
+
+/// Shows the phases of a compilation on a terminal; quiet elsewhere.
+class Progress {
+public:
+  explicit Progress(CompileOptions &options);
+  ~Progress();
+
+private:
+  bool shown = false;
+};
+
+/// "f32[batch, 3, 224]".
+std::string describe(const TensorInfo &info);
+
+} // namespace nacre::tool
+
+#endif // NACRE_TOOLS_NACRE_COMMAND_H

@@ -1,0 +1,90 @@
+//===- InfoCommand.cpp - nacre info -----------------------------*- C++ -*-===//
+#include "tools/nacre/Command.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace nacre;
+using namespace nacre::tool;
+namespace cl = llvm::cl;
+
+static int runInfo();
+static Command command("info", "Print a model's signature, kernels, sizes and target",
+                       "nacre info model.so --kernels", runInfo);
+static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.subcommand),
+                                 cl::desc("<model.so | model.onnx>"));
+static cl::opt<bool> kernels("kernels", cl::sub(command.subcommand), cl::desc("List the kernels too"));
+static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print JSON"));
+static CompileFlags flags(command.subcommand);
+
+static llvm::json::Value toJson(const std::vector<TensorInfo> &tensors) {
+  llvm::json::Array array;
+  for (const TensorInfo &info : tensors) {
+    llvm::json::Array dims;
+    for (const Dim &dim : info.dims)
+      if (dim.size >= 0)
+        dims.push_back(dim.size);
+      else
+        dims.push_back(dim.symbol.empty() ? llvm::json::Value(nullptr)
+                                          : llvm::json::Value(llvm::json::fixUTF8(std::string(dim.symbol))));
+    array.push_back(llvm::json::Object{{"name", llvm::json::fixUTF8(std::string(info.name))},
+                                       {"dtype", nacre_dtype_name(info.dtype)},
+                                       {"dims", std::move(dims)}});
+  }
+  return array;
+}
+
+static int printJson(const Model &model) {
+  nacre_model_info info = model.info();
+  llvm::json::Array functions, kernelList;
+  for (const Function &function : model.functions())
+    functions.push_back(llvm::json::Object{{"name", std::string(function.name)},
+                                           {"inputs", toJson(function.inputs)},
+                                           {"outputs", toJson(function.outputs)},
+                                           {"arena_bytes", function.arenaSize}});
+  for (const nacre_kernel_info &kernel : model.kernels())
+    kernelList.push_back(llvm::json::Object{{"name", kernel.name},
+                                            {"nodes", llvm::json::fixUTF8(kernel.nodes)},
+                                            {"flops", kernel.flops},
+                                            {"bytes", kernel.bytes}});
+  llvm::json::Object object{{"functions", std::move(functions)},
+                            {"kernels", std::move(kernelList)},
+                            {"parameter_bytes", info.parameter_size},
+                            {"state_bytes", info.state_size},
+                            {"abi_version", int64_t(info.abi_version)},
+                            {"target_cpu", info.target_cpu},
+                            {"target_features", info.target_features}};
+  if (auto provenance = llvm::json::parse(info.provenance))
+    object["provenance"] = *provenance;
+  else
+    llvm::consumeError(provenance.takeError());
+  llvm::outs() << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(object)));
+  return kSuccess;
+}
+
+static int runInfo() {
+  Result<Model> model = openModel(path, flags);
+  if (!model)
+    return fail(model.error());
+  if (json)
+    return printJson(*model);
+  nacre_model_info info = model->info();
+  for (const Function &function : model->functions()) {
+    llvm::outs() << "function " << function.name << '\n';
+    for (const TensorInfo &input : function.inputs)
+      llvm::outs() << "  input   " << input.name << ": " << describe(input) << '\n';
+    for (const TensorInfo &output : function.outputs)
+      llvm::outs() << "  output  " << output.name << ": " << describe(output) << '\n';
+    llvm::outs() << "  arena   " << function.arenaSize << " bytes\n";
+  }
+  llvm::outs() << "weights   " << info.parameter_size << " bytes in " << info.parameter_count << " tensors\n"
+               << "kernels   " << info.kernel_count << '\n'
+               << "target    " << info.target_cpu << '\n'
+               << "abi       " << info.abi_version << '\n'
+               << "made from " << info.provenance << '\n';
+  if (kernels)
+    for (const nacre_kernel_info &kernel : model->kernels())
+      llvm::outs() << llvm::format("  %-24s %12lld flops  ", kernel.name, (long long)kernel.flops)
+                   << kernel.nodes << '\n';
+  return kSuccess;
+}

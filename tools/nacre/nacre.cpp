@@ -1,0 +1,40 @@
+//===- nacre.cpp - The user's command ---------------------------*- C++ -*-===//
+#include "tools/nacre/Command.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace nacre;
+using namespace nacre::tool;
+
+static const char kOverview[] =
+    "Nacre compiles neural networks into native code.\n\n"
+    "  nacre compile model.onnx -o model.so      one file that runs anywhere\n"
+    "  nacre run model.so --input x=x.npy        run it; writes one .npy per output\n"
+    "  nacre bench model.onnx --dim batch=8      compile in process and measure\n"
+    "  nacre info model.so                       signature, kernels, sizes\n"
+    "  nacre train mlp.onnx --data digits.npz -o trained.onnx\n\n"
+    "Exit codes: 0 success, 1 the model or an input is at fault, 2 the command line,\n"
+    "3 Nacre itself. `nacre COMMAND --help` explains a command.\n";
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "nacre " << nacre_version() << '\n'; });
+  // Only our own options; LLVM's are for its developers.
+  for (auto *command : llvm::cl::getRegisteredSubcommands())
+    for (auto &entry : llvm::cl::getRegisteredOptions(*command))
+      if (!entry.second->Subs.contains(command) || command == &llvm::cl::SubCommand::getTopLevel())
+        if (entry.first() != "help" && entry.first() != "version")
+          entry.second->setHiddenFlag(llvm::cl::ReallyHidden);
+  std::string errors;
+  llvm::raw_string_ostream stream(errors);
+  if (!llvm::cl::ParseCommandLineOptions(argc, argv, kOverview, &stream)) {
+    llvm::errs() << errors;
+    return kUsageError;
+  }
+  Command *command = Command::getSelected();
+  if (!command) {
+    llvm::cl::PrintHelpMessage();
+    return kUsageError;
+  }
+  return (*command)();
+}
