@@ -19,12 +19,10 @@ static const char kOverview[] =
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "nacre " << nacre_version() << '\n'; });
-  // Only our own options; LLVM's are for its developers.
-  for (auto *command : llvm::cl::getRegisteredSubcommands())
-    for (auto &entry : llvm::cl::getRegisteredOptions(*command))
-      if (!entry.second->Subs.contains(command) || command == &llvm::cl::SubCommand::getTopLevel())
-        if (entry.first() != "help" && entry.first() != "version")
-          entry.second->setHiddenFlag(llvm::cl::ReallyHidden);
+  // LLVM's own options are for its developers.
+  for (auto &entry : llvm::cl::getRegisteredOptions())
+    if (entry.first != "help" && entry.first != "version")
+      entry.second->setHiddenFlag(llvm::cl::ReallyHidden);
   std::string errors;
   llvm::raw_string_ostream stream(errors);
   if (!llvm::cl::ParseCommandLineOptions(argc, argv, kOverview, &stream)) {
