@@ -1,0 +1,226 @@
+//===- Arrays.cpp - NumPy arrays as tensors and back ------------*- C++ -*-===//
+#include "frontends/python/Arrays.h"
+
+#include <array>
+#include <cstring>
+#include <numpy/arrayobject.h>
+
+using namespace nacre::python;
+
+namespace {
+
+constexpr int32_t kDtypeCount = NACRE_I2 + 1;
+
+/// NumPy's number of a type that NumPy has itself, else -1.
+int toNumpyType(int32_t dtype) {
+  switch (dtype) {
+  case NACRE_F32:
+    return NPY_FLOAT32;
+  case NACRE_U8:
+    return NPY_UINT8;
+  case NACRE_I8:
+    return NPY_INT8;
+  case NACRE_U16:
+    return NPY_UINT16;
+  case NACRE_I16:
+    return NPY_INT16;
+  case NACRE_I32:
+    return NPY_INT32;
+  case NACRE_I64:
+    return NPY_INT64;
+  case NACRE_BOOL:
+    return NPY_BOOL;
+  case NACRE_F16:
+    return NPY_FLOAT16;
+  case NACRE_F64:
+    return NPY_FLOAT64;
+  case NACRE_U32:
+    return NPY_UINT32;
+  case NACRE_U64:
+    return NPY_UINT64;
+  case NACRE_C64:
+    return NPY_COMPLEX64;
+  case NACRE_C128:
+    return NPY_COMPLEX128;
+  default:
+    return -1;
+  }
+}
+
+/// The name in ml_dtypes of a type that NumPy lacks, else null.
+const char *getForeignName(int32_t dtype) {
+  switch (dtype) {
+  case NACRE_BF16:
+    return "bfloat16";
+  case NACRE_F8E4M3FN:
+    return "float8_e4m3fn";
+  case NACRE_F8E4M3FNUZ:
+    return "float8_e4m3fnuz";
+  case NACRE_F8E5M2:
+    return "float8_e5m2";
+  case NACRE_F8E5M2FNUZ:
+    return "float8_e5m2fnuz";
+  case NACRE_U4:
+    return "uint4";
+  case NACRE_I4:
+    return "int4";
+  case NACRE_F4E2M1FN:
+    return "float4_e2m1fn";
+  case NACRE_F8E8M0FNU:
+    return "float8_e8m0fnu";
+  case NACRE_U2:
+    return "uint2";
+  case NACRE_I2:
+    return "int2";
+  default:
+    return nullptr;
+  }
+}
+
+/// dtype objects by element type, made when first asked for. Read and written with the
+/// interpreter's lock held; never freed, as the interpreter outlives them.
+std::array<PyArray_Descr *, kDtypeCount> &getDescriptors() {
+  static std::array<PyArray_Descr *, kDtypeCount> descriptors = {};
+  return descriptors;
+}
+
+/// A borrowed dtype object; null without a Python error if the type has none.
+PyArray_Descr *findDescriptor(int32_t dtype) {
+  if (dtype < 0 || dtype >= kDtypeCount)
+    return nullptr;
+  PyArray_Descr *&descriptor = getDescriptors()[dtype];
+  if (descriptor)
+    return descriptor;
+  if (int number = toNumpyType(dtype); number >= 0)
+    return descriptor = PyArray_DescrFromType(number);
+  if (const char *name = getForeignName(dtype)) {
+    nb::object type = nb::module_::import_("ml_dtypes").attr(name);
+    if (!PyArray_DescrConverter(type.ptr(), &descriptor))
+      throw nb::python_error();
+  }
+  return descriptor;
+}
+
+/// The element type of an array; NACRE_UNDEFINED if models have none like it.
+int32_t getElementType(PyArrayObject *array) {
+  int number = PyArray_TYPE(array);
+  for (int32_t dtype = 0; dtype < kDtypeCount; ++dtype) {
+    int native = toNumpyType(dtype);
+    // On Linux `long` and `long long` are two numbers for one type.
+    if (native == number ||
+        (native >= 0 && number < NPY_USERDEF && PyArray_EquivTypenums(native, number)))
+      return dtype;
+  }
+  // A type of another package: ml_dtypes is loaded already if it is one of its.
+  if (number >= NPY_USERDEF)
+    for (int32_t dtype = 0; dtype < kDtypeCount; ++dtype)
+      if (getForeignName(dtype) && findDescriptor(dtype)->type_num == number)
+        return dtype;
+  return NACRE_UNDEFINED;
+}
+
+/// Elements of a byte each into packed ones, lowest bits first.
+std::vector<uint8_t> pack(const uint8_t *elements, npy_intp count, int bits) {
+  std::vector<uint8_t> packed((count * bits + 7) / 8);
+  for (npy_intp i = 0; i < count; ++i)
+    packed[i * bits / 8] |= (elements[i] & ((1 << bits) - 1)) << (i * bits % 8);
+  return packed;
+}
+
+/// The reverse; int4 and int2 get their sign back.
+void unpack(const uint8_t *packed, npy_intp count, int bits, bool isSigned, uint8_t *elements) {
+  for (npy_intp i = 0; i < count; ++i) {
+    uint8_t value = (packed[i * bits / 8] >> (i * bits % 8)) & ((1 << bits) - 1);
+    if (isSigned && value >> (bits - 1))
+      value |= uint8_t(0xff << bits);
+    elements[i] = value;
+  }
+}
+
+void releaseTensor(PyObject *capsule) {
+  auto *tensor = static_cast<nacre_tensor *>(PyCapsule_GetPointer(capsule, nullptr));
+  nacre_tensor_release(tensor);
+  delete tensor;
+}
+
+} // namespace
+
+void nacre::python::initArrays() {
+  if (PyArray_ImportNumPyAPI() < 0)
+    throw nb::python_error();
+}
+
+nb::object nacre::python::getDtype(int32_t dtype) {
+  PyArray_Descr *descriptor = findDescriptor(dtype);
+  if (!descriptor)
+    throw nb::type_error("an element type that NumPy and ml_dtypes lack");
+  return nb::borrow(reinterpret_cast<PyObject *>(descriptor));
+}
+
+nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
+  constexpr int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED;
+  auto *array = reinterpret_cast<PyArrayObject *>(object.ptr());
+  if (PyArray_Check(object.ptr()) && PyArray_CHKFLAGS(array, NPY_ARRAY_C_CONTIGUOUS |
+                                                                 NPY_ARRAY_ALIGNED) &&
+      PyArray_ISNOTSWAPPED(array)) {
+    memory.array = nb::borrow(object);
+  } else {
+    memory.array = nb::steal(PyArray_FromAny(object.ptr(), nullptr, 0, 0, flags, nullptr));
+    if (!memory.array.is_valid())
+      throw nb::python_error();
+    array = reinterpret_cast<PyArrayObject *>(memory.array.ptr());
+  }
+  nacre_tensor tensor = {};
+  tensor.dtype = getElementType(array);
+  if (tensor.dtype == NACRE_UNDEFINED) {
+    nb::str name(nb::handle(reinterpret_cast<PyObject *>(PyArray_DESCR(array))));
+    throw nb::type_error((std::string("models take no arrays of type ") + name.c_str()).c_str());
+  }
+  tensor.rank = PyArray_NDIM(array);
+  if (tensor.rank > NACRE_MAX_RANK)
+    throw nb::type_error("models take arrays of 16 dimensions at most");
+  for (int32_t i = 0; i < tensor.rank; ++i)
+    tensor.dims[i] = PyArray_DIM(array, i);
+  tensor.data = PyArray_DATA(array);
+  if (int bits = nacre_dtype_bits(tensor.dtype); bits < 8) {
+    memory.packed = pack(static_cast<uint8_t *>(tensor.data), PyArray_SIZE(array), bits);
+    tensor.data = memory.packed.data();
+  }
+  return tensor;
+}
+
+nb::object nacre::python::toArray(nacre_tensor &tensor) {
+  npy_intp dims[NACRE_MAX_RANK];
+  npy_intp count = 1;
+  for (int32_t i = 0; i < tensor.rank; ++i)
+    count *= dims[i] = tensor.dims[i];
+  nb::object descriptor = getDtype(tensor.dtype);
+  int bits = nacre_dtype_bits(tensor.dtype);
+  // Without elements, or packed: memory of NumPy's own.
+  bool owned = count > 0 && bits >= 8;
+  void *data = owned ? tensor.data : nullptr;
+  // The call takes over the reference to the descriptor.
+  nb::object array = nb::steal(PyArray_NewFromDescr(
+      &PyArray_Type, reinterpret_cast<PyArray_Descr *>(descriptor.release().ptr()), tensor.rank,
+      dims, nullptr, data, owned ? NPY_ARRAY_CARRAY : 0, nullptr));
+  if (!array.is_valid())
+    throw nb::python_error();
+  auto *object = reinterpret_cast<PyArrayObject *>(array.ptr());
+  if (!owned) {
+    if (count > 0)
+      unpack(static_cast<uint8_t *>(tensor.data), count, bits,
+             tensor.dtype == NACRE_I4 || tensor.dtype == NACRE_I2,
+             static_cast<uint8_t *>(PyArray_DATA(object)));
+    return array;
+  }
+  auto *kept = new nacre_tensor(tensor);
+  PyObject *capsule = PyCapsule_New(kept, nullptr, releaseTensor);
+  if (!capsule) {
+    delete kept;
+    throw nb::python_error();
+  }
+  tensor = {}; // the capsule has it now
+  if (PyArray_SetBaseObject(object, capsule) < 0)
+    throw nb::python_error();
+  return array;
+}

@@ -1,0 +1,42 @@
+//===- Arrays.h - NumPy arrays as tensors and back --------------*- C++ -*-===//
+//
+// Arrays that are row-major, aligned and in native byte order are used where they lie;
+// others are copied once. Types that NumPy lacks (bfloat16, float8, int4, ...) travel as
+// arrays of ml_dtypes, which is imported when the first of them is met.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_FRONTENDS_PYTHON_ARRAYS_H
+#define NACRE_FRONTENDS_PYTHON_ARRAYS_H
+
+#include "runtime/api/nacre.h"
+
+#include <cstdint>
+#include <nanobind/nanobind.h>
+#include <vector>
+
+namespace nacre::python {
+
+namespace nb = nanobind;
+
+/// Loads NumPy's C API; once, when the module is imported.
+void initArrays();
+
+/// The NumPy dtype of an element type. Throws if there is none.
+nb::object getDtype(int32_t dtype);
+
+/// What keeps an input's memory alive during a run.
+struct InputMemory {
+  nb::object array;
+  std::vector<uint8_t> packed; // of types below a byte
+};
+
+/// An input tensor that refers to `object`'s memory, or to a copy in `memory`. Throws a
+/// TypeError if the object is no array that a model can take.
+nacre_tensor toTensor(nb::handle object, InputMemory &memory);
+
+/// An array that takes over the memory of a run's output.
+nb::object toArray(nacre_tensor &tensor);
+
+} // namespace nacre::python
+
+#endif // NACRE_FRONTENDS_PYTHON_ARRAYS_H

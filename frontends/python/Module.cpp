@@ -1,0 +1,105 @@
+//===- Module.cpp - The extension module of the Python package --*- C++ -*-===//
+//
+// nacre/__init__.py is its face: what users see, with types and documentation.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/api/Compiler.h"
+#include "frontends/python/Arrays.h"
+#include "frontends/python/Program.h"
+
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+using namespace nacre;
+using namespace nacre::python;
+
+namespace {
+
+using Dims = std::map<std::string, int64_t>;
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+CompileOptions makeOptions(const Dims &dims, const Shapes &shapes) {
+  CompileOptions options;
+  options.dims = dims;
+  options.inputShapes = shapes;
+  // Ctrl-C ends a compilation at the next phase.
+  options.progress = [](std::string_view) {
+    nb::gil_scoped_acquire locked;
+    return PyErr_CheckSignals() == 0;
+  };
+  return options;
+}
+
+/// Runs `compilation` without the interpreter's lock; its value, or a CompileError (or
+/// what a signal handler raised).
+template <typename Compilation> auto compileUnlocked(Compilation compilation) {
+  auto result = [&] {
+    nb::gil_scoped_release unlocked;
+    return compilation();
+  }();
+  if (!result) {
+    if (PyErr_Occurred())
+      throw nb::python_error();
+    raise(getExceptions().compileError, result.error().message);
+  }
+  return result;
+}
+
+Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, int32_t threads) {
+  CompileOptions options = makeOptions(dims, shapes);
+  if (PyBytes_Check(source.ptr())) {
+    auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
+    std::span<const std::byte> bytes(data, size_t(PyBytes_GET_SIZE(source.ptr())));
+    auto model = compileUnlocked([&] { return compile(bytes, options); });
+    return Program(*std::move(model), threads);
+  }
+  std::string path = nb::cast<std::string>(source);
+  auto model = compileUnlocked([&] { return compile(path, options); });
+  return Program(*std::move(model), threads);
+}
+
+void compileModelToFile(const std::string &path, const std::string &artifact, const Dims &dims,
+                        const Shapes &shapes, const std::string &targetCpu) {
+  CompileOptions options = makeOptions(dims, shapes);
+  options.targetCpu = targetCpu;
+  (void)compileUnlocked([&] { return compileToFile(path, artifact, options); });
+}
+
+Program loadModel(const std::string &path, int32_t threads) {
+  Result<Model> model = Model::load(path);
+  if (!model)
+    raise(getExceptions().loadError, model.error().message);
+  return Program(*std::move(model), threads);
+}
+
+std::string describe(const Signature &signature) {
+  return "TensorInfo(name=" + std::string(nb::repr(signature.key).c_str()) + ", dtype=" +
+         nacre_dtype_name(signature.dtype) + ", shape=" + nb::repr(signature.shape).c_str() + ")";
+}
+
+} // namespace
+
+NB_MODULE(_core, module) {
+  initArrays();
+  initExceptions(module);
+  module.attr("__version__") = nacre_version();
+
+  nb::class_<Signature>(module, "TensorInfo", "What an input or an output must look like")
+      .def_ro("name", &Signature::name)
+      .def_prop_ro("dtype", [](const Signature &s) { return getDtype(s.dtype); })
+      .def_ro("shape", &Signature::shape, "Sizes; names of dynamic dimensions, or None")
+      .def("__repr__", describe);
+
+  nb::class_<Program>(module, "Program", "A compiled model with its threads and memory")
+      .def("run", &Program::run, nb::arg("inputs"),
+           "Runs the model. Inputs: a sequence of arrays, or a dict of them by name.\n"
+           "Returns all outputs in order. Thread-safe. Raises RunError.")
+      .def_prop_ro("inputs", &Program::getInputs, nb::rv_policy::copy)
+      .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy)
+      .def_prop_ro("threads", &Program::getThreads);
+
+  module.def("compile", compileModel);
+  module.def("compile_to_file", compileModelToFile);
+  module.def("load", loadModel);
+}

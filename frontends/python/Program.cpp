@@ -1,0 +1,149 @@
+//===- Program.cpp - A model ready to run, for Python -----------*- C++ -*-===//
+#include "frontends/python/Program.h"
+#include "frontends/python/Arrays.h"
+
+using namespace nacre;
+using namespace nacre::python;
+
+namespace {
+
+Session createSession(const Model &model, int32_t threads) {
+  Result<Session> session = Session::create(model, {.threads = threads});
+  if (!session)
+    raise(getExceptions().error, session.error().message);
+  return *std::move(session);
+}
+
+std::vector<Signature> describe(const std::vector<TensorInfo> &infos) {
+  std::vector<Signature> result;
+  for (const TensorInfo &info : infos) {
+    nb::list shape;
+    for (const Dim &dim : info.dims) {
+      if (dim.size >= 0)
+        shape.append(dim.size);
+      else if (dim.symbol.empty())
+        shape.append(nb::none());
+      else
+        shape.append(nb::str(dim.symbol.data(), dim.symbol.size()));
+    }
+    std::string name(info.name);
+    nb::object key = nb::str(name.data(), name.size());
+    result.push_back({std::move(name), info.dtype, std::move(key), nb::tuple(shape)});
+  }
+  return result;
+}
+
+/// Outputs of a run; what is not handed over is given back.
+struct Outputs {
+  explicit Outputs(size_t count) : tensors(count) {}
+  ~Outputs() {
+    for (nacre_tensor &tensor : tensors)
+      nacre_tensor_release(&tensor);
+  }
+  std::vector<nacre_tensor> tensors;
+};
+
+} // namespace
+
+Exceptions &nacre::python::getExceptions() {
+  static Exceptions exceptions = {};
+  return exceptions;
+}
+
+void nacre::python::initExceptions(nb::module_ &module) {
+  auto add = [&](const char *name, const char *doc, PyObject *base) {
+    std::string qualified = std::string("nacre.") + name;
+    PyObject *exception = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, base, nullptr);
+    if (!exception)
+      throw nb::python_error();
+    module.attr(name) = nb::borrow(exception);
+    return exception;
+  };
+  Exceptions &e = getExceptions();
+  e.error = add("Error", "Any failure of Nacre", nullptr);
+  e.compileError = add("CompileError", "A model that cannot be compiled, and all reasons", e.error);
+  e.loadError = add("LoadError", "A file that is no artefact for this machine", e.error);
+  e.runError = add("RunError", "Inputs that do not fit, or a failure during a run", e.error);
+}
+
+void nacre::python::raise(PyObject *exception, const std::string &message) {
+  // Messages may quote bytes of a broken model.
+  PyObject *text = PyUnicode_DecodeUTF8(message.data(), Py_ssize_t(message.size()), "replace");
+  if (text) {
+    PyErr_SetObject(exception, text);
+    Py_DECREF(text);
+  }
+  throw nb::python_error();
+}
+
+Program::Program(Model model, int32_t threads) : session(createSession(model, threads)) {
+  std::vector<Function> functions = model.functions();
+  if (functions.empty())
+    raise(getExceptions().error, "the model has no function");
+  inputs = describe(functions.front().inputs);
+  outputs = describe(functions.front().outputs);
+}
+
+std::vector<nb::object> Program::collectByName(nb::handle given) const {
+  std::vector<nb::object> values;
+  for (const Signature &input : inputs) {
+    PyObject *value = PyDict_GetItemWithError(given.ptr(), input.key.ptr());
+    if (!value) {
+      if (PyErr_Occurred())
+        throw nb::python_error();
+      raise(getExceptions().runError, "input '" + input.name + "' is missing");
+    }
+    values.push_back(nb::borrow(value));
+  }
+  if (PyDict_Size(given.ptr()) != Py_ssize_t(values.size()))
+    for (auto [key, value] : nb::borrow<nb::dict>(given)) {
+      bool known = false;
+      for (const Signature &input : inputs)
+        known |= key.equal(input.key);
+      if (!known)
+        raise(getExceptions().runError,
+              std::string("the model has no input ") + nb::repr(key).c_str());
+    }
+  return values;
+}
+
+std::vector<nb::object> Program::collect(nb::handle given) const {
+  if (PyDict_Check(given.ptr()))
+    return collectByName(given);
+  nb::object sequence =
+      nb::steal(PySequence_Fast(given.ptr(), "inputs must be a sequence or a dict of arrays"));
+  if (!sequence.is_valid())
+    throw nb::python_error();
+  size_t count = PySequence_Fast_GET_SIZE(sequence.ptr());
+  if (count != inputs.size())
+    raise(getExceptions().runError, "the model has " + std::to_string(inputs.size()) +
+                                        " inputs, found " + std::to_string(count));
+  std::vector<nb::object> values;
+  for (size_t i = 0; i < count; ++i)
+    values.push_back(nb::borrow(PySequence_Fast_GET_ITEM(sequence.ptr(), Py_ssize_t(i))));
+  return values;
+}
+
+nb::list Program::run(nb::handle given) {
+  std::vector<nb::object> values = collect(given);
+  std::vector<InputMemory> memory(values.size());
+  std::vector<nacre_tensor> tensors(values.size());
+  for (size_t i = 0; i < values.size(); ++i)
+    tensors[i] = toTensor(values[i], memory[i]);
+  Outputs results(outputs.size());
+  nacre_status status;
+  std::string message;
+  {
+    nb::gil_scoped_release unlocked;
+    status = nacre_session_run(session.get(), 0, tensors.data(), int32_t(tensors.size()),
+                               results.tensors.data(), int32_t(results.tensors.size()));
+    if (status != NACRE_OK)
+      message = nacre_last_error();
+  }
+  if (status != NACRE_OK)
+    raise(getExceptions().runError, message);
+  nb::list arrays;
+  for (nacre_tensor &tensor : results.tensors)
+    arrays.append(toArray(tensor));
+  return arrays;
+}

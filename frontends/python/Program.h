@@ -1,0 +1,54 @@
+//===- Program.h - A model ready to run, for Python -------------*- C++ -*-===//
+#ifndef NACRE_FRONTENDS_PYTHON_PROGRAM_H
+#define NACRE_FRONTENDS_PYTHON_PROGRAM_H
+
+#include "runtime/api/nacre.hpp"
+
+#include <nanobind/nanobind.h>
+#include <string>
+#include <vector>
+
+namespace nacre::python {
+
+namespace nb = nanobind;
+
+/// The exception classes of the package; they live as long as the interpreter.
+struct Exceptions {
+  PyObject *error, *compileError, *loadError, *runError;
+};
+Exceptions &getExceptions();
+void initExceptions(nb::module_ &module);
+
+[[noreturn]] void raise(PyObject *exception, const std::string &message);
+
+/// What an input or an output must look like.
+struct Signature {
+  std::string name;
+  int32_t dtype = NACRE_UNDEFINED;
+  nb::object key;   // the name as a Python string
+  nb::tuple shape;  // sizes, names of dynamic dimensions, None for unnamed ones
+};
+
+/// One session with its model. Runs may overlap: the interpreter's lock is released.
+class Program {
+public:
+  Program(Model model, int32_t threads);
+
+  /// Inputs as a sequence, or as a mapping by name; all outputs, in order.
+  nb::list run(nb::handle inputs);
+
+  const std::vector<Signature> &getInputs() const { return inputs; }
+  const std::vector<Signature> &getOutputs() const { return outputs; }
+  int32_t getThreads() const { return session.threads(); }
+
+private:
+  std::vector<nb::object> collect(nb::handle given) const;
+  std::vector<nb::object> collectByName(nb::handle given) const;
+
+  Session session; // keeps the model alive
+  std::vector<Signature> inputs, outputs;
+};
+
+} // namespace nacre::python
+
+#endif // NACRE_FRONTENDS_PYTHON_PROGRAM_H
