@@ -58,6 +58,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateLinearToLinalgPatterns(converter, patterns);
     lower::populatePoolToLinalgPatterns(converter, patterns);
     lower::populatePartsToLinalgPatterns(converter, patterns);
+    lower::populateReduceToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
     lower::populateViewsToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);

@@ -8,6 +8,7 @@ include "dialects/nn/NNElementwiseOps.td"
 include "dialects/nn/NNMathOps.td"
 include "dialects/nn/NNActivationOps.td"
 include "dialects/nn/NNLinearOps.td"
+include "dialects/nn/NNReduceOps.td"
 include "dialects/nn/NNShapeOps.td"
 include "dialects/nn/NNSpatialOps.td"
 
