@@ -113,6 +113,29 @@ Value Calling::rebuild(OpBuilder &builder, Location loc, Type type, ValueRange &
   return fromLLVM(builder, loc, memrefType, descriptor);
 }
 
+static Value fieldAddress(OpBuilder &builder, Location loc, Type structure, Value address,
+                          size_t field) {
+  return LLVM::GEPOp::create(builder, loc, address.getType(), structure, address,
+                             ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(field)});
+}
+
+void Calling::storeFields(OpBuilder &builder, Location loc, ValueRange values, Value address) const {
+  auto types = llvm::to_vector(values.getTypes());
+  Type structure = LLVM::LLVMStructType::getLiteral(builder.getContext(), types);
+  for (auto [i, value] : llvm::enumerate(values))
+    LLVM::StoreOp::create(builder, loc, value, fieldAddress(builder, loc, structure, address, i));
+}
+
+SmallVector<Value> Calling::loadFields(OpBuilder &builder, Location loc, ArrayRef<Type> types,
+                                       Value address) const {
+  Type structure = LLVM::LLVMStructType::getLiteral(builder.getContext(), types);
+  SmallVector<Value> values;
+  for (auto [i, type] : llvm::enumerate(types))
+    values.push_back(LLVM::LoadOp::create(builder, loc, type,
+                                          fieldAddress(builder, loc, structure, address, i)));
+  return values;
+}
+
 Value Calling::memref(OpBuilder &builder, Location loc, MemRefType type, Value address,
                       ValueRange sizes) const {
   FailureOr<Layout> layout = layoutOf(type);

@@ -31,6 +31,13 @@ public:
   mlir::Value rebuild(mlir::OpBuilder &builder, mlir::Location loc, mlir::Type type,
                       mlir::ValueRange &flat) const;
 
+  /// Stores values as the fields of a struct; the reverse.
+  void storeFields(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange values,
+                   mlir::Value address) const;
+  llvm::SmallVector<mlir::Value> loadFields(mlir::OpBuilder &builder, mlir::Location loc,
+                                            llvm::ArrayRef<mlir::Type> types,
+                                            mlir::Value address) const;
+
   /// A memref of identity layout (with a static offset if the type has one) at
   /// the address, of the given dynamic sizes (i64).
   mlir::Value memref(mlir::OpBuilder &builder, mlir::Location loc, mlir::MemRefType type,

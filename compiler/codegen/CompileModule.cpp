@@ -136,31 +136,69 @@ private:
       });
   }
 
-  /// A unit for the host functions and one for each kernel that they call.
+  /// Units for the host functions and one for each kernel that they call.
   LogicalResult makeUnits(StringRef name, ArrayRef<func::FuncOp> functions, const CpuTarget &cpu,
                           bool isPrepare) {
     if (functions.empty())
       return success();
-    Unit host{name.str(), ModuleOp::create(module.getLoc()), Effort::Host, &cpu, isPrepare, {}};
-    SymbolTable symbols(module);
-    llvm::SetVector<StringAttr> called;
+    auto makeUnit = [&](const Twine &name, Effort effort) {
+      return Unit{name.str(), ModuleOp::create(module.getLoc()), effort, &cpu, isPrepare, {}};
+    };
+    std::vector<Unit> hosts;
+    hosts.push_back(makeUnit(name, Effort::Host));
     for (func::FuncOp function : functions) {
-      function.walk([&](kern::CallOp call) { called.insert(call.getCalleeAttr().getAttr()); });
       function->remove();
-      host.module->push_back(function);
+      hosts.front().module->push_back(function);
     }
-    for (StringAttr callee : called) {
-      auto kernel = symbols.lookup<kern::FuncOp>(callee);
-      if (!kernel)
-        return module.emitError("internal error: kern.call names no kernel: ") << callee;
-      Unit unit{callee.str(), ModuleOp::create(kernel.getLoc()), Effort::Kernel, &cpu, isPrepare, {}};
-      unit.module->push_back(kernel.clone());
-      units.push_back(std::move(unit));
-      kern::FuncOp declaration = kernel.cloneWithoutRegions();
-      SymbolTable::setSymbolVisibility(declaration, SymbolTable::Visibility::Private);
-      host.module->push_back(declaration);
+    PassManager passes(module.getContext(), ModuleOp::getOperationName());
+    passes.enableVerifier(false);
+    passes.addPass(createSplitHostPass());
+    if (failed(passes.run(*hosts.front().module)))
+      return failure();
+    // Long host functions are compiled in parallel too.
+    constexpr unsigned partsOfUnit = 16;
+    SymbolTable hostSymbols(*hosts.front().module);
+    SmallVector<func::FuncOp> parts;
+    for (auto function : hosts.front().module->getOps<func::FuncOp>())
+      if (function->hasAttr("nacre.part"))
+        parts.push_back(function);
+    for (auto [i, part] : llvm::enumerate(parts)) {
+      if (i % partsOfUnit == 0)
+        hosts.push_back(makeUnit(name + "." + Twine(i / partsOfUnit), Effort::Host));
+      part->remove();
+      hosts.back().module->push_back(part);
     }
-    units.push_back(std::move(host));
+    if (hosts.size() > 2) // one or two units take no time worth saving
+      for (Unit &host : hosts)
+        host.effort = Effort::LongHost;
+
+    SymbolTable symbols(module);
+    llvm::SetVector<kern::FuncOp> kernels;
+    for (Unit &host : hosts) {
+      llvm::SetVector<Operation *> missing;
+      host.module->walk([&](Operation *op) {
+        if (auto call = dyn_cast<kern::CallOp>(op))
+          missing.insert(symbols.lookup<kern::FuncOp>(call.getCallee()));
+        else if (auto call = dyn_cast<func::CallOp>(op))
+          if (auto part = hostSymbols.lookup<func::FuncOp>(call.getCallee());
+              part && part->getParentOp() != *host.module)
+            missing.insert(part);
+      });
+      for (Operation *op : missing) {
+        if (!op)
+          return module.emitError("internal error: kern.call names no kernel");
+        if (auto kernel = dyn_cast<kern::FuncOp>(op))
+          kernels.insert(kernel);
+        Operation *declaration = op->cloneWithoutRegions();
+        SymbolTable::setSymbolVisibility(declaration, SymbolTable::Visibility::Private);
+        host.module->push_back(declaration);
+      }
+    }
+    for (kern::FuncOp kernel : kernels) {
+      units.push_back(makeUnit(kernel.getName(), Effort::Kernel));
+      units.back().module->push_back(kernel.clone());
+    }
+    std::move(hosts.begin(), hosts.end(), std::back_inserter(units));
     return success();
   }
 

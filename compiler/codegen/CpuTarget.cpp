@@ -113,8 +113,9 @@ std::unique_ptr<TargetMachine> CpuTarget::makeMachine(CodeGenOptLevel level) con
 Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
                                                            Effort effort) const {
   bool isKernel = effort == Effort::Kernel;
-  auto machine =
-      makeMachine(isKernel ? CodeGenOptLevel::Aggressive : CodeGenOptLevel::Less);
+  auto machine = makeMachine(isKernel                     ? CodeGenOptLevel::Aggressive
+                             : effort == Effort::LongHost ? CodeGenOptLevel::None
+                                                          : CodeGenOptLevel::Less);
   module.setTargetTriple(machine->getTargetTriple());
   module.setDataLayout(machine->createDataLayout());
 
@@ -132,9 +133,9 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  ModulePassManager passes = builder.buildPerModuleDefaultPipeline(
-      isKernel ? OptimizationLevel::O3 : OptimizationLevel::O1);
-  passes.run(module, modules);
+  if (effort != Effort::LongHost)
+    builder.buildPerModuleDefaultPipeline(isKernel ? OptimizationLevel::O3 : OptimizationLevel::O1)
+        .run(module, modules);
 
   SmallVector<char, 0> bytes;
   raw_svector_ostream stream(bytes);

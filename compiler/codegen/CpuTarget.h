@@ -17,7 +17,8 @@ class TargetMachine;
 namespace nacre::codegen {
 
 /// How much work LLVM does: host code is straight-line calls, kernels are loops.
-enum class Effort { Host, Kernel };
+/// Of thousands of calls, it only translates one by one.
+enum class Effort { LongHost, Host, Kernel };
 
 /// A CPU that code is generated for. Immutable; threads may share it.
 class CpuTarget {

@@ -12,14 +12,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/Passes.h"
+#include "compiler/codegen/Recompute.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 namespace nacre::codegen {
@@ -31,57 +28,6 @@ using namespace mlir;
 using namespace nacre;
 
 namespace {
-
-/// Whether the body should compute the op's result again instead of capturing
-/// it: true of what costs nothing.
-bool isRecomputed(Operation *op) {
-  if (!op || op->getNumRegions() != 0 || !isMemoryEffectFree(op))
-    return false;
-  return op->hasTrait<OpTrait::ConstantLike>() ||
-         isa<ViewLikeOpInterface, memref::DimOp, affine::AffineApplyOp>(op);
-}
-
-/// Clones ops that isRecomputed into the body until it uses none from outside.
-void recomputeInBody(rt::ParallelOp parallel) {
-  Region &body = parallel.getBody();
-  OpBuilder builder = OpBuilder::atBlockBegin(&body.front());
-  llvm::SetVector<Value> used;
-  getUsedValuesDefinedAbove(body, used);
-  // Clones go in front of those made before, which may use them. An op may be
-  // reached several times: the earlier, already used clone moves to the front.
-  DenseMap<Operation *, Operation *> clones;
-  for (size_t i = 0; i < used.size(); ++i) {
-    Value value = used[i];
-    Operation *op = value.getDefiningOp();
-    if (!isRecomputed(op))
-      continue;
-    Operation *&clone = clones[op];
-    if (!clone) {
-      clone = builder.clone(*op);
-      for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
-        replaceAllUsesInRegionWith(from, to, body);
-      for (Value operand : op->getOperands())
-        used.insert(operand);
-    }
-  }
-  // Order the clones as their originals were.
-  SmallVector<std::pair<Operation *, Operation *>> ordered(clones.begin(), clones.end());
-  llvm::sort(ordered, [](auto &a, auto &b) {
-    Operation *x = a.first, *y = b.first;
-    if (x->getBlock() == y->getBlock())
-      return x->isBeforeInBlock(y);
-    // One block's region encloses the other's: values of the outer come first.
-    return x->getParentRegion()->isProperAncestor(y->getParentRegion());
-  });
-  Operation *last = nullptr;
-  for (auto &[original, clone] : ordered) {
-    if (last)
-      clone->moveAfter(last);
-    else
-      clone->moveBefore(&body.front(), body.front().begin());
-    last = clone;
-  }
-}
 
 /// What is known of a captured buffer, as argument attributes: the attributes
 /// of the kernel's argument, or those of fresh memory.
@@ -100,10 +46,8 @@ DictionaryAttr captureAttributes(Value capture) {
 
 /// Moves the body of a parallel loop into a function of its own.
 void outline(rt::ParallelOp parallel, kern::FuncOp kernel, StringRef name) {
-  recomputeInBody(parallel);
   Region &body = parallel.getBody();
-  llvm::SetVector<Value> captured;
-  getUsedValuesDefinedAbove(body, captured);
+  SmallVector<Value> captured = codegen::recomputeInside(body);
 
   OpBuilder builder(kernel);
   SmallVector<Type> types;
@@ -131,7 +75,7 @@ void outline(rt::ParallelOp parallel, kern::FuncOp kernel, StringRef name) {
   terminator->erase();
 
   builder.setInsertionPoint(parallel);
-  rt::LaunchOp::create(builder, parallel.getLoc(), name, captured.getArrayRef(),
+  rt::LaunchOp::create(builder, parallel.getLoc(), name, captured,
                        parallel.getCount(), parallel.getGrain());
   parallel.erase();
 }

@@ -72,3 +72,15 @@ def AnnotateKernelsPass : Pass<"annotate-kernels", "::mlir::ModuleOp"> {
     Postcondition: the attributes are set.
   }];
 }
+
+def SplitHostPass : Pass<"split-host", "::mlir::ModuleOp"> {
+  let summary = "Cut long host functions into parts";
+  let description = [{
+    A part is a private function with the attribute `nacre.part`; it ends the run as
+    the whole would. Planned buffers and constants are computed again in each part;
+    other values that cross are arguments and results.
+    Precondition: host functions on buffers. Postcondition: no block of a host
+    function, and no part, has much more than `limit` ops that become code.
+  }];
+  let options = [Option<"limit", "limit", "int64_t", "96", "Ops of a part">];
+}

@@ -1,5 +1,6 @@
 //===- RtCalls.cpp - Kernels, parallel loops, checks to llvm ----*- C++ -*-===//
 #include "compiler/codegen/RtToLLVM.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -9,48 +10,88 @@ using namespace nacre::codegen;
 // kern.call
 //===----------------------------------------------------------------------===//
 
-// Small functions rather than code at each call: a model has as many calls as
+// Calls that follow each other share a hook: the end of one and the start of the
+// next are one call in the host code, which is mostly such.
+void RtFunction::pairHooks() {
+  auto indexOf = [](kern::CallOp call) {
+    auto index = call->getAttrOfType<IntegerAttr>("kernel_index");
+    return index ? index.getInt() : -1;
+  };
+  for (Block &block : function.getBody()) {
+    Hooks *previous = nullptr;
+    for (Operation &op : block) {
+      if (auto call = dyn_cast<kern::CallOp>(op)) {
+        Hooks hooks;
+        hooks.index = indexOf(call);
+        if (previous && previous->index >= 0 && hooks.index >= 0) {
+          previous->next = hooks.index;
+          hooks.startsWithPrevious = true;
+        }
+        previous = &(hooksOf[&op] = hooks);
+      } else if (!isMemoryEffectFree(&op)) {
+        previous = nullptr;
+      }
+    }
+  }
+}
+
+// A small function rather than code at each call: a model has as many calls as
 // kernels, and the host code should stay small.
-LLVM::LLVMFuncOp RtFunction::hookFunction(StringRef name, bool atEnd) {
+//
+//   i32 nacre.at_kernel(context, i32 ended, i32 starting)   (-1: none)
+LLVM::LLVMFuncOp RtFunction::hookFunction() {
+  constexpr StringLiteral name = "nacre.at_kernel";
   if (auto existing = symbols.lookup<LLVM::LLVMFuncOp>(name))
     return existing;
   OpBuilder::InsertionGuard guard(builder);
   Value callerContext = context;
   builder.setInsertionPoint(function);
   auto hook = LLVM::LLVMFuncOp::create(builder, loc, name,
-                                       LLVM::LLVMFunctionType::get(i32, {ptr, i32}),
+                                       LLVM::LLVMFunctionType::get(i32, {ptr, i32, i32}),
                                        LLVM::Linkage::Internal);
   hook.setNoUnwind(true);
   hook.setNoInline(true);
   symbols.insert(hook);
-  Block *entry = hook.addEntryBlock(builder);
-  Block *call = builder.createBlock(&hook.getBody(), hook.getBody().end());
-  Block *done = builder.createBlock(&hook.getBody(), hook.getBody().end(), {i32}, {loc});
-  context = hook.getArgument(0);
-
-  builder.setInsertionPointToEnd(entry);
+  context = hook.addEntryBlock(builder)->getArgument(0);
+  auto newBlock = [&](TypeRange types = {}) {
+    OpBuilder::InsertionGuard guard(builder);
+    return builder.createBlock(&hook.getBody(), hook.getBody().end(), types,
+                               SmallVector<Location>(types.size(), loc));
+  };
+  Block *whenEnded = newBlock(), *callEnd = newBlock(), *whenStarting = newBlock(),
+        *callStart = newBlock(), *checkStop = newBlock(), *done = newBlock(i32);
+  auto branchIf = [&](Value condition, Block *yes, Block *no, ValueRange noOperands = {}) {
+    LLVM::CondBrOp::create(builder, loc, condition, yes, ValueRange(), no, noOperands);
+  };
+  auto compare = [&](LLVM::ICmpPredicate predicate, Value value) -> Value {
+    return LLVM::ICmpOp::create(builder, loc, predicate, value, constant(0, 32));
+  };
+  builder.setInsertionPointToEnd(&hook.getBody().front());
   Value onKernel = loadField(ptr, abi::offset::onKernel);
-  Value null = LLVM::ZeroOp::create(builder, loc, ptr);
-  Value isSet = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, onKernel, null);
-  LLVM::CondBrOp::create(builder, loc, isSet, call, ValueRange(), done,
-                         ValueRange{constant(0, 32)}, std::make_pair(1u, 2000u));
+  Value isSet = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, onKernel,
+                                     LLVM::ZeroOp::create(builder, loc, ptr));
+  branchIf(isSet, whenEnded, checkStop);
 
-  builder.setInsertionPointToEnd(call);
-  Value answer =
-      callField(abi::offset::onKernel, i32, {hook.getArgument(1), constant(atEnd, 32)});
-  LLVM::BrOp::create(builder, loc, ValueRange{answer}, done);
+  auto callHook = [&](Block *when, Block *call, unsigned argument, bool atEnd, Block *next) {
+    Value index = hook.getArgument(argument);
+    builder.setInsertionPointToEnd(when);
+    branchIf(compare(LLVM::ICmpPredicate::sge, index), call, next);
+    builder.setInsertionPointToEnd(call);
+    Value answer = callField(abi::offset::onKernel, i32, {index, constant(atEnd, 32)});
+    branchIf(compare(LLVM::ICmpPredicate::eq, answer), next, done, answer);
+  };
+  callHook(whenEnded, callEnd, 1, /*atEnd=*/true, whenStarting);
+  callHook(whenStarting, callStart, 2, /*atEnd=*/false, checkStop);
 
+  builder.setInsertionPointToEnd(checkStop);
+  Value address = LLVM::GEPOp::create(builder, loc, ptr, builder.getI8Type(), context,
+                                      LLVM::GEPArg(static_cast<int32_t>(abi::offset::stop)));
+  Value stop = LLVM::LoadOp::create(builder, loc, i32, address, /*alignment=*/4,
+                                    /*isVolatile=*/false, false, false, false,
+                                    LLVM::AtomicOrdering::monotonic);
+  LLVM::BrOp::create(builder, loc, ValueRange{stop}, done);
   builder.setInsertionPointToEnd(done);
-  Value result = done->getArgument(0);
-  if (atEnd) {
-    Value address = LLVM::GEPOp::create(builder, loc, ptr, builder.getI8Type(), context,
-                                        LLVM::GEPArg(static_cast<int32_t>(abi::offset::stop)));
-    Value stop = LLVM::LoadOp::create(builder, loc, i32, address, /*alignment=*/4,
-                                      /*isVolatile=*/false, false, false, false,
-                                      LLVM::AtomicOrdering::monotonic);
-    result = LLVM::OrOp::create(builder, loc, result, stop);
-  }
-  LLVM::ReturnOp::create(builder, loc, result);
+  LLVM::ReturnOp::create(builder, loc, done->getArgument(0));
   context = callerContext;
   return hook;
 }
@@ -61,28 +102,60 @@ LogicalResult RtFunction::lowerCall(kern::CallOp op) {
     return op.emitOpError("names no kernel: ") << op.getCalleeAttr();
   if (!isHost)
     return op.emitOpError("stands in a kernel");
-  // Without an index, as in tests of single passes, nothing is reported.
-  auto index = op->getAttrOfType<IntegerAttr>("kernel_index");
-  int64_t kernel = index ? index.getInt() : -1;
-  auto callHook = [&](StringRef name, bool atEnd) {
-    LLVM::LLVMFuncOp hook = hookFunction(name, atEnd);
-    Value answer = LLVM::CallOp::create(builder, loc, hook,
-                                        ValueRange{context, constant(kernel, 32)})
-                       .getResult();
+  Hooks hooks = hooksOf.lookup(op);
+  auto callHook = [&](int64_t ended, int64_t starting) {
+    Value answer =
+        LLVM::CallOp::create(builder, loc, hookFunction(),
+                             ValueRange{context, constant(ended, 32), constant(starting, 32)})
+            .getResult();
     Value goesOn = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::eq, answer,
                                         constant(0, 32));
     returnUnless(goesOn, NACRE_ABI_CANCELLED);
   };
-  if (index)
-    callHook("nacre.before_kernel", /*atEnd=*/false);
+  if (!hooks.startsWithPrevious)
+    callHook(-1, hooks.index);
   SmallVector<Value> operands{context};
   for (Value operand : op->getOperands())
-    calling.flatten(builder, loc, operand, operands);
+    if (Value address = constantAddress(operand))
+      operands.push_back(address);
+    else
+      calling.flatten(builder, loc, operand, operands);
   LLVM::CallOp::create(builder, loc, callee, operands);
-  if (index)
-    callHook("nacre.after_kernel", /*atEnd=*/true);
+  callHook(hooks.index, hooks.next);
+  SmallVector<Value> buffers(op->getOperands());
   op.erase();
+  // Views whose address went directly into the call. rt ops are lowered later.
+  for (Value buffer : buffers)
+    while (Operation *view = buffer.getDefiningOp<ViewLikeOpInterface>()) {
+      if (!isOpTriviallyDead(view))
+        break;
+      buffer = view->getOperand(0);
+      view->erase();
+    }
   return success();
+}
+
+void RtFunction::lowerPartCall(func::CallOp op) {
+  auto callee = symbols.lookup<LLVM::LLVMFuncOp>(hostSymbol(op.getCallee()));
+  SmallVector<Value> operands{context, function.getArgument(1)};
+  for (Value operand : op.getOperands())
+    calling.flatten(builder, loc, operand, operands);
+  SmallVector<Type> types;
+  for (Type type : op.getResultTypes())
+    (void)calling.appendTypes(type, types); // checked at the callee
+  Value results = types.empty()
+                      ? Value(LLVM::ZeroOp::create(builder, loc, ptr))
+                      : entryAlloca(LLVM::LLVMStructType::getLiteral(builder.getContext(), types), 1);
+  operands.push_back(results);
+  Value status = LLVM::CallOp::create(builder, loc, callee, operands).getResult();
+  Value goesOn =
+      LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::eq, status, constant(0, 32));
+  returnUnless(goesOn, status);
+  SmallVector<Value> flat = calling.loadFields(builder, loc, types, results);
+  ValueRange rest = flat;
+  for (Value result : op.getResults())
+    result.replaceAllUsesWith(calling.rebuild(builder, loc, result.getType(), rest));
+  op.erase();
 }
 
 //===----------------------------------------------------------------------===//
@@ -101,11 +174,8 @@ LLVM::LLVMFuncOp RtFunction::makeTask(LLVM::LLVMFuncOp body, LLVM::LLVMStructTyp
   Block *entry = task.addEntryBlock(builder);
   builder.setInsertionPointToEnd(entry);
   SmallVector<Value> operands{entry->getArgument(0)};
-  for (auto [i, type] : llvm::enumerate(environment.getBody())) {
-    Value field = LLVM::GEPOp::create(builder, loc, ptr, environment, entry->getArgument(1),
-                                      ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(i)});
-    operands.push_back(LLVM::LoadOp::create(builder, loc, type, field));
-  }
+  llvm::append_range(operands,
+                     calling.loadFields(builder, loc, environment.getBody(), entry->getArgument(1)));
   operands.push_back(entry->getArgument(2));
   operands.push_back(entry->getArgument(3));
   LLVM::CallOp::create(builder, loc, body, operands);
@@ -153,11 +223,7 @@ void RtFunction::lowerLaunch(rt::LaunchOp op) {
 
   builder.setInsertionPointToEnd(parallel);
   Value stored = entryAlloca(environment, 1);
-  for (auto [i, capture] : llvm::enumerate(captures)) {
-    Value field = LLVM::GEPOp::create(builder, loc, ptr, environment, stored,
-                                      ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(i)});
-    LLVM::StoreOp::create(builder, loc, capture, field);
-  }
+  calling.storeFields(builder, loc, captures, stored);
   Value task = LLVM::AddressOfOp::create(builder, loc, makeTask(body, environment, loc));
   callField(abi::offset::parallelFor, voidType, {task, stored, count, grain});
   LLVM::BrOp::create(builder, loc, rest);

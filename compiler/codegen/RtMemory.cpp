@@ -1,5 +1,6 @@
 //===- RtMemory.cpp - rt's buffers to the llvm dialect ----------*- C++ -*-===//
 #include "compiler/codegen/RtToLLVM.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -24,35 +25,68 @@ void replace(Operation *op, Value value) {
 
 } // namespace
 
+Value RtFunction::addressOf(rt::ArenaOp op) {
+  return byteOffset(builder, loc, loadField(ptr, abi::offset::arena), op.getOffset());
+}
+
+Value RtFunction::addressOf(rt::ParameterOp op) {
+  Value base = loadField(ptr, op.getState() ? abi::offset::state : abi::offset::parameters);
+  return byteOffset(builder, loc, base, op.getOffset().value_or(0));
+}
+
+Value RtFunction::loadOfInput(Type type, int64_t index, int64_t offset) {
+  Value address = byteOffset(builder, loc, function.getArgument(1),
+                             index * abi::offset::tensorSize + offset);
+  return LLVM::LoadOp::create(builder, loc, type, address, 0, false, false, /*isInvariant=*/true);
+}
+
+Value RtFunction::addressOf(rt::InputOp op) {
+  return loadOfInput(ptr, op.getIndex(), abi::offset::tensorData);
+}
+
+Value RtFunction::constantAddress(Value memref) {
+  auto type = dyn_cast<MemRefType>(memref.getType());
+  if (!type || !type.hasStaticShape() || !type.getLayout().isIdentity())
+    return {};
+  Operation *op = memref.getDefiningOp();
+  if (!op)
+    return {};
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case<rt::ArenaOp, rt::ParameterOp, rt::InputOp>([&](auto op) { return addressOf(op); })
+      // Dense before and after: the same bytes.
+      .Case<memref::CastOp, memref::ExpandShapeOp, memref::CollapseShapeOp>(
+          [&](auto op) { return constantAddress(op->getOperand(0)); })
+      .Default([](Operation *) { return Value(); });
+}
+
 void RtFunction::lowerArena(rt::ArenaOp op) {
-  Value base = loadField(ptr, abi::offset::arena);
-  Value address = byteOffset(builder, loc, base, op.getOffset());
-  replace(op, calling.memref(builder, loc, cast<MemRefType>(op.getType()), address, {}));
+  if (!op.use_empty())
+    op.replaceAllUsesWith(calling.memref(builder, loc, cast<MemRefType>(op.getType()), addressOf(op), {}));
+  op.erase();
 }
 
 void RtFunction::lowerParameter(rt::ParameterOp op) {
-  Value base = loadField(ptr, op.getState() ? abi::offset::state : abi::offset::parameters);
-  Value address = byteOffset(builder, loc, base, op.getOffset().value_or(0));
-  replace(op, calling.memref(builder, loc, cast<MemRefType>(op.getType()), address, {}));
+  if (!op.use_empty())
+    op.replaceAllUsesWith(calling.memref(builder, loc, cast<MemRefType>(op.getType()), addressOf(op), {}));
+  op.erase();
 }
 
 void RtFunction::lowerInput(rt::InputOp op) {
   auto type = cast<MemRefType>(op.getType());
-  Value inputs = function.getArgument(1);
-  int64_t tensor = op.getIndex() * abi::offset::tensorSize;
-  auto load = [&](Type type, Value base, int64_t offset) -> Value {
-    Value address = byteOffset(builder, loc, base, offset);
-    return LLVM::LoadOp::create(builder, loc, type, address, 0, false, false, true);
-  };
-  Value data = load(ptr, inputs, tensor + abi::offset::tensorData);
-  SmallVector<Value> sizes;
-  if (!type.hasStaticShape()) {
-    Value dims = load(ptr, inputs, tensor + abi::offset::tensorDims);
-    for (auto [i, size] : llvm::enumerate(type.getShape()))
-      if (ShapedType::isDynamic(size))
-        sizes.push_back(load(i64, dims, i * sizeof(int64_t)));
+  if (!op.use_empty()) {
+    Value data = addressOf(op);
+    SmallVector<Value> sizes;
+    if (!type.hasStaticShape()) {
+      Value dims = loadOfInput(ptr, op.getIndex(), abi::offset::tensorDims);
+      for (auto [i, size] : llvm::enumerate(type.getShape()))
+        if (ShapedType::isDynamic(size))
+          sizes.push_back(LLVM::LoadOp::create(
+              builder, loc, i64, byteOffset(builder, loc, dims, i * sizeof(int64_t)), 0, false,
+              false, /*isInvariant=*/true));
+    }
+    op.replaceAllUsesWith(calling.memref(builder, loc, type, data, sizes));
   }
-  replace(op, calling.memref(builder, loc, type, data, sizes));
+  op.erase();
 }
 
 LogicalResult RtFunction::lowerOutput(rt::OutputOp op) {

@@ -24,6 +24,7 @@ using namespace nacre::codegen;
 
 // Prefixed, so that no kernel's name means something to the linker.
 std::string codegen::kernelSymbol(StringRef name) { return ("kernel." + name).str(); }
+std::string codegen::hostSymbol(StringRef name) { return ("nacre." + name).str(); }
 
 //===----------------------------------------------------------------------===//
 // RtFunction: building blocks
@@ -34,7 +35,9 @@ RtFunction::RtFunction(LLVM::LLVMFuncOp function, const Calling &calling, Symbol
     : function(function), calling(calling), symbols(symbols), messages(messages), isHost(isHost),
       builder(function.getContext()), loc(function.getLoc()), context(function.getArgument(0)),
       ptr(LLVM::LLVMPointerType::get(function.getContext())), i32(builder.getI32Type()),
-      i64(builder.getI64Type()), voidType(LLVM::LLVMVoidType::get(function.getContext())) {}
+      i64(builder.getI64Type()), voidType(LLVM::LLVMVoidType::get(function.getContext())) {
+  pairHooks();
+}
 
 LogicalResult RtFunction::lower(Operation *op) {
   loc = op->getLoc();
@@ -50,6 +53,7 @@ LogicalResult RtFunction::lower(Operation *op) {
       .Case([&](rt::CheckOp op) { return lowerCheck(op), success(); })
       .Case([&](rt::LaunchOp op) { return lowerLaunch(op), success(); })
       .Case([&](kern::CallOp op) { return lowerCall(op); })
+      .Case([&](func::CallOp op) { return lowerPartCall(op), success(); })
       .Default([](Operation *op) {
         return op->emitOpError("is not known to code generation");
       });
@@ -118,12 +122,16 @@ Block *RtFunction::exitBlock() {
 }
 
 void RtFunction::returnUnless(Value condition, int32_t status) {
+  returnUnless(condition, isHost ? constant(status, 32) : Value());
+}
+
+void RtFunction::returnUnless(Value condition, Value status) {
   Block *block = builder.getInsertionBlock();
   Block *rest = block->splitBlock(builder.getInsertionPoint());
   builder.setInsertionPointToEnd(block);
   SmallVector<Value> operands;
   if (isHost)
-    operands.push_back(constant(status, 32));
+    operands.push_back(status);
   LLVM::CondBrOp::create(builder, loc, condition, rest, ValueRange(), exitBlock(), operands,
                          std::make_pair(2000u, 1u));
   builder.setInsertionPointToStart(rest);
@@ -157,17 +165,22 @@ public:
     for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>()))
       if (failed(lowerKernel(kernel)))
         return failure();
-    for (auto host : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      if (!host.isDeclaration() && failed(lowerHost(host)))
+    for (auto host : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
+      bool isPart = host->hasAttr("nacre.part");
+      if ((isPart || !host.isDeclaration()) && failed(isPart ? lowerPart(host) : lowerHost(host)))
         return failure();
+    }
     for (auto &[function, isHost] : functions) {
       SmallVector<Operation *> ops;
       function.walk([&](Operation *op) {
-        if (isa<rt::RtDialect>(op->getDialect()) || isa<kern::CallOp>(op))
+        auto call = dyn_cast<func::CallOp>(op);
+        if (isa<rt::RtDialect>(op->getDialect()) || isa<kern::CallOp>(op) ||
+            (call && symbols.lookup<LLVM::LLVMFuncOp>(hostSymbol(call.getCallee()))))
           ops.push_back(op);
       });
       RtFunction lowering(function, calling, symbols, messages, isHost);
-      for (Operation *op : ops)
+      // Backwards: splitting a block moves what follows, which is then short.
+      for (Operation *op : llvm::reverse(ops))
         if (failed(lowering.lower(op)))
           return failure();
     }
@@ -199,7 +212,7 @@ private:
       function.setNoInline(true);
     }
     if (!kernel.isDeclaration()) {
-      takeBody(function, kernel.getBody());
+      takeBody(function, kernel.getBody(), /*leading=*/1);
       functions.push_back({function, false});
     }
     return finish(function, kernel);
@@ -209,11 +222,32 @@ private:
     if (host.getNumArguments() != 0 || host.getNumResults() != 0)
       return host.emitOpError("has arguments or results: a host function reads rt.input and "
                               "writes rt.output");
-    auto function = makeFunction(host, ("nacre." + host.getName()).str(), {ptr, ptr},
+    auto function = makeFunction(host, hostSymbol(host.getName()), {ptr, ptr},
                                  IntegerType::get(host.getContext(), 32));
-    takeBody(function, host.getBody());
+    takeBody(function, host.getBody(), /*leading=*/2);
     functions.push_back({function, true});
     return finish(function, host);
+  }
+
+  /// A part of a host function takes the inputs too, then what it captures, then
+  /// a struct for its results.
+  LogicalResult lowerPart(func::FuncOp part) {
+    SmallVector<Type> types{ptr, ptr}, results;
+    for (Type type : part.getArgumentTypes())
+      if (failed(calling.appendTypes(type, types)))
+        return part.emitOpError("argument of a type that cannot travel: ") << type;
+    for (Type type : part.getResultTypes())
+      if (failed(calling.appendTypes(type, results)))
+        return part.emitOpError("result of a type that cannot travel: ") << type;
+    types.push_back(ptr);
+    auto function = makeFunction(part, hostSymbol(part.getName()), types,
+                                 IntegerType::get(part.getContext(), 32));
+    function.setNoInline(true);
+    if (!part.isDeclaration()) {
+      takeBody(function, part.getBody(), /*leading=*/2);
+      functions.push_back({function, true});
+    }
+    return finish(function, part);
   }
 
   LLVM::LLVMFuncOp makeFunction(Operation *op, StringRef name, ArrayRef<Type> types, Type result) {
@@ -226,9 +260,9 @@ private:
     return function;
   }
 
-  /// Moves a body in: the context in front, the arguments made again from what
-  /// they travelled as.
-  void takeBody(LLVM::LLVMFuncOp function, Region &from) {
+  /// Moves a body in: behind `leading` new arguments, those it had are made again
+  /// from what they travelled as. What it returned goes to the last argument.
+  void takeBody(LLVM::LLVMFuncOp function, Region &from, unsigned leading) {
     Region &body = function.getBody();
     body.takeBody(from);
     Block *entry = &body.front();
@@ -237,7 +271,7 @@ private:
     unsigned old = entry->getNumArguments();
     for (Type type : function.getArgumentTypes())
       entry->addArgument(type, loc);
-    ValueRange flat = entry->getArguments().drop_front(old + 1);
+    ValueRange flat = entry->getArguments().drop_front(old + leading);
     for (unsigned i = 0; i < old; ++i) {
       BlockArgument argument = entry->getArgument(i);
       argument.replaceAllUsesWith(
@@ -250,7 +284,11 @@ private:
       if (!isa<kern::ReturnOp, func::ReturnOp>(terminator))
         continue;
       builder.setInsertionPoint(terminator);
-      SmallVector<Value> status;
+      SmallVector<Value> results, status;
+      for (Value result : terminator->getOperands())
+        calling.flatten(builder, loc, result, results);
+      if (!results.empty())
+        calling.storeFields(builder, loc, results, entry->getArguments().back());
       if (hasStatus)
         status.push_back(LLVM::ConstantOp::create(builder, loc, builder.getI32Type(),
                                                   builder.getI32IntegerAttr(NACRE_ABI_OK)));

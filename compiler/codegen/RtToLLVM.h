@@ -20,6 +20,8 @@ namespace nacre::codegen {
 
 /// The name of a kernel's code.
 std::string kernelSymbol(llvm::StringRef name);
+/// The same for a host function or a part of one.
+std::string hostSymbol(llvm::StringRef name);
 
 /// The messages of checks, each once in a module.
 using Messages = llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp>;
@@ -42,19 +44,28 @@ private:
   void lowerInput(rt::InputOp op);
   mlir::LogicalResult lowerOutput(rt::OutputOp op);
   void lowerRelease(rt::ReleaseOp op);
+  /// The address of a static dense buffer at a place known now (arena, parameter,
+  /// input), or null: it needs no descriptor.
+  mlir::Value constantAddress(mlir::Value memref);
+  mlir::Value addressOf(rt::ArenaOp op);
+  mlir::Value addressOf(rt::ParameterOp op);
+  mlir::Value addressOf(rt::InputOp op);
+  mlir::Value loadOfInput(mlir::Type type, int64_t index, int64_t offset);
   /// rt.alloc and rt.scratch: memory by the context's function at the offset.
   void lowerAllocation(mlir::Operation *op, int64_t functionOffset);
 
   // Control.
   mlir::LogicalResult lowerCall(kern::CallOp op);
+  void lowerPartCall(mlir::func::CallOp op);
   void lowerLaunch(rt::LaunchOp op);
   void lowerCheck(rt::CheckOp op);
   /// A function `void task(context, environment, begin, end)` that calls the
   /// body with what it finds in the environment.
   mlir::LLVM::LLVMFuncOp makeTask(mlir::LLVM::LLVMFuncOp body,
                                   mlir::LLVM::LLVMStructType environment, mlir::Location loc);
-  /// `i32 name(context, i32 kernel)`, what is done before and after each kernel.
-  mlir::LLVM::LLVMFuncOp hookFunction(mlir::StringRef name, bool atEnd);
+  /// What is done between kernels: hooks, and looking whether the run has ended.
+  mlir::LLVM::LLVMFuncOp hookFunction();
+  void pairHooks();
 
   // Building blocks; all insert at `builder`.
   mlir::Value loadField(mlir::Type type, int64_t offset);
@@ -66,6 +77,7 @@ private:
   /// Leaves the function, with the status if it is the host's, unless the
   /// condition holds; the builder goes on in a new block.
   void returnUnless(mlir::Value condition, int32_t status);
+  void returnUnless(mlir::Value condition, mlir::Value status);
   /// Splits the block after the op; the builder stands at the end of the first
   /// half, without a terminator.
   mlir::Block *splitAfter(mlir::Operation *op);
@@ -81,6 +93,14 @@ private:
   mlir::Value context;
   mlir::Type ptr, i32, i64, voidType;
   mlir::Block *exit = nullptr;
+
+  /// What is reported around a kern.call. An index of -1: nothing, as in tests of
+  /// single passes.
+  struct Hooks {
+    int64_t index = -1, next = -1;
+    bool startsWithPrevious = false;
+  };
+  llvm::DenseMap<mlir::Operation *, Hooks> hooksOf;
 };
 
 } // namespace nacre::codegen

@@ -31,11 +31,11 @@ kern.func @views(%a: memref<8x64xf32>, %d: memref<8x64xf32> {llvm.noalias}) {
 
 // A loop in a loop, and a value that is not recomputed.
 // CHECK-LABEL: kern.func private @nested.parallel1
-// CHECK-SAME:    (%{{.*}}: f32, %{{.*}}: memref<?xf32>, %{{.*}}: index, %{{.*}}: index)
+// CHECK-SAME:    (%{{.*}}: memref<?xf32>, %{{.*}}: f32, %{{.*}}: index, %{{.*}}: index)
 // CHECK-LABEL: kern.func private @nested.parallel0
 // CHECK-SAME:    (%[[D:.*]]: memref<?xf32>, %[[X:.*]]: f32, %{{.*}}: index, %{{.*}}: index)
 // CHECK:         %[[N:.*]] = memref.dim %[[D]]
-// CHECK:         rt.launch @nested.parallel1(%[[X]], %[[D]] : f32, memref<?xf32>) to %[[N]] grain 1
+// CHECK:         rt.launch @nested.parallel1(%[[D]], %[[X]] : memref<?xf32>, f32) to %[[N]] grain 1
 // CHECK-LABEL: kern.func @nested
 kern.func @nested(%d: memref<?xf32>, %s: memref<f32>) {
   %c0 = arith.constant 0 : index

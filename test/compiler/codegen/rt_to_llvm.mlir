@@ -94,15 +94,15 @@ kern.func @par(%a: memref<64xf32>) {
 
 // A host function: inputs, arena, output, kernel with hooks, and status.
 kern.func private @k(memref<?x8xf32>, memref<16xf32>, memref<?x8xf32>)
-// CHECK-LABEL: llvm.func internal {{.*}}@nacre.before_kernel
-// CHECK-LABEL: llvm.func internal {{.*}}@nacre.after_kernel
+// CHECK-LABEL: llvm.func internal @nacre.at_kernel
 // CHECK:         llvm.load %{{.*}} atomic monotonic
 // CHECK-LABEL: llvm.func hidden @nacre.main
 // CHECK-SAME:    (%[[CTX:.*]]: !llvm.ptr, %[[IN:.*]]: !llvm.ptr) -> i32
 // CHECK:         llvm.load %{{.*}} invariant : !llvm.ptr -> !llvm.ptr
-// CHECK:         llvm.call @nacre.before_kernel(%[[CTX]], %{{.*}}) : (!llvm.ptr, i32) -> i32
+// CHECK:         llvm.call @nacre.at_kernel(%[[CTX]], %{{.*}}, %{{.*}}) : (!llvm.ptr, i32, i32) -> i32
 // CHECK:         llvm.call @kernel.k(%[[CTX]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr, i64) -> ()
-// CHECK:         llvm.call @nacre.after_kernel
+// CHECK:         llvm.call @nacre.at_kernel
+// CHECK-NOT:     llvm.call @nacre.at_kernel
 // CHECK:         llvm.return %{{.*}} : i32
 // CHECK:       ^{{.*}}(%[[STATUS:.*]]: i32):
 // CHECK-NEXT:    llvm.return %[[STATUS]] : i32
