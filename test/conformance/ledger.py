@@ -26,10 +26,10 @@ def entry(result: Result) -> str:
 
 
 def reason(message: str) -> str:
-    """A refusal in one line: parts that repeat (and the program's name) once."""
+    """A refusal in one line: parts that repeat once, without the model's name."""
     parts: dict[str, None] = {}
     for line in message.splitlines():
-        line = re.sub(r"\s+", " ", line).strip()
+        line = re.sub(r"\s+", " ", line).strip().removeprefix("<memory>: ")
         if line:
             parts[line] = None
     text = "; ".join(parts)

@@ -121,7 +121,7 @@ def test_shapes_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> Non
 
 def test_missing_and_unknown_inputs_are_named(folder: Path, tmp_path: Path) -> None:
     one = ["--input", f"x={folder / 'x.npy'}"]
-    assert "'y'" in refused("run", folder / "sum.so", *one, "--output-dir", tmp_path)
+    assert "y: f32[N, 4]" in refused("run", folder / "sum.so", *one, "--output-dir", tmp_path)
     extra = [*pair(folder), "--input", f"zebra={folder / 'x.npy'}"]
     assert "zebra" in refused("run", folder / "sum.so", *extra, "--output-dir", tmp_path)
 
@@ -169,8 +169,9 @@ def test_info(folder: Path) -> None:
     for part in ("x", "y", "out/z", "f32", "N"):
         assert part in plain
     described = json.loads(nacre("info", folder / "sum.so", "--json").out)
-    assert [i["name"] for i in described["inputs"]] == ["x", "y"]
-    assert [o["name"] for o in described["outputs"]] == ["out/z"]
+    (main,) = described["functions"]
+    assert [(i["name"], i["dims"]) for i in main["inputs"]] == [("x", ["N", 4]), ("y", ["N", 4])]
+    assert [o["name"] for o in main["outputs"]] == ["out/z"]
     assert described["kernels"]
 
 
