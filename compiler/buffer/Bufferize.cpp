@@ -15,7 +15,7 @@
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/rt/RtOps.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
@@ -134,6 +134,38 @@ void convertOutputs(func::FuncOp func) {
   terminator->setOperands({});
 }
 
+/// Writes small constant tensors out element by element, and splats as fills: upstream
+/// would make globals of them, which a kernel of its own cannot have.
+void expandConstants(Operation *func) {
+  SmallVector<arith::ConstantOp> constants;
+  func->walk([&](arith::ConstantOp op) {
+    if (isa<RankedTensorType>(op.getType()))
+      constants.push_back(op);
+  });
+  for (arith::ConstantOp op : constants) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    auto elements = cast<DenseElementsAttr>(op.getValue());
+    Value tensor;
+    auto scalar = [&](Attribute value) -> Value {
+      return arith::ConstantOp::create(b, loc, cast<TypedAttr>(value));
+    };
+    if (elements.isSplat() && type.getRank() > 0) {
+      Value empty = tensor::EmptyOp::create(b, loc, type.getShape(), type.getElementType());
+      tensor = linalg::FillOp::create(b, loc, scalar(elements.getSplatValue<Attribute>()), empty)
+                   .getResult(0);
+    } else {
+      SmallVector<Value> scalars;
+      for (Attribute value : elements.getValues<Attribute>())
+        scalars.push_back(scalar(value));
+      tensor = tensor::FromElementsOp::create(b, loc, type, scalars);
+    }
+    op.replaceAllUsesWith(tensor);
+    op.erase();
+  }
+}
+
 /// Gives every use of an uninitialised tensor one of its own: shared ones would look
 /// like data that one kernel writes and another still reads.
 void splitEmptyTensors(func::FuncOp func) {
@@ -146,9 +178,12 @@ void splitEmptyTensors(func::FuncOp func) {
 
 struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
   void runOnOperation() override {
-    for (auto func : getOperation().getOps<kern::FuncOp>())
+    for (auto func : getOperation().getOps<kern::FuncOp>()) {
+      expandConstants(func);
       convertKernelBoundary(func);
+    }
     for (auto func : getOperation().getOps<func::FuncOp>()) {
+      expandConstants(func);
       splitEmptyTensors(func);
       convertInputs(func);
       convertOutputs(func);

@@ -141,6 +141,34 @@ void collectNodes(Location loc, llvm::SetVector<Attribute> &nodes) {
   });
 }
 
+/// Whether a kernel should read a constant from memory: its elements differ and are
+/// data, not a shape that folds away.
+bool isData(nn::ConstantOp constant) {
+  auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  if (elements && elements.isSplat())
+    return false;
+  int64_t count = constant.getValue().getNumElements();
+  return isa<FloatType>(getElementTypeOrSelf(constant.getType())) ? count > 1 : count > 16;
+}
+
+/// Makes constants that kernels read from memory parameters.
+void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
+  SmallVector<nn::ConstantOp> constants;
+  func.walk([&](nn::ConstantOp op) {
+    if (isData(op))
+      constants.push_back(op);
+  });
+  for (nn::ConstantOp op : constants) {
+    OpBuilder b(func);
+    auto parameter = nn::ParameterOp::create(b, op.getLoc(), "constant", op.getValue(), false);
+    StringAttr name = symbols.insert(parameter);
+    b.setInsertionPoint(op);
+    op.replaceAllUsesWith(
+        nn::GetParameterOp::create(b, op.getLoc(), op.getType(), name).getResult());
+    op.erase();
+  }
+}
+
 /// One uninitialised tensor for each result of a group's last op.
 SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &dims) {
   Operation *root = group.ops.front();
@@ -230,7 +258,9 @@ struct FormKernelsPass : graph::impl::FormKernelsPassBase<FormKernelsPass> {
   void runOnOperation() override {
     OpBuilder moduleBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
     unsigned number = 0;
+    SymbolTable symbols(getOperation());
     for (auto func : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
+      makeDataParameters(func, symbols);
       graph::DimAnalysis dims(func);
       SmallVector<Block *> blocks;
       func.walk([&](Block *block) { blocks.push_back(block); });

@@ -26,12 +26,13 @@ using namespace nacre;
 
 namespace {
 
-/// Whether a dimension of the operand might be 1 at run time where the result's is not.
-bool mayStretch(graph::DimAnalysis &dims, Value operand, Value result) {
+/// Whether a dimension of the operand, but for the last `inner`, might be 1 at run time
+/// where the result's is not.
+bool mayStretch(graph::DimAnalysis &dims, Value operand, Value result, int64_t inner) {
   auto operandType = cast<RankedTensorType>(operand.getType());
   auto resultType = cast<RankedTensorType>(result.getType());
   int64_t offset = resultType.getRank() - operandType.getRank();
-  for (int64_t i = 0; i < operandType.getRank(); ++i)
+  for (int64_t i = 0; i < operandType.getRank() - inner; ++i)
     if (operandType.isDynamicDim(i) &&
         !dims.areEqual(dims.getDim(operand, i), dims.getDim(result, offset + i)))
       return true;
@@ -52,20 +53,25 @@ struct MaterializeBroadcastsPass
     : graph::impl::MaterializeBroadcastsPassBase<MaterializeBroadcastsPass> {
   void runOnOperation() override {
     graph::DimAnalysis dims(getOperation());
-    getOperation().walk<WalkOrder::PreOrder>([&](nn::ElementwiseOpInterface op) {
-      Value result = op->getResult(0);
-      if (op->getNumOperands() < 2)
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      auto batched = dyn_cast<nn::BatchedOpInterface>(op);
+      if ((!batched && !isa<nn::ElementwiseOpInterface>(op)) || op->getNumOperands() < 2)
         return;
-      Value shape;
+      int64_t inner = batched ? batched.getNumInnerDims() : 0;
+      Value result = op->getResult(0);
       for (OpOperand &operand : op->getOpOperands()) {
-        if (!mayStretch(dims, operand.get(), result))
+        if (!mayStretch(dims, operand.get(), result, inner))
           continue;
+        // The result's leading sizes, the operand's own inner ones.
         OpBuilder b(op);
-        if (!shape)
-          shape = createShape(b, op.getLoc(), dims.getDims(result));
-        Type type = cast<RankedTensorType>(result.getType())
-                        .clone(getElementTypeOrSelf(operand.get()));
-        operand.set(nn::BroadcastOp::create(b, op.getLoc(), type, operand.get(), shape));
+        SmallVector<OpFoldResult> sizes = dims.getDims(result), own = dims.getDims(operand.get());
+        std::copy(own.end() - inner, own.end(), sizes.end() - inner);
+        SmallVector<int64_t> shape(cast<RankedTensorType>(result.getType()).getShape());
+        ArrayRef<int64_t> ownShape = cast<RankedTensorType>(operand.get().getType()).getShape();
+        std::copy(ownShape.end() - inner, ownShape.end(), shape.end() - inner);
+        Type type = RankedTensorType::get(shape, getElementTypeOrSelf(operand.get()));
+        operand.set(nn::BroadcastOp::create(b, op->getLoc(), type, operand.get(),
+                                            createShape(b, op->getLoc(), sizes)));
       }
     });
     dims.eraseUnused();

@@ -26,9 +26,8 @@ using nacre::nn::Expr;
 namespace {
 
 /// Replaces an op by a formula in f32.
-LogicalResult
-replaceByFormula(Operation *op, PatternRewriter &rewriter,
-                 llvm::function_ref<Expr(ArrayRef<Expr>)> formula) {
+LogicalResult replaceByFormula(Operation *op, PatternRewriter &rewriter,
+                               llvm::function_ref<Expr(ArrayRef<Expr>)> formula) {
   Type type = op->getResult(0).getType(), element = getElementTypeOrSelf(type);
   if (!element.isF32() && !element.isF16() && !element.isBF16())
     return rewriter.notifyMatchFailure(op, "not a float that f32 holds");
@@ -37,8 +36,7 @@ replaceByFormula(Operation *op, PatternRewriter &rewriter,
   SmallVector<Expr> operands;
   for (Value operand : op->getOperands()) {
     Expr x(rewriter, op->getLoc(), operand);
-    operands.push_back(
-        element.isF32() ? x : x.convert<arith::ExtFOp>(rewriter.getF32Type()));
+    operands.push_back(element.isF32() ? x : x.convert<arith::ExtFOp>(rewriter.getF32Type()));
   }
   Expr result = formula(operands);
   if (!element.isF32())
@@ -51,11 +49,9 @@ template <typename Op, Expr (MathFormulas::*formula)(Expr) const>
 struct Approximate : OpRewritePattern<Op> {
   Approximate(MLIRContext *context, MathFormulas formulas)
       : OpRewritePattern<Op>(context), formulas(formulas) {}
-  LogicalResult matchAndRewrite(Op op,
-                                PatternRewriter &rewriter) const override {
-    return replaceByFormula(op, rewriter, [&](ArrayRef<Expr> x) {
-      return (formulas.*formula)(x[0]);
-    });
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    return replaceByFormula(op, rewriter,
+                            [&](ArrayRef<Expr> x) { return (formulas.*formula)(x[0]); });
   }
   MathFormulas formulas;
 };
@@ -63,41 +59,31 @@ struct Approximate : OpRewritePattern<Op> {
 struct ApproximatePow : OpRewritePattern<math::PowFOp> {
   ApproximatePow(MLIRContext *context, MathFormulas formulas)
       : OpRewritePattern(context), formulas(formulas) {}
-  LogicalResult matchAndRewrite(math::PowFOp op,
-                                PatternRewriter &rewriter) const override {
-    return replaceByFormula(op, rewriter, [&](ArrayRef<Expr> x) {
-      return formulas.pow(x[0], x[1]);
-    });
+  LogicalResult matchAndRewrite(math::PowFOp op, PatternRewriter &rewriter) const override {
+    return replaceByFormula(op, rewriter,
+                            [&](ArrayRef<Expr> x) { return formulas.pow(x[0], x[1]); });
   }
   MathFormulas formulas;
 };
 
-struct ApproximateMathPass
-    : nacre::tile::impl::ApproximateMathPassBase<ApproximateMathPass> {
+struct ApproximateMathPass : nacre::tile::impl::ApproximateMathPassBase<ApproximateMathPass> {
   using ApproximateMathPassBase::ApproximateMathPassBase;
 
   void runOnOperation() override {
     using F = MathFormulas;
     RewritePatternSet patterns(&getContext());
-    patterns.add<
-        Approximate<math::ExpOp, &F::exp>, Approximate<math::Exp2Op, &F::exp2>,
-        Approximate<math::ExpM1Op, &F::expm1>,
-        Approximate<math::LogOp, &F::log>, Approximate<math::Log2Op, &F::log2>,
-        Approximate<math::Log10Op, &F::log10>,
-        Approximate<math::Log1pOp, &F::log1p>,
-        Approximate<math::SinOp, &F::sin>, Approximate<math::CosOp, &F::cos>,
-        Approximate<math::TanOp, &F::tan>, Approximate<math::AsinOp, &F::asin>,
-        Approximate<math::AcosOp, &F::acos>,
-        Approximate<math::AtanOp, &F::atan>,
-        Approximate<math::SinhOp, &F::sinh>,
-        Approximate<math::CoshOp, &F::cosh>,
-        Approximate<math::TanhOp, &F::tanh>,
-        Approximate<math::AsinhOp, &F::asinh>,
-        Approximate<math::AcoshOp, &F::acosh>,
-        Approximate<math::AtanhOp, &F::atanh>,
-        Approximate<math::ErfOp, &F::erf>,
-        Approximate<math::RsqrtOp, &F::rsqrt>, ApproximatePow>(
-        &getContext(), MathFormulas{fma});
+    patterns.add<Approximate<math::ExpOp, &F::exp>, Approximate<math::Exp2Op, &F::exp2>,
+                 Approximate<math::ExpM1Op, &F::expm1>, Approximate<math::LogOp, &F::log>,
+                 Approximate<math::Log2Op, &F::log2>, Approximate<math::Log10Op, &F::log10>,
+                 Approximate<math::Log1pOp, &F::log1p>, Approximate<math::SinOp, &F::sin>,
+                 Approximate<math::CosOp, &F::cos>, Approximate<math::TanOp, &F::tan>,
+                 Approximate<math::AsinOp, &F::asin>, Approximate<math::AcosOp, &F::acos>,
+                 Approximate<math::AtanOp, &F::atan>, Approximate<math::SinhOp, &F::sinh>,
+                 Approximate<math::CoshOp, &F::cosh>, Approximate<math::TanhOp, &F::tanh>,
+                 Approximate<math::AsinhOp, &F::asinh>, Approximate<math::AcoshOp, &F::acosh>,
+                 Approximate<math::AtanhOp, &F::atanh>, Approximate<math::ErfOp, &F::erf>,
+                 Approximate<math::RsqrtOp, &F::rsqrt>, ApproximatePow>(&getContext(),
+                                                                        MathFormulas{fma});
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

@@ -33,44 +33,25 @@ static Expr asInt(Expr x) {
 }
 static Expr asFloat(Expr x) {
   Builder &b = x.getBuilder();
-  return x.convert<arith::BitcastOp>(x.getWidth() == 64 ? Type(b.getF64Type())
-                                                        : b.getF32Type());
+  return x.convert<arith::BitcastOp>(x.getWidth() == 64 ? Type(b.getF64Type()) : b.getF32Type());
 }
-static Expr bits(Expr like, int64_t value) {
-  return like.constant(APInt(like.getWidth(), value));
-}
-static Expr shiftLeft(Expr x, int by) {
-  return x.apply<arith::ShLIOp>(bits(x, by));
-}
-static Expr shiftRight(Expr x, int by) {
-  return x.apply<arith::ShRSIOp>(bits(x, by));
-}
-static Expr copySign(Expr magnitude, Expr sign) {
-  return magnitude.apply<math::CopySignOp>(sign);
-}
-static Expr nan(Expr like) {
-  return like.constant(APFloat::getNaN(APFloat::IEEEsingle()));
-}
+static Expr bits(Expr like, int64_t value) { return like.constant(APInt(like.getWidth(), value)); }
+static Expr shiftLeft(Expr x, int by) { return x.apply<arith::ShLIOp>(bits(x, by)); }
+static Expr shiftRight(Expr x, int by) { return x.apply<arith::ShRSIOp>(bits(x, by)); }
+static Expr copySign(Expr magnitude, Expr sign) { return magnitude.apply<math::CopySignOp>(sign); }
+static Expr nan(Expr like) { return like.constant(APFloat::getNaN(APFloat::IEEEsingle())); }
 /// Bounds that let NaN pass: one instruction each.
-static Expr atMost(Expr x, double bound) {
-  return select(x > bound, x.constant(bound), x);
-}
-static Expr atLeast(Expr x, double bound) {
-  return select(x < bound, x.constant(bound), x);
-}
+static Expr atMost(Expr x, double bound) { return select(x > bound, x.constant(bound), x); }
+static Expr atLeast(Expr x, double bound) { return select(x < bound, x.constant(bound), x); }
 /// 2^n of an i32 in the range of normal numbers.
-static Expr powerOfTwo(Expr n) {
-  return asFloat(shiftLeft(n + bits(n, 127), 23));
-}
+static Expr powerOfTwo(Expr n) { return asFloat(shiftLeft(n + bits(n, 127), 23)); }
 
 Expr MathFormulas::mulAdd(Expr a, Expr b, Expr c) const {
   if (!fma)
     return a * b + c;
   return a.with(math::FmaOp::create(a.getBuilder(), a.getLoc(), a, b, c));
 }
-Expr MathFormulas::mulAdd(Expr a, double b, Expr c) const {
-  return mulAdd(a, a.constant(b), c);
-}
+Expr MathFormulas::mulAdd(Expr a, double b, Expr c) const { return mulAdd(a, a.constant(b), c); }
 
 Expr MathFormulas::polynomial(Expr x, ArrayRef<double> highestFirst) const {
   Expr sum = x.constant(highestFirst.front());
@@ -85,9 +66,8 @@ Expr MathFormulas::polynomial(Expr x, ArrayRef<double> highestFirst) const {
 
 static constexpr double kLn2High = 0.693359375,
                         kLn2Low = -2.12194440e-4; // 9 bits, rest
-static constexpr double kExp[] = {1.9875691500e-4, 1.3981999507e-3,
-                                  8.3334519073e-3, 4.1665795894e-2,
-                                  1.6666665459e-1, 5.0000001201e-1};
+static constexpr double kExp[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
+                                  4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
 
 MathFormulas::Reduced MathFormulas::reduceExp(Expr x) const {
   Expr shifted = mulAdd(x, 1.44269504088896341, x.constant(kRounder));
@@ -136,10 +116,9 @@ Expr MathFormulas::expm1(Expr x) const {
 // Logarithms
 //===----------------------------------------------------------------------===//
 
-static constexpr double kLog[] = {
-    7.0376836292e-2,  -1.1514610310e-1, 1.1676998740e-1,
-    -1.2420140846e-1, 1.4249322787e-1,  -1.6668057665e-1,
-    2.0000714765e-1,  -2.4999993993e-1, 3.3333331174e-1};
+static constexpr double kLog[] = {7.0376836292e-2,  -1.1514610310e-1, 1.1676998740e-1,
+                                  -1.2420140846e-1, 1.4249322787e-1,  -1.6668057665e-1,
+                                  2.0000714765e-1,  -2.4999993993e-1, 3.3333331174e-1};
 
 /// For positive x: the mantissa in [sqrt(1/2), sqrt(2)).
 MathFormulas::Logarithm MathFormulas::splitLog(Expr x) const {
@@ -147,8 +126,7 @@ MathFormulas::Logarithm MathFormulas::splitLog(Expr x) const {
   Expr integer = asInt(select(tiny, x * 8388608.0, x));
   Expr offset = integer - bits(integer, 0x3f3504f3);
   Expr mantissa = (offset & bits(offset, 0x7fffff)) + bits(offset, 0x3f3504f3);
-  Expr exponent =
-      shiftRight(offset, 23).convert<arith::SIToFPOp>(x.getElementType());
+  Expr exponent = shiftRight(offset, 23).convert<arith::SIToFPOp>(x.getElementType());
   exponent = select(tiny, exponent - 23.0, exponent);
   Expr f = asFloat(mantissa) - 1.0;
   Expr square = f * f;
@@ -220,8 +198,8 @@ Expr MathFormulas::pow(Expr x, Expr y) const {
   // log2 of the magnitude: 2 artanh(s) / ln(2), s = (m - 1) / (m + 1).
   Expr integer = asInt(wide);
   Expr offset = integer - bits(integer, 0x3fe6a09e667f3bcd);
-  Expr mantissa = asFloat((offset & bits(offset, 0xfffffffffffff)) +
-                          bits(offset, 0x3fe6a09e667f3bcd));
+  Expr mantissa =
+      asFloat((offset & bits(offset, 0xfffffffffffff)) + bits(offset, 0x3fe6a09e667f3bcd));
   Expr n = shiftRight(offset, 52).convert<arith::SIToFPOp>(b.getF64Type());
   Expr s = (mantissa - 1.0) / (mantissa + 1.0);
   SmallVector<double> artanh;
@@ -235,24 +213,20 @@ Expr MathFormulas::pow(Expr x, Expr y) const {
   Expr shifted = power + 6755399441055744.0; // 1.5 * 2^52
   Expr r = power - (shifted - 6755399441055744.0);
   Expr scale = asInt(shifted);
-  scale = shiftLeft(scale - bits(scale, 0x4338000000000000) + bits(scale, 1023),
-                    52);
+  scale = shiftLeft(scale - bits(scale, 0x4338000000000000) + bits(scale, 1023), 52);
   SmallVector<double> exp2;
   double coefficient = 1;
   for (int k = 0; k <= 9; coefficient *= M_LN2 / ++k)
     exp2.insert(exp2.begin(), coefficient);
-  Expr result = (polynomial(r, exp2) * asFloat(scale))
-                    .convert<arith::TruncFOp>(b.getF32Type());
+  Expr result = (polynomial(r, exp2) * asFloat(scale)).convert<arith::TruncFOp>(b.getF32Type());
   // Negative bases: by the parity of the exponent.
   Expr isInteger = y == y.apply<math::TruncOp>(), half = y * 0.5;
   Expr isOdd = ((isInteger) & (half != half.apply<math::TruncOp>()));
   Expr negative = asInt(x) < 0.0;
   result = select(((negative) & (isOdd)), -result, result);
-  Expr undefined =
-      ((((x < 0.0) & (x > -kInfinity))) & (y != y.apply<math::TruncOp>()));
+  Expr undefined = ((((x < 0.0) & (x > -kInfinity))) & (y != y.apply<math::TruncOp>()));
   result = select(undefined, nan(x), result);
-  result = select(((magnitude == 1.0) & (abs(y) == kInfinity)), x.constant(1.0),
-                  result);
+  result = select(((magnitude == 1.0) & (abs(y) == kInfinity)), x.constant(1.0), result);
   return select(((x == 1.0) | (y == 0.0)), x.constant(1.0), result);
 }
 
@@ -269,15 +243,13 @@ MathFormulas::Angle MathFormulas::reduceAngle(Expr x) const {
   Expr n = shifted - kRounder;
   Expr r = bounded;
   // Parts of pi/2 whose products with n are exact, or nearly so with an fma.
-  for (double part : {1.5703125, 4.8351287841796875e-4,
-                      3.13855707645416259765625e-7, 6.077100506506192601e-11})
+  for (double part :
+       {1.5703125, 4.8351287841796875e-4, 3.13855707645416259765625e-7, 6.077100506506192601e-11})
     r = mulAdd(n, -part, r);
   Expr z = r * r;
-  Expr sine = mulAdd(
-      z * r,
-      polynomial(z, {-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1}), r);
-  Expr cosine = polynomial(
-      z, {2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2});
+  Expr sine =
+      mulAdd(z * r, polynomial(z, {-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1}), r);
+  Expr cosine = polynomial(z, {2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2});
   cosine = mulAdd(z * z, cosine, mulAdd(z, -0.5, x.constant(1.0)));
   Expr quadrant = asInt(shifted);
   return {sine, cosine, quadrant - bits(quadrant, kRounderBits)};
@@ -299,8 +271,7 @@ template <typename Op> static Expr withLargeAngles(Expr x, Expr result) {
   Expr far = ~(abs(x) <= kLargestAngle);
   Value any = far;
   if (auto type = dyn_cast<VectorType>(x.getType()))
-    any = vector::ReductionOp::create(b, x.getLoc(), vector::CombiningKind::OR,
-                                      far);
+    any = vector::ReductionOp::create(b, x.getLoc(), vector::CombiningKind::OR, far);
   auto branch = scf::IfOp::create(b, x.getLoc(), x.getType(), any,
                                   /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
@@ -325,8 +296,7 @@ Expr MathFormulas::cos(Expr x) const {
 Expr MathFormulas::tan(Expr x) const {
   Angle angle = reduceAngle(x);
   Expr odd = (angle.quadrant & bits(angle.quadrant, 1)) != 0.0;
-  Expr result = select(odd, -angle.cosine, angle.sine) /
-                select(odd, angle.sine, angle.cosine);
+  Expr result = select(odd, -angle.cosine, angle.sine) / select(odd, angle.sine, angle.cosine);
   return withLargeAngles<math::TanOp>(x, select(x == 0.0, x, result));
 }
 
@@ -334,9 +304,8 @@ Expr MathFormulas::tan(Expr x) const {
 // Inverse circular functions
 //===----------------------------------------------------------------------===//
 
-static constexpr double kAsin[] = {4.2163199048e-2, 2.4181311049e-2,
-                                   4.5470025998e-2, 7.4953002686e-2,
-                                   1.6666752422e-1};
+static constexpr double kAsin[] = {4.2163199048e-2, 2.4181311049e-2, 4.5470025998e-2,
+                                   7.4953002686e-2, 1.6666752422e-1};
 static constexpr double kPi = 3.14159265358979323846;
 
 /// Above 1/2: pi/2 - 2 asin(sqrt((1 - x) / 2)). Beyond 1 the root is NaN.
@@ -357,25 +326,21 @@ Expr MathFormulas::acos(Expr x) const {
   Expr p = mulAdd(root * z, polynomial(z, kAsin), root);
   Expr outer = select(x < 0.0, mulAdd(p, -2.0, x.constant(kPi)), p * 2.0);
   // pi/2 in two parts: the low one is lost otherwise.
-  Expr inner =
-      x.constant(1.57079637050628662109375) - (copySign(p, x) + 4.37113883e-8);
+  Expr inner = x.constant(1.57079637050628662109375) - (copySign(p, x) + 4.37113883e-8);
   return select(large, outer, inner);
 }
 
 Expr MathFormulas::atan(Expr x) const {
   Expr magnitude = abs(x), one = x.constant(1.0);
-  Expr large = magnitude > 2.414213562373095,
-       middle = magnitude > 0.4142135623730950;
-  Expr numerator = select(large, x.constant(-1.0),
-                          select(middle, magnitude - 1.0, magnitude));
-  Expr denominator =
-      select(large, magnitude, select(middle, magnitude + 1.0, one));
-  Expr base = select(large, x.constant(kPi / 2),
-                     select(middle, x.constant(kPi / 4), x.constant(0.0)));
+  Expr large = magnitude > 2.414213562373095, middle = magnitude > 0.4142135623730950;
+  Expr numerator = select(large, x.constant(-1.0), select(middle, magnitude - 1.0, magnitude));
+  Expr denominator = select(large, magnitude, select(middle, magnitude + 1.0, one));
+  Expr base =
+      select(large, x.constant(kPi / 2), select(middle, x.constant(kPi / 4), x.constant(0.0)));
   Expr t = numerator / denominator;
   Expr z = t * t;
-  Expr p = polynomial(z, {8.05374449538e-2, -1.38776856032e-1, 1.99777106478e-1,
-                          -3.33329491539e-1});
+  Expr p =
+      polynomial(z, {8.05374449538e-2, -1.38776856032e-1, 1.99777106478e-1, -3.33329491539e-1});
   Expr angle = base + mulAdd(z * t, p, t);
   return copySign(select(nn::isNaN(x), x, angle), x);
 }
@@ -389,8 +354,7 @@ Expr MathFormulas::sinh(Expr x) const {
   Expr half = exponential(magnitude, -1);
   Expr large = half - x.constant(0.25) / half;
   Expr z = x * x;
-  Expr p =
-      polynomial(z, {2.03721912945e-4, 8.33028376239e-3, 1.66667160211e-1});
+  Expr p = polynomial(z, {2.03721912945e-4, 8.33028376239e-3, 1.66667160211e-1});
   Expr small = mulAdd(z * magnitude, p, magnitude);
   return copySign(select(magnitude > 1.0, large, small), x);
 }
@@ -404,13 +368,11 @@ Expr MathFormulas::cosh(Expr x) const {
 Expr MathFormulas::tanh(Expr x) const {
   Expr magnitude = abs(x);
   auto [r, n] = reduceExp(atMost(magnitude * 2.0, 20.0));
-  Expr exponential =
-      (mulAdd(r * r, polynomial(r, kExp), r) + 1.0) * powerOfTwo(n);
+  Expr exponential = (mulAdd(r * r, polynomial(r, kExp), r) + 1.0) * powerOfTwo(n);
   Expr large = x.constant(1.0) - x.constant(2.0) / (exponential + 1.0);
   Expr z = x * x;
-  Expr p =
-      polynomial(z, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2,
-                     1.33314422036e-1, -3.33332819422e-1});
+  Expr p = polynomial(z, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1,
+                          -3.33332819422e-1});
   Expr small = mulAdd(z * magnitude, p, magnitude);
   return copySign(select(magnitude < 0.625, small, large), x);
 }
@@ -447,12 +409,10 @@ Expr MathFormulas::atanh(Expr x) const {
 Expr MathFormulas::erf(Expr x) const {
   Expr inside = select(abs(x) > 3.925, copySign(x.constant(3.925), x), x);
   Expr z = inside * inside;
-  Expr p = polynomial(z, {2.0460049654502654e-06, 0.0002848234726116061,
-                          0.0037720210384577513, 0.05276762321591377,
-                          0.19058258831501007, 1.1283791065216064});
-  Expr q = polynomial(z, {3.8046495319576934e-05, 0.0011637144489213824,
-                          0.014982139691710472, 0.11417792737483978,
-                          0.5022321343421936, 1.0});
+  Expr p = polynomial(z, {2.0460049654502654e-06, 0.0002848234726116061, 0.0037720210384577513,
+                          0.05276762321591377, 0.19058258831501007, 1.1283791065216064});
+  Expr q = polynomial(z, {3.8046495319576934e-05, 0.0011637144489213824, 0.014982139691710472,
+                          0.11417792737483978, 0.5022321343421936, 1.0});
   Expr result = atLeast(atMost(inside * p / q, 1.0), -1.0);
   return select(abs(x) > 3.925, copySign(x.constant(1.0), x), result);
 }

@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/ADT/StringExtras.h"
 
 namespace nacre::tile {
@@ -40,16 +41,14 @@ linalg::GenericOp asGeneric(RewriterBase &rewriter, Operation *op) {
     if (!isa<MemRefType>(copy.getSource().getType()) ||
         !isa<MemRefType>(copy.getTarget().getType()))
       return nullptr;
-    op = rewriter.replaceOpWithNewOp<linalg::CopyOp>(copy, copy.getSource(),
-                                                     copy.getTarget());
+    op = rewriter.replaceOpWithNewOp<linalg::CopyOp>(copy, copy.getSource(), copy.getTarget());
   }
   if (auto generic = dyn_cast<linalg::GenericOp>(op))
     return generic;
   auto named = dyn_cast<linalg::LinalgOp>(op);
   if (!named || !named.hasPureBufferSemantics())
     return nullptr;
-  FailureOr<linalg::GenericOp> generic =
-      linalg::generalizeNamedOp(rewriter, named);
+  FailureOr<linalg::GenericOp> generic = linalg::generalizeNamedOp(rewriter, named);
   return succeeded(generic) ? *generic : nullptr;
 }
 
@@ -72,19 +71,18 @@ SmallVector<Operation *> foldFills(Nest &nest) {
     if (!fill)
       break;
     Value memory = fill.getDpsInits().front();
-    unsigned output = nest.outputs();
+    unsigned output = nest.outputs;
     for (auto [number, access] : llvm::enumerate(nest.accesses)) {
-      if (access.source != memory)
+      if (access.source != memory || number >= nest.epilogueStart())
         continue;
       if (number < nest.inputs)
         return fills;
       output = number - nest.inputs;
     }
-    if (output == nest.outputs() || nest.start[output])
+    if (output == nest.outputs || nest.start[output])
       break;
     // Every element must be written: the output's map is a permutation.
-    AffineMap map =
-        nest.op.getMatchingIndexingMap(nest.op.getDpsInitOperand(output));
+    AffineMap map = nest.op.getMatchingIndexingMap(nest.op.getDpsInitOperand(output));
     if (!map.isProjectedPermutation())
       break;
     nest.start[output] = fill.getInputs().front();
@@ -93,22 +91,84 @@ SmallVector<Operation *> foldFills(Nest &nest) {
   return fills;
 }
 
-struct VectorizeTilesPass
-    : nacre::tile::impl::VectorizeTilesPassBase<VectorizeTilesPass> {
+/// The allocation or argument that a memref is a view of.
+Value rootOf(Value memory) {
+  while (auto view = memory.getDefiningOp<ViewLikeOpInterface>())
+    memory = view.getViewSource();
+  return memory;
+}
+
+/// Nobody but `users` sees the memory.
+bool isPrivate(Value memory, ArrayRef<Operation *> users) {
+  Value root = rootOf(memory);
+  Operation *allocation = root.getDefiningOp();
+  if (!allocation || !hasEffect<MemoryEffects::Allocate>(allocation, root))
+    return false;
+  SmallVector<Value> views = {root};
+  while (!views.empty()) {
+    Value view = views.pop_back_val();
+    for (Operation *user : view.getUsers()) {
+      if (isa<ViewLikeOpInterface>(user))
+        llvm::append_range(views, user->getResults());
+      else if (!llvm::is_contained(users, user) && !hasEffect<MemoryEffects::Free>(user))
+        return false;
+    }
+  }
+  return true;
+}
+
+/// The next op after `op` that may touch memory, if it is element-wise on its result
+/// and may run inside of its loops. Sets whether the result itself is needed.
+linalg::GenericOp findEpilogue(linalg::GenericOp op, bool &resultIsNeeded) {
+  if (op.getNumDpsInits() != 1 || op.getNumReductionLoops() == 0)
+    return nullptr;
+  Operation *next = op->getNextNode();
+  while (next && isMemoryEffectFree(next))
+    next = next->getNextNode();
+  auto epilogue = dyn_cast_or_null<linalg::GenericOp>(next);
+  if (!epilogue || !epilogue.hasPureBufferSemantics() || epilogue.getNumDpsInits() != 1 ||
+      epilogue.getNumReductionLoops() != 0)
+    return nullptr;
+  Value result = op.getDpsInits().front(), target = epilogue.getDpsInits().front();
+  if (!llvm::is_contained(epilogue->getOperands(), result))
+    return nullptr;
+  for (Value operand : epilogue->getOperands())
+    if (operand != result && rootOf(operand) == rootOf(result))
+      return nullptr;
+  resultIsNeeded = false;
+  if (target == result)
+    return epilogue;
+  // While some blocks are still computed, the target of others is written already.
+  for (Value operand : op->getOperands())
+    if (rootOf(operand) == rootOf(target))
+      return nullptr;
+  SmallVector<Operation *> users = {op, epilogue};
+  for (Operation *before = previousEffect(op); isa_and_nonnull<linalg::FillOp>(before);
+       before = previousEffect(before))
+    users.push_back(before);
+  resultIsNeeded = !isPrivate(result, users);
+  return epilogue;
+}
+
+struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeTilesPass> {
   using VectorizeTilesPassBase::VectorizeTilesPassBase;
 
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
-      if (isa<linalg::LinalgOp, memref::CopyOp>(op))
+      if (isa<linalg::LinalgOp, memref::CopyOp>(op) && !isa<linalg::FillOp>(op))
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());
     SmallVector<linalg::GenericOp> generics;
     for (Operation *op : ops)
-      if (!isa<linalg::FillOp>(op))
-        if (linalg::GenericOp generic = asGeneric(rewriter, op))
-          vectorize(rewriter, generic);
+      if (linalg::GenericOp generic = asGeneric(rewriter, op))
+        generics.push_back(generic);
+    llvm::SmallPtrSet<Operation *, 16> done;
+    for (linalg::GenericOp op : generics)
+      if (!done.contains(op))
+        if (Operation *epilogue = vectorize(rewriter, op))
+          done.insert(epilogue);
     // Fills that no accumulator has taken.
     ops.clear();
     getOperation()->walk([&](linalg::FillOp fill) { ops.push_back(fill); });
@@ -118,34 +178,40 @@ struct VectorizeTilesPass
   }
 
 private:
-  void vectorize(RewriterBase &rewriter, linalg::GenericOp op) {
-    auto named =
-        remark::RemarkOpts::name("VectorizeTiles").category("vectorize-tiles");
+  /// Returns the op that follows if it has been vectorized too (and is gone).
+  Operation *vectorize(RewriterBase &rewriter, linalg::GenericOp op) {
+    VectorTarget target = {vectorBits, registers};
     std::string reason;
-    std::optional<Nest> nest = Nest::get(op, reason);
+    std::optional<Nest> nest;
     std::optional<Plan> plan;
-    if (nest)
-      plan = Plan::get(*nest, {vectorBits, registers}, reason);
+    bool resultIsNeeded = true;
+    linalg::GenericOp epilogue = findEpilogue(op, resultIsNeeded);
+    if (epilogue && (nest = Nest::get(op, epilogue, reason))) {
+      nest->storesOutputs = resultIsNeeded;
+      plan = Plan::get(*nest, target, reason);
+    }
+    if (!plan && (nest = Nest::get(op, nullptr, reason)))
+      plan = Plan::get(*nest, target, reason);
+    auto named = remark::RemarkOpts::name("VectorizeTiles").category("vectorize-tiles");
     if (!plan) {
       remark::missed(op.getLoc(), named) << remark::reason("{0}", reason);
-      return;
+      return nullptr;
     }
+    auto copies = llvm::map_range(plan->copies, [](int64_t n) { return std::to_string(n); });
     remark::passed(op.getLoc(), named)
-        << remark::add("lanes along {0} loop, {1} wide",
-                       nest->loops[plan->lanes].reduction ? "a reduction"
-                                                          : "a parallel",
-                       plan->width)
-        << remark::metric("Copies",
-                          llvm::join(llvm::map_range(plan->copies,
-                                                     [](int64_t n) {
-                                                       return std::to_string(n);
-                                                     }),
-                                     "x"));
+        << remark::add("{0} lanes along a {1} loop{2}", plan->width,
+                       nest->loops[plan->lanes].reduction ? "reduction" : "parallel",
+                       nest->epilogue ? ", with the op that follows" : "")
+        << remark::metric("Copies", llvm::join(copies, "x"));
     SmallVector<Operation *> fills = foldFills(*nest);
     emitNest(rewriter, *nest, *plan);
+    epilogue = nest->epilogue;
+    if (epilogue)
+      rewriter.eraseOp(epilogue);
     rewriter.eraseOp(op);
     for (Operation *fill : fills)
       rewriter.eraseOp(fill);
+    return epilogue;
   }
 };
 

@@ -79,10 +79,14 @@ struct Access {
 /// loops that all operands walk through as through one are merged.
 struct Nest {
   mlir::linalg::GenericOp op;
+  /// An element-wise op on the result, computed on the accumulators. May be null.
+  mlir::linalg::GenericOp epilogue;
   llvm::SmallVector<Loop> loops;
-  /// Of all operands, inputs first.
+  /// Of all operands: inputs, outputs, then the operands of the epilogue.
   llvm::SmallVector<Access> accesses;
-  unsigned inputs = 0;
+  unsigned inputs = 0, outputs = 0;
+  /// The op's own result is stored too.
+  bool storesOutputs = true;
   LoopSet parallel = 0, reduction = 0;
   /// The nest's loop of each of the op's loops; -1: it has one iteration.
   llvm::SmallVector<int> loopOf;
@@ -92,10 +96,32 @@ struct Nest {
 
   /// Fails, with the reason, if the op is not of a form that the emitter
   /// handles.
-  static std::optional<Nest> get(mlir::linalg::GenericOp op,
+  static std::optional<Nest> get(mlir::linalg::GenericOp op, mlir::linalg::GenericOp epilogue,
                                  std::string &reason);
 
-  unsigned outputs() const { return accesses.size() - inputs; }
+  llvm::ArrayRef<Access> getInputs() const { return llvm::ArrayRef(accesses).take_front(inputs); }
+  llvm::ArrayRef<Access> getOutputs() const {
+    return llvm::ArrayRef(accesses).slice(inputs, outputs);
+  }
+  /// The number of the epilogue's first access.
+  unsigned epilogueStart() const { return inputs + outputs; }
+  /// The epilogue's operand `number` is the op's result, still in registers.
+  bool isResult(unsigned number) const {
+    return number >= epilogueStart() && accesses[number].source == accesses[inputs].source;
+  }
+  /// The access is written.
+  bool isWritten(unsigned number) const {
+    return number < epilogueStart() ? number >= inputs && storesOutputs
+                                    : number + 1 == accesses.size();
+  }
+  /// The access is read from memory.
+  bool isRead(unsigned number) const;
+  /// The body's argument for an access.
+  mlir::BlockArgument argumentOf(unsigned number) const {
+    return number < epilogueStart()
+               ? body().getArgument(number)
+               : mlir::linalg::GenericOp(epilogue).getBody()->getArgument(number - epilogueStart());
+  }
   mlir::Block &body() const { return *mlir::linalg::GenericOp(op).getBody(); }
   mlir::Operation *combiner(unsigned output) const;
 };
@@ -123,11 +149,13 @@ struct Plan {
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder;
   llvm::DenseMap<mlir::Value, ValueInfo> values;
 
-  static std::optional<Plan> get(const Nest &nest, const VectorTarget &target,
-                                 std::string &reason);
+  static std::optional<Plan> get(const Nest &nest, const VectorTarget &target, std::string &reason);
 };
 
-/// Writes the code of a planned nest before its op, which stays.
+/// Integer division and remainder: they trap on zero.
+bool isIntegerDivision(mlir::Operation *op);
+
+/// Writes the code of a planned nest before its last op; the ops stay.
 void emitNest(mlir::RewriterBase &rewriter, const Nest &nest, const Plan &plan);
 
 } // namespace nacre::tile

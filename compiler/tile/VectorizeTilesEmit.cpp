@@ -49,9 +49,8 @@ using Key = std::pair<void *, int64_t>;
 class Emitter {
 public:
   Emitter(RewriterBase &b, const Nest &nest, const Plan &plan)
-      : b(b), loc(nest.op->getLoc()), nest(nest), plan(plan),
-        positions(nest.loops.size()), flat(nest.accesses.size()),
-        metadata(nest.accesses.size()), moved(nest.accesses.size()) {}
+      : b(b), loc(nest.op->getLoc()), nest(nest), plan(plan), positions(nest.loops.size()),
+        flat(nest.accesses.size()), metadata(nest.accesses.size()), moved(nest.accesses.size()) {}
 
   void run() {
     index(0); // the first constant: others stand before it
@@ -78,9 +77,7 @@ private:
   Value splat(TypedAttr element, VectorType type) {
     return constant(DenseElementsAttr::get(type, ArrayRef<Attribute>(element)));
   }
-  VectorType vectorOf(Type element) {
-    return VectorType::get(plan.width, element);
-  }
+  VectorType vectorOf(Type element) { return VectorType::get(plan.width, element); }
 
   Value add(Value a, Value b2) {
     if (!b2 || (a && matchPattern(b2, m_Zero())))
@@ -97,17 +94,14 @@ private:
     return arith::MulIOp::create(b, loc, a, b2);
   }
 
-  int64_t step(unsigned loop) const {
-    return loop == plan.lanes ? plan.width : 1;
-  }
+  int64_t step(unsigned loop) const { return loop == plan.lanes ? plan.width : 1; }
   bool lanesReduce() const { return nest.loops[plan.lanes].reduction; }
 
   /// Loops with several copies whose accumulators are partial results.
   LoopSet partialLoops() const {
     LoopSet set = 0;
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop)
-      if (nest.loops[loop].reduction &&
-          (plan.copies[loop] > 1 || loop == plan.lanes))
+      if (nest.loops[loop].reduction && (plan.copies[loop] > 1 || loop == plan.lanes))
         set |= bit(loop);
     return set;
   }
@@ -120,8 +114,7 @@ private:
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
       if (!contains(block, loop))
         continue;
-      int64_t copies = nest.loops[loop].reduction ? plan.copies[loop]
-                                                  : positions[loop].copies;
+      int64_t copies = nest.loops[loop].reduction ? plan.copies[loop] : positions[loop].copies;
       number = number * copies + at[loop];
       total *= copies;
     }
@@ -150,8 +143,7 @@ private:
     int64_t result = 0;
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop)
       if (plan.copies[loop] > 1)
-        result =
-            result * plan.copies[loop] + (contains(loops, loop) ? at[loop] : 0);
+        result = result * plan.copies[loop] + (contains(loops, loop) ? at[loop] : 0);
     return result;
   }
 
@@ -179,8 +171,7 @@ private:
   Value termAt(unsigned access, const Term &term, Value iv);
   Value addressOf(unsigned access, const Coordinate &at);
   void placeBlock();
-  Value offsetTerm(unsigned access, const Term &term, Value sum,
-                   const Coordinate &at);
+  Value offsetTerm(unsigned access, const Term &term, Value sum, const Coordinate &at);
   Value gatherOffsets(unsigned access);
   Value load(unsigned access, const Coordinate &at);
   void store(unsigned access, const Coordinate &at, Value value);
@@ -189,6 +180,9 @@ private:
   //------------------------------------------------------------===//
 
   void emitBody(unsigned depth);
+  void emitArgument(unsigned number, unsigned depth);
+  void emitOps(Block &body, unsigned depth);
+  void emitEpilogue();
   void emitBodyOp(Operation &op, const Coordinate &at);
   bool fusesIntoAdd(Operation *mul);
   Operation *fusedMul(Operation &op);
@@ -209,8 +203,7 @@ private:
   SmallVector<Strip> stripsOf(unsigned loop);
   void emitParallel(unsigned depth);
   void emitBlock();
-  SmallVector<Value> emitReduction(unsigned depth,
-                                   SmallVector<Value> accumulators);
+  SmallVector<Value> emitReduction(unsigned depth, SmallVector<Value> accumulators);
   SmallVector<Value> emitInnermost(SmallVector<Value> accumulators);
   void place(unsigned loop, const Strip &strip, Value iv);
   Value startOf(unsigned output, const Coordinate &at);
@@ -242,8 +235,7 @@ private:
 /// element.
 void Emitter::prepare() {
   SmallVector<Range> ranges =
-      cast<linalg::LinalgOp>(linalg::GenericOp(nest.op).getOperation())
-          .createLoopRanges(b, loc);
+      cast<linalg::LinalgOp>(linalg::GenericOp(nest.op).getOperation()).createLoopRanges(b, loc);
   for (const Loop &loop : nest.loops) {
     if (loop.isStatic()) {
       bounds.push_back(index(loop.size));
@@ -252,23 +244,20 @@ void Emitter::prepare() {
     Value bound;
     for (unsigned origin : loop.origin) {
       Value size = getValueOrCreateConstantIndexOp(b, loc, ranges[origin].size);
-      bound =
-          bound ? arith::MulIOp::create(b, loc, bound, size).getResult() : size;
+      bound = bound ? arith::MulIOp::create(b, loc, bound, size).getResult() : size;
     }
     bounds.push_back(bound);
   }
   for (auto [number, access] : llvm::enumerate(nest.accesses)) {
-    if (access.scalar || (!access.used && number < nest.inputs))
+    if (!nest.isRead(number) && !nest.isWritten(number))
       continue;
     auto type = cast<MemRefType>(access.source.getType());
     SmallVector<int64_t> strides;
     int64_t offset;
     (void)type.getStridesAndOffset(strides, offset);
-    bool isStatic = type.hasStaticShape() && !ShapedType::isDynamic(offset) &&
-                    llvm::none_of(strides, ShapedType::isDynamic);
-    if (!isStatic)
-      metadata[number] =
-          memref::ExtractStridedMetadataOp::create(b, loc, access.source);
+    bool isStatic = type.hasStaticShape() && llvm::none_of(strides, ShapedType::isDynamic);
+    if (!isStatic || ShapedType::isDynamic(offset))
+      metadata[number] = memref::ExtractStridedMetadataOp::create(b, loc, access.source);
     // One more than the largest offset.
     OpFoldResult size;
     if (isStatic) {
@@ -279,29 +268,25 @@ void Emitter::prepare() {
     } else {
       Value extent = index(1);
       for (unsigned dim = 0; dim < strides.size(); ++dim) {
-        Value length = type.isDynamicDim(dim) ? metadata[number].getSizes()[dim]
-                                              : index(type.getDimSize(dim));
-        Value stride = ShapedType::isDynamic(strides[dim])
-                           ? metadata[number].getStrides()[dim]
-                           : index(strides[dim]);
+        Value length =
+            type.isDynamicDim(dim) ? metadata[number].getSizes()[dim] : index(type.getDimSize(dim));
+        Value stride = ShapedType::isDynamic(strides[dim]) ? metadata[number].getStrides()[dim]
+                                                           : index(strides[dim]);
         Value last = arith::SubIOp::create(b, loc, length, index(1));
         extent = add(extent, mul(last, stride));
       }
       size = extent;
     }
-    OpFoldResult start = ShapedType::isDynamic(offset)
-                             ? OpFoldResult(metadata[number].getOffset())
-                             : OpFoldResult(b.getIndexAttr(offset));
-    int64_t staticSize =
-        isStatic ? *getConstantIntValue(size) : ShapedType::kDynamic;
+    OpFoldResult start = ShapedType::isDynamic(offset) ? OpFoldResult(metadata[number].getOffset())
+                                                       : OpFoldResult(b.getIndexAttr(offset));
+    int64_t staticSize = isStatic ? *getConstantIntValue(size) : ShapedType::kDynamic;
     MemRefLayoutAttrInterface layout;
     if (offset != 0)
       layout = StridedLayoutAttr::get(b.getContext(), offset, {1});
-    auto flatType = MemRefType::get({staticSize}, access.element, layout,
-                                    type.getMemorySpace());
-    flat[number] = memref::ReinterpretCastOp::create(
-        b, loc, flatType, access.source, start, ArrayRef<OpFoldResult>{size},
-        ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
+    auto flatType = MemRefType::get({staticSize}, access.element, layout, type.getMemorySpace());
+    flat[number] = memref::ReinterpretCastOp::create(b, loc, flatType, access.source, start,
+                                                     ArrayRef<OpFoldResult>{size},
+                                                     ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
   }
 }
 
@@ -325,12 +310,10 @@ Value Emitter::termAt(unsigned access, const Term &term, Value iv) {
 
 /// Adds what copy `at` of the term's loop has beyond copy 0 (linear), or all of
 /// the term (packed).
-Value Emitter::offsetTerm(unsigned access, const Term &term, Value sum,
-                          const Coordinate &at) {
+Value Emitter::offsetTerm(unsigned access, const Term &term, Value sum, const Coordinate &at) {
   int64_t offset = at[term.loop] * step(term.loop);
   if (term.kind != Term::Linear)
-    return add(
-        sum, termAt(access, term, add(positions[term.loop].iv, index(offset))));
+    return add(sum, termAt(access, term, add(positions[term.loop].iv, index(offset))));
   if (offset == 0)
     return sum;
   if (term.isStatic())
@@ -361,8 +344,7 @@ void Emitter::placeBlock() {
       if (contains(nest.parallel, term.loop) && term.kind == Term::Linear)
         common = add(common, termAt(number, term, positions[term.loop].iv));
     LoopSet loops = access.loops & nest.parallel;
-    forEach(loops, [&, number = number,
-                    &access = access](const Coordinate &at) {
+    forEach(loops, [&, number = number, &access = access](const Coordinate &at) {
       Value address = common;
       for (const Term &term : access.terms)
         if (contains(nest.parallel, term.loop))
@@ -374,8 +356,7 @@ void Emitter::placeBlock() {
 
 Value Emitter::addressOf(unsigned number, const Coordinate &at) {
   const Access &access = nest.accesses[number];
-  Value address =
-      bases.lookup({number, this->number(access.loops & nest.parallel, at)});
+  Value address = bases.lookup({number, this->number(access.loops & nest.parallel, at)});
   address = add(address, moved[number]);
   for (const Term &term : access.terms)
     if (contains(nest.reduction, term.loop))
@@ -389,32 +370,26 @@ Value Emitter::gatherOffsets(unsigned number) {
   SmallVector<int64_t> fixed(plan.width, 0);
   Value dynamic;
   for (const Term &term : access.terms) {
-    if (term.loop != plan.lanes ||
-        (term.kind == Term::FloorDiv && term.divisor % plan.width == 0))
+    if (term.loop != plan.lanes || (term.kind == Term::FloorDiv && term.divisor % plan.width == 0))
       continue;
     for (int64_t lane = 0; lane < plan.width && term.isStatic(); ++lane)
-      fixed[lane] +=
-          term.stride * (term.kind == Term::FloorDiv ? lane / term.divisor
-                         : term.kind == Term::Mod    ? lane % term.divisor
-                                                     : lane);
+      fixed[lane] += term.stride * (term.kind == Term::FloorDiv ? lane / term.divisor
+                                    : term.kind == Term::Mod    ? lane % term.divisor
+                                                                : lane);
     if (!term.isStatic()) {
       auto type = vectorOf(b.getIndexType());
       Value ramp = vector::StepOp::create(b, loc, type);
-      Value stride =
-          vector::BroadcastOp::create(b, loc, type, strideOf(number, term));
+      Value stride = vector::BroadcastOp::create(b, loc, type, strideOf(number, term));
       dynamic = add(dynamic, arith::MulIOp::create(b, loc, ramp, stride));
     }
   }
-  bool narrow = !dynamic && llvm::all_of(fixed, [](int64_t v) {
-    return llvm::isInt<32>(v);
-  });
+  bool narrow = !dynamic && llvm::all_of(fixed, [](int64_t v) { return llvm::isInt<32>(v); });
   auto type = vectorOf(narrow ? Type(b.getI32Type()) : Type(b.getIndexType()));
   SmallVector<Attribute> elements;
   for (int64_t value : fixed)
     elements.push_back(b.getIntegerAttr(type.getElementType(), value));
   Value offsets = constant(DenseElementsAttr::get(type, elements));
-  return dynamic ? arith::AddIOp::create(b, loc, offsets, dynamic).getResult()
-                 : offsets;
+  return dynamic ? arith::AddIOp::create(b, loc, offsets, dynamic).getResult() : offsets;
 }
 
 Value Emitter::load(unsigned number, const Coordinate &at) {
@@ -426,19 +401,17 @@ Value Emitter::load(unsigned number, const Coordinate &at) {
   auto type = vectorOf(access.element);
   if (along == Access::Same)
     return vector::BroadcastOp::create(
-        b, loc, type,
-        memref::LoadOp::create(b, loc, flat[number], address).getResult());
+        b, loc, type, memref::LoadOp::create(b, loc, flat[number], address).getResult());
   Value mask = maskAt(at);
   if (along == Access::Contiguous && !mask)
     return vector::LoadOp::create(b, loc, type, flat[number], address);
   Value none = constant(b.getZeroAttr(type));
   if (along == Access::Contiguous)
-    return vector::MaskedLoadOp::create(b, loc, type, flat[number], address,
-                                        mask, none);
+    return vector::MaskedLoadOp::create(b, loc, type, flat[number], address, mask, none);
   if (!mask)
     mask = constant(DenseElementsAttr::get(vectorOf(b.getI1Type()), true));
-  return vector::GatherOp::create(b, loc, type, flat[number], address,
-                                  gatherOffsets(number), mask, none);
+  return vector::GatherOp::create(b, loc, type, flat[number], address, gatherOffsets(number), mask,
+                                  none);
 }
 
 void Emitter::store(unsigned number, const Coordinate &at, Value value) {
@@ -466,8 +439,7 @@ void Emitter::define(Value original, const Coordinate &at, Value value) {
   scalars[key] = value;
   bool ramp = infoOf(original).form == ValueInfo::Ramp;
   auto needsVector = [&](Operation *user) {
-    return isa<linalg::YieldOp>(user) ||
-           llvm::any_of(user->getResults(), [&](Value result) {
+    return isa<linalg::YieldOp>(user) || llvm::any_of(user->getResults(), [&](Value result) {
              return infoOf(result).form == ValueInfo::Varying;
            });
   };
@@ -499,8 +471,7 @@ Value Emitter::vectorOf(Value original, const Coordinate &at) {
   Attribute splatted;
   if (matchPattern(original, m_Constant(&splatted)))
     return splat(cast<TypedAttr>(splatted), vectorOf(original.getType()));
-  return vector::BroadcastOp::create(b, loc, vectorOf(original.getType()),
-                                     scalarOf(original, at));
+  return vector::BroadcastOp::create(b, loc, vectorOf(original.getType()), scalarOf(original, at));
 }
 
 /// The multiplication that `op` (an addition to an accumulator) does not round.
@@ -513,17 +484,15 @@ Operation *Emitter::fusedMul(Operation &op) {
   for (unsigned side : {0u, 1u}) {
     auto argument = dyn_cast<BlockArgument>(op.getOperand(1 - side));
     auto mul = op.getOperand(side).getDefiningOp<arith::MulFOp>();
-    if (argument && argument.getOwner() == &nest.body() &&
-        argument.getArgNumber() >= nest.inputs && mul && mul->hasOneUse() &&
-        depthOf(infoOf(mul)) == plan.reductionOrder.size())
+    if (argument && argument.getOwner() == &nest.body() && argument.getArgNumber() >= nest.inputs &&
+        mul && mul->hasOneUse() && depthOf(infoOf(mul)) == plan.reductionOrder.size())
       return mul;
   }
   return nullptr;
 }
 
 bool Emitter::fusesIntoAdd(Operation *mul) {
-  return isa<arith::MulFOp>(mul) && mul->hasOneUse() &&
-         fusedMul(**mul->user_begin()) == mul;
+  return isa<arith::MulFOp>(mul) && mul->hasOneUse() && fusedMul(**mul->user_begin()) == mul;
 }
 
 void Emitter::emitBodyOp(Operation &op, const Coordinate &at) {
@@ -537,8 +506,7 @@ void Emitter::emitBodyOp(Operation &op, const Coordinate &at) {
   bool vector = infoOf(op.getResult(0)).form == ValueInfo::Varying;
   if (Operation *mul = fusedMul(op)) {
     Value addend = op.getOperand(op.getOperand(0) == mul->getResult(0) ? 1 : 0);
-    Value x = formOf(mul->getOperand(0), at, vector),
-          y = formOf(mul->getOperand(1), at, vector),
+    Value x = formOf(mul->getOperand(0), at, vector), y = formOf(mul->getOperand(1), at, vector),
           z = formOf(addend, at, vector);
     Value fused = vector ? vector::FMAOp::create(b, loc, x, y, z).getResult()
                          : math::FmaOp::create(b, loc, x, y, z).getResult();
@@ -548,8 +516,16 @@ void Emitter::emitBodyOp(Operation &op, const Coordinate &at) {
   for (Value operand : op.getOperands())
     mapping.map(operand, formOf(operand, at, vector));
   Operation *clone = b.clone(op, mapping);
-  for (auto [original, result] :
-       llvm::zip(op.getResults(), clone->getResults())) {
+  if (Value mask = vector && isIntegerDivision(&op) ? maskAt(at) : Value()) {
+    // Lanes beyond the end must not trap.
+    Value divisor = clone->getOperand(1);
+    b.setInsertionPoint(clone);
+    auto type = cast<VectorType>(divisor.getType());
+    Value one = splat(b.getIntegerAttr(type.getElementType(), 1), type);
+    clone->setOperand(1, arith::SelectOp::create(b, loc, mask, divisor, one));
+    b.setInsertionPointAfter(clone);
+  }
+  for (auto [original, result] : llvm::zip(op.getResults(), clone->getResults())) {
     if (vector)
       result.setType(vectorOf(result.getType()));
     define(original, at, result);
@@ -558,23 +534,27 @@ void Emitter::emitBodyOp(Operation &op, const Coordinate &at) {
 
 /// Computes what belongs at `depth`.
 void Emitter::emitBody(unsigned depth) {
-  Block &body = nest.body();
-  for (auto [number, access] :
-       llvm::enumerate(ArrayRef(nest.accesses).take_front(nest.inputs))) {
-    BlockArgument argument = body.getArgument(number);
-    if (!access.used || depthOf(infoOf(argument)) != depth)
-      continue;
-    forEach(access.loops, [&, number = number,
-                           &access = access](const Coordinate &at) {
-      define(argument, at, access.scalar ? access.source : load(number, at));
-    });
-  }
+  for (unsigned number = 0; number < nest.inputs; ++number)
+    emitArgument(number, depth);
+  emitOps(nest.body(), depth);
+}
+
+void Emitter::emitArgument(unsigned number, unsigned depth) {
+  const Access &access = nest.accesses[number];
+  BlockArgument argument = nest.argumentOf(number);
+  if (!access.used || depthOf(infoOf(argument)) != depth)
+    return;
+  forEach(access.loops, [&](const Coordinate &at) {
+    define(argument, at, access.scalar ? access.source : load(number, at));
+  });
+}
+
+void Emitter::emitOps(Block &body, unsigned depth) {
   for (Operation &op : body.without_terminator()) {
     if (op.hasTrait<OpTrait::ConstantLike>()) {
       if (depth == 0)
-        define(
-            op.getResult(0), Coordinate(nest.loops.size(), 0),
-            constant(cast<TypedAttr>(cast<arith::ConstantOp>(op).getValue())));
+        define(op.getResult(0), Coordinate(nest.loops.size(), 0),
+               constant(cast<TypedAttr>(cast<arith::ConstantOp>(op).getValue())));
       continue;
     }
     ValueInfo info = infoOf(op.getResult(0));
@@ -582,6 +562,19 @@ void Emitter::emitBody(unsigned depth) {
       continue;
     forEach(info.loops, [&](const Coordinate &at) { emitBodyOp(op, at); });
   }
+}
+
+/// Computes the epilogue on the results of a block and stores its results.
+void Emitter::emitEpilogue() {
+  linalg::GenericOp epilogue = nest.epilogue;
+  for (unsigned number = nest.epilogueStart(); number < nest.accesses.size(); ++number)
+    if (!nest.isResult(number))
+      emitArgument(number, 0);
+  emitOps(*epilogue.getBody(), 0);
+  unsigned last = nest.accesses.size() - 1;
+  Value yielded = epilogue.getBody()->getTerminator()->getOperand(0);
+  forEach(nest.parallel,
+          [&](const Coordinate &at) { store(last, at, formOf(yielded, at, !lanesReduce())); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -593,13 +586,11 @@ SmallVector<Strip> Emitter::stripsOf(unsigned number) {
   int64_t width = step(number), copies = plan.copies[number];
   SmallVector<Strip> strips;
   if (loop.isStatic()) {
-    int64_t block = width * copies, full = loop.size / block * block,
-            rest = loop.size - full;
+    int64_t block = width * copies, full = loop.size / block * block, rest = loop.size - full;
     if (full)
       strips.push_back({index(0), index(full), copies, full == block, false});
     if (rest)
-      strips.push_back({index(full), index(loop.size),
-                        int64_t(llvm::divideCeil(rest, width)), true,
+      strips.push_back({index(full), index(loop.size), int64_t(llvm::divideCeil(rest, width)), true,
                         rest % width != 0});
     return strips;
   }
@@ -634,8 +625,7 @@ void Emitter::place(unsigned loop, const Strip &strip, Value iv) {
   Value count = arith::SubIOp::create(b, loc, strip.high, last);
   if (nest.loops[loop].isStatic()) // single: a constant
     count = index(nest.loops[loop].size % plan.width);
-  position.mask = vector::CreateMaskOp::create(b, loc, vectorOf(b.getI1Type()),
-                                               ValueRange{count});
+  position.mask = vector::CreateMaskOp::create(b, loc, vectorOf(b.getI1Type()), ValueRange{count});
 }
 
 void Emitter::emitParallel(unsigned depth) {
@@ -648,8 +638,7 @@ void Emitter::emitParallel(unsigned depth) {
       emitParallel(depth + 1);
       continue;
     }
-    auto body = scf::ForOp::create(b, loc, strip.low, strip.high,
-                                   index(strip.copies * step(loop)));
+    auto body = scf::ForOp::create(b, loc, strip.low, strip.high, index(strip.copies * step(loop)));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(body.getBody());
     place(loop, strip, body.getInductionVar());
@@ -699,7 +688,7 @@ void Emitter::emitBlock() {
     positions[loop] = {Value(), plan.copies[loop], Value()};
 
   SmallVector<Value> accumulators;
-  for (unsigned output = 0; output < nest.outputs(); ++output) {
+  for (unsigned output = 0; output < nest.outputs; ++output) {
     const Access &access = nest.accesses[nest.inputs + output];
     bool read = access.used || nest.reduction;
     forEach(block, [&](const Coordinate &at) {
@@ -707,8 +696,7 @@ void Emitter::emitBlock() {
       if (partial) {
         TypedAttr neutral = *arith::getNeutralElement(nest.combiner(output));
         bool vector = lanesReduce() || contains(access.loops, plan.lanes);
-        value = vector ? splat(neutral, vectorOf(access.element))
-                       : constant(neutral);
+        value = vector ? splat(neutral, vectorOf(access.element)) : constant(neutral);
       } else if (read) {
         value = startOf(output, at);
       }
@@ -723,7 +711,7 @@ void Emitter::emitBlock() {
   std::fill(moved.begin(), moved.end(), Value());
   for (unsigned loop : plan.reductionOrder)
     positions[loop] = {Value(), plan.copies[loop], Value()};
-  for (unsigned output = 0; output < nest.outputs(); ++output) {
+  for (unsigned output = 0; output < nest.outputs; ++output) {
     forEach(nest.parallel, [&](const Coordinate &parallel) {
       Value value;
       forEach(partial, [&](Coordinate at) {
@@ -736,13 +724,18 @@ void Emitter::emitBlock() {
         value = combineLanes(output, value);
       if (partial)
         value = combine(output, startOf(output, parallel), value);
-      store(nest.inputs + output, parallel, value);
+      if (nest.storesOutputs)
+        store(nest.inputs + output, parallel, value);
+      for (unsigned number = nest.epilogueStart(); number < nest.accesses.size(); ++number)
+        if (nest.isResult(number))
+          define(nest.argumentOf(number), parallel, value);
     });
   }
+  if (nest.epilogue)
+    emitEpilogue();
 }
 
-SmallVector<Value> Emitter::emitReduction(unsigned depth,
-                                          SmallVector<Value> accumulators) {
+SmallVector<Value> Emitter::emitReduction(unsigned depth, SmallVector<Value> accumulators) {
   if (depth == plan.reductionOrder.size())
     return emitInnermost(std::move(accumulators));
   unsigned loop = plan.reductionOrder[depth];
@@ -751,10 +744,8 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth,
     for (auto [number, access] : llvm::enumerate(nest.accesses))
       for (const Term &term : access.terms)
         if (term.loop == loop && term.kind == Term::Linear && flat[number])
-          moved[number] =
-              add(moved[number], termAt(number, term, positions[loop].iv));
-    if (depth + 1 <
-        plan.reductionOrder.size()) // else the innermost computation does
+          moved[number] = add(moved[number], termAt(number, term, positions[loop].iv));
+    if (depth + 1 < plan.reductionOrder.size()) // else the innermost computation does
       emitBody(depth + 1);
     inside = emitReduction(depth + 1, std::move(inside));
     moved = before;
@@ -766,14 +757,12 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth,
       accumulators = emitInside(std::move(accumulators));
       continue;
     }
-    auto body =
-        scf::ForOp::create(b, loc, strip.low, strip.high,
-                           index(strip.copies * step(loop)), accumulators);
+    auto body = scf::ForOp::create(b, loc, strip.low, strip.high, index(strip.copies * step(loop)),
+                                   accumulators);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(body.getBody());
     place(loop, strip, body.getInductionVar());
-    SmallVector<Value> inside =
-        emitInside(SmallVector<Value>(body.getRegionIterArgs()));
+    SmallVector<Value> inside = emitInside(SmallVector<Value>(body.getRegionIterArgs()));
     scf::YieldOp::create(b, loc, inside);
     accumulators = SmallVector<Value>(body.getResults());
   }
@@ -784,7 +773,7 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth,
 SmallVector<Value> Emitter::emitInnermost(SmallVector<Value> accumulators) {
   LoopSet block = nest.parallel | partialLoops();
   Block &body = nest.body();
-  for (unsigned output = 0; output < nest.outputs(); ++output)
+  for (unsigned output = 0; output < nest.outputs; ++output)
     forEach(block, [&](const Coordinate &at) {
       if (Value value = accumulators[slot(output, at)])
         define(body.getArgument(nest.inputs + output), at, value);
@@ -793,10 +782,8 @@ SmallVector<Value> Emitter::emitInnermost(SmallVector<Value> accumulators) {
 
   SmallVector<Value> results = accumulators;
   Operation *yield = body.getTerminator();
-  for (unsigned output = 0; output < nest.outputs(); ++output) {
-    bool vector =
-        lanesReduce() ||
-        contains(nest.accesses[nest.inputs + output].loops, plan.lanes);
+  for (unsigned output = 0; output < nest.outputs; ++output) {
+    bool vector = lanesReduce() || contains(nest.accesses[nest.inputs + output].loops, plan.lanes);
     forEach(block, [&](const Coordinate &at) {
       Value &result = results[slot(output, at)];
       Value value = formOf(yield->getOperand(output), at, vector);
@@ -810,9 +797,8 @@ SmallVector<Value> Emitter::emitInnermost(SmallVector<Value> accumulators) {
 
 } // namespace
 
-void nacre::tile::emitNest(RewriterBase &rewriter, const Nest &nest,
-                           const Plan &plan) {
+void nacre::tile::emitNest(RewriterBase &rewriter, const Nest &nest, const Plan &plan) {
   OpBuilder::InsertionGuard guard(rewriter);
-  rewriter.setInsertionPoint(nest.op);
+  rewriter.setInsertionPoint(nest.epilogue ? nest.epilogue : nest.op);
   Emitter(rewriter, nest, plan).run();
 }

@@ -39,10 +39,9 @@ Access::Lanes Access::along(unsigned loop, int64_t count) const {
     if (term.kind == Term::FloorDiv && term.divisor % count == 0)
       continue; // the same for all lanes
     // Within the lanes the term is linear, or a fixed pattern.
-    bool linear = term.kind == Term::Linear ||
-                  (term.kind == Term::Mod && term.divisor % count == 0);
-    bool pattern = term.kind != Term::Linear && term.isStatic() &&
-                   count % term.divisor == 0;
+    bool linear =
+        term.kind == Term::Linear || (term.kind == Term::Mod && term.divisor % count == 0);
+    bool pattern = term.kind != Term::Linear && term.isStatic() && count % term.divisor == 0;
     strided &= linear || pattern;
     unit += linear && term.stride == 1 ? 1 : 2;
   }
@@ -69,20 +68,18 @@ public:
   }
 
 private:
-  void addTerm(Term::Kind kind, unsigned opLoop, int64_t divisor, unsigned dim,
-               int64_t factor) {
+  void addTerm(Term::Kind kind, unsigned opLoop, int64_t divisor, unsigned dim, int64_t factor) {
     if (loopOf[opLoop] < 0)
       return; // the only value is 0
-    Term term{kind, unsigned(loopOf[opLoop]), divisor, strides[dim], factor,
-              dim};
+    Term term{kind, unsigned(loopOf[opLoop]), divisor, strides[dim], factor, dim};
     if (term.isStatic())
       term.stride *= factor;
     if (term.stride == 0)
       return;
     access.loops |= bit(term.loop);
     for (Term &other : access.terms)
-      if (other.loop == term.loop && other.kind == kind &&
-          other.divisor == divisor && other.isStatic() && term.isStatic()) {
+      if (other.loop == term.loop && other.kind == kind && other.divisor == divisor &&
+          other.isStatic() && term.isStatic()) {
         other.stride += term.stride;
         return;
       }
@@ -115,11 +112,9 @@ private:
     if (!loop || value <= 0)
       return failure();
     if (binary.getKind() == AffineExprKind::FloorDiv)
-      return addTerm(Term::FloorDiv, loop.getPosition(), value, dim, factor),
-             success();
+      return addTerm(Term::FloorDiv, loop.getPosition(), value, dim, factor), success();
     if (binary.getKind() == AffineExprKind::Mod)
-      return addTerm(Term::Mod, loop.getPosition(), value, dim, factor),
-             success();
+      return addTerm(Term::Mod, loop.getPosition(), value, dim, factor), success();
     return failure();
   }
 
@@ -129,8 +124,7 @@ private:
 };
 
 bool isHandledElement(Type type) {
-  if (type.isF16() || type.isBF16() || type.isF32() || type.isF64() ||
-      type.isIndex())
+  if (type.isF16() || type.isBF16() || type.isF32() || type.isF64() || type.isIndex())
     return true;
   auto integer = dyn_cast<IntegerType>(type);
   return integer && llvm::is_contained({8u, 16u, 32u, 64u}, integer.getWidth());
@@ -151,8 +145,7 @@ bool mergeLoops(Nest &nest, unsigned outer, unsigned inner) {
   for (const Access &access : nest.accesses) {
     if (!contains(access.loops, outer) && !contains(access.loops, inner))
       continue;
-    int64_t strideA = access.strideAlong(outer),
-            strideB = access.strideAlong(inner);
+    int64_t strideA = access.strideAlong(outer), strideB = access.strideAlong(inner);
     if (ShapedType::isDynamic(strideA) || ShapedType::isDynamic(strideB) ||
         strideA != strideB * b.size)
       return false;
@@ -162,8 +155,7 @@ bool mergeLoops(Nest &nest, unsigned outer, unsigned inner) {
   nest.loops.erase(nest.loops.begin() + outer);
   for (Access &access : nest.accesses) {
     access.loops = withoutLoop(access.loops & ~bit(outer), outer);
-    llvm::erase_if(access.terms,
-                   [&](const Term &term) { return term.loop == outer; });
+    llvm::erase_if(access.terms, [&](const Term &term) { return term.loop == outer; });
     for (Term &term : access.terms)
       term.loop -= term.loop > outer;
   }
@@ -186,8 +178,8 @@ void mergeAllLoops(Nest &nest) {
     changed = false;
     for (unsigned outer = 0; outer < nest.loops.size() && !changed; ++outer)
       for (unsigned inner = 0; inner < nest.loops.size() && !changed; ++inner)
-        if (outer != inner && !contains(indexed, outer) &&
-            !contains(indexed, inner) && mergeLoops(nest, outer, inner)) {
+        if (outer != inner && !contains(indexed, outer) && !contains(indexed, inner) &&
+            mergeLoops(nest, outer, inner)) {
           indexed = withoutLoop(indexed, outer);
           changed = true;
         }
@@ -200,7 +192,38 @@ void mergeAllLoops(Nest &nest) {
 // Nest
 //===----------------------------------------------------------------------===//
 
-std::optional<Nest> Nest::get(linalg::GenericOp op, std::string &reason) {
+/// For an element-wise op on the result of `op`: the loop of `op` that each of its
+/// loops is. Empty if the loops do not correspond.
+static SmallVector<unsigned> matchLoops(linalg::GenericOp op, linalg::GenericOp epilogue) {
+  Value result = op.getDpsInits().front();
+  AffineMap inner = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  SmallVector<unsigned> loops;
+  for (OpOperand &operand : epilogue->getOpOperands()) {
+    if (operand.get() != result)
+      continue;
+    AffineMap outer = epilogue.getMatchingIndexingMap(&operand);
+    if (!outer.isPermutation() || !inner.isProjectedPermutation())
+      return {};
+    SmallVector<unsigned> matched(epilogue.getNumLoops());
+    for (auto [from, to] : llvm::zip(outer.getResults(), inner.getResults()))
+      matched[cast<AffineDimExpr>(from).getPosition()] = cast<AffineDimExpr>(to).getPosition();
+    if (!loops.empty() && loops != matched)
+      return {};
+    loops = matched;
+  }
+  return loops;
+}
+
+bool Nest::isRead(unsigned number) const {
+  if (number < inputs)
+    return accesses[number].used && !accesses[number].scalar;
+  if (number < epilogueStart())
+    return (accesses[number].used || reduction) && !start[number - inputs];
+  return accesses[number].used && !accesses[number].scalar && !isResult(number);
+}
+
+std::optional<Nest> Nest::get(linalg::GenericOp op, linalg::GenericOp epilogue,
+                              std::string &reason) {
   auto fail = [&](const char *why) {
     reason = why;
     return std::nullopt;
@@ -212,53 +235,66 @@ std::optional<Nest> Nest::get(linalg::GenericOp op, std::string &reason) {
 
   Nest nest;
   nest.op = op;
+  nest.epilogue = epilogue;
   nest.inputs = op.getNumDpsInputs();
+  nest.outputs = op.getNumDpsInits();
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
-  for (auto [loop, size, type] :
-       llvm::enumerate(sizes, op.getIteratorTypesArray())) {
+  for (auto [loop, size, type] : llvm::enumerate(sizes, op.getIteratorTypesArray())) {
     nest.loopOf.push_back(size == 1 ? -1 : int(nest.loops.size()));
     if (size != 1)
-      nest.loops.push_back(
-          {type == utils::IteratorType::reduction, size, {unsigned(loop)}});
+      nest.loops.push_back({type == utils::IteratorType::reduction, size, {unsigned(loop)}});
   }
-  for (OpOperand &operand : op->getOpOperands()) {
-    Access &access = nest.accesses.emplace_back();
-    access.source = operand.get();
-    access.used = op.payloadUsesValueFromOperand(&operand);
-    if (!access.used && operand.getOperandNumber() < nest.inputs)
-      continue; // it only gives sizes, as the window of a pooling
-    auto type = dyn_cast<MemRefType>(operand.get().getType());
-    if (!type) {
-      access.scalar = true;
-      access.element = operand.get().getType();
-      continue;
+  auto readOperands = [&](linalg::GenericOp from, ArrayRef<int> loopOf) -> const char * {
+    for (OpOperand &operand : from->getOpOperands()) {
+      Access &access = nest.accesses.emplace_back();
+      access.source = operand.get();
+      access.used = from.payloadUsesValueFromOperand(&operand);
+      if (!access.used && from.isDpsInput(&operand))
+        continue; // it only gives sizes, as the window of a pooling
+      auto type = dyn_cast<MemRefType>(operand.get().getType());
+      if (!type) {
+        access.scalar = true;
+        access.element = operand.get().getType();
+        continue;
+      }
+      access.element = type.getElementType();
+      SmallVector<int64_t> strides;
+      int64_t offset;
+      if (failed(type.getStridesAndOffset(strides, offset)))
+        return "memref without strides";
+      if (!isHandledElement(access.element))
+        return "element type without vector loads";
+      AffineMap map = from.getMatchingIndexingMap(&operand);
+      if (failed(AccessReader(access, loopOf, strides).read(map)))
+        return "address is not a sum over loops";
     }
-    access.element = type.getElementType();
-    SmallVector<int64_t> strides;
-    int64_t offset;
-    if (failed(type.getStridesAndOffset(strides, offset)))
-      return fail("memref without strides");
-    if (!isHandledElement(access.element))
-      return fail("element type without vector loads");
-    if (failed(AccessReader(access, nest.loopOf, strides)
-                   .read(op.getMatchingIndexingMap(&operand))))
-      return fail("address is not a sum over loops");
+    return nullptr;
+  };
+  if (const char *why = readOperands(op, nest.loopOf))
+    return fail(why);
+  if (epilogue) {
+    SmallVector<unsigned> matched = matchLoops(op, epilogue);
+    if (matched.size() != epilogue.getNumLoops())
+      return fail("loops of the epilogue do not match");
+    SmallVector<int> loopOf;
+    for (unsigned loop : matched)
+      loopOf.push_back(nest.loopOf[loop]);
+    if (const char *why = readOperands(epilogue, loopOf))
+      return fail(why);
   }
   mergeAllLoops(nest);
   for (auto [loop, info] : llvm::enumerate(nest.loops))
     (info.reduction ? nest.reduction : nest.parallel) |= bit(loop);
-  for (const Access &access : ArrayRef(nest.accesses).drop_front(nest.inputs))
-    if (access.loops != nest.parallel)
-      return fail("an output does not move with all parallel loops, or moves "
-                  "with a reduction");
-  nest.start.resize(nest.outputs());
+  for (auto [number, access] : llvm::enumerate(nest.accesses))
+    if (nest.isWritten(number) && access.loops != nest.parallel)
+      return fail("an output does not move with all parallel loops, or moves with a reduction");
+  nest.start.resize(nest.outputs);
   return nest;
 }
 
 Operation *Nest::combiner(unsigned output) const {
   SmallVector<Operation *, 4> combiners;
-  Value reduced = matchReduction(linalg::GenericOp(op).getRegionOutputArgs(),
-                                 output, combiners);
+  Value reduced = matchReduction(linalg::GenericOp(op).getRegionOutputArgs(), output, combiners);
   if (!reduced || combiners.size() != 1)
     return nullptr;
   Operation *combiner = combiners.front();
@@ -266,4 +302,9 @@ Operation *Nest::combiner(unsigned output) const {
       !arith::getNeutralElement(combiner))
     return nullptr;
   return combiner;
+}
+
+bool nacre::tile::isIntegerDivision(Operation *op) {
+  return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::CeilDivSIOp,
+             arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
 }

@@ -18,52 +18,61 @@ using namespace nacre::tile;
 
 namespace {
 
-bool isIntegerDivision(Operation *op) {
-  return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
-             arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
-}
+/// Describes values of bodies for lanes along one loop.
+class Classifier {
+public:
+  Classifier(const Nest &nest, unsigned lanes, std::string &reason)
+      : nest(nest), lanes(lanes), reason(reason) {}
 
-bool isNonZeroConstant(Value value) {
-  APInt constant;
-  return matchPattern(value, m_ConstantInt(&constant)) && !constant.isZero();
-}
-
-/// Describes every value of the body for lanes along `lanes`. Fails if an op
-/// has no vector form.
-std::optional<DenseMap<Value, ValueInfo>>
-classifyBody(const Nest &nest, unsigned lanes, std::string &reason) {
-  DenseMap<Value, ValueInfo> values;
-  Block &body = nest.body();
-  bool lanesReduce = nest.loops[lanes].reduction;
-  for (auto [index, access] : llvm::enumerate(nest.accesses)) {
-    ValueInfo &info = values[body.getArgument(index)];
-    info.loops = access.loops;
-    if (index >= nest.inputs)
-      info.loops |= nest.reduction; // an accumulator
-    bool varies =
-        contains(access.loops, lanes) || (index >= nest.inputs && lanesReduce);
-    info.form = varies ? ValueInfo::Varying : ValueInfo::Uniform;
+  /// Fails if an op has no vector form.
+  std::optional<DenseMap<Value, ValueInfo>> run() {
+    bool lanesReduce = nest.loops[lanes].reduction;
+    for (auto [number, access] : llvm::enumerate(nest.accesses)) {
+      ValueInfo &info = values[nest.argumentOf(number)];
+      info.loops = access.loops;
+      bool isAccumulator = number >= nest.inputs && number < nest.epilogueStart();
+      if (isAccumulator)
+        info.loops |= nest.reduction;
+      bool varies = contains(access.loops, lanes) || (isAccumulator && lanesReduce);
+      info.form = varies ? ValueInfo::Varying : ValueInfo::Uniform;
+    }
+    if (!classify(nest.body()) ||
+        (nest.epilogue && !classify(*linalg::GenericOp(nest.epilogue).getBody())))
+      return std::nullopt;
+    return std::move(values);
   }
-  for (Operation &op : body.without_terminator()) {
+
+private:
+  bool classify(Block &body) {
+    for (Operation &op : body.without_terminator())
+      if (!classify(op))
+        return false;
+    return true;
+  }
+
+  bool classify(Operation &op) {
     if (auto index = dyn_cast<linalg::IndexOp>(op)) {
       int loop = nest.loopOf[index.getDim()];
+      if (op.getParentOp() != linalg::GenericOp(nest.op).getOperation()) {
+        reason = "the epilogue reads loop numbers";
+        return false;
+      }
       ValueInfo &info = values[index];
       if (loop >= 0)
         info.loops = bit(loop);
       info.form = loop == int(lanes) ? ValueInfo::Ramp : ValueInfo::Uniform;
-      continue;
+      return true;
     }
-    bool mappable =
-        OpTrait::hasElementwiseMappableTraits(&op) && op.getNumRegions() == 0;
+    bool mappable = OpTrait::hasElementwiseMappableTraits(&op) && op.getNumRegions() == 0;
     if (!mappable && !op.hasTrait<OpTrait::ConstantLike>()) {
       reason = ("no vector form of " + op.getName().getStringRef()).str();
-      return std::nullopt;
+      return false;
     }
     ValueInfo info;
     bool hasVarying = false;
     unsigned ramps = 0;
     for (Value operand : op.getOperands()) {
-      const ValueInfo &of = values[operand]; // captured values: uniform
+      ValueInfo of = values.lookup(operand); // captured values: uniform
       info.loops |= of.loops;
       info.pinned |= of.pinned;
       hasVarying |= of.form == ValueInfo::Varying;
@@ -72,42 +81,38 @@ classifyBody(const Nest &nest, unsigned lanes, std::string &reason) {
     bool keepsRamp =
         !hasVarying && ramps == 1 &&
         (isa<arith::AddIOp, arith::IndexCastOp, arith::ExtSIOp>(op) ||
-         (isa<arith::SubIOp>(op) &&
-          values[op.getOperand(0)].form == ValueInfo::Ramp));
+         (isa<arith::SubIOp>(op) && values.lookup(op.getOperand(0)).form == ValueInfo::Ramp));
     if (keepsRamp)
       info.form = ValueInfo::Ramp;
     else if (hasVarying || ramps)
       info.form = ValueInfo::Varying;
-    if (isIntegerDivision(&op) && !isNonZeroConstant(op.getOperand(1))) {
-      if (info.form != ValueInfo::Uniform) {
-        reason = "a lane beyond the end could divide by zero";
-        return std::nullopt;
-      }
+    // What may trap is computed only where the op would compute it.
+    if (isIntegerDivision(&op))
       info.pinned = true;
-    }
     for (Value result : op.getResults()) {
       if (!result.getType().isIntOrIndexOrFloat()) {
         reason = "the body computes with values that no vector holds";
-        return std::nullopt;
+        return false;
       }
       values[result] = info;
     }
+    return true;
   }
-  return values;
-}
+
+  const Nest &nest;
+  unsigned lanes;
+  std::string &reason;
+  DenseMap<Value, ValueInfo> values;
+};
 
 /// The widest element that the lanes hold, in bits.
-unsigned widestElement(const Nest &nest,
-                       const DenseMap<Value, ValueInfo> &values) {
+unsigned widestElement(const Nest &nest, const DenseMap<Value, ValueInfo> &values) {
   unsigned width = 8;
   for (auto [value, info] : values)
-    if (info.form == ValueInfo::Varying && value.getType().isIntOrFloat() &&
-        !value.use_empty())
+    if (info.form == ValueInfo::Varying && value.getType().isIntOrFloat() && !value.use_empty())
       width = std::max(width, value.getType().getIntOrFloatBitWidth());
-  for (const Access &access : ArrayRef(nest.accesses).drop_front(nest.inputs))
-    width = std::max(width, access.element.isIndex()
-                                ? 64
-                                : access.element.getIntOrFloatBitWidth());
+  for (const Access &access : nest.getOutputs())
+    width = std::max(width, access.element.isIndex() ? 64 : access.element.getIntOrFloatBitWidth());
   return width;
 }
 
@@ -131,17 +136,16 @@ struct Candidate {
 /// Relative costs of getting one vector of an operand.
 constexpr double kVectorLoad = 1, kScalarLoad = 0.5, kGatherPerLane = 1.2;
 
-std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes,
-                                  const VectorTarget &target,
+std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const VectorTarget &target,
                                   std::string &reason) {
   const Loop &loop = nest.loops[lanes];
   if (loop.reduction)
-    for (unsigned output = 0; output < nest.outputs(); ++output)
+    for (unsigned output = 0; output < nest.outputs; ++output)
       if (!nest.combiner(output)) {
         reason = "a reduction that lanes cannot share";
         return std::nullopt;
       }
-  auto values = classifyBody(nest, lanes, reason);
+  auto values = Classifier(nest, lanes, reason).run();
   if (!values)
     return std::nullopt;
   int64_t width = target.vectorBits / widestElement(nest, *values);
@@ -158,27 +162,25 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes,
     return std::nullopt;
   }
   double cost = 1;
-  for (auto [index, access] : llvm::enumerate(nest.accesses)) {
-    if (access.scalar || (!access.used && index < nest.inputs))
+  for (auto [number, access] : llvm::enumerate(nest.accesses)) {
+    if (!nest.isRead(number) && !nest.isWritten(number))
       continue;
     Access::Lanes along = access.along(lanes, width);
     if (along == Access::Unknown ||
-        (index >= nest.inputs && along != Access::Contiguous &&
-         along != Access::None)) {
+        (nest.isWritten(number) && along != Access::Contiguous && along != Access::None)) {
       reason = "an operand that lanes cannot follow";
       return std::nullopt;
     }
     cost += along == Access::None || along == Access::Same ? kScalarLoad
-            : along == Access::Contiguous ? kVectorLoad
-                                          : kGatherPerLane * width;
+            : along == Access::Contiguous                  ? kVectorLoad
+                                                           : kGatherPerLane * width;
   }
   double efficiency = 1;
   if (loop.isStatic() && loop.size > 0)
     efficiency = double(loop.size) / llvm::alignTo(loop.size, width);
   cost /= width * efficiency;
   if (loop.reduction && loop.isStatic() && loop.size > 0)
-    cost +=
-        2.0 * llvm::Log2_64(width) / loop.size; // the sum over lanes at the end
+    cost += 2.0 * llvm::Log2_64(width) / loop.size; // the sum over lanes at the end
   return Candidate{lanes, width, cost, std::move(*values)};
 }
 
@@ -190,12 +192,10 @@ int64_t guess(const Loop &loop) { return loop.isStatic() ? loop.size : 64; }
 int64_t chooseCopies(const Loop &loop, int64_t limit) {
   if (!loop.isStatic())
     return llvm::bit_floor(uint64_t(limit));
-  int64_t size = std::max<int64_t>(loop.size, 1),
-          preferred = std::min<int64_t>(limit, 8);
+  int64_t size = std::max<int64_t>(loop.size, 1), preferred = std::min<int64_t>(limit, 8);
   if (size <= preferred)
     return size;
-  for (int64_t copies = preferred; copies >= 4 && copies > preferred / 2;
-       --copies)
+  for (int64_t copies = preferred; copies >= 4 && copies > preferred / 2; --copies)
     if (size % copies == 0)
       return copies;
   int64_t blocks = llvm::divideCeil(size, preferred);
@@ -224,15 +224,13 @@ public:
   }
 
 private:
-  int64_t vectors() const {
-    return llvm::divideCeil(guess(nest.loops[plan.lanes]), plan.width);
-  }
+  int64_t vectors() const { return llvm::divideCeil(guess(nest.loops[plan.lanes]), plan.width); }
 
   /// Inputs that a block along `loop` loads once for all its copies; those that
   /// come as vectors count double.
   unsigned reuse(unsigned loop) const {
     unsigned gain = 0;
-    for (const Access &access : ArrayRef(nest.accesses).take_front(nest.inputs))
+    for (const Access &access : nest.getInputs())
       if (!access.scalar && access.used && !contains(access.loops, loop))
         gain += contains(access.loops, plan.lanes) ? 2 : 1;
     return gain;
@@ -246,8 +244,8 @@ private:
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
       if (!contains(nest.parallel & ~excluded, loop) || !reuse(loop))
         continue;
-      std::pair<unsigned, int64_t> score(
-          reuse(loop), std::min<int64_t>(guess(nest.loops[loop]), 8));
+      std::pair<unsigned, int64_t> score(reuse(loop),
+                                         std::min<int64_t>(guess(nest.loops[loop]), 8));
       if (best < 0 || score >= bestScore)
         best = loop, bestScore = score;
     }
@@ -255,7 +253,7 @@ private:
   }
 
   void blockForContraction() {
-    int64_t registers = target.registers / nest.outputs();
+    int64_t registers = target.registers / nest.outputs;
     blockLoop = chooseBlockLoop(bit(plan.lanes));
     if (blockLoop < 0) {
       plan.copies[plan.lanes] = std::min<int64_t>(vectors(), 4);
@@ -288,16 +286,14 @@ private:
       used *= plan.copies[loop];
     }
     int64_t wanted = countHeavyOps(nest) ? 4 : 8;
-    int64_t chains = std::max<int64_t>(wanted / used / nest.outputs(), 1);
-    plan.copies[plan.lanes] =
-        std::min<int64_t>(std::min<int64_t>(chains, 4), vectors());
+    int64_t chains = std::max<int64_t>(wanted / used / nest.outputs, 1);
+    plan.copies[plan.lanes] = std::min<int64_t>(std::min<int64_t>(chains, 4), vectors());
   }
 
   void blockForElementwise() {
-    bool small = !countHeavyOps(nest) && llvm::range_size(nest.body()) <= 8 &&
-                 nest.accesses.size() <= 4;
-    plan.copies[plan.lanes] =
-        std::max<int64_t>(std::min<int64_t>(vectors(), small ? 4 : 2), 1);
+    bool small =
+        !countHeavyOps(nest) && llvm::range_size(nest.body()) <= 8 && nest.accesses.size() <= 4;
+    plan.copies[plan.lanes] = std::max<int64_t>(std::min<int64_t>(vectors(), small ? 4 : 2), 1);
   }
 
   void orderLoops() {
@@ -331,8 +327,7 @@ private:
 
 } // namespace
 
-std::optional<Plan> Plan::get(const Nest &nest, const VectorTarget &target,
-                              std::string &reason) {
+std::optional<Plan> Plan::get(const Nest &nest, const VectorTarget &target, std::string &reason) {
   std::optional<Candidate> best;
   double scalarCost = 1;
   for (const Access &access : nest.accesses)

@@ -1,4 +1,5 @@
 //===- NNConv.cpp - Convolutions --------------------------------*- C++ -*-===//
+#include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNWindow.h"
 
 using namespace mlir;
@@ -91,6 +92,34 @@ LogicalResult ConvOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDim
   return success();
 }
 
+/// Checks that are the same for both kinds of convolution, given the sizes that the
+/// weight implies.
+static void pushConvChecks(OpBuilder &b, Location loc, OpFoldResult channels,
+                           OpFoldResult weightChannels, OpFoldResult outputs, Value bias,
+                           SmallVectorImpl<RuntimeCheck> &checks) {
+  pushSizeCheck(b, loc, channels, weightChannels, "the input's channels are not those of the weight",
+                checks);
+  if (bias)
+    pushSizeCheck(b, loc, outputs, getDim(b, loc, bias, 0),
+                  "the bias does not have one element for each output channel", checks);
+}
+
+void ConvOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  Location loc = getLoc();
+  SizeMath m(b, loc);
+  int64_t rank = getInput().getType().getRank(), groups = getGroups();
+  OpFoldResult outputs = m.dim(getWeight(), 0);
+  pushConvChecks(b, loc, m.dim(getInput(), getChannelDim(rank, getChannelsLast())),
+                 m.mul(m.dim(getWeight(), 1), m.constant(groups)), outputs, getBias(), checks);
+  if (groups > 1)
+    pushSizeCheck(b, loc, m.modulo(outputs, m.constant(groups)), m.constant(0),
+                  "the weight's output channels do not make the groups", checks);
+  for (int64_t i = 0; i < rank - 2; ++i) {
+    OpFoldResult size = m.dim(getInput(), getFirstSpatialDim(getChannelsLast()) + i);
+    pushWindowCheck(b, loc, getWindowDim(*this, i, size, m.dim(getWeight(), 2 + i)), checks);
+  }
+}
+
 KernelRole ConvOp::getKernelRole() { return KernelRole::Contraction; }
 
 std::optional<int64_t> ConvOp::getFlops() {
@@ -176,6 +205,18 @@ LogicalResult ConvTransposeOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShap
   }
   dims.push_back(std::move(sizes));
   return success();
+}
+
+void ConvTransposeOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  Location loc = getLoc();
+  SizeMath m(b, loc);
+  int64_t rank = getInput().getType().getRank(), groups = getGroups();
+  OpFoldResult channels = m.dim(getWeight(), 0);
+  pushConvChecks(b, loc, m.dim(getInput(), getChannelDim(rank, getChannelsLast())), channels,
+                 m.mul(m.dim(getWeight(), 1), m.constant(groups)), getBias(), checks);
+  if (groups > 1)
+    pushSizeCheck(b, loc, m.modulo(channels, m.constant(groups)), m.constant(0),
+                  "the weight's input channels do not make the groups", checks);
 }
 
 KernelRole ConvTransposeOp::getKernelRole() { return KernelRole::Contraction; }

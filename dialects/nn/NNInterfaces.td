@@ -152,4 +152,16 @@ def NN_IndexedOpInterface : OpInterface<"IndexedOpInterface"> {
   ];
 }
 
+def NN_BatchedOpInterface : OpInterface<"BatchedOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that is not element-wise, but whose operands' leading dimensions broadcast
+    against each other as NumPy does (matmul).
+  }];
+  let methods = [
+    InterfaceMethod<"How many trailing dimensions of operands and result do not broadcast",
+      "int64_t", "getNumInnerDims">
+  ];
+}
+
 #endif // NACRE_DIALECTS_NN_NNINTERFACES_TD

@@ -1,5 +1,6 @@
 //===- NNLinear.cpp - Contractions and convolutions -------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -37,22 +38,33 @@ LogicalResult MatMulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 
 LogicalResult MatMulOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
   auto type = cast<RankedTensorType>(getType());
-  int64_t rank = type.getRank(), lhsRank = getLhs().getType().getRank(),
-          rhsRank = getRhs().getType().getRank();
+  int64_t rank = type.getRank();
   SmallVector<OpFoldResult> sizes;
   for (int64_t i = 0; i < rank - 2; ++i) {
-    // A batch size comes from the operand that is not statically 1 there.
-    int64_t l = i - (rank - lhsRank), r = i - (rank - rhsRank);
-    bool fromLhs = l >= 0 && (r < 0 || getRhs().getType().getDimSize(r) == 1 ||
-                              getLhs().getType().getDimSize(l) != 1);
-    sizes.push_back(!type.isDynamicDim(i) ? OpFoldResult(b.getIndexAttr(type.getDimSize(i)))
-                    : fromLhs             ? getDim(b, getLoc(), getLhs(), l)
-                                          : getDim(b, getLoc(), getRhs(), r));
+    SmallVector<OpFoldResult> candidates;
+    for (Value operand : getOperands()) {
+      auto operandType = cast<RankedTensorType>(operand.getType());
+      int64_t index = i - (rank - operandType.getRank());
+      if (index >= 0 && operandType.getDimSize(index) != 1)
+        candidates.push_back(getDim(b, getLoc(), operand, index));
+    }
+    sizes.push_back(type.isDynamicDim(i) ? reifyBroadcastSize(b, getLoc(), candidates)
+                                         : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
   }
+  int64_t lhsRank = getLhs().getType().getRank(), rhsRank = getRhs().getType().getRank();
   sizes.push_back(getDim(b, getLoc(), getLhs(), lhsRank - (getTransposeLhs() ? 1 : 2)));
   sizes.push_back(getDim(b, getLoc(), getRhs(), rhsRank - (getTransposeRhs() ? 2 : 1)));
   dims.push_back(std::move(sizes));
   return success();
+}
+
+int64_t MatMulOp::getNumInnerDims() { return 2; }
+
+void MatMulOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  int64_t lhsRank = getLhs().getType().getRank(), rhsRank = getRhs().getType().getRank();
+  pushSizeCheck(b, getLoc(), getDim(b, getLoc(), getLhs(), lhsRank - (getTransposeLhs() ? 2 : 1)),
+                getDim(b, getLoc(), getRhs(), rhsRank - (getTransposeRhs() ? 1 : 2)),
+                "the inner sizes of the matrices differ", checks);
 }
 
 KernelRole MatMulOp::getKernelRole() { return KernelRole::Contraction; }

@@ -4,7 +4,9 @@
 
 include "dialects/nn/NNBase.td"
 
-def NN_MatMulOp : NN_TensorOp<"matmul", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+def NN_MatMulOp : NN_TensorOp<"matmul", [DeclareOpInterfaceMethods<NN_BatchedOpInterface>,
+    DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
   let summary = "Batched matrix product";
   let description = [{
     `result[..., m, n] = sum over k of lhs[..., m, k] * rhs[..., k, n]`. Both operands

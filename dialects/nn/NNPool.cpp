@@ -42,11 +42,22 @@ static SmallVector<OpFoldResult> reifyPoolShape(OpBuilder &b, Op op) {
   return sizes;
 }
 
+template <typename Op>
+static void buildPoolChecks(OpBuilder &b, Op op, SmallVectorImpl<RuntimeCheck> &checks) {
+  int64_t first = getFirstSpatialDim(op.getChannelsLast());
+  for (int64_t i = 0, e = op.getKernel().size(); i < e; ++i)
+    pushWindowCheck(b, op.getLoc(),
+                    getPoolDim(op, i, getDim(b, op.getLoc(), op.getInput(), first + i)), checks);
+}
+
 // What all pooling ops answer alike.
 #define POOL_OP(Op)                                                                                \
   LogicalResult Op::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {           \
     dims.assign((*this)->getNumResults(), reifyPoolShape(b, *this));                               \
     return success();                                                                              \
+  }                                                                                                \
+  void Op::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {                      \
+    buildPoolChecks(b, *this, checks);                                                             \
   }                                                                                                \
   KernelRole Op::getKernelRole() { return KernelRole::Window; }                                    \
   std::optional<int64_t> Op::getFlops() {                                                          \

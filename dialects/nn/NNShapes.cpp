@@ -147,6 +147,22 @@ LogicalResult nn::detail::inferBroadcastType(std::optional<Location> loc, TypeRa
   return success();
 }
 
+OpFoldResult nn::reifyBroadcastSize(OpBuilder &builder, Location loc,
+                                    ArrayRef<OpFoldResult> sizes) {
+  Value size;
+  for (OpFoldResult candidate : sizes) {
+    Value other = getValueOrCreateConstantIndexOp(builder, loc, candidate);
+    if (!size || size == other) {
+      size = other;
+      continue;
+    }
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    Value isOne = builder.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, size, one);
+    size = builder.createOrFold<arith::SelectOp>(loc, isOne, other, size);
+  }
+  return getAsOpFoldResult(size);
+}
+
 LogicalResult nn::detail::reifyBroadcastShape(OpBuilder &builder, Operation *op,
                                               ReifiedRankedShapedTypeDims &dims) {
   Location loc = op->getLoc();
@@ -158,22 +174,14 @@ LogicalResult nn::detail::reifyBroadcastShape(OpBuilder &builder, Operation *op,
       continue;
     }
     // Every operand that is not statically 1 here has the size, or 1.
-    Value size;
+    SmallVector<OpFoldResult> candidates;
     for (Value operand : op->getOperands()) {
       auto operandType = cast<RankedTensorType>(operand.getType());
       int64_t index = i - (type.getRank() - operandType.getRank());
-      if (index < 0 || operandType.getDimSize(index) == 1)
-        continue;
-      Value other = getValueOrCreateConstantIndexOp(builder, loc, getDim(builder, loc, operand, index));
-      if (!size || size == other) {
-        size = other;
-        continue;
-      }
-      Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-      Value isOne = builder.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, size, one);
-      size = builder.createOrFold<arith::SelectOp>(loc, isOne, other, size);
+      if (index >= 0 && operandType.getDimSize(index) != 1)
+        candidates.push_back(getDim(builder, loc, operand, index));
     }
-    sizes.push_back(getAsOpFoldResult(size));
+    sizes.push_back(reifyBroadcastSize(builder, loc, candidates));
   }
   dims.assign(op->getNumResults(), sizes);
   return success();

@@ -54,6 +54,10 @@ mlir::OpFoldResult computeAffineMax(mlir::OpBuilder &builder, mlir::Location loc
 template <typename ConcreteOp>
 struct InferredTypes : mlir::OpTrait::TraitBase<ConcreteOp, InferredTypes> {};
 
+/// The size that dynamic sizes broadcast to: the first that is not 1 at run time.
+mlir::OpFoldResult reifyBroadcastSize(mlir::OpBuilder &builder, mlir::Location loc,
+                                      llvm::ArrayRef<mlir::OpFoldResult> sizes);
+
 namespace detail {
 /// Whether types differ at most in how precisely their sizes are known.
 bool areCompatibleTypes(mlir::TypeRange lhs, mlir::TypeRange rhs);

@@ -264,3 +264,11 @@ SliceRange nacre::nn::resolveSlice(SizeMath &m, Size size, Size start, Size end,
   auto choose = [&](Size yes, Size no) { return m.select(Predicate::sgt, step, zero, yes, no); };
   return {choose(up.begin, down.begin), choose(up.count, down.count), step};
 }
+
+void nacre::nn::pushSizeCheck(OpBuilder &b, Location loc, OpFoldResult lhs, OpFoldResult rhs,
+                              StringRef text, SmallVectorImpl<RuntimeCheck> &checks) {
+  if (isSameSize(lhs, rhs))
+    return;
+  SizeMath m(b, loc);
+  checks.push_back({m.compare(SizeMath::Predicate::eq, lhs, rhs), RuntimeCheck::Shape, text.str()});
+}

@@ -7,6 +7,7 @@
 #ifndef NACRE_DIALECTS_NN_NNSIZEMATH_H
 #define NACRE_DIALECTS_NN_NNSIZEMATH_H
 
+#include "dialects/nn/NNInterfaces.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -60,6 +61,11 @@ private:
   mlir::OpBuilder &b;
   mlir::Location loc;
 };
+
+/// Adds the check that two sizes are equal, unless they are known to be.
+void pushSizeCheck(mlir::OpBuilder &b, mlir::Location loc, mlir::OpFoldResult lhs,
+                   mlir::OpFoldResult rhs, llvm::StringRef text,
+                   llvm::SmallVectorImpl<RuntimeCheck> &checks);
 
 /// One dimension of nn.slice, resolved by ONNX's (that is NumPy's) clamping rules:
 /// `count` elements from `begin`, `step` apart (`step` may be negative).

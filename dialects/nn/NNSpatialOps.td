@@ -17,6 +17,7 @@ def NN_AutoPad : I32EnumAttr<"AutoPad", "how a window is padded", [
 class NN_WindowOp<string mnemonic, list<Trait> traits = []>
     : NN_TensorOp<mnemonic, !listconcat([
         DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>,
+        DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
         DeclareOpInterfaceMethods<NN_LayoutOpInterface>], traits)> {
   code layoutMethods = [{
     bool $cppClass::isChannelsLast() { return getChannelsLast(); }

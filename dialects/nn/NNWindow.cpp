@@ -1,5 +1,6 @@
 //===- NNWindow.cpp - Windows that slide over spatial dimensions *- C++ -*-===//
 #include "dialects/nn/NNWindow.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
@@ -15,6 +16,13 @@ struct Exprs {
   AffineExpr input, kernel, extent, zero;
 };
 } // namespace
+
+/// Whether there is padding enough to hold the window, whatever the input's size.
+static bool alwaysFits(const WindowDim &dim) {
+  std::optional<int64_t> kernel = getConstantIntValue(dim.kernel);
+  return dim.autoPad != AutoPad::NotSet ||
+         (kernel && dim.padBegin + dim.padEnd >= (*kernel - 1) * dim.dilation);
+}
 
 OpFoldResult nn::getWindowCount(OpBuilder &b, Location loc, const WindowDim &dim) {
   Exprs e(b.getContext(), dim);
@@ -32,12 +40,23 @@ OpFoldResult nn::getWindowCount(OpBuilder &b, Location loc, const WindowDim &dim
   } else {
     count = computeAffine(b, loc, room.floorDiv(dim.stride) + 1, symbols);
   }
-  // With enough padding the window always fits; saying so keeps sizes comparable.
-  std::optional<int64_t> kernel = getConstantIntValue(dim.kernel);
-  if (kernel && dim.padBegin + dim.padEnd >= (*kernel - 1) * dim.dilation)
+  // Saying that a size is not negative keeps it from being compared with others.
+  if (alwaysFits(dim))
     return count;
   AffineExpr other = getAffineSymbolExpr(0, b.getContext());
   return computeAffineMax(b, loc, {other, e.zero}, {count});
+}
+
+void nn::pushWindowCheck(OpBuilder &b, Location loc, const WindowDim &dim,
+                         SmallVectorImpl<RuntimeCheck> &checks) {
+  if (alwaysFits(dim))
+    return;
+  Exprs e(b.getContext(), dim);
+  OpFoldResult room = computeAffine(b, loc, e.input + (dim.padBegin + dim.padEnd) - e.extent,
+                                    {dim.input, dim.kernel});
+  SizeMath m(b, loc);
+  checks.push_back({m.compare(SizeMath::Predicate::sge, room, m.constant(0)), RuntimeCheck::Shape,
+                    "the window does not fit into the padded input"});
 }
 
 std::pair<OpFoldResult, OpFoldResult> nn::getWindowPads(OpBuilder &b, Location loc,

@@ -26,6 +26,9 @@ mlir::OpFoldResult getWindowCount(mlir::OpBuilder &builder, mlir::Location loc,
 /// Elements to add before and after the input, so that every place can be read.
 std::pair<mlir::OpFoldResult, mlir::OpFoldResult>
 getWindowPads(mlir::OpBuilder &builder, mlir::Location loc, const WindowDim &dim);
+/// Adds the check that there is at least one place, unless that is known.
+void pushWindowCheck(mlir::OpBuilder &builder, mlir::Location loc, const WindowDim &dim,
+                     llvm::SmallVectorImpl<RuntimeCheck> &checks);
 /// The number of places, where the sizes are static; fails where the window does not fit.
 llvm::FailureOr<int64_t> inferWindowCount(mlir::MLIRContext *context,
                                           std::optional<mlir::Location> loc, int64_t input,

@@ -92,9 +92,11 @@ func.func @booleans(%p: memref<64xi8>, %a: memref<64xf32>, %c: memref<64xf32>) {
   return
 }
 
-// A lane beyond the end could divide by zero: left to scalar loops.
+// Lanes beyond the end divide by one.
 // CHECK-LABEL: func.func @division
-// CHECK: linalg.generic
+// CHECK: arith.divsi {{.*}} vector<16xi32>
+// CHECK: %[[SAFE:.+]] = arith.select {{.*}} vector<16xi1>, vector<16xi32>
+// CHECK: arith.divsi %{{.+}}, %[[SAFE]]
 func.func @division(%a: memref<19xi32>, %b: memref<19xi32>, %c: memref<19xi32>) {
   linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>],
                   iterator_types = ["parallel"]}
@@ -103,5 +105,50 @@ func.func @division(%a: memref<19xi32>, %b: memref<19xi32>, %c: memref<19xi32>) 
     %0 = arith.divsi %x, %y : i32
     linalg.yield %0 : i32
   }
+  return
+}
+
+// The element-wise op on the result is computed in registers: the tile is stored once.
+// CHECK-LABEL: func.func @epilogue
+// CHECK: %[[SUM:.+]]:16 = scf.for
+// CHECK: scf.yield
+// CHECK-COUNT-2: vector.load
+// CHECK: %[[BIASED:.+]] = arith.addf %[[SUM]]#0
+// CHECK: arith.maximumf %[[BIASED]]
+// CHECK-COUNT-16: vector.store
+// CHECK-NOT: vector.store
+// CHECK: return
+func.func @epilogue(%a: memref<8x48xf32>, %b: memref<48x32xf32>, %bias: memref<32xf32>,
+                    %d: memref<8x32xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %c = memref.alloc() : memref<8x32xf32>
+  linalg.fill ins(%zero : f32) outs(%c : memref<8x32xf32>)
+  linalg.matmul ins(%a, %b : memref<8x48xf32>, memref<48x32xf32>) outs(%c : memref<8x32xf32>)
+  linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (n)>,
+                                   affine_map<(m, n) -> (m, n)>],
+                  iterator_types = ["parallel", "parallel"]}
+      ins(%c, %bias : memref<8x32xf32>, memref<32xf32>) outs(%d : memref<8x32xf32>) {
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %0 = arith.addf %x, %y : f32
+    %1 = arith.maximumf %0, %zero : f32
+    linalg.yield %1 : f32
+  }
+  memref.dealloc %c : memref<8x32xf32>
+  return
+}
+
+// The target of the second op is read by the first: they stay apart.
+// CHECK-LABEL: func.func @no_epilogue
+// CHECK: vector.fma
+// CHECK: vector.store
+// CHECK: scf.for
+// CHECK: vector.store
+func.func @no_epilogue(%a: memref<32x32xf32>, %b: memref<32x32xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %c = memref.alloc() : memref<32x32xf32>
+  linalg.fill ins(%zero : f32) outs(%c : memref<32x32xf32>)
+  linalg.matmul ins(%a, %b : memref<32x32xf32>, memref<32x32xf32>) outs(%c : memref<32x32xf32>)
+  linalg.exp ins(%c : memref<32x32xf32>) outs(%a : memref<32x32xf32>)
+  memref.dealloc %c : memref<32x32xf32>
   return
 }
