@@ -8,6 +8,7 @@
 #include "compiler/codegen/Codegen.h"
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
+#include "compiler/codegen/Support.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
 #include "llvm/IR/LLVMContext.h"
@@ -58,6 +59,9 @@ public:
     for (Unit &unit : units)
       (unit.isPrepare ? result.prepare->objects : result.objects)
           .push_back({unit.name, std::move(unit.object)});
+    if (failed(addSupport(result.objects, target)) ||
+        (result.prepare && failed(addSupport(result.prepare->objects, host))))
+      return failure();
     return result;
   }
 
@@ -238,6 +242,18 @@ private:
       return emitError(module.getLoc()) << unit.name << ": " << llvm::toString(object.takeError());
     unit.object = std::move(*object);
     return options.dumpDirectory.empty() ? success() : dump(unit, *ir);
+  }
+
+  LogicalResult addSupport(std::vector<Object> &objects, const CpuTarget &cpu) {
+    std::vector<llvm::MemoryBufferRef> buffers;
+    for (const Object &object : objects)
+      buffers.push_back(object.bytes->getMemBufferRef());
+    auto support = makeSupport(buffers, cpu);
+    if (!support)
+      return module.emitError(llvm::toString(support.takeError()));
+    if (*support)
+      objects.push_back({"nacre.support", std::move(*support)});
+    return success();
   }
 
   /// Optimized LLVM IR and the object.

@@ -281,3 +281,101 @@ TEST_F(CodegenTest, TargetFeatures) {
   EXPECT_TRUE(compiled->target.hasFeature("avx2"));
   EXPECT_FALSE(compiled->target.hasFeature("avx512f"));
 }
+
+// Conversions on a CPU without instructions for them, against the compiler's own:
+// every f16, and f32 and f64 around every f16 and half-way between two.
+TEST_F(CodegenTest, HalfPrecisionWithoutInstructions) {
+  constexpr char text[] = R"mlir(
+kern.func @convert(%h: memref<65536xf16>, %f: memref<?xf32>, %d: memref<?xf64>,
+                   %hf: memref<65536xf32>, %fh: memref<?xf16>, %dh: memref<?xf16>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%h : memref<65536xf16>) outs(%hf : memref<65536xf32>) {
+    ^bb0(%x: f16, %y: f32):
+      %r = arith.extf %x : f16 to f32
+      linalg.yield %r : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%f : memref<?xf32>) outs(%fh : memref<?xf16>) {
+    ^bb0(%x: f32, %y: f16):
+      %r = arith.truncf %x : f32 to f16
+      linalg.yield %r : f16
+  }
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%d : memref<?xf64>) outs(%dh : memref<?xf16>) {
+    ^bb0(%x: f64, %y: f16):
+      %r = arith.truncf %x : f64 to f16
+      linalg.yield %r : f16
+  }
+  kern.return
+}
+func.func @main() attributes {
+    nacre.inputs = [{name = "h", type = tensor<65536xf16>, symbols = [""]},
+                    {name = "f", type = tensor<?xf32>, symbols = ["n"]}, {name = "d", type = tensor<?xf64>, symbols = ["n"]}],
+    nacre.outputs = [{name = "hf", type = tensor<65536xf32>, symbols = [""]},
+                     {name = "fh", type = tensor<?xf16>, symbols = ["n"]}, {name = "dh", type = tensor<?xf16>, symbols = ["n"]}]} {
+  %c0 = arith.constant 0 : index
+  %h = rt.input 0 : memref<65536xf16>
+  %f = rt.input 1 : memref<?xf32>
+  %d = rt.input 2 : memref<?xf64>
+  %n = memref.dim %f, %c0 : memref<?xf32>
+  %hf = rt.output 0 () : memref<65536xf32>
+  %fh = rt.output 1 (%n) : memref<?xf16>
+  %dh = rt.output 2 (%n) : memref<?xf16>
+  kern.call @convert ins(%h, %f, %d : memref<65536xf16>, memref<?xf32>, memref<?xf64>)
+                     outs(%hf, %fh, %dh : memref<65536xf32>, memref<?xf16>, memref<?xf16>)
+  return
+}
+)mlir";
+  std::vector<_Float16> h(65536);
+  std::vector<float> f;
+  std::vector<double> d;
+  for (uint32_t i = 0; i < 65536; ++i) {
+    uint16_t bits = uint16_t(i);
+    std::memcpy(&h[i], &bits, 2);
+    auto low = float(h[i]);
+    ++bits;
+    _Float16 above;
+    std::memcpy(&above, &bits, 2);
+    double middle = (double(low) + double(float(above))) / 2;
+    for (double value : {double(low), middle, std::nextafter(middle, 1e9), std::nextafter(middle, -1e9),
+                         double(low) * 1e9, double(low) * 1e-9}) {
+      f.push_back(float(value));
+      d.push_back(value);
+    }
+  }
+  for (const char *cpu : {"x86-64", "x86-64-v3"}) {
+    codegen::CodegenOptions options;
+    options.targetCPU = cpu;
+    auto compiled = compile(text, options);
+    ASSERT_TRUE(succeeded(compiled)) << messages;
+    ASSERT_TRUE(succeeded(codegen::writeArtifact(*compiled, path("half.so")))) << messages;
+    nacre_model *model = nullptr;
+    ASSERT_EQ(nacre_model_load(path("half.so").c_str(), &model), NACRE_OK) << nacre_last_error();
+    nacre_session *session = nullptr;
+    ASSERT_EQ(nacre_session_create(model, nullptr, &session), NACRE_OK);
+    nacre_tensor inputs[3] = {}, outputs[3] = {};
+    inputs[0].data = h.data(), inputs[0].dtype = NACRE_F16, inputs[0].dims[0] = 65536;
+    inputs[1].data = f.data(), inputs[1].dtype = NACRE_F32, inputs[1].dims[0] = int64_t(f.size());
+    inputs[2].data = d.data(), inputs[2].dtype = NACRE_F64, inputs[2].dims[0] = int64_t(d.size());
+    for (nacre_tensor &input : inputs)
+      input.rank = 1;
+    ASSERT_EQ(nacre_session_run(session, 0, inputs, 3, outputs, 3), NACRE_OK) << nacre_last_error();
+    auto *hf = static_cast<const float *>(outputs[0].data);
+    auto *fh = static_cast<const _Float16 *>(outputs[1].data);
+    auto *dh = static_cast<const _Float16 *>(outputs[2].data);
+    auto same = [](auto a, auto b) { return a == b ? std::signbit(float(a)) == std::signbit(float(b)) : a != a && b != b; };
+    int wrong = 0;
+    for (size_t i = 0; i < h.size(); ++i)
+      wrong += !same(hf[i], float(h[i]));
+    EXPECT_EQ(wrong, 0) << cpu << ": f16 to f32";
+    for (size_t i = 0; i < f.size(); ++i) {
+      wrong += !same(fh[i], _Float16(f[i]));
+      wrong += !same(dh[i], _Float16(d[i]));
+    }
+    EXPECT_EQ(wrong, 0) << cpu << ": to f16";
+    for (nacre_tensor &output : outputs)
+      nacre_tensor_release(&output);
+    nacre_session_destroy(session);
+    nacre_model_release(model);
+  }
+}
