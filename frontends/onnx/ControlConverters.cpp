@@ -40,10 +40,11 @@ static Value castTo(OpBuilder &b, Location loc, Type type, Value value) {
 }
 
 /// A type that holds both: sizes that differ become dynamic. Null if ranks or
-/// element types differ.
+/// element types differ, or one is no tensor.
 static RankedTensorType joinTypes(Type lhs, Type rhs) {
-  auto l = cast<RankedTensorType>(lhs), r = cast<RankedTensorType>(rhs);
-  if (l.getElementType() != r.getElementType() || l.getRank() != r.getRank())
+  auto l = dyn_cast<RankedTensorType>(lhs), r = dyn_cast<RankedTensorType>(rhs);
+  if (!l || !r || l.getElementType() != r.getElementType() ||
+      l.getRank() != r.getRank())
     return {};
   SmallVector<int64_t> shape(l.getShape());
   for (auto [size, other] : llvm::zip_equal(shape, r.getShape()))
@@ -403,10 +404,9 @@ static LogicalResult convertLoop(NodeContext &c) {
   if (!body)
     return failure();
   ArrayRef<Value> values = body->draft.values;
-  if (!mayHaveOneElement(cast<RankedTensorType>(values[0].getType())) ||
-      !cast<RankedTensorType>(values[0].getType())
-           .getElementType()
-           .isInteger(1))
+  auto flagType = dyn_cast<RankedTensorType>(values[0].getType());
+  if (!flagType || !mayHaveOneElement(flagType) ||
+      !flagType.getElementType().isInteger(1))
     return c.error("the body's condition has the type " +
                    debugString(values[0].getType()) + ", expected one boolean");
 
@@ -429,6 +429,8 @@ static LogicalResult convertLoop(NodeContext &c) {
   auto outputs = llvm::to_vector(llvm::seq<unsigned>(0, stateCount));
   for (unsigned i = stateCount; i < c.numOutputs(); ++i)
     if (c.hasOutput(i)) {
+      if (!isa<RankedTensorType>(values[1 + i].getType()))
+        return c.error("collecting what is no tensor is not supported");
       collected.emplace_back(values[1 + i]);
       outputs.push_back(i);
     }

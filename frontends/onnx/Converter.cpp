@@ -410,6 +410,7 @@ const ConverterTable &ConverterTable::get() {
     registerIndexingConverters(all);
     registerConstantConverters(all);
     registerControlConverters(all);
+    registerSequenceConverters(all);
     return all;
   }();
   return table;

@@ -328,6 +328,7 @@ void registerShapeConverters(ConverterTable &table);
 void registerIndexingConverters(ConverterTable &table);
 void registerConstantConverters(ConverterTable &table);
 void registerControlConverters(ConverterTable &table);
+void registerSequenceConverters(ConverterTable &table);
 
 } // namespace nacre::frontend
 

@@ -315,6 +315,11 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
     return reportUnknown(node.op_type(), domain, version, loc);
 
   SmallVector<std::pair<StringRef, NodeAttribute>> attributes;
+  if (!schema && llvm::any_of(inputs, [](const NamedValue &input) {
+        return input.value && !isa<RankedTensorType>(input.value.getType());
+      }))
+    return succeeded(
+        error(loc, "an input is no tensor, which is not supported"));
   if (!readAttributes(node, frame, loc, attributes) ||
       (schema && !checkNode(node, *schema, version, inputs, attributes, loc)))
     return false;

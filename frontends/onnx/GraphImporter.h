@@ -89,6 +89,7 @@ private:
   bool bindSymbols(ArrayRef<const ::onnx::ValueInfoProto *> inputs);
   RankedTensorType getInputType(const ::onnx::ValueInfoProto &input,
                                 SmallVectorImpl<mlir::Attribute> &symbols);
+  void removeStandIns();
   LogicalResult checkOutput(const ::onnx::ValueInfoProto &output, Value value);
 
   //===--- graphs ---===//

@@ -200,10 +200,13 @@ GraphImporter::getInputType(const ValueInfoProto &input,
 
 LogicalResult GraphImporter::checkOutput(const ValueInfoProto &output,
                                          Value value) {
+  auto actual = dyn_cast<RankedTensorType>(value.getType());
+  if (!actual)
+    return error(modelLoc, "output " + quoted(output.name()) +
+                               " is no tensor, which is not supported");
   const auto &type = output.type();
   if (type.value_case() == ::onnx::TypeProto::VALUE_NOT_SET)
     return success();
-  auto actual = cast<RankedTensorType>(value.getType());
   if (!type.has_tensor_type())
     return error(modelLoc, "output " + quoted(output.name()) +
                                " is no tensor by its declaration");
@@ -214,6 +217,15 @@ LogicalResult GraphImporter::checkOutput(const ValueInfoProto &output,
                                getDataTypeName(type.tensor_type().elem_type()) +
                                ", but the graph makes another element type");
   return success();
+}
+
+/// Sequences that were resolved have left casts that nothing uses.
+void GraphImporter::removeStandIns() {
+  SmallVector<UnrealizedConversionCastOp> casts;
+  module.walk([&](UnrealizedConversionCastOp cast) { casts.push_back(cast); });
+  for (UnrealizedConversionCastOp cast : llvm::reverse(casts))
+    if (cast.use_empty())
+      cast.erase();
 }
 
 LogicalResult GraphImporter::run() {
@@ -289,11 +301,14 @@ LogicalResult GraphImporter::run() {
     resultAttributes.push_back(b.getDictionaryAttr(
         b.getNamedAttr("nn.name", b.getStringAttr(output.name()))));
   }
+  if (errorCount)
+    return failure();
   fence.erase();
+  removeStandIns();
   func::ReturnOp::create(builder, modelLoc, *results);
   main.setFunctionType(
       b.getFunctionType(types, ValueRange(*results).getTypes()));
   main.setAllArgAttrs(attributes);
   main.setAllResultAttrs(resultAttributes);
-  return success(errorCount == 0);
+  return success();
 }
