@@ -889,7 +889,7 @@ def branch_that_reads_its_own_node(folder):
     return if_model(branch(node("Relu", "y", "b", "i")))
 
 
-@case("node 'n' (If): the condition has 2 elements, expected 1")
+@case("node 'n' (If): the condition has more or fewer elements than 1")
 def condition_of_two_elements(folder):
     result = if_model(branch(node("Relu", "x", "b")))
     result.graph.input[1].type.tensor_type.shape.dim.add(dim_value=2)
