@@ -73,6 +73,8 @@ struct Access {
   Lanes along(unsigned loop, int64_t count) const;
   /// Static stride along a loop; 0 if independent, kDynamic if not one number.
   int64_t strideAlong(unsigned loop) const;
+  /// The only, linear term along a loop; null if it is not so simple.
+  const Term *linearAlong(unsigned loop) const;
 };
 
 /// A structured op as loops and addresses. Loops of one iteration are gone;
@@ -144,6 +146,9 @@ struct Plan {
   unsigned lanes = 0;
   /// Lanes of a vector.
   int64_t width = 0;
+  /// The loop along which operands that are strided along the lanes are contiguous:
+  /// they are loaded along it and transposed in registers. -1: none.
+  int transposed = -1;
   /// Copies of each loop's iterations (of vectors, for the lanes) in one block.
   llvm::SmallVector<int64_t> copies;
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder;

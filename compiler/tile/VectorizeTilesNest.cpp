@@ -28,6 +28,18 @@ int64_t Access::strideAlong(unsigned loop) const {
   return stride;
 }
 
+const Term *Access::linearAlong(unsigned loop) const {
+  const Term *only = nullptr;
+  for (const Term &term : terms) {
+    if (term.loop != loop)
+      continue;
+    if (only || term.kind != Term::Linear)
+      return nullptr;
+    only = &term;
+  }
+  return only;
+}
+
 Access::Lanes Access::along(unsigned loop, int64_t count) const {
   if (!contains(loops, loop))
     return None;

@@ -129,12 +129,36 @@ unsigned countHeavyOps(const Nest &nest) {
 struct Candidate {
   unsigned lanes;
   int64_t width;
+  int transposed;
   double cost; ///< Of one iteration of the whole nest.
   DenseMap<Value, ValueInfo> values;
 };
 
 /// Relative costs of getting one vector of an operand.
-constexpr double kVectorLoad = 1, kScalarLoad = 0.5, kGatherPerLane = 1.2;
+constexpr double kVectorLoad = 1, kScalarLoad = 0.5, kTransposed = 4, kGatherPerLane = 1.2;
+/// Squares larger than this do not fit the registers.
+constexpr int64_t kLargestSquare = 16;
+
+/// The loop along which all operands are contiguous that are strided along the
+/// lanes. -1 if there is none.
+int findTransposed(const Nest &nest, unsigned lanes, int64_t width) {
+  if (nest.reduction || (nest.loops[lanes].isStatic() && nest.loops[lanes].size < 4))
+    return -1;
+  for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
+    if (loop == lanes || (nest.loops[loop].isStatic() && nest.loops[loop].size < 4))
+      continue;
+    bool any = false, all = true;
+    for (auto [number, access] : llvm::enumerate(nest.accesses)) {
+      if (!nest.isRead(number) || access.along(lanes, width) != Access::Strided)
+        continue;
+      any = true;
+      all &= access.along(loop, width) == Access::Contiguous && access.linearAlong(lanes);
+    }
+    if (any && all)
+      return loop;
+  }
+  return -1;
+}
 
 std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const VectorTarget &target,
                                   std::string &reason) {
@@ -161,18 +185,22 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
     reason = "too few lanes";
     return std::nullopt;
   }
+  int transposed = findTransposed(nest, lanes, std::min(width, kLargestSquare));
+  if (transposed >= 0)
+    width = std::min(width, kLargestSquare);
   double cost = 1;
   for (auto [number, access] : llvm::enumerate(nest.accesses)) {
     if (!nest.isRead(number) && !nest.isWritten(number))
       continue;
     Access::Lanes along = access.along(lanes, width);
-    if (along == Access::Unknown ||
-        (nest.isWritten(number) && along != Access::Contiguous && along != Access::None)) {
+    bool writable = along == Access::Contiguous || along == Access::None;
+    if (along == Access::Unknown || (nest.isWritten(number) && !writable)) {
       reason = "an operand that lanes cannot follow";
       return std::nullopt;
     }
     cost += along == Access::None || along == Access::Same ? kScalarLoad
             : along == Access::Contiguous                  ? kVectorLoad
+            : transposed >= 0                              ? kTransposed
                                                            : kGatherPerLane * width;
   }
   double efficiency = 1;
@@ -181,7 +209,7 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
   cost /= width * efficiency;
   if (loop.reduction && loop.isStatic() && loop.size > 0)
     cost += 2.0 * llvm::Log2_64(width) / loop.size; // the sum over lanes at the end
-  return Candidate{lanes, width, cost, std::move(*values)};
+  return Candidate{lanes, width, transposed, cost, std::move(*values)};
 }
 
 /// Trip count for decisions: large if unknown.
@@ -208,12 +236,15 @@ public:
       : nest(nest), target(target) {
     plan.lanes = chosen.lanes;
     plan.width = chosen.width;
+    plan.transposed = chosen.transposed;
     plan.values = std::move(chosen.values);
     plan.copies.assign(nest.loops.size(), 1);
   }
 
   Plan run() {
-    if (nest.loops[plan.lanes].reduction)
+    if (plan.transposed >= 0)
+      plan.copies[plan.transposed] = std::min(guess(nest.loops[plan.transposed]), plan.width);
+    else if (nest.loops[plan.lanes].reduction)
       blockForReductionLanes();
     else if (nest.reduction)
       blockForContraction();
