@@ -164,22 +164,56 @@ struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeT
     for (Operation *op : ops)
       if (linalg::GenericOp generic = asGeneric(rewriter, op))
         generics.push_back(generic);
-    llvm::SmallPtrSet<Operation *, 16> done;
-    for (linalg::GenericOp op : generics)
-      if (!done.contains(op))
-        if (Operation *epilogue = vectorize(rewriter, op))
-          done.insert(epilogue);
+    for (unsigned i = 0; i < generics.size(); ++i) {
+      if (!generics[i])
+        continue; // gone with one before it
+      SmallVector<linalg::GenericOp> staged = stage(rewriter, generics, i);
+      if (staged.empty()) {
+        vectorize(rewriter, generics, i);
+        continue;
+      }
+      for (unsigned k = 0; k < staged.size(); ++k)
+        if (staged[k])
+          vectorize(rewriter, staged, k);
+    }
     // Fills that no accumulator has taken.
     ops.clear();
     getOperation()->walk([&](linalg::FillOp fill) { ops.push_back(fill); });
     for (Operation *op : ops)
-      if (linalg::GenericOp generic = asGeneric(rewriter, op))
-        vectorize(rewriter, generic);
+      if (linalg::GenericOp generic = asGeneric(rewriter, op)) {
+        SmallVector<linalg::GenericOp> alone = {generic};
+        vectorize(rewriter, alone, 0);
+      }
   }
 
 private:
-  /// Returns the op that follows if it has been vectorized too (and is gone).
-  Operation *vectorize(RewriterBase &rewriter, linalg::GenericOp op) {
+  /// An op in `list` is about to go with one before it.
+  static void forget(SmallVectorImpl<linalg::GenericOp> &list, linalg::GenericOp op) {
+    for (linalg::GenericOp &entry : list)
+      if (op && entry == op)
+        entry = nullptr;
+  }
+
+  /// The ops that replace `list[number]`, if one of its operands is better staged.
+  SmallVector<linalg::GenericOp> stage(RewriterBase &rewriter,
+                                       SmallVectorImpl<linalg::GenericOp> &list, unsigned number) {
+    std::string reason;
+    std::optional<Nest> nest = Nest::get(list[number], nullptr, reason);
+    if (!nest)
+      return {};
+    bool resultIsNeeded;
+    linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
+    SmallVector<linalg::GenericOp> staged = stageOperands(
+        rewriter, list[number], foldFills(*nest), epilogue, {vectorBits, registers});
+    if (staged.size() == 3) // with the epilogue
+      forget(list, epilogue);
+    return staged;
+  }
+
+  /// Vectorizes `list[number]`, and maybe with it the op that follows.
+  void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
+                 unsigned number) {
+    linalg::GenericOp op = list[number];
     VectorTarget target = {vectorBits, registers};
     std::string reason;
     std::optional<Nest> nest;
@@ -195,7 +229,7 @@ private:
     auto named = remark::RemarkOpts::name("VectorizeTiles").category("vectorize-tiles");
     if (!plan) {
       remark::missed(op.getLoc(), named) << remark::reason("{0}", reason);
-      return nullptr;
+      return;
     }
     auto copies = llvm::map_range(plan->copies, [](int64_t n) { return std::to_string(n); });
     remark::passed(op.getLoc(), named)
@@ -205,13 +239,13 @@ private:
         << remark::metric("Copies", llvm::join(copies, "x"));
     SmallVector<Operation *> fills = foldFills(*nest);
     emitNest(rewriter, *nest, *plan);
-    epilogue = nest->epilogue;
-    if (epilogue)
-      rewriter.eraseOp(epilogue);
+    if (nest->epilogue) {
+      forget(list, nest->epilogue);
+      rewriter.eraseOp(nest->epilogue);
+    }
     rewriter.eraseOp(op);
     for (Operation *fill : fills)
       rewriter.eraseOp(fill);
-    return epilogue;
   }
 };
 

@@ -157,6 +157,20 @@ struct Plan {
   static std::optional<Plan> get(const Nest &nest, const VectorTarget &target, std::string &reason);
 };
 
+/// For an element-wise op on the result of `op`: the loop of `op` that each of its
+/// loops is. Empty if the loops do not correspond.
+llvm::SmallVector<unsigned> matchEpilogueLoops(mlir::linalg::GenericOp op,
+                                               mlir::linalg::GenericOp epilogue);
+
+/// Replaces a contraction with an operand that lanes along the output cannot follow by
+/// loops that move tiles of it into a buffer first. Returns the structured ops in the
+/// loops, in order; `op` is gone, and so are its `fills` and `epilogue` (may be null) if
+/// they could follow it into the loops. Empty if there is nothing to stage.
+llvm::SmallVector<mlir::linalg::GenericOp>
+stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
+              llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
+              const VectorTarget &target);
+
 /// Integer division and remainder: they trap on zero.
 bool isIntegerDivision(mlir::Operation *op);
 

@@ -204,9 +204,8 @@ void mergeAllLoops(Nest &nest) {
 // Nest
 //===----------------------------------------------------------------------===//
 
-/// For an element-wise op on the result of `op`: the loop of `op` that each of its
-/// loops is. Empty if the loops do not correspond.
-static SmallVector<unsigned> matchLoops(linalg::GenericOp op, linalg::GenericOp epilogue) {
+SmallVector<unsigned> nacre::tile::matchEpilogueLoops(linalg::GenericOp op,
+                                                      linalg::GenericOp epilogue) {
   Value result = op.getDpsInits().front();
   AffineMap inner = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   SmallVector<unsigned> loops;
@@ -285,7 +284,7 @@ std::optional<Nest> Nest::get(linalg::GenericOp op, linalg::GenericOp epilogue,
   if (const char *why = readOperands(op, nest.loopOf))
     return fail(why);
   if (epilogue) {
-    SmallVector<unsigned> matched = matchLoops(op, epilogue);
+    SmallVector<unsigned> matched = matchEpilogueLoops(op, epilogue);
     if (matched.size() != epilogue.getNumLoops())
       return fail("loops of the epilogue do not match");
     SmallVector<int> loopOf;

@@ -152,3 +152,50 @@ func.func @no_epilogue(%a: memref<32x32xf32>, %b: memref<32x32xf32>) {
   memref.dealloc %c : memref<32x32xf32>
   return
 }
+
+// A square of 16 x 16 is loaded along one dimension, transposed in registers, and
+// stored along the other.
+// CHECK-LABEL: func.func @transpose
+// CHECK-COUNT-16: vector.load
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-NOT: vector.shuffle
+// CHECK-COUNT-16: vector.store
+// CHECK-NOT: vector.store
+// CHECK: return
+func.func @transpose(%a: memref<64x32xf32>, %c: memref<32x64xf32>) {
+  linalg.transpose ins(%a : memref<64x32xf32>) outs(%c : memref<32x64xf32>) permutation = [1, 0]
+  return
+}
+
+// The second operand is contiguous along the reduction: 32 columns at a time are
+// transposed into a buffer, for all rows; the fill and the op on the result follow.
+// CHECK-LABEL: func.func @staged
+// CHECK: %[[BUFFER:.+]] = memref.alloca() {alignment = 64 : i64} : memref<64x32xf32>
+// CHECK: scf.for
+// CHECK: vector.shuffle
+// CHECK: vector.store
+// CHECK: iter_args
+// CHECK: vector.fma
+// CHECK-NOT: linalg
+// CHECK: math.tanh
+// CHECK: vector.store
+func.func @staged(%a: memref<128x64xf32>, %b: memref<96x64xf32>, %c: memref<128x96xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%c : memref<128x96xf32>)
+  linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,
+                                   affine_map<(m, n, k) -> (m, n)>],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<128x64xf32>, memref<96x64xf32>) outs(%c : memref<128x96xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>],
+                  iterator_types = ["parallel", "parallel"]} outs(%c : memref<128x96xf32>) {
+  ^bb0(%x: f32):
+    %0 = math.tanh %x : f32
+    linalg.yield %0 : f32
+  }
+  return
+}

@@ -54,6 +54,28 @@ class Operand:
         return f"affine_map<({', '.join(f'd{i}' for i in range(loops))}) -> ({', '.join(self.exprs)})>"
 
 
+# Kinds of loops and maps of the inputs of common ops; the output has all parallel loops.
+TEMPLATES = [
+    ("ppr", ["d0, d2", "d2, d1"]),
+    ("ppr", ["d0, d2", "d1, d2"]),
+    ("ppr", ["d2, d0", "d2, d1"]),
+    ("ppr", ["d2, d0", "d1, d2"]),
+    ("ppr", ["d0, d2", "d1 floordiv 32, d2, d1 mod 32"]),
+    ("pppr", ["d0, d1, d3", "d0, d2, d3"]),
+    ("pppr", ["d1, d0, d3", "d2, d0, d3"]),
+    ("pppr", ["d0, d1, d3", "d0, d3, d2"]),
+    ("pppprrr", ["d0, d1 + d4, d2 + d5, d6", "d3 floordiv 32, d4, d5, d6, d3 mod 32"]),
+    ("pppprrr", ["d0, d1 * 2 + d4, d2 * 2 + d5, d6", "d4, d5, d6, d3"]),
+    ("pppprrr", ["d0, d6, d1 + d4 * 2, d2 + d5 * 2", "d3, d6, d4, d5"]),
+    ("pppprr", ["d0, d1 + d4, d2 + d5, d3", "d4, d5, d3"]),
+    ("pr", ["d0, d1", "d1"]),
+    ("pr", ["d1, d0", "d1"]),
+    ("pp", ["d1, d0"]),
+    ("ppp", ["d0, d2, d1"]),
+    ("ppp", ["d2, d0, d1", "d1"]),
+]
+
+
 class Body:
     """Straight-line code on elements."""
 
@@ -101,13 +123,14 @@ class Body:
 class RandomOp:
     def __init__(self, rng, name):
         self.rng, self.name = rng, name
-        loops = rng.randint(1, 4)
-        self.kinds = [rng.choice("pppr") for _ in range(loops)]
+        self.template = rng.choice(TEMPLATES) if rng.random() < 0.4 else None
+        loops = len(self.template[0]) if self.template else rng.randint(1, 4)
+        self.kinds = self.template[0] if self.template else [rng.choice("pppr") for _ in range(loops)]
         self.element = rng.choice(["f32"] * 6 + ["f64", "f16", "i8", "i32", "i64"])
         self.sizes = []
         for _ in range(loops):
-            size = rng.choice(SIZES) if rng.random() < 0.95 else rng.choice([100, 129, 200])
-            while size * math.prod(max(s, 1) for s in self.sizes) > 60000:
+            size = rng.choice(SIZES) if rng.random() < 0.9 else rng.choice([100, 129, 200, 600])
+            while size * math.prod(max(s, 1) for s in self.sizes) > 100000:
                 size = max(1, size // 2)
             self.sizes.append(size if rng.random() > 0.03 else 0)
         dynamic = rng.random() < 0.6
@@ -119,6 +142,24 @@ class RandomOp:
         self.text = self.make_text()
 
     def make_operands(self):
+        rng, loops = self.rng, len(self.sizes)
+        if self.template:
+            self.inputs = [self.make_mapped(f"%a{k}", exprs.split(", "))
+                           for k, exprs in enumerate(self.template[1])]
+        else:
+            self.make_random_inputs()
+        self.outputs = []
+        for k in range(1 if self.template or rng.random() < 0.8 else 2):
+            dims = list(self.parallel)
+            if not self.template and rng.random() < 0.3:
+                rng.shuffle(dims)
+            self.outputs.append(self.make_plain(f"%r{k}", dims))
+        self.extra, self.target = [], None
+        if self.reduction and len(self.outputs) == 1 and rng.random() < 0.5:
+            self.make_target()
+        self.operands = self.inputs + self.outputs + self.extra
+
+    def make_random_inputs(self):
         rng, loops = self.rng, len(self.sizes)
         count = rng.choice([1, 2, 2, 3]) if self.reduction else rng.choice([0, 1, 1, 2, 2, 2, 3])
         subsets, plain = [], [set() for _ in range(count)]
@@ -137,24 +178,34 @@ class RandomOp:
         self.inputs = [
             self.make_input(f"%a{k}", "f16" if narrow and k % 2 == 0 else self.element,
                             subsets[k], plain[k], packed) for k in range(count)]
-        self.outputs = []
-        for k in range(1 if rng.random() < 0.85 else 2):
-            dims = list(self.parallel)
-            if rng.random() < 0.3:
-                rng.shuffle(dims)
-            self.outputs.append(self.make_plain(f"%r{k}", dims))
-        self.extra, self.target = [], None
-        if self.reduction and len(self.outputs) == 1 and rng.random() < 0.5:
-            dims = [int(e[1:]) for e in self.outputs[0].exprs]
-            self.bias = [k for k in range(len(dims)) if rng.random() < 0.6]
-            self.extra.append(Operand("%b", self.element, None, [self.sizes[dims[k]] for k in self.bias],
-                                      [self.dynamic[dims[k]] for k in self.bias]))
-            self.target = self.outputs[0]
-            if rng.random() < 0.5:
-                self.target = Operand("%e", self.element, None, [self.sizes[d] for d in dims],
-                                      [self.dynamic[d] for d in dims])
-                self.extra.append(self.target)
-        self.operands = self.inputs + self.outputs + self.extra
+
+    def make_target(self):
+        """Operands of an element-wise op on the result, in place or not."""
+        dims = [int(e[1:]) for e in self.outputs[0].exprs]
+        self.bias = [k for k in range(len(dims)) if self.rng.random() < 0.6]
+        self.extra.append(Operand("%b", self.element, None, [self.sizes[dims[k]] for k in self.bias],
+                                  [self.dynamic[dims[k]] for k in self.bias]))
+        self.target = self.outputs[0]
+        if self.rng.random() < 0.5:
+            self.target = Operand("%e", self.element, None, [self.sizes[d] for d in dims],
+                                  [self.dynamic[d] for d in dims])
+            self.extra.append(self.target)
+
+    def make_mapped(self, name, exprs):
+        shape, dynamic = [], []
+        largest = {f"d{i}": max(size, 1) - 1 for i, size in enumerate(self.sizes)}
+        for expr in exprs:
+            loops = [i for i in range(len(self.sizes)) if f"d{i}" in expr]
+            if len(expr) == 2:
+                shape.append(self.sizes[loops[0]])
+            else:
+                shape.append(eval(expr.replace("floordiv", "//").replace("mod 32", "* 0 + 31"),
+                                  largest.copy()) + 1)
+            dynamic.append("mod" not in expr and any(self.dynamic[i] for i in loops))
+        operand = Operand(name, self.element, exprs, shape, dynamic)
+        if self.rng.random() < 0.3:
+            operand.make_strided(self.rng)
+        return operand
 
     def make_plain(self, name, dims):
         operand = Operand(name, self.element, [f"d{d}" for d in dims], [self.sizes[d] for d in dims],
