@@ -56,14 +56,7 @@ void checkKernelShape(NodeContext &c, ArrayRef<int64_t> kernel, RankedTensorType
 }
 
 LogicalResult convertConv(NodeContext &c) {
-  auto window = readWindow(c);
-  int64_t groups = c.getInt("group", 1);
-  if (!window)
-    return failure();
-  checkKernelShape(c, window->kernel, c.inputType(1));
-  return c.replaceWith<nn::ConvOp>(c.input(0), c.input(1), c.input(2), window->strides,
-                                   window->dilations, window->pads, window->autoPad, groups,
-                                   /*channels_last=*/false);
+  return c.replaceWith(makeConv(c, c.input(0), c.input(1), c.input(2)));
 }
 
 LogicalResult convertConvTranspose(NodeContext &c) {
@@ -120,6 +113,16 @@ LogicalResult convertLpPool(NodeContext &c) {
 }
 
 } // namespace
+
+Value nacre::frontend::makeConv(NodeContext &c, Value input, Value weight, Value bias) {
+  auto window = readWindow(c);
+  int64_t groups = c.getInt("group", 1);
+  if (!window)
+    return {};
+  checkKernelShape(c, window->kernel, NodeContext::typeOf(weight));
+  return c.make<nn::ConvOp>(input, weight, bias, window->strides, window->dilations, window->pads,
+                            window->autoPad, groups, /*channels_last=*/false);
+}
 
 void nacre::frontend::registerConvConverters(ConverterTable &table) {
   table.add("Conv", convertConv);

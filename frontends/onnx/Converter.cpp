@@ -411,6 +411,7 @@ const ConverterTable &ConverterTable::get() {
     registerConstantConverters(all);
     registerControlConverters(all);
     registerSequenceConverters(all);
+    registerQuantConverters(all);
     return all;
   }();
   return table;

@@ -317,6 +317,9 @@ template <typename Op> LogicalResult convertBroadcasting(NodeContext &c) {
                            c.alignLegacyBroadcast(c.input(0), c.input(1)));
 }
 
+/// A convolution with the node's window attributes; null after an error.
+Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
+
 // The families, each in <Family>Converters.cpp.
 void registerMathConverters(ConverterTable &table);
 void registerReductionConverters(ConverterTable &table);
@@ -329,6 +332,7 @@ void registerIndexingConverters(ConverterTable &table);
 void registerConstantConverters(ConverterTable &table);
 void registerControlConverters(ConverterTable &table);
 void registerSequenceConverters(ConverterTable &table);
+void registerQuantConverters(ConverterTable &table);
 
 } // namespace nacre::frontend
 

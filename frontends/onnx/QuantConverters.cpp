@@ -1,0 +1,218 @@
+//===- QuantConverters.cpp - Quantised operators ----------------*- C++ -*-===//
+//
+// As compositions of element-wise ops, casts and 32-bit integer contractions:
+// exact, but not yet kernels of their own.
+//
+//===----------------------------------------------------------------------===//
+#include "frontends/onnx/Converter.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::frontend;
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+/// Scales and zero points of a tensor as they broadcast against it: a vector
+/// belongs to dimension `axis`. Null for null, or after an error.
+static Value alignParameter(NodeContext &c, Value parameter, Value tensor,
+                            int64_t axis, int64_t blockSize) {
+  if (!parameter || c.hadError())
+    return {};
+  int64_t rank = NodeContext::rankOf(tensor);
+  auto type = NodeContext::typeOf(parameter);
+  if (blockSize != 0) {
+    (void)c.error("scales of blocks (block_size " + Twine(blockSize) +
+                  ") are not supported");
+    return {};
+  }
+  if (type.getRank() == 0 ||
+      (type.getRank() == 1 && type.getDimSize(0) == 1 && rank == 0))
+    return parameter;
+  if (type.getRank() != 1) {
+    (void)c.error("a scale or zero point has rank " + Twine(type.getRank()) +
+                  ", expected 0 or 1");
+    return {};
+  }
+  // One for all needs no axis.
+  if (type.getDimSize(0) == 1)
+    return parameter;
+  auto normal = c.normalizeAxis(axis, rank);
+  if (!normal)
+    return {};
+  auto behind = llvm::to_vector(llvm::seq<int64_t>(1, rank - *normal));
+  return behind.empty() ? parameter
+                        : c.make<nn::UnsqueezeOp>(parameter, behind);
+}
+
+static Value castTo(NodeContext &c, Value value, Type type) {
+  if (!value || c.hadError() ||
+      NodeContext::typeOf(value).getElementType() == type)
+    return value;
+  return c.make<nn::CastOp>(value, TypeAttr::get(type));
+}
+
+/// value - zeroPoint as 32-bit integers.
+static Value subtractZero(NodeContext &c, Value value, Value zeroPoint) {
+  Type i32 = c.getBuilder().getI32Type();
+  Value wide = castTo(c, value, i32);
+  return zeroPoint ? c.make<nn::SubOp>(wide, castTo(c, zeroPoint, i32)) : wide;
+}
+
+/// What quantisation ends with: round, add the zero point, saturate, convert.
+static Value saturate(NodeContext &c, Value scaled, Value zeroPoint,
+                      IntegerType type) {
+  if (c.hadError())
+    return {};
+  Type compute = NodeContext::typeOf(scaled).getElementType();
+  // A half can't hold every 16-bit integer.
+  if (compute.getIntOrFloatBitWidth() < 32)
+    compute = c.getBuilder().getF32Type();
+  unsigned width = type.getWidth();
+  bool isUnsigned = type.isUnsigned();
+  double least = isUnsigned ? 0 : -double(uint64_t(1) << (width - 1));
+  double most = double((uint64_t(1) << (isUnsigned ? width : width - 1)) - 1);
+  Value rounded = c.make<nn::RoundOp>(castTo(c, scaled, compute));
+  if (zeroPoint)
+    rounded = c.make<nn::AddOp>(rounded, castTo(c, zeroPoint, compute));
+  Value low = c.make<nn::MaxOp>(rounded, c.scalarConstant(compute, least));
+  Value both = c.make<nn::MinOp>(low, c.scalarConstant(compute, most));
+  return castTo(c, both, type);
+}
+
+/// An 8- or 16-bit integer type, or null after an error.
+static IntegerType quantizedType(NodeContext &c, Type type) {
+  auto integer = dyn_cast_or_null<IntegerType>(type);
+  if (integer && (integer.getWidth() == 8 || integer.getWidth() == 16))
+    return integer;
+  if (!c.hadError())
+    (void)c.error("quantising to this element type is not supported; expected "
+                  "8 or 16 bits");
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Quantise, dequantise
+//===----------------------------------------------------------------------===//
+
+static LogicalResult convertQuantizeLinear(NodeContext &c) {
+  int64_t axis = c.version() >= 13 ? c.getInt("axis", 1) : 1;
+  int64_t block = c.version() >= 21 ? c.getInt("block_size", 0) : 0;
+  int64_t wanted = c.version() >= 21 ? c.getInt("output_dtype", 0) : 0;
+  c.ignoreAttr("saturate"); // of float8 results, which are refused
+  if (c.getInt("precision", 0) != 0)
+    return c.error("a precision other than the scale's is not supported");
+  Type type = c.getBuilder().getIntegerType(8, /*isSigned=*/false);
+  if (c.hasInput(2))
+    type = c.inputType(2).getElementType();
+  else if (wanted)
+    type = c.elementType(wanted);
+  IntegerType quantized = quantizedType(c, type);
+  Value scale = alignParameter(c, c.input(1), c.input(0), axis, block);
+  Value zeroPoint = alignParameter(c, c.input(2), c.input(0), axis, block);
+  if (!quantized || c.hadError())
+    return failure();
+  Value x = castTo(c, c.input(0), NodeContext::typeOf(scale).getElementType());
+  Value scaled = c.make<nn::DivOp>(x, scale);
+  return c.replaceWith(saturate(c, scaled, zeroPoint, quantized));
+}
+
+static LogicalResult convertDequantizeLinear(NodeContext &c) {
+  int64_t axis = c.version() >= 13 ? c.getInt("axis", 1) : 1;
+  int64_t block = c.version() >= 21 ? c.getInt("block_size", 0) : 0;
+  int64_t wanted = c.version() >= 23 ? c.getInt("output_dtype", 0) : 0;
+  Value scale = alignParameter(c, c.input(1), c.input(0), axis, block);
+  Value zeroPoint = alignParameter(c, c.input(2), c.input(0), axis, block);
+  if (c.hadError())
+    return failure();
+  Type compute = NodeContext::typeOf(scale).getElementType();
+  Type result = wanted ? c.elementType(wanted) : compute;
+  if (!isa<IntegerType>(c.inputType(0).getElementType()))
+    return c.error("dequantising this element type is not supported");
+  Value difference = castTo(c, subtractZero(c, c.input(0), zeroPoint), compute);
+  Value y = c.make<nn::MulOp>(difference, scale);
+  return c.replaceWith(castTo(c, y, result));
+}
+
+//===----------------------------------------------------------------------===//
+// Contractions
+//===----------------------------------------------------------------------===//
+
+/// A parameter of the rows of a matrix: [M] stands as [M, 1].
+static Value alignRows(NodeContext &c, Value parameter) {
+  if (!parameter || c.hadError() || NodeContext::rankOf(parameter) != 1 ||
+      NodeContext::typeOf(parameter).getDimSize(0) == 1)
+    return parameter;
+  return c.make<nn::UnsqueezeOp>(parameter, ArrayRef<int64_t>{1});
+}
+
+static Value makeMatMul(NodeContext &c, Value a, Value aZero, Value b,
+                        Value bZero) {
+  if (NodeContext::rankOf(a) < 2 || NodeContext::rankOf(b) < 2) {
+    (void)c.error("vectors are not supported");
+    return {};
+  }
+  Value lhs = subtractZero(c, a, alignRows(c, aZero));
+  Value rhs = subtractZero(c, b, bZero);
+  return c.make<nn::MatMulOp>(lhs, rhs, /*transpose_lhs=*/false,
+                              /*transpose_rhs=*/false);
+}
+
+static LogicalResult convertMatMulInteger(NodeContext &c) {
+  return c.replaceWith(
+      makeMatMul(c, c.input(0), c.input(2), c.input(1), c.input(3)));
+}
+
+/// sums * (scale of a * scale of b) / scale of the result, quantised.
+static Value requantize(NodeContext &c, Value sums, Value aScale, Value bScale,
+                        Value scale, Value zeroPoint) {
+  if (c.hadError())
+    return {};
+  Type compute = c.getBuilder().getF32Type();
+  IntegerType type =
+      quantizedType(c, NodeContext::typeOf(zeroPoint).getElementType());
+  Value factor = c.make<nn::DivOp>(
+      c.make<nn::MulOp>(castTo(c, aScale, compute), castTo(c, bScale, compute)),
+      castTo(c, scale, compute));
+  Value scaled = c.make<nn::MulOp>(castTo(c, sums, compute), factor);
+  return type ? saturate(c, scaled, zeroPoint, type) : Value();
+}
+
+static LogicalResult convertQLinearMatMul(NodeContext &c) {
+  Value sums = makeMatMul(c, c.input(0), c.input(2), c.input(3), c.input(5));
+  return c.replaceWith(requantize(c, sums, alignRows(c, c.input(1)), c.input(4),
+                                  alignRows(c, c.input(6)),
+                                  alignRows(c, c.input(7))));
+}
+
+static LogicalResult convertConvInteger(NodeContext &c) {
+  Value weightZero = alignParameter(c, c.input(3), c.input(1), /*axis=*/0, 0);
+  if (c.hadError())
+    return failure();
+  // Padding is the zero point, which is 0 after it has been taken off.
+  Value x = subtractZero(c, c.input(0), c.input(2));
+  Value w = subtractZero(c, c.input(1), weightZero);
+  return c.replaceWith(makeConv(c, x, w, Value()));
+}
+
+static LogicalResult convertQLinearConv(NodeContext &c) {
+  Value weightZero = alignParameter(c, c.input(5), c.input(3), /*axis=*/0, 0);
+  Value weightScale = alignParameter(c, c.input(4), c.input(0), /*axis=*/1, 0);
+  if (c.hadError())
+    return failure();
+  Value x = subtractZero(c, c.input(0), c.input(2));
+  Value w = subtractZero(c, c.input(3), weightZero);
+  Value sums = makeConv(c, x, w, c.input(8));
+  return c.replaceWith(
+      requantize(c, sums, c.input(1), weightScale, c.input(6), c.input(7)));
+}
+
+void nacre::frontend::registerQuantConverters(ConverterTable &table) {
+  table.add("QuantizeLinear", convertQuantizeLinear);
+  table.add("DequantizeLinear", convertDequantizeLinear);
+  table.add("MatMulInteger", convertMatMulInteger);
+  table.add("QLinearMatMul", convertQLinearMatMul);
+  table.add("ConvInteger", convertConvInteger);
+  table.add("QLinearConv", convertQLinearConv);
+}
