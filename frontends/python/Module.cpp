@@ -19,10 +19,11 @@ namespace {
 using Dims = std::map<std::string, int64_t>;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
-CompileOptions makeOptions(const Dims &dims, const Shapes &shapes) {
+CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const std::string &targetCpu) {
   CompileOptions options;
   options.dims = dims;
   options.inputShapes = shapes;
+  options.targetCpu = targetCpu;
   // Ctrl-C ends a compilation at the next phase.
   options.progress = [](std::string_view) {
     nb::gil_scoped_acquire locked;
@@ -46,8 +47,9 @@ template <typename Compilation> auto compileUnlocked(Compilation compilation) {
   return result;
 }
 
-Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, int32_t threads) {
-  CompileOptions options = makeOptions(dims, shapes);
+Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, int32_t threads,
+                     const std::string &targetCpu) {
+  CompileOptions options = makeOptions(dims, shapes, targetCpu);
   if (PyBytes_Check(source.ptr())) {
     auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
     std::span<const std::byte> bytes(data, size_t(PyBytes_GET_SIZE(source.ptr())));
@@ -61,8 +63,7 @@ Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, 
 
 void compileModelToFile(const std::string &path, const std::string &artifact, const Dims &dims,
                         const Shapes &shapes, const std::string &targetCpu) {
-  CompileOptions options = makeOptions(dims, shapes);
-  options.targetCpu = targetCpu;
+  CompileOptions options = makeOptions(dims, shapes, targetCpu);
   (void)compileUnlocked([&] { return compileToFile(path, artifact, options); });
 }
 
@@ -78,6 +79,16 @@ std::string describe(const Signature &signature) {
          nacre_dtype_name(signature.dtype) + ", shape=" + nb::repr(signature.shape).c_str() + ")";
 }
 
+std::string describeProgram(const Program &program) {
+  auto list = [](const std::vector<Signature> &signatures) {
+    std::string text;
+    for (const Signature &signature : signatures)
+      text += (text.empty() ? "" : ", ") + signature.name;
+    return text;
+  };
+  return "<nacre.Model (" + list(program.getInputs()) + ") -> (" + list(program.getOutputs()) + ")>";
+}
+
 } // namespace
 
 NB_MODULE(_core, module) {
@@ -91,13 +102,21 @@ NB_MODULE(_core, module) {
       .def_ro("shape", &Signature::shape, "Sizes; names of dynamic dimensions, or None")
       .def("__repr__", describe);
 
-  nb::class_<Program>(module, "Program", "A compiled model with its threads and memory")
+  nb::class_<Program>(module, "Model",
+                      "A compiled model with threads and memory: made by nacre.compile or nacre.load.\n"
+                      "Thread-safe: runs may overlap, and other Python threads go on meanwhile.")
       .def("run", &Program::run, nb::arg("inputs"),
            "Runs the model. Inputs: a sequence of arrays, or a dict of them by name.\n"
-           "Returns all outputs in order. Thread-safe. Raises RunError.")
-      .def_prop_ro("inputs", &Program::getInputs, nb::rv_policy::copy)
-      .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy)
-      .def_prop_ro("threads", &Program::getThreads);
+           "Returns a list of all outputs in order. Raises RunError.")
+      .def("__call__", &Program::call, nb::arg("inputs"), nb::arg("named_inputs"),
+           "Runs the model on arrays by position, or by name as keywords.\n"
+           "Returns the output, or a tuple of them if the model has not exactly one.")
+      .def_prop_ro("inputs", &Program::getInputs, nb::rv_policy::copy,
+                   "What the model takes: a list of TensorInfo")
+      .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy,
+                   "What the model gives: a list of TensorInfo")
+      .def_prop_ro("threads", &Program::getThreads, "How many threads a run uses at most")
+      .def("__repr__", describeProgram);
 
   module.def("compile", compileModel);
   module.def("compile_to_file", compileModelToFile);

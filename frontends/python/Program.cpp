@@ -147,3 +147,10 @@ nb::list Program::run(nb::handle given) {
     arrays.append(toArray(tensor));
   return arrays;
 }
+
+nb::object Program::call(nb::args given, nb::kwargs named) {
+  if (given.size() && named.size())
+    raise(getExceptions().runError, "inputs are given by position or by name, not both");
+  nb::list arrays = named.size() ? run(named) : run(given);
+  return arrays.size() == 1 ? nb::object(arrays[0]) : nb::object(nb::tuple(arrays));
+}

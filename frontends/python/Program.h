@@ -29,13 +29,17 @@ struct Signature {
   nb::tuple shape;  // sizes, names of dynamic dimensions, None for unnamed ones
 };
 
-/// One session with its model. Runs may overlap: the interpreter's lock is released.
+/// nacre.Model of the package: one session with its model. Runs may overlap: the
+/// interpreter's lock is released.
 class Program {
 public:
   Program(Model model, int32_t threads);
 
   /// Inputs as a sequence, or as a mapping by name; all outputs, in order.
   nb::list run(nb::handle inputs);
+
+  /// Inputs by position or by name; the output alone if there is one, else a tuple.
+  nb::object call(nb::args inputs, nb::kwargs named);
 
   const std::vector<Signature> &getInputs() const { return inputs; }
   const std::vector<Signature> &getOutputs() const { return outputs; }

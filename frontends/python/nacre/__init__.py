@@ -3,27 +3,32 @@
     import nacre
 
     model = nacre.compile("model.onnx")            # in memory, just in time
-    (y,) = model.run([x])                          # NumPy arrays in and out, no copies
-    (y,) = model.run({"x": x})
+    y = model(x)                                   # NumPy arrays in and out, no copies
+    (y,) = model.run({"x": x})                     # by name; a list of all outputs
 
     nacre.compile_to_file("model.onnx", "model.so")    # one file for later
     model = nacre.load("model.so", threads=2)
+
+Types that NumPy lacks (bfloat16, float8, int4, ...) travel as arrays of ml_dtypes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
-from ._core import CompileError, Error, LoadError, Program, RunError, TensorInfo, __version__
 from . import _core
+from ._core import CompileError, Error, LoadError, Model, RunError, TensorInfo, __version__
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = [
     "CompileError",
     "Error",
     "LoadError",
-    "Program",
+    "Model",
     "RunError",
     "TensorInfo",
     "__version__",
@@ -38,43 +43,60 @@ Shapes = Mapping[str, Sequence[int]]
 
 
 def compile(  # noqa: A001 - the natural name, always used as nacre.compile
-    model: Path | bytes,
-    *,
+    model: Path | bytes | onnx.ModelProto,
     dims: Dims | None = None,
     input_shapes: Shapes | None = None,
     threads: int = 0,
-) -> Program:
-    """Compiles an ONNX model, given as a path or as bytes, to be run in this process.
+    target_cpu: str | None = None,
+) -> Model:
+    """Compiles an ONNX model to be run in this process.
 
-    `dims` fixes dynamic dimensions by their names, `input_shapes` whole shapes by
-    the inputs' names. The program runs on `threads` threads (0: all cores).
+    The model is a path, the bytes of a file, or an onnx.ModelProto; only a path can have
+    its weights in other files. `dims` fixes dynamic dimensions by their names,
+    `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). Runs use
+    `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
+    `target_cpu` by LLVM's name.
+
     Raises CompileError, whose message lists everything that cannot be compiled.
     """
-    source = model if isinstance(model, bytes) else os.fspath(model)
-    return _core.compile(source, dict(dims or {}), _shapes(input_shapes), threads)
+    source = _serialize(model) if hasattr(model, "SerializeToString") else model
+    if not isinstance(source, bytes):
+        source = os.fspath(source)
+    return _core.compile(source, dict(dims or {}), _shapes(input_shapes), threads, target_cpu or "")
 
 
 def compile_to_file(
     model: Path,
     path: Path,
-    *,
     dims: Dims | None = None,
     input_shapes: Shapes | None = None,
-    target_cpu: str = "",
+    target_cpu: str | None = None,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`.
 
-    For this machine's CPU, or for `target_cpu` by LLVM's name.
+    The options are those of `compile`. Raises CompileError.
     """
     _core.compile_to_file(
-        os.fspath(model), os.fspath(path), dict(dims or {}), _shapes(input_shapes), target_cpu
+        os.fspath(model), os.fspath(path), dict(dims or {}), _shapes(input_shapes), target_cpu or ""
     )
 
 
-def load(path: Path, *, threads: int = 0) -> Program:
-    """Loads what compile_to_file (or `nacre compile`) made. It is code: load none that
-    you do not trust. Raises LoadError."""
+def load(path: Path, threads: int = 0) -> Model:
+    """Loads what compile_to_file (or `nacre compile`) made, to be run on `threads` threads.
+
+    An artefact is code: load none that you do not trust. Raises LoadError.
+    """
     return _core.load(os.fspath(path), threads)
+
+
+def _serialize(model: onnx.ModelProto) -> bytes:
+    try:
+        return model.SerializeToString()
+    except ValueError as error:  # Protobuf's limit of 2 GiB
+        raise CompileError(
+            f"the model cannot be serialized ({error}); save it with external data "
+            "(onnx.save_model(..., save_as_external_data=True)) and compile the file"
+        ) from None
 
 
 def _shapes(shapes: Shapes | None) -> dict[str, list[int]]:

@@ -1,0 +1,72 @@
+"""The extension module; use the package `nacre`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__version__: str
+
+class Error(Exception):
+    """Any failure of Nacre"""
+
+class CompileError(Error):
+    """A model that cannot be compiled, and all reasons"""
+
+class LoadError(Error):
+    """A file that is no artefact for this machine"""
+
+class RunError(Error):
+    """Inputs that do not fit, or a failure during a run"""
+
+class TensorInfo:
+    """What an input or an output must look like"""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def shape(self) -> tuple[int | str | None, ...]:
+        """Sizes; names of dynamic dimensions, or None"""
+
+class Model:
+    """A compiled model with threads and memory: made by nacre.compile or nacre.load.
+
+    Thread-safe: runs may overlap, and other Python threads go on meanwhile.
+    """
+
+    @property
+    def inputs(self) -> list[TensorInfo]: ...
+    @property
+    def outputs(self) -> list[TensorInfo]: ...
+    @property
+    def threads(self) -> int:
+        """How many threads a run uses at most"""
+
+    def run(self, inputs: Sequence[ArrayLike] | dict[str, ArrayLike]) -> list[NDArray[Any]]:
+        """Runs the model. Inputs: a sequence of arrays, or a dict of them by name.
+
+        Returns a list of all outputs in order. Raises RunError.
+        """
+
+    def __call__(
+        self, *inputs: ArrayLike, **named_inputs: ArrayLike
+    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
+        """Runs the model on arrays by position, or by name as keywords.
+
+        Returns the output, or a tuple of them if the model has not exactly one.
+        """
+
+def compile(
+    source: str | bytes,
+    dims: dict[str, int],
+    input_shapes: dict[str, list[int]],
+    threads: int,
+    target_cpu: str,
+) -> Model: ...
+def compile_to_file(
+    model: str, path: str, dims: dict[str, int], input_shapes: dict[str, list[int]], target_cpu: str
+) -> None: ...
+def load(path: str, threads: int) -> Model: ...
