@@ -15,6 +15,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/Threading.h"
 #include "mlir/Pass/PassManager.h"
@@ -90,6 +91,8 @@ private:
       return failure();
     for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>()))
       kernel.erase();
+    for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
+      global.erase();
     return success();
   }
 
@@ -188,6 +191,7 @@ private:
               part && part->getParentOp() != *host.module)
             missing.insert(part);
       });
+      cloneGlobals(host, symbols);
       for (Operation *op : missing) {
         if (!op)
           return module.emitError("internal error: kern.call names no kernel");
@@ -201,9 +205,21 @@ private:
     for (kern::FuncOp kernel : kernels) {
       units.push_back(makeUnit(kernel.getName(), Effort::Kernel));
       units.back().module->push_back(kernel.clone());
+      cloneGlobals(units.back(), symbols);
     }
     std::move(hosts.begin(), hosts.end(), std::back_inserter(units));
     return success();
+  }
+
+  /// Constants that bufferization has put into globals.
+  void cloneGlobals(Unit &unit, SymbolTable &symbols) {
+    llvm::SetVector<Operation *> globals;
+    unit.module->walk([&](memref::GetGlobalOp op) {
+      if (Operation *global = symbols.lookup(op.getName()))
+        globals.insert(global);
+    });
+    for (Operation *global : globals)
+      unit.module->push_back(global->clone());
   }
 
   //===--- Compiling the parts --------------------------------------------===//
