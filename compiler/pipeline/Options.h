@@ -12,6 +12,8 @@ struct PipelineOptions {
   /// Bits of a vector register, and the number of such registers.
   unsigned vectorBits = 512;
   unsigned vectorRegisters = 32;
+  /// The target has a fused multiply-add.
+  bool fma = true;
   /// Caches of one core, in bytes.
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;

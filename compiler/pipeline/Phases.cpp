@@ -67,7 +67,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addNestedPass<func::FuncOp>(buffer::createPlanMemoryPass());
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
-      tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters}));
+      tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma}));
+  passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 
 constexpr Phase kPhases[] = {

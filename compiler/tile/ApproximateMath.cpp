@@ -66,6 +66,27 @@ struct ApproximatePow : OpRewritePattern<math::PowFOp> {
   MathFormulas formulas;
 };
 
+/// «r > l ? r : l» is one instruction that keeps a NaN in l; that in r is seen to apart.
+template <typename Op, arith::CmpFPredicate better>
+struct CompareAndSelect : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value l = op.getLhs(), r = op.getRhs();
+    Value isBetter = arith::CmpFOp::create(rewriter, loc, better, r, l);
+    Value result = arith::SelectOp::create(rewriter, loc, isBetter, r, l);
+    if (Attribute known; !matchPattern(r, m_Constant(&known)) || matchPattern(r, m_NaNFloat())) {
+      // Not r itself: LLVM would make one selection of both, and that is slower.
+      auto element = cast<FloatType>(getElementTypeOrSelf(r));
+      Value nan = Expr(rewriter, loc, r).constant(APFloat::getNaN(element.getFloatSemantics()));
+      Value isNaN = arith::CmpFOp::create(rewriter, loc, arith::CmpFPredicate::UNO, r, r);
+      result = arith::SelectOp::create(rewriter, loc, isNaN, nan, result);
+    }
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
 struct ApproximateMathPass : nacre::tile::impl::ApproximateMathPassBase<ApproximateMathPass> {
   using ApproximateMathPassBase::ApproximateMathPassBase;
 
@@ -84,6 +105,8 @@ struct ApproximateMathPass : nacre::tile::impl::ApproximateMathPassBase<Approxim
                  Approximate<math::AtanhOp, &F::atanh>, Approximate<math::ErfOp, &F::erf>,
                  Approximate<math::RsqrtOp, &F::rsqrt>, ApproximatePow>(&getContext(),
                                                                         MathFormulas{fma});
+    patterns.add<CompareAndSelect<arith::MaximumFOp, arith::CmpFPredicate::OGT>,
+                 CompareAndSelect<arith::MinimumFOp, arith::CmpFPredicate::OLT>>(&getContext());
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

@@ -83,7 +83,8 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
   }];
   let options = [
     Option<"vectorBits", "vector-bits", "unsigned", "512", "Width of a vector register">,
-    Option<"registers", "registers", "unsigned", "32", "Number of vector registers">
+    Option<"registers", "registers", "unsigned", "32", "Number of vector registers">,
+    Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
@@ -96,6 +97,8 @@ def ApproximateMathPass : Pass<"approximate-math"> {
     exp, log, tanh, erf, pow, the circular and hyperbolic functions and their
     inverses on f32 (f16 and bf16 through f32) become polynomials with stated error
     bounds, right for NaN, infinities and denormals. f64 is left to the library.
+    Maxima and minima that keep NaN become comparisons and selections, which are
+    cheaper than what LLVM makes of them (of -0 and +0 they give the left one).
     Precondition: none. Postcondition: the same functions, to a few units in the
     last place.
   }];

@@ -204,7 +204,7 @@ private:
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
     SmallVector<linalg::GenericOp> staged = stageOperands(
-        rewriter, list[number], foldFills(*nest), epilogue, {vectorBits, registers});
+        rewriter, list[number], foldFills(*nest), epilogue, {vectorBits, registers, fma});
     if (staged.size() == 3) // with the epilogue
       forget(list, epilogue);
     return staged;
@@ -214,7 +214,7 @@ private:
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers};
+    VectorTarget target = {vectorBits, registers, fma};
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;

@@ -20,6 +20,7 @@ namespace nacre::tile {
 struct VectorTarget {
   unsigned vectorBits = 512;
   unsigned registers = 32;
+  bool fma = true;
 };
 
 /// A set of loops of a nest, one bit for each.
@@ -149,6 +150,8 @@ struct Plan {
   /// The loop along which operands that are strided along the lanes are contiguous:
   /// they are loaded along it and transposed in registers. -1: none.
   int transposed = -1;
+  /// Additions of products to accumulators are fused.
+  bool fma = true;
   /// Copies of each loop's iterations (of vectors, for the lanes) in one block.
   llvm::SmallVector<int64_t> copies;
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder;

@@ -56,7 +56,7 @@ Value Emitter::vectorOf(Value original, const Coordinate &at) {
 
 /// The multiplication that `op` (an addition to an accumulator) does not round.
 Operation *Emitter::fusedMul(Operation &op) {
-  if (!isa<arith::AddFOp>(op) || !nest.reduction)
+  if (!isa<arith::AddFOp>(op) || !nest.reduction || !plan.fma)
     return nullptr;
   Type type = op.getResult(0).getType();
   if (!type.isF32() && !type.isF64())

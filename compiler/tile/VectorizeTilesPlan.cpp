@@ -234,6 +234,7 @@ class Planner {
 public:
   Planner(const Nest &nest, const VectorTarget &target, Candidate &&chosen)
       : nest(nest), target(target) {
+    plan.fma = target.fma;
     plan.lanes = chosen.lanes;
     plan.width = chosen.width;
     plan.transposed = chosen.transposed;

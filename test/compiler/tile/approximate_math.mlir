@@ -48,3 +48,24 @@ func.func @square(%x: vector<16xf32>) -> vector<16xf32> {
   %0 = math.powf %x, %two : vector<16xf32>
   return %0 : vector<16xf32>
 }
+
+// CHECK-LABEL: func.func @maximum
+// CHECK-SAME: %[[L:.+]]: vector<16xf32>, %[[R:.+]]: vector<16xf32>
+// CHECK: %[[BETTER:.+]] = arith.cmpf ogt, %[[R]], %[[L]]
+// CHECK: %[[LARGER:.+]] = arith.select %[[BETTER]], %[[R]], %[[L]]
+// CHECK: %[[ISNAN:.+]] = arith.cmpf uno, %[[R]], %[[R]]
+// CHECK: arith.select %[[ISNAN]], %{{.+}}, %[[LARGER]]
+func.func @maximum(%l: vector<16xf32>, %r: vector<16xf32>) -> vector<16xf32> {
+  %0 = arith.maximumf %l, %r : vector<16xf32>
+  return %0 : vector<16xf32>
+}
+
+// CHECK-LABEL: func.func @rectify
+// CHECK: arith.cmpf ogt
+// CHECK-NEXT: arith.select
+// CHECK-NEXT: return
+func.func @rectify(%x: vector<16xf32>) -> vector<16xf32> {
+  %zero = arith.constant dense<0.0> : vector<16xf32>
+  %0 = arith.maximumf %x, %zero : vector<16xf32>
+  return %0 : vector<16xf32>
+}

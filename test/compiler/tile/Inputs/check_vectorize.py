@@ -97,7 +97,7 @@ def main():
     parser.add_argument("--options", default="vector-bits=512 registers=32")
     parser.add_argument("--cpu", default="native")
     options = parser.parse_args()
-    passes = [f"--vectorize-tiles={options.options}"]
+    passes = [f"--vectorize-tiles={options.options}", "--approximate-math"]
     wrong = sum(check_batch(options.seed + k, options.count, passes, options.cpu)
                 for k in range(options.batches))
     print(f"\n{options.batches * options.count} ops, {wrong} wrong")
