@@ -22,6 +22,10 @@ void codegen::buildToLLVM(OpPassManager &pm, const ToLLVMOptions &options) {
   pm.addPass(createSCFToControlFlowPass());
   // Flat: the ABI, then dialect after dialect.
   pm.addPass(codegen::createConvertRtToLLVMPass());
+  // What LLVM has no intrinsic for becomes calls of libm, one for each lane: that
+  // makes vector ops, so it comes first.
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
   pm.addPass(createConvertVectorToLLVMPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
@@ -31,8 +35,6 @@ void codegen::buildToLLVM(OpPassManager &pm, const ToLLVMOptions &options) {
   pm.addPass(createConvertIndexToLLVMPass());
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createArithToLLVMConversionPass());
-  pm.addPass(createConvertMathToLLVMPass());
-  pm.addPass(createConvertMathToLibmPass());
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createUBToLLVMConversionPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
