@@ -1,8 +1,8 @@
 //===- BenchCommand.cpp - nacre bench ---------------------------*- C++ -*-===//
 #include "tools/nacre/Inputs.h"
+#include "tools/nacre/PeakFlops.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 
@@ -13,7 +13,9 @@ using Clock = std::chrono::steady_clock;
 
 static int runBench();
 static Command command("bench", "Measure a model's latency",
-                       "nacre bench model.onnx --threads 2 --per-kernel", runBench);
+                       "  nacre bench model.so --threads 2 --per-kernel\n"
+                       "  nacre bench model.onnx --dim batch=8 --json     compiled in process for that size\n"
+                       "  nacre bench model.onnx --size batch=8           for any size, measured at that\n", runBench);
 static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.subcommand),
                                  cl::desc("<model.so | model.onnx>"));
 static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_desc("n"),
@@ -25,86 +27,178 @@ static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print J
 static CompileFlags compileFlags(command.subcommand);
 static InputFlags inputFlags(command.subcommand);
 
+namespace {
+
+/// A bench's subject: a session with its inputs, whose outputs' memory is used again.
+class Subject {
+public:
+  Subject(Session session, std::vector<HostTensor> inputs, size_t outputCount)
+      : session(std::move(session)), inputs(std::move(inputs)), outputs(outputCount) {
+    for (const HostTensor &tensor : this->inputs)
+      views.push_back(tensor.view());
+  }
+  Status run() { return session.run(std::span<const TensorView>(views), std::span(outputs)); }
+
+  Session session;
+
+private:
+  std::vector<HostTensor> inputs;
+  std::vector<TensorView> views;
+  std::vector<Tensor> outputs;
+};
+
+/// One kernel over all its launches in a run.
+struct Row {
+  nacre_kernel_info kernel;
+  double ms;
+  int64_t launches;
+  double gflops; // negative: unknown
+};
+
+} // namespace
+
+static double getElapsed(Clock::time_point since) {
+  return std::chrono::duration<double>(Clock::now() - since).count();
+}
+
 static double percentile(const std::vector<double> &sorted, double p) {
   return sorted[std::min(sorted.size() - 1, size_t(p * double(sorted.size())))];
 }
 
+/// Milliseconds of each run, sorted; after a warm-up of a tenth of the time.
+static Result<std::vector<double>> measureRuns(Subject &subject) {
+  auto start = Clock::now();
+  for (int i = 0; i < 2 || getElapsed(start) < seconds / 10; ++i)
+    if (Status status = subject.run(); !status)
+      return status.error();
+  std::vector<double> times;
+  start = Clock::now();
+  while (times.size() < 3 || getElapsed(start) < seconds) {
+    auto before = Clock::now();
+    if (Status status = subject.run(); !status)
+      return status.error();
+    times.push_back(getElapsed(before) * 1e3);
+  }
+  llvm::sort(times);
+  return times;
+}
+
+/// The kernels by the time that a run spends in them, longest first.
+static Result<std::vector<Row>> measureKernels(Subject &subject, llvm::ArrayRef<nacre_kernel_info> kernels) {
+  subject.session.setProfiling(NACRE_PROFILING_TOTALS);
+  constexpr int kRuns = 10;
+  for (int i = 0; i < kRuns; ++i)
+    if (Status status = subject.run(); !status)
+      return status.error();
+  std::vector<Row> rows;
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    nacre_kernel_time time = subject.session.kernelTime(int32_t(i));
+    Row row{kernels[i], double(time.total_ns) / 1e6 / kRuns, time.launches / kRuns, -1};
+    if (row.launches == 0)
+      continue;
+    if (row.kernel.flops >= 0 && row.ms > 0)
+      row.gflops = double(row.kernel.flops) * double(row.launches) / row.ms / 1e6;
+    rows.push_back(row);
+  }
+  llvm::sort(rows, [](const Row &l, const Row &r) { return l.ms > r.ms; });
+  return rows;
+}
+
+/// GFLOP/s of a whole run; negative if a kernel's operations depend on dynamic sizes.
+static double computeRate(llvm::ArrayRef<Row> rows, double ms) {
+  double flops = 0;
+  for (const Row &row : rows) {
+    if (row.kernel.flops < 0)
+      return -1;
+    flops += double(row.kernel.flops) * double(row.launches);
+  }
+  return flops / ms / 1e6;
+}
+
+/// A rate with its part of the peak, or null where it is unknown.
+static void addRate(llvm::json::Object &object, double gflops, double peak) {
+  object["gflops"] = gflops < 0 ? llvm::json::Value(nullptr) : llvm::json::Value(gflops);
+  object["peak_percent"] = gflops < 0 ? llvm::json::Value(nullptr) : llvm::json::Value(100 * gflops / peak);
+}
+
+static void printAsJson(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, int threadCount, double gflops,
+                        double peak) {
+  llvm::json::Object object{{"runs", int64_t(times.size())}, {"threads", threadCount},
+                            {"min_ms", times.front()},       {"median_ms", percentile(times, 0.5)},
+                            {"p90_ms", percentile(times, 0.9)}, {"p99_ms", percentile(times, 0.99)},
+                            {"peak_gflops", peak}};
+  addRate(object, gflops, peak);
+  llvm::json::Array list;
+  for (const Row &row : rows) {
+    llvm::json::Object kernel{{"name", toUtf8(row.kernel.name)},
+                              {"nodes", toUtf8(row.kernel.nodes)},
+                              {"ms", row.ms},
+                              {"launches", row.launches}};
+    addRate(kernel, row.gflops, peak);
+    list.push_back(std::move(kernel));
+  }
+  if (perKernel)
+    object["kernels"] = std::move(list);
+  printJson(std::move(object));
+}
+
+static void printRate(double gflops, double peak) {
+  if (gflops < 0)
+    llvm::outs() << "  unknown (dynamic sizes)  ";
+  else
+    llvm::outs() << llvm::format("%8.1f GFLOP/s %5.1f %%  ", gflops, 100 * gflops / peak);
+}
+
+static void print(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, int threadCount, double gflops,
+                  double peak) {
+  llvm::outs() << llvm::format("median %.4f ms, min %.4f, p90 %.4f, p99 %.4f (%zu runs, %d threads)\n",
+                               percentile(times, 0.5), times.front(), percentile(times, 0.9),
+                               percentile(times, 0.99), times.size(), threadCount);
+  if (gflops >= 0)
+    llvm::outs() << llvm::format("%.1f GFLOP/s, %.1f %% of the measured FMA peak of %.1f\n", gflops,
+                                 100 * gflops / peak, peak);
+  if (!perKernel)
+    return;
+  double total = 0;
+  for (const Row &row : rows)
+    total += row.ms;
+  llvm::outs() << "       ms   share launches   GFLOP/s and part of the peak  kernel\n";
+  for (const Row &row : rows) {
+    llvm::outs() << llvm::format("%9.4f %5.1f %% %8lld ", row.ms, total > 0 ? 100 * row.ms / total : 0.0,
+                                 (long long)row.launches);
+    printRate(row.gflops, peak);
+    llvm::outs() << row.kernel.name << ": " << llvm::StringRef(row.kernel.nodes).take_front(80) << '\n';
+  }
+}
+
 static int runBench() {
-  Result<Model> model = openModel(path, compileFlags);
+  CompileOptions options;
+  if (!compileFlags.fill(options, path) || !inputFlags.parse(options))
+    return kUsageError;
+  Result<Model> model = openModel(path, options);
   if (!model)
     return fail(model.error());
+  Result<Session> session = createSession(*model, threads);
+  if (!session)
+    return fail(session.error());
   Function function = model->functions().front();
   Result<std::vector<HostTensor>> inputs = inputFlags.read(function, true);
   if (!inputs)
     return fail(inputs.error());
-  Result<Session> session = Session::create(*model, {.threads = threads});
-  if (!session)
-    return fail(session.error());
-  std::vector<TensorView> views;
-  for (const HostTensor &tensor : *inputs)
-    views.push_back(tensor.view());
-  std::vector<Tensor> outputs(function.outputs.size());
-  auto run = [&] { return session->run(std::span<const TensorView>(views), std::span(outputs)); };
+  int threadCount = session->threads();
+  Subject subject(*std::move(session), *std::move(inputs), function.outputs.size());
 
-  // Warm up for a tenth of the time, at least twice.
-  auto start = Clock::now();
-  auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
-  for (int i = 0; i < 2 || elapsed() < seconds / 10; ++i)
-    if (Status status = run(); !status)
-      return fail(status.error());
-  std::vector<double> times;
-  start = Clock::now();
-  while (times.size() < 3 || elapsed() < seconds) {
-    auto before = Clock::now();
-    if (Status status = run(); !status)
-      return fail(status.error());
-    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
-  }
-  llvm::sort(times);
-
-  int64_t flops = 0;
-  std::vector<nacre_kernel_info> kernels = model->kernels();
-  for (const nacre_kernel_info &kernel : kernels)
-    flops += std::max<int64_t>(0, kernel.flops);
-  double median = percentile(times, 0.5), gflops = double(flops) / median / 1e6;
+  Result<std::vector<double>> times = measureRuns(subject);
+  if (!times)
+    return fail(times.error());
+  Result<std::vector<Row>> rows = measureKernels(subject, model->kernels());
+  if (!rows)
+    return fail(rows.error());
+  double peak = measurePeakFlops(threadCount) / 1e9;
+  double gflops = computeRate(*rows, percentile(*times, 0.5));
   if (json)
-    llvm::outs() << llvm::formatv("{0:2}\n", llvm::json::Value(llvm::json::Object{
-                        {"runs", int64_t(times.size())}, {"threads", session->threads()},
-                        {"min_ms", times.front()}, {"median_ms", median},
-                        {"p90_ms", percentile(times, 0.9)}, {"p99_ms", percentile(times, 0.99)},
-                        {"gflops", gflops}}));
+    printAsJson(*times, *rows, threadCount, gflops, peak);
   else
-    llvm::outs() << llvm::format("median %.4f ms, min %.4f, p90 %.4f, p99 %.4f (%zu runs, %d threads)", median,
-                                 times.front(), percentile(times, 0.9), percentile(times, 0.99), times.size(),
-                                 session->threads())
-                 << llvm::format("; %.1f GFLOP/s\n", gflops);
-  if (!perKernel)
-    return kSuccess;
-
-  session->setProfiling(NACRE_PROFILING_TOTALS);
-  for (int i = 0; i < 10; ++i)
-    if (Status status = run(); !status)
-      return fail(status.error());
-  struct Row {
-    double ms;
-    const nacre_kernel_info *kernel;
-    int64_t launches;
-  };
-  std::vector<Row> rows;
-  double total = 0;
-  for (size_t i = 0; i < kernels.size(); ++i) {
-    nacre_kernel_time time = session->kernelTime(int32_t(i));
-    rows.push_back({double(time.total_ns) / 10e6, &kernels[i], time.launches / 10});
-    total += rows.back().ms;
-  }
-  llvm::sort(rows, [](const Row &l, const Row &r) { return l.ms > r.ms; });
-  for (const Row &row : rows)
-    llvm::outs() << llvm::format("%9.4f ms %5.1f %% %4lldx %8.1f GFLOP/s  %-20s ", row.ms, 100 * row.ms / total,
-                                 (long long)row.launches,
-                                 row.ms > 0 ? double(std::max<int64_t>(0, row.kernel->flops)) *
-                                                  double(row.launches) / row.ms / 1e6
-                                            : 0.0,
-                                 row.kernel->name)
-                 << llvm::StringRef(row.kernel->nodes).take_front(80) << '\n';
+    print(*times, *rows, threadCount, gflops, peak);
   return kSuccess;
 }

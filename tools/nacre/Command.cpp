@@ -1,6 +1,7 @@
 //===- Command.cpp - What the subcommands share -----------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -21,6 +22,13 @@ Command::Command(const char *name, const char *summary, const char *examples, in
 Command *Command::getSelected() {
   for (Command *command : getCommands())
     if (command->subcommand)
+      return command;
+  return nullptr;
+}
+
+const Command *Command::find(llvm::StringRef name) {
+  for (const Command *command : getCommands())
+    if (command->subcommand.getName() == name)
       return command;
   return nullptr;
 }
@@ -104,16 +112,34 @@ Progress::~Progress() {
     llvm::errs() << "\r\033[K";
 }
 
-Result<Model> tool::openModel(const std::string &path, const CompileFlags &flags) {
-  llvm::StringRef name(path);
-  if (!name.ends_with(".onnx") && !name.ends_with(".mlir"))
+static bool isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
+
+bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
+  bool isCompiling = !inputShapes.empty() || !targetCpu.empty() || !targetFeatures.empty() ||
+                     !dumpPhases.empty() || allowSymlinks || timePhases;
+  if (!isSource(path) && isCompiling) {
+    fail(path + " is compiled already: options of the compiler are for .onnx files", kUsageError);
+    return false;
+  }
+  return fill(options);
+}
+
+Result<Model> tool::openModel(const std::string &path, CompileOptions options) {
+  if (!isSource(path))
     return Model::load(path);
-  CompileOptions options;
-  if (!flags.fill(options))
-    return Error{NACRE_INVALID_ARGUMENT, "malformed options"};
   Progress progress(options);
   return compile(path, options);
 }
+
+Result<Session> tool::createSession(const Model &model, int threads) {
+  if (model.functions().empty())
+    return Error{NACRE_CORRUPT, "the model has no function"};
+  return Session::create(model, {.threads = threads});
+}
+
+std::string tool::toUtf8(std::string_view text) { return llvm::json::fixUTF8(llvm::StringRef(text)); }
+
+void tool::printJson(llvm::json::Value value) { llvm::outs() << llvm::formatv("{0:2}\n", value); }
 
 std::string tool::describe(const TensorInfo &info) {
   std::string text = nacre_dtype_name(info.dtype);

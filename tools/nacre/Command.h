@@ -4,6 +4,7 @@
 
 #include "compiler/api/Compiler.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/JSON.h"
 #include <string>
 
 namespace nacre::tool {
@@ -21,10 +22,12 @@ public:
   Command(const char *name, const char *summary, const char *examples, int (*run)());
   /// The command of that name's turn, after the command line is parsed.
   static Command *getSelected();
+  /// The command called `name`, or null.
+  static const Command *find(llvm::StringRef name);
   int operator()() const { return run(); }
 
   llvm::cl::SubCommand subcommand;
-  const char *examples;
+  const char *examples; // lines, each with its indentation
 
 private:
   int (*run)();
@@ -36,6 +39,9 @@ public:
   explicit CompileFlags(llvm::cl::SubCommand &command);
   /// False after a message if an option is malformed.
   bool fill(CompileOptions &options) const;
+  /// The same for a model that may be compiled already: then only --dim, which gives
+  /// random inputs their sizes, makes sense.
+  bool fill(CompileOptions &options, const std::string &path) const;
 
 private:
   llvm::cl::list<std::string> inputShapes, dims;
@@ -44,7 +50,14 @@ private:
 };
 
 /// Loads an artefact, or compiles an ONNX file (or .mlir) in process.
-Result<Model> openModel(const std::string &path, const CompileFlags &flags);
+Result<Model> openModel(const std::string &path, CompileOptions options);
+
+/// A session on `threads` threads (0: all cores).
+Result<Session> createSession(const Model &model, int threads);
+
+/// Prints a JSON value and a line feed; broken UTF-8 in names is mended before.
+void printJson(llvm::json::Value value);
+std::string toUtf8(std::string_view text);
 
 /// Shows the phases of a compilation on a terminal; quiet elsewhere.
 class Progress {

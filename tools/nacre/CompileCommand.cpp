@@ -12,7 +12,10 @@ namespace cl = llvm::cl;
 
 static int runCompile();
 static Command command("compile", "Compile a model into one self-contained file",
-                       "nacre compile model.onnx -o model.so", runCompile);
+                       "  nacre compile model.onnx -o model.so\n"
+                       "  nacre compile model.onnx --input-shape data=1x3x224x224 --dim batch=8\n"
+                       "  nacre compile model.onnx --target-cpu x86-64-v3      for other machines\n"
+                       "  nacre compile model.onnx --stop-after graph          print the module\n", runCompile);
 static cl::opt<std::string> model(cl::Positional, cl::Required, cl::sub(command.subcommand),
                                   cl::desc("<model.onnx>"));
 static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
@@ -61,9 +64,9 @@ static int runCompile() {
   if (std::error_code error = llvm::sys::fs::file_size(artifact, size))
     return fail(std::string(artifact) + ": " + error.message());
   if (json)
-    llvm::outs() << llvm::json::Value(llvm::json::Object{
-                        {"artifact", std::string(artifact)}, {"bytes", int64_t(size)}, {"seconds", seconds.count()}})
-                 << '\n';
+    printJson(llvm::json::Object{{"artifact", toUtf8(artifact.str())},
+                                 {"bytes", int64_t(size)},
+                                 {"seconds", seconds.count()}});
   else if (llvm::errs().is_displayed())
     llvm::errs() << artifact << ": " << size / 1024 << " KiB in "
                  << llvm::format("%.2f", seconds.count()) << " s\n";

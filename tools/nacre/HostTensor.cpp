@@ -1,160 +1,27 @@
-//===- HostTensor.cpp - Tensors in files ------------------------*- C++ -*-===//
-//
-// The format: numpy.lib.format, "\x93NUMPY", version, header length, a Python dict
-// literal with 'descr', 'fortran_order' and 'shape', then the elements.
-//
-//===----------------------------------------------------------------------===//
+//===- HostTensor.cpp - Tensors in the tool's memory ------------*- C++ -*-===//
 #include "tools/nacre/HostTensor.h"
-#include "llvm/ADT/StringRef.h"
-#include "llvm/Support/Endian.h"
-#include "llvm/Support/FileOutputBuffer.h"
+#include "runtime/abi/nacre_dtype.h"
 #include "llvm/Support/MathExtras.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include <cstring>
 #include <random>
 
 using namespace nacre;
 using namespace nacre::tool;
-using llvm::StringRef;
-
-namespace {
-
-struct NpyType {
-  nacre_dtype dtype;
-  const char *descr;
-};
-constexpr NpyType kTypes[] = {
-    {NACRE_F32, "<f4"}, {NACRE_F64, "<f8"}, {NACRE_F16, "<f2"}, {NACRE_I8, "|i1"},  {NACRE_I16, "<i2"},
-    {NACRE_I32, "<i4"}, {NACRE_I64, "<i8"}, {NACRE_U8, "|u1"},  {NACRE_U16, "<u2"}, {NACRE_U32, "<u4"},
-    {NACRE_U64, "<u8"}, {NACRE_BOOL, "|b1"}, {NACRE_C64, "<c8"}, {NACRE_C128, "<c16"}};
-
-Error bad(const std::string &path, const std::string &what) {
-  return {NACRE_CORRUPT, path + ": " + what};
-}
-
-/// The text after `'key':` in the header's dict, left-trimmed.
-StringRef getField(StringRef header, StringRef key) {
-  size_t position = header.find(("'" + key + "'").str());
-  if (position == StringRef::npos)
-    return {};
-  StringRef rest = header.drop_front(position + key.size() + 2).ltrim();
-  return rest.consume_front(":") ? rest.ltrim() : StringRef();
-}
-
-/// Moves column-major elements into row-major order.
-void transposeOrder(HostTensor &tensor, size_t elementSize) {
-  std::vector<std::byte> source = std::move(tensor.data);
-  tensor.data.resize(source.size());
-  size_t rank = tensor.dims.size();
-  std::vector<size_t> strides(rank), index(rank);
-  size_t stride = 1;
-  for (size_t i = 0; i < rank; ++i) {
-    strides[i] = stride;
-    stride *= size_t(tensor.dims[i]);
-  }
-  for (size_t to = 0; to < tensor.data.size(); to += elementSize) {
-    size_t from = 0;
-    for (size_t i = 0; i < rank; ++i)
-      from += index[i] * strides[i];
-    std::memcpy(&tensor.data[to], &source[from * elementSize], elementSize);
-    for (size_t i = rank; i-- > 0 && ++index[i] == size_t(tensor.dims[i]);)
-      index[i] = 0;
-  }
-}
-
-} // namespace
 
 std::optional<size_t> tool::getByteSize(nacre_dtype dtype, std::span<const int64_t> dims) {
-  int64_t bits = nacre_dtype_bits(dtype);
-  if (bits < 8)
-    return std::nullopt;
-  int64_t bytes = bits / 8;
+  int64_t count = 1;
   for (int64_t dim : dims)
-    if (dim < 0 || llvm::MulOverflow(bytes, dim, bytes))
+    if (dim < 0 || llvm::MulOverflow(count, dim, count))
       return std::nullopt;
-  return size_t(bytes);
+  int64_t bytes = nacre_abi_dtype_bytes(dtype, count);
+  return bytes < 0 ? std::nullopt : std::optional<size_t>(size_t(bytes));
 }
 
-Result<HostTensor> tool::readNpy(const std::string &path) {
-  auto buffer = llvm::MemoryBuffer::getFile(path, false, /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return Error{NACRE_NOT_FOUND, path + ": " + buffer.getError().message()};
-  StringRef bytes = (*buffer)->getBuffer();
-  if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 10)
-    return bad(path, "no .npy file");
-  unsigned version = uint8_t(bytes[6]);
-  size_t prefix = version == 1 ? 10 : 12;
-  if (version < 1 || version > 3 || bytes.size() < prefix)
-    return bad(path, "unknown .npy version");
-  size_t length = version == 1 ? llvm::support::endian::read16le(bytes.data() + 8)
-                               : llvm::support::endian::read32le(bytes.data() + 8);
-  if (bytes.size() - prefix < length)
-    return bad(path, "the header is truncated");
-  StringRef header = bytes.substr(prefix, length);
-  StringRef data = bytes.drop_front(prefix + length);
-
-  HostTensor tensor;
-  StringRef descr = getField(header, "descr");
-  if (!descr.consume_front("'"))
-    return bad(path, "the header has no plain 'descr': structured types are not supported");
-  descr = descr.take_until([](char c) { return c == '\''; });
-  for (const NpyType &type : kTypes)
-    if (descr == type.descr || (descr.size() == 3 && descr[2] == '1' && descr.drop_front() == StringRef(type.descr).drop_front()))
-      tensor.dtype = type.dtype;
-  if (tensor.dtype == NACRE_UNDEFINED)
-    return bad(path, "unsupported element type '" + descr.str() + "': convert it with astype first");
-  StringRef shape = getField(header, "shape");
-  if (!shape.consume_front("("))
-    return bad(path, "the header has no 'shape'");
-  shape = shape.take_until([](char c) { return c == ')'; });
-  llvm::SmallVector<StringRef> parts;
-  shape.split(parts, ',', -1, /*KeepEmpty=*/false);
-  for (StringRef part : parts) {
-    int64_t size = 0;
-    if (part.trim().empty())
-      continue;
-    if (part.trim().getAsInteger(10, size) || size < 0)
-      return bad(path, "malformed shape (" + shape.str() + ")");
-    tensor.dims.push_back(size);
-  }
-  std::optional<size_t> size = getByteSize(tensor.dtype, tensor.dims);
-  if (!size || data.size() < *size)
-    return bad(path, "the shape (" + shape.str() + ") needs more bytes than the file has");
-  auto *begin = reinterpret_cast<const std::byte *>(data.data());
-  tensor.data.assign(begin, begin + *size);
-  if (getField(header, "fortran_order").starts_with("True") && tensor.dims.size() > 1)
-    transposeOrder(tensor, size_t(nacre_dtype_bits(tensor.dtype) / 8));
-  return tensor;
-}
-
-bool tool::isNpyType(nacre_dtype dtype) {
-  return llvm::any_of(kTypes, [&](const NpyType &type) { return type.dtype == dtype; });
-}
-
-Status tool::writeNpy(const std::string &path, const TensorView &tensor) {
-  std::string descr, shape;
-  for (const NpyType &type : kTypes)
-    if (type.dtype == tensor.dtype())
-      descr = type.descr;
-  for (int64_t dim : tensor.dims())
-    shape += std::to_string(dim) + (tensor.dims().size() == 1 ? "," : &dim == &tensor.dims().back() ? "" : ", ");
-  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (" + shape + "), }";
-  // The elements start at a multiple of 64.
-  header.resize(llvm::alignTo(10 + header.size() + 1, 64) - 10 - 1, ' ');
-  header += '\n';
-  size_t bytes = *getByteSize(tensor.dtype(), tensor.dims());
-  auto file = llvm::FileOutputBuffer::create(path, 10 + header.size() + bytes);
-  if (!file)
-    return Error{NACRE_IO_ERROR, path + ": " + llvm::toString(file.takeError())};
-  uint8_t *out = (*file)->getBufferStart();
-  std::memcpy(out, "\x93NUMPY\x01\x00", 8);
-  llvm::support::endian::write16le(out + 8, uint16_t(header.size()));
-  std::memcpy(out + 10, header.data(), header.size());
-  if (bytes)
-    std::memcpy(out + 10 + header.size(), tensor.data(), bytes);
-  if (llvm::Error error = (*file)->commit())
-    return Error{NACRE_IO_ERROR, path + ": " + llvm::toString(std::move(error))};
-  return {};
+std::string tool::describe(nacre_dtype dtype, std::span<const int64_t> dims) {
+  std::string text = nacre_dtype_name(dtype);
+  text += '[';
+  for (size_t i = 0; i < dims.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(dims[i]);
+  return text + ']';
 }
 
 HostTensor tool::makeRandom(nacre_dtype dtype, std::span<const int64_t> dims, uint64_t seed) {

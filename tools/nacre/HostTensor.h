@@ -1,8 +1,10 @@
-//===- HostTensor.h - Tensors in files --------------------------*- C++ -*-===//
+//===- HostTensor.h - Tensors in the tool's memory --------------*- C++ -*-===//
 #ifndef NACRE_TOOLS_NACRE_HOSTTENSOR_H
 #define NACRE_TOOLS_NACRE_HOSTTENSOR_H
 
 #include "runtime/api/nacre.hpp"
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,18 +19,12 @@ struct HostTensor {
   TensorView view() const { return TensorView(data.data(), dtype, dims); }
 };
 
-/// The product of the sizes times the element's size; nullopt on overflow, a negative
-/// size, or a type without whole bytes.
+/// The bytes of all elements, packed where they are below a byte; nullopt on overflow, a
+/// negative size, or a type that has none.
 std::optional<size_t> getByteSize(nacre_dtype dtype, std::span<const int64_t> dims);
 
-/// Reads a .npy file of any memory order (format 1 to 3). Fortran order is transposed.
-Result<HostTensor> readNpy(const std::string &path);
-
-/// Whether NumPy has the element type.
-bool isNpyType(nacre_dtype dtype);
-
-/// Writes a .npy file: beside, then renamed.
-Status writeNpy(const std::string &path, const TensorView &tensor);
+/// "f32[2, 3]".
+std::string describe(nacre_dtype dtype, std::span<const int64_t> dims);
 
 /// Random elements for an input: normal floats, small integers. The same for a seed.
 HostTensor makeRandom(nacre_dtype dtype, std::span<const int64_t> dims, uint64_t seed);

@@ -10,7 +10,8 @@ namespace cl = llvm::cl;
 
 static int runInfo();
 static Command command("info", "Print a model's signature, kernels, sizes and target",
-                       "nacre info model.so --kernels", runInfo);
+                       "  nacre info model.so --kernels\n"
+                       "  nacre info model.onnx --json      compiles it first\n", runInfo);
 static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.subcommand),
                                  cl::desc("<model.so | model.onnx>"));
 static cl::opt<bool> kernels("kernels", cl::sub(command.subcommand), cl::desc("List the kernels too"));
@@ -26,15 +27,15 @@ static llvm::json::Value toJson(const std::vector<TensorInfo> &tensors) {
         dims.push_back(dim.size);
       else
         dims.push_back(dim.symbol.empty() ? llvm::json::Value(nullptr)
-                                          : llvm::json::Value(llvm::json::fixUTF8(std::string(dim.symbol))));
-    array.push_back(llvm::json::Object{{"name", llvm::json::fixUTF8(std::string(info.name))},
+                                          : llvm::json::Value(toUtf8(dim.symbol)));
+    array.push_back(llvm::json::Object{{"name", toUtf8(info.name)},
                                        {"dtype", nacre_dtype_name(info.dtype)},
                                        {"dims", std::move(dims)}});
   }
   return array;
 }
 
-static int printJson(const Model &model) {
+static int printAsJson(const Model &model) {
   nacre_model_info info = model.info();
   llvm::json::Array functions, kernelList;
   for (const Function &function : model.functions())
@@ -44,7 +45,7 @@ static int printJson(const Model &model) {
                                            {"arena_bytes", function.arenaSize}});
   for (const nacre_kernel_info &kernel : model.kernels())
     kernelList.push_back(llvm::json::Object{{"name", kernel.name},
-                                            {"nodes", llvm::json::fixUTF8(kernel.nodes)},
+                                            {"nodes", toUtf8(kernel.nodes)},
                                             {"flops", kernel.flops},
                                             {"bytes", kernel.bytes}});
   llvm::json::Object object{{"functions", std::move(functions)},
@@ -58,16 +59,19 @@ static int printJson(const Model &model) {
     object["provenance"] = *provenance;
   else
     llvm::consumeError(provenance.takeError());
-  llvm::outs() << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(object)));
+  printJson(std::move(object));
   return kSuccess;
 }
 
 static int runInfo() {
-  Result<Model> model = openModel(path, flags);
+  CompileOptions options;
+  if (!flags.fill(options, path))
+    return kUsageError;
+  Result<Model> model = openModel(path, options);
   if (!model)
     return fail(model.error());
   if (json)
-    return printJson(*model);
+    return printAsJson(*model);
   nacre_model_info info = model->info();
   for (const Function &function : model->functions()) {
     llvm::outs() << "function " << function.name << '\n';

@@ -4,21 +4,30 @@
 
 #include "tools/nacre/Command.h"
 #include "tools/nacre/HostTensor.h"
+#include <map>
 
 namespace nacre::tool {
 
-/// --input, --random, --input-dim: where a run's inputs come from.
+/// --input, --inputs, --random, --size: where a run's inputs come from.
 class InputFlags {
 public:
   explicit InputFlags(llvm::cl::SubCommand &command);
+
+  /// Before anything is opened: false after a message if an option is malformed.
+  /// `compiled` says the sizes that --dim gives, which hold for random inputs too.
+  bool parse(const CompileOptions &compiled);
 
   /// One tensor for each input of the function, in order. Inputs without a file are
   /// random with --random (or if `alwaysRandom`), else an error that lists them.
   Result<std::vector<HostTensor>> read(const Function &function, bool alwaysRandom) const;
 
 private:
-  llvm::cl::list<std::string> files, sizes;
+  Result<std::map<std::string, HostTensor, std::less<>>> readFiles() const;
+
+  llvm::cl::list<std::string> files, archives, sizes;
   llvm::cl::opt<uint64_t> seed;
+  std::map<std::string, std::string, std::less<>> places; // file by input
+  std::map<std::string, int64_t, std::less<>> symbols;
 };
 
 } // namespace nacre::tool

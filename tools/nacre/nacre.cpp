@@ -16,6 +16,11 @@ static const char kOverview[] =
     "Exit codes: 0 success, 1 the model or an input is at fault, 2 the command line,\n"
     "3 Nacre itself. `nacre COMMAND --help` explains a command.\n";
 
+/// What `nacre COMMAND --help` begins with.
+static std::string describe(const Command &command) {
+  return command.subcommand.getDescription().str() + ".\n\n" + command.examples;
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "nacre " << nacre_version() << '\n'; });
@@ -25,7 +30,9 @@ int main(int argc, char **argv) {
       entry.second->setHiddenFlag(llvm::cl::ReallyHidden);
   std::string errors;
   llvm::raw_string_ostream stream(errors);
-  if (!llvm::cl::ParseCommandLineOptions(argc, argv, kOverview, &stream)) {
+  const Command *named = argc > 1 ? Command::find(argv[1]) : nullptr;
+  std::string overview = named ? describe(*named) : kOverview;
+  if (!llvm::cl::ParseCommandLineOptions(argc, argv, overview, &stream)) {
     llvm::errs() << errors;
     return kUsageError;
   }

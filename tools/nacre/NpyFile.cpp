@@ -1,0 +1,153 @@
+//===- NpyFile.cpp - NumPy's files ------------------------------*- C++ -*-===//
+//
+// The format: numpy.lib.format, "\x93NUMPY", version, header length, a Python dict
+// literal with 'descr', 'fortran_order' and 'shape', then the elements.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/nacre/TensorFiles.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/FileOutputBuffer.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+#include <cstring>
+
+using namespace nacre;
+using namespace nacre::tool;
+using llvm::StringRef;
+
+namespace {
+
+struct NpyType {
+  nacre_dtype dtype;
+  const char *descr;
+};
+constexpr NpyType kTypes[] = {
+    {NACRE_F32, "<f4"}, {NACRE_F64, "<f8"}, {NACRE_F16, "<f2"}, {NACRE_I8, "|i1"},  {NACRE_I16, "<i2"},
+    {NACRE_I32, "<i4"}, {NACRE_I64, "<i8"}, {NACRE_U8, "|u1"},  {NACRE_U16, "<u2"}, {NACRE_U32, "<u4"},
+    {NACRE_U64, "<u8"}, {NACRE_BOOL, "|b1"}, {NACRE_C64, "<c8"}, {NACRE_C128, "<c16"}};
+
+Error bad(const std::string &name, const std::string &what) {
+  return {NACRE_CORRUPT, name + ": " + what};
+}
+
+/// The text after `'key':` in the header's dict, left-trimmed.
+StringRef getField(StringRef header, StringRef key) {
+  size_t position = header.find(("'" + key + "'").str());
+  if (position == StringRef::npos)
+    return {};
+  StringRef rest = header.drop_front(position + key.size() + 2).ltrim();
+  return rest.consume_front(":") ? rest.ltrim() : StringRef();
+}
+
+/// Reverses the bytes of each number; a complex element is two.
+void swapBytes(HostTensor &tensor) {
+  bool isComplex = tensor.dtype == NACRE_C64 || tensor.dtype == NACRE_C128;
+  size_t size = size_t(nacre_dtype_bits(tensor.dtype)) / (isComplex ? 16 : 8);
+  for (size_t i = 0; i < tensor.data.size(); i += size)
+    std::reverse(&tensor.data[i], &tensor.data[i] + size);
+}
+
+/// Moves column-major elements into row-major order.
+void transposeOrder(HostTensor &tensor, size_t elementSize) {
+  std::vector<std::byte> source = std::move(tensor.data);
+  tensor.data.resize(source.size());
+  size_t rank = tensor.dims.size();
+  std::vector<size_t> strides(rank), index(rank);
+  size_t stride = 1;
+  for (size_t i = 0; i < rank; ++i) {
+    strides[i] = stride;
+    stride *= size_t(tensor.dims[i]);
+  }
+  for (size_t to = 0; to < tensor.data.size(); to += elementSize) {
+    size_t from = 0;
+    for (size_t i = 0; i < rank; ++i)
+      from += index[i] * strides[i];
+    std::memcpy(&tensor.data[to], &source[from * elementSize], elementSize);
+    for (size_t i = rank; i-- > 0 && ++index[i] == size_t(tensor.dims[i]);)
+      index[i] = 0;
+  }
+}
+
+} // namespace
+
+Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
+  if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 10)
+    return bad(name, "no .npy file");
+  unsigned version = uint8_t(bytes[6]);
+  size_t prefix = version == 1 ? 10 : 12;
+  if (version < 1 || version > 3 || bytes.size() < prefix)
+    return bad(name, "unknown .npy version");
+  size_t length = version == 1 ? llvm::support::endian::read16le(bytes.data() + 8)
+                               : llvm::support::endian::read32le(bytes.data() + 8);
+  if (bytes.size() - prefix < length)
+    return bad(name, "the header is truncated");
+  StringRef header = bytes.substr(prefix, length);
+  StringRef data = bytes.drop_front(prefix + length);
+
+  HostTensor tensor;
+  StringRef descr = getField(header, "descr");
+  if (!descr.consume_front("'"))
+    return bad(name, "the header has no plain 'descr': structured types are not supported");
+  descr = descr.take_until([](char c) { return c == '\''; });
+  // The first character is the byte order: < little, > big, | or = where it has none.
+  for (const NpyType &type : kTypes)
+    if (!descr.empty() && descr.drop_front() == StringRef(type.descr).drop_front())
+      tensor.dtype = type.dtype;
+  if (tensor.dtype == NACRE_UNDEFINED)
+    return bad(name, "elements of NumPy's type '" + descr.str() +
+                         "' are not supported; types that NumPy lacks travel as ONNX TensorProto (.pb)");
+  StringRef shape = getField(header, "shape");
+  if (!shape.consume_front("("))
+    return bad(name, "the header has no 'shape'");
+  shape = shape.take_until([](char c) { return c == ')'; });
+  llvm::SmallVector<StringRef> parts;
+  shape.split(parts, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef part : parts) {
+    int64_t size = 0;
+    if (part.trim().empty())
+      continue;
+    if (part.trim().getAsInteger(10, size) || size < 0)
+      return bad(name, "malformed shape (" + shape.str() + ")");
+    tensor.dims.push_back(size);
+  }
+  std::optional<size_t> size = getByteSize(tensor.dtype, tensor.dims);
+  if (!size || data.size() < *size)
+    return bad(name, "the shape (" + shape.str() + ") needs more bytes than the file has");
+  auto *begin = reinterpret_cast<const std::byte *>(data.data());
+  tensor.data.assign(begin, begin + *size);
+  if (getField(header, "fortran_order").starts_with("True") && tensor.dims.size() > 1)
+    transposeOrder(tensor, size_t(nacre_dtype_bits(tensor.dtype) / 8));
+  if (descr.starts_with(">"))
+    swapBytes(tensor);
+  return tensor;
+}
+
+bool tool::isNpyType(nacre_dtype dtype) {
+  return llvm::any_of(kTypes, [&](const NpyType &type) { return type.dtype == dtype; });
+}
+
+Status tool::writeNpy(const std::string &path, const TensorView &tensor) {
+  std::string descr, shape;
+  for (const NpyType &type : kTypes)
+    if (type.dtype == tensor.dtype())
+      descr = type.descr;
+  for (int64_t dim : tensor.dims())
+    shape += std::to_string(dim) + (tensor.dims().size() == 1 ? "," : &dim == &tensor.dims().back() ? "" : ", ");
+  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  // The elements start at a multiple of 64.
+  header.resize(llvm::alignTo(10 + header.size() + 1, 64) - 10 - 1, ' ');
+  header += '\n';
+  size_t bytes = *getByteSize(tensor.dtype(), tensor.dims());
+  auto file = llvm::FileOutputBuffer::create(path, 10 + header.size() + bytes);
+  if (!file)
+    return Error{NACRE_IO_ERROR, path + ": " + llvm::toString(file.takeError())};
+  uint8_t *out = (*file)->getBufferStart();
+  std::memcpy(out, "\x93NUMPY\x01\x00", 8);
+  llvm::support::endian::write16le(out + 8, uint16_t(header.size()));
+  std::memcpy(out + 10, header.data(), header.size());
+  if (bytes)
+    std::memcpy(out + 10 + header.size(), tensor.data(), bytes);
+  if (llvm::Error error = (*file)->commit())
+    return Error{NACRE_IO_ERROR, path + ": " + llvm::toString(std::move(error))};
+  return {};
+}

@@ -1,0 +1,53 @@
+//===- TensorFiles.h - Tensors in files -------------------------*- C++ -*-===//
+//
+// Three kinds, told apart by their suffix: NumPy's .npy and .npz, and .pb, an ONNX
+// TensorProto, for the types that NumPy lacks.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_TOOLS_NACRE_TENSORFILES_H
+#define NACRE_TOOLS_NACRE_TENSORFILES_H
+
+#include "tools/nacre/HostTensor.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace nacre::tool {
+
+/// Reads `place`: x.npy, x.pb, all.npz (the array called `name`, or its only one) or
+/// all.npz:key.
+Result<HostTensor> readTensor(const std::string &place, llvm::StringRef name);
+
+/// Hands over each array of a .npz archive with its name, until one is an error.
+Status readArchive(const std::string &path,
+                   llvm::function_ref<Status(llvm::StringRef name, HostTensor tensor)> take);
+
+/// Writes path.npy, or path.pb if NumPy lacks the type; returns the file's path.
+/// The file appears complete or not at all.
+Result<std::string> writeTensor(const std::string &path, const std::string &name,
+                                const TensorView &tensor);
+
+// ---- The kinds. `file` is how messages call the bytes.
+
+/// A .npy file of any memory and byte order (format 1 to 3); made row-major.
+Result<HostTensor> parseNpy(llvm::StringRef bytes, const std::string &file);
+bool isNpyType(nacre_dtype dtype);
+Status writeNpy(const std::string &path, const TensorView &tensor);
+
+/// A .npz archive: names of the arrays and their .npy files. Stored or deflated.
+struct ArchiveEntry {
+  std::string name; // without .npy
+  llvm::StringRef packed;
+  size_t size = 0; // unpacked
+  uint32_t checksum = 0;
+  bool isDeflated = false;
+};
+Result<std::vector<ArchiveEntry>> parseArchive(llvm::StringRef bytes, const std::string &file);
+Result<HostTensor> extract(const ArchiveEntry &entry, const std::string &file);
+
+/// An ONNX TensorProto with its data inside.
+Result<HostTensor> parseProto(llvm::StringRef bytes, const std::string &file);
+Status writeProto(const std::string &path, const std::string &name, const TensorView &tensor);
+
+} // namespace nacre::tool
+
+#endif // NACRE_TOOLS_NACRE_TENSORFILES_H
