@@ -21,23 +21,21 @@ using namespace nacre::tile;
 
 namespace {
 
-/// Rows from which on moving an operand pays.
+/// Iterations that must share an element before moving it pays.
 constexpr int64_t kFewestRows = 16;
-/// The longest reduction that is staged in one piece, and the pieces of longer ones.
-constexpr int64_t kLongestReduction = 512, kReductionPiece = 256;
+/// The buffer holds at most so many elements for each lane.
+constexpr int64_t kLongestColumn = 512;
 
 struct Staging {
   unsigned operand;
-  /// Of the op: lanes along the output, the reduction along which the operand is
-  /// contiguous, and the parallel loops that it moves with besides the lanes.
-  unsigned lanes, reduction;
-  SmallVector<unsigned> outer;
+  /// Loops of the op: the lanes along the output, the reductions that the operand moves
+  /// with, and the parallel loops that it moves with besides the lanes.
+  unsigned lanes;
+  SmallVector<unsigned> reductions, outer;
+  /// The reduction that is done in pieces, and their size. -1: the whole is staged.
+  int pieced = -1;
+  int64_t piece = 0;
 };
-
-/// The position of a loop in a projected permutation.
-std::optional<unsigned> positionOf(AffineMap map, unsigned loop) {
-  return map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
-}
 
 std::optional<Staging> findStaging(linalg::GenericOp op) {
   if (!op.hasPureBufferSemantics() || op.getNumDpsInits() != 1 || op.hasIndexSemantics())
@@ -52,39 +50,64 @@ std::optional<Staging> findStaging(linalg::GenericOp op) {
   auto atLeast = [&](unsigned loop, int64_t size) {
     return ShapedType::isDynamic(sizes[loop]) || sizes[loop] >= size;
   };
-  if (!atLeast(staging.lanes, 8) || op.getNumReductionLoops() != 1)
+  if (!atLeast(staging.lanes, 8) || op.getNumReductionLoops() == 0)
     return std::nullopt;
   bool found = false;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     AffineMap map = op.getMatchingIndexingMap(operand);
     if (!isa<MemRefType>(operand->get().getType()) || !map.isFunctionOfDim(staging.lanes))
       continue;
-    if (!map.isProjectedPermutation() || map.getNumResults() == 0)
-      return std::nullopt;
-    unsigned last = cast<AffineDimExpr>(map.getResults().back()).getPosition();
-    if (last == staging.lanes)
+    // Lanes along the last dimension need nothing.
+    auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
+    bool elsewhere = llvm::any_of(map.getResults().drop_back(), [&](AffineExpr expr) {
+      return expr.isFunctionOfDim(staging.lanes);
+    });
+    if (last && last.getPosition() == staging.lanes && !elsewhere)
       continue;
-    if (found || iterators[last] != utils::IteratorType::reduction || !atLeast(last, 8) ||
-        !cast<MemRefType>(operand->get().getType()).isLastDimUnitStride())
+    if (found || !map.isProjectedPermutation())
       return std::nullopt;
     found = true;
     staging.operand = operand->getOperandNumber();
-    staging.reduction = last;
   }
   if (!found)
     return std::nullopt;
   AffineMap map = op.getIndexingMapsArray()[staging.operand];
-  int64_t rows = 1;
+  int64_t rows = 1, column = 1;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
-    if (iterators[loop] != utils::IteratorType::parallel || loop == staging.lanes)
+    if (loop == staging.lanes)
       continue;
-    if (map.isFunctionOfDim(loop))
-      staging.outer.push_back(loop);
-    else
-      rows *= ShapedType::isDynamic(sizes[loop]) ? kFewestRows : sizes[loop];
+    bool isReduction = iterators[loop] == utils::IteratorType::reduction;
+    if (!map.isFunctionOfDim(loop)) {
+      if (!isReduction)
+        rows *= ShapedType::isDynamic(sizes[loop]) ? kFewestRows : sizes[loop];
+      continue;
+    }
+    (isReduction ? staging.reductions : staging.outer).push_back(loop);
+    if (!isReduction)
+      continue;
+    // The longest reduction is done in pieces if the column is too long.
+    if (ShapedType::isDynamic(sizes[loop])) {
+      if (staging.pieced >= 0 && ShapedType::isDynamic(sizes[staging.pieced]))
+        return std::nullopt;
+      staging.pieced = loop;
+    } else {
+      column *= std::max<int64_t>(sizes[loop], 1);
+      if (staging.pieced < 0 || (!ShapedType::isDynamic(sizes[staging.pieced]) &&
+                                 sizes[loop] > sizes[staging.pieced]))
+        staging.pieced = loop;
+    }
   }
-  if (rows < kFewestRows)
+  if (rows < kFewestRows || staging.reductions.empty())
     return std::nullopt;
+  int64_t size = sizes[staging.pieced];
+  if (!ShapedType::isDynamic(size) && column <= kLongestColumn) {
+    staging.pieced = -1;
+  } else {
+    int64_t rest = ShapedType::isDynamic(size) ? column : column / size;
+    staging.piece = llvm::bit_floor(uint64_t(kLongestColumn / rest));
+    if (staging.piece < 8)
+      return std::nullopt;
+  }
   return staging;
 }
 
@@ -99,18 +122,16 @@ class Stager {
 public:
   Stager(RewriterBase &b, linalg::GenericOp op, const Staging &staging, int64_t lanes)
       : b(b), loc(op.getLoc()), op(op), staging(staging), tiles(op.getNumLoops(), 0) {
-    int64_t size = op.getStaticLoopRanges()[staging.reduction];
-    whole = !ShapedType::isDynamic(size) && size <= kLongestReduction;
-    piece = whole ? size : kReductionPiece;
     for (unsigned loop : staging.outer)
       tiles[loop] = 1;
     tiles[staging.lanes] = lanes;
-    if (!whole)
-      tiles[staging.reduction] = piece;
+    if (staging.pieced >= 0)
+      tiles[staging.pieced] = staging.piece;
   }
 
   SmallVector<linalg::GenericOp> run(ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
                                      ArrayRef<unsigned> epilogueLoops) {
+    bool whole = staging.pieced < 0;
     b.setInsertionPoint(epilogue && whole ? epilogue : op);
     SmallVector<Range> ranges = cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, loc);
     for (Range range : ranges)
@@ -134,20 +155,13 @@ public:
       for (Operation *fill : fills)
         linalg::FillOp::create(b, loc, fill->getOperand(0), operands.back());
     results.push_back(clone(op, operands));
-    AffineMap map = op.getIndexingMapsArray()[staging.operand];
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-    maps[staging.operand] = AffineMap::get(
-        map.getNumDims(), 0,
-        {b.getAffineDimExpr(staging.reduction), b.getAffineDimExpr(staging.lanes)}, b.getContext());
+    maps[staging.operand] = bufferMap();
     results.back().setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
     if (whole && epilogue)
       results.push_back(clone(epilogue, tile(epilogue, epilogueLoops)));
     return results;
   }
-
-  /// The whole reduction is staged in one piece: what stands around the op may stand
-  /// in its loops.
-  bool whole;
 
 private:
   /// The operands of `other`, whose loops are `loops` of the op, in the current tile.
@@ -167,36 +181,49 @@ private:
     return cast<linalg::GenericOp>(mlir::clone(b, other.getOperation(), TypeRange(), operands));
   }
 
+  /// From the op's loops to the buffer: reductions, then lanes.
+  AffineMap bufferMap() {
+    SmallVector<AffineExpr> exprs;
+    for (unsigned loop : staging.reductions)
+      exprs.push_back(b.getAffineDimExpr(loop));
+    exprs.push_back(b.getAffineDimExpr(staging.lanes));
+    return AffineMap::get(op.getNumLoops(), 0, exprs, b.getContext());
+  }
+
   /// Copies the tile of the operand into a buffer, and puts this into `operands`.
   linalg::GenericOp stageOperand(SmallVector<Value> &operands) {
     Value source = operands[staging.operand];
-    auto type = cast<MemRefType>(source.getType());
-    AffineMap map = op.getIndexingMapsArray()[staging.operand];
-    auto bufferType = MemRefType::get({piece, tiles[staging.lanes]}, type.getElementType());
+    AffineMap from = op.getIndexingMapsArray()[staging.operand], to = bufferMap();
+    SmallVector<int64_t> shape, sizes = op.getStaticLoopRanges();
+    SmallVector<OpFoldResult> used;
+    for (AffineExpr expr : to.getResults()) {
+      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      shape.push_back(tiles[loop] ? tiles[loop] : sizes[loop]);
+      used.push_back(memref::getMixedSize(b, loc, source, *from.getResultPosition(expr)));
+    }
     Value buffer;
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(entryOfThread(op));
-      buffer = memref::AllocaOp::create(b, loc, bufferType, b.getI64IntegerAttr(64));
+      auto element = cast<MemRefType>(source.getType()).getElementType();
+      buffer = memref::AllocaOp::create(b, loc, MemRefType::get(shape, element),
+                                        b.getI64IntegerAttr(64));
     }
-    SmallVector<OpFoldResult> sizes = {
-        memref::getMixedSize(b, loc, source, *positionOf(map, staging.reduction)),
-        memref::getMixedSize(b, loc, source, *positionOf(map, staging.lanes))};
-    SmallVector<OpFoldResult> zeros(2, b.getIndexAttr(0)), ones(2, b.getIndexAttr(1));
-    Value target = memref::SubViewOp::create(b, loc, buffer, zeros, sizes, ones);
-    // Loops of the copy: reduction, lanes; the operand's other dimensions have size 1.
+    unsigned rank = shape.size();
+    SmallVector<OpFoldResult> zeros(rank, b.getIndexAttr(0)), ones(rank, b.getIndexAttr(1));
+    Value target = memref::SubViewOp::create(b, loc, buffer, zeros, used, ones);
+    // The copy's loops are the buffer's dimensions; others of the operand have size 1.
     SmallVector<AffineExpr> exprs;
-    for (AffineExpr expr : map.getResults()) {
-      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
-      exprs.push_back(loop == staging.reduction ? b.getAffineDimExpr(0)
-                      : loop == staging.lanes   ? b.getAffineDimExpr(1)
-                                                : b.getAffineConstantExpr(0));
+    for (AffineExpr expr : from.getResults()) {
+      auto position = to.getResultPosition(expr);
+      exprs.push_back(position ? b.getAffineDimExpr(*position) : b.getAffineConstantExpr(0));
     }
     operands[staging.operand] = target;
     return linalg::GenericOp::create(
         b, loc, source, target,
-        ArrayRef<AffineMap>{AffineMap::get(2, 0, exprs, b.getContext()), b.getMultiDimIdentityMap(2)},
-        SmallVector<utils::IteratorType>(2, utils::IteratorType::parallel),
+        ArrayRef<AffineMap>{AffineMap::get(rank, 0, exprs, b.getContext()),
+                            b.getMultiDimIdentityMap(rank)},
+        SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
         [](OpBuilder &inner, Location at, ValueRange elements) {
           linalg::YieldOp::create(inner, at, elements[0]);
         });
@@ -207,7 +234,6 @@ private:
   linalg::GenericOp op;
   const Staging &staging;
   SmallVector<int64_t> tiles;
-  int64_t piece;
   SmallVector<OpFoldResult> bounds;
   SmallVector<Value> ivs;
 };
@@ -230,7 +256,7 @@ nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op, ArrayRe
       cast<MemRefType>(op.getDpsInits().front().getType()).getElementType().getIntOrFloatBitWidth();
   Stager stager(rewriter, op, *staging, 2 * target.vectorBits / std::max(bits, 8u));
   SmallVector<linalg::GenericOp> results = stager.run(fills, epilogue, loops);
-  if (stager.whole) {
+  if (staging->pieced < 0) {
     for (Operation *fill : fills)
       rewriter.eraseOp(fill);
     if (epilogue)

@@ -79,7 +79,7 @@ def check_batch(seed, count, passes, cpu):
         data = [make_data(o, random_state, special and o in op.inputs) for o in op.operands]
         expected = run(getattr(reference, op.name), op, data, True)
         for at_end in (True, False):
-            print(f"{seed}:{op.name} ", end="", file=sys.stderr, flush=True)  # names a crash
+            print(f"\r{seed}:{op.name} ", end="", file=sys.stderr, flush=True)  # names a crash
             got = run(getattr(vectorized, op.name), op, data, at_end)
             for operand, e, g in zip(op.operands, expected, got):
                 if differs(operand, e, g, op.reduced):

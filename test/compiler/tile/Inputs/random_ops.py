@@ -68,6 +68,8 @@ TEMPLATES = [
     ("pppprrr", ["d0, d1 * 2 + d4, d2 * 2 + d5, d6", "d4, d5, d6, d3"]),
     ("pppprrr", ["d0, d6, d1 + d4 * 2, d2 + d5 * 2", "d3, d6, d4, d5"]),
     ("pppprr", ["d0, d1 + d4, d2 + d5, d3", "d4, d5, d3"]),
+    ("pppprr", ["d0, d1 + d4, d2 + d5, d3", "d3, d4, d5"]),
+    ("pppprrr", ["d0, d1 + d4, d2 + d5, d6", "d3, d6, d4, d5"]),
     ("pr", ["d0, d1", "d1"]),
     ("pr", ["d1, d0", "d1"]),
     ("pp", ["d1, d0"]),
