@@ -195,6 +195,8 @@ struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
     bufferization::OneShotBufferizationOptions options;
     options.setFunctionBoundaryTypeConversion(bufferization::LayoutMapOption::IdentityLayoutMap);
     options.copyBeforeWrite = false;
+    // What a loop carries may move, and grow, from one iteration to the next.
+    options.allowReturnAllocsFromLoops = true;
     auto run = [&](Operation *func) {
       bufferization::BufferizationState state;
       return bufferization::runOneShotBufferize(func, options, state);

@@ -47,6 +47,34 @@ struct ConvertCarrier : ConversionPattern {
   }
 };
 
+/// Scalars keep their types: booleans are i1 outside of tensors.
+struct ConvertExtract : OpConversionPattern<tensor::ExtractOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tensor::ExtractOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Value stored = tensor::ExtractOp::create(rewriter, op.getLoc(), adaptor.getTensor(),
+                                             adaptor.getIndices());
+    rewriter.replaceOp(op, lower::loadElement(rewriter, op.getLoc(), stored, op.getType()));
+    return success();
+  }
+};
+
+struct ConvertFromElements : OpConversionPattern<tensor::FromElementsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tensor::FromElementsOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Value> stored;
+    for (Value element : adaptor.getElements())
+      stored.push_back(
+          lower::storeElement(rewriter, op.getLoc(), element, op.getType().getElementType()));
+    rewriter.replaceOpWithNewOp<tensor::FromElementsOp>(
+        op, getTypeConverter()->convertType(op.getType()), stored);
+    return success();
+  }
+};
+
 struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
@@ -62,6 +90,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateShapeToLinalgPatterns(converter, patterns);
     lower::populateViewsToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);
+    patterns.add<ConvertExtract, ConvertFromElements>(converter, context, /*benefit=*/2);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
     populateFunctionOpInterfaceTypeConversionPattern<kern::FuncOp>(patterns, converter);
 

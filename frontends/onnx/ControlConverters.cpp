@@ -272,8 +272,8 @@ convertBody(NodeContext &c, const GraphProto &graph, ArrayRef<Value> states,
   }
 }
 
-/// Builds the loop of a converted body: scf.for if `condition` is null, else
-/// scf.while, which ends before iteration `count` (if that is not null) and
+/// Builds the loop of a converted body: scf.for if `condition` is null and sizes
+/// stay, else scf.while, which ends before iteration `count` (if that is not null) and
 /// where the last iteration gave a false `condition`, or `first` is false.
 /// Gives the final states and the collected tensors; nullopt after an error.
 static std::optional<SmallVector<Value>>
@@ -286,6 +286,10 @@ buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value one = arith::ConstantIndexOp::create(b, loc, 1);
 
+  // What changes its sizes can't be carried by scf.for: upstream's folder of casts
+  // would give it the sizes of the first iteration.
+  bool isWhile = condition || !collected.empty() ||
+                 !llvm::equal(ValueRange(states).getTypes(), body.types);
   SmallVector<Value> initial;
   for (auto [state, type] : llvm::zip_equal(states, body.types))
     initial.push_back(castTo(b, loc, type, state));
@@ -315,8 +319,9 @@ buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
         return std::nullopt;
       llvm::append_range(next, more);
     }
-    if (condition) {
-      Value flag = extractScalar(b, loc, condition);
+    if (isWhile) {
+      Value flag = condition ? extractScalar(b, loc, condition)
+                             : Value(arith::ConstantIntOp::create(b, loc, 1, 1));
       next.insert(
           next.begin(),
           {arith::AddIOp::create(b, loc, block.getArgument(0), one), flag});
@@ -326,7 +331,7 @@ buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
 
   SmallVector<Value> results;
   Value iterations = count;
-  if (!condition) {
+  if (!isWhile) {
     auto loop = scf::ForOp::create(b, loc, zero, count, one, initial);
     moveDraft(body.draft, loop.getRegion());
     llvm::append_range(results, loop.getResults());
