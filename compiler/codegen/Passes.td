@@ -43,6 +43,15 @@ def ExpandCopiesPass : Pass<"expand-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def ExpandViewsPass : Pass<"expand-views"> {
+  let summary = "Views that split dimensions by offsets, sizes and strides";
+  let description = [{
+    Precondition: buffers.
+    Postcondition: no memref.expand_shape.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect"];
+}
+
 def LayoutParametersPass : Pass<"layout-parameters", "::mlir::ModuleOp"> {
   let summary = "Give every parameter its place in the artefact";
   let description = [{
