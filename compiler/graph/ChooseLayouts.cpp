@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/Prepare.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -56,14 +57,10 @@ void switchLayout(nn::LayoutOpInterface op) {
   }
 }
 
-/// Whether transposing the value costs nothing at run time: it is computed from
-/// parameters alone, or it has one element.
+/// Whether transposing the value costs nothing at run time.
 bool isFreeToTranspose(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
-  if (type.hasStaticShape() && type.getNumElements() == 1)
-    return true;
-  Operation *op = value.getDefiningOp();
-  return op && (isa<nn::GetParameterOp>(op) || op->hasTrait<OpTrait::ConstantLike>());
+  return (type.hasStaticShape() && type.getNumElements() == 1) || graph::isKnownAtCompileTime(value);
 }
 
 /// op(transpose(a), transpose(b)) → transpose(op(a, b)) for element-wise ops. Operands

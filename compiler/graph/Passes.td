@@ -70,3 +70,12 @@ def ChooseLayoutsPass : Pass<"choose-layouts", "::mlir::func::FuncOp"> {
     Precondition: types inferred. Postcondition: spatial ops have channels last.
   }];
 }
+
+def FoldScalesPass : Pass<"fold-scales", "::mlir::func::FuncOp"> {
+  let summary = "Multiply factors per channel into weights";
+  let description = [{
+    Precondition: types inferred. Postcondition: a result of an op with
+    ScalableOpInterface whose weights and factors are known at compile time is not
+    scaled per channel.
+  }];
+}

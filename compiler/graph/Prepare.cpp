@@ -6,6 +6,29 @@ using namespace mlir;
 using namespace nacre;
 using namespace nacre::graph;
 
+bool graph::isKnownAtCompileTime(Value value) {
+  SmallVector<Value> worklist{value};
+  llvm::DenseSet<Value> seen;
+  while (!worklist.empty()) {
+    Operation *op = worklist.pop_back_val().getDefiningOp();
+    // Expressions on weights are small; a large one is not looked into.
+    if (!op || seen.size() > 64)
+      return false;
+    if (auto get = dyn_cast<nn::GetParameterOp>(op)) {
+      auto parameter = SymbolTable::lookupNearestSymbolFrom<nn::ParameterOp>(op, get.getNameAttr());
+      if (parameter.getTrainable())
+        return false;
+    } else if (!op->hasTrait<OpTrait::ConstantLike>() &&
+               (!isa<nn::NNDialect>(op->getDialect()) || !isPure(op) || op->getNumRegions() != 0)) {
+      return false;
+    }
+    for (Value operand : op->getOperands())
+      if (seen.insert(operand).second)
+        worklist.push_back(operand);
+  }
+  return true;
+}
+
 func::FuncOp PrepareBuilder::getFunction() {
   if (auto func = symbols.lookup<func::FuncOp>(kPrepareName))
     return func;

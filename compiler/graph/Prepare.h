@@ -15,6 +15,10 @@ inline constexpr llvm::StringLiteral kPrepareName = "prepare";
 /// function names them in order.
 inline constexpr llvm::StringLiteral kComputedAttr = "nn.computed";
 
+/// Whether a value depends on read-only parameters and constants alone, so that it can
+/// be computed ahead of time.
+bool isKnownAtCompileTime(mlir::Value value);
+
 /// Moves computations on parameters into @prepare, which it makes when needed.
 class PrepareBuilder {
 public:

@@ -31,6 +31,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   addCleanup(host);
   host.addPass(graph::createInferShapesPass());
   host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createFoldScalesPass());
   host.addPass(graph::createChooseLayoutsPass());
   host.addPass(createCSEPass());
   passes.addPass(graph::createHoistParametersPass());

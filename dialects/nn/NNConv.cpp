@@ -129,6 +129,21 @@ std::optional<int64_t> ConvOp::getFlops() {
   return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
 }
 
+int64_t ConvOp::getChannelDim() {
+  return ::getChannelDim(cast<RankedTensorType>(getType()).getRank(), getChannelsLast());
+}
+
+SmallVector<unsigned> ConvOp::getScaledOperands() {
+  return getBias() ? SmallVector<unsigned>{1, 2} : SmallVector<unsigned>{1};
+}
+
+void ConvOp::scaleChannels(OpBuilder &b, Value scale) {
+  SmallVector<int64_t> perRow(getWeight().getType().getRank(), 1);
+  perRow[0] = -1;
+  setOperand(1, MulOp::create(b, getLoc(), getWeight(), reshapeTo(b, scale, perRow)));
+  if (getBias())
+    setOperand(2, MulOp::create(b, getLoc(), getBias(), scale));
+
 //===----------------------------------------------------------------------===//
 // ConvTransposeOp
 //===----------------------------------------------------------------------===//

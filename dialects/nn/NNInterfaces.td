@@ -74,6 +74,23 @@ def NN_LayoutOpInterface : OpInterface<"LayoutOpInterface"> {
   ];
 }
 
+def NN_ScalableOpInterface : OpInterface<"ScalableOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that is linear in a weight operand, so that a factor per output channel can
+    be multiplied into the weight instead of the result.
+  }];
+  let methods = [
+    InterfaceMethod<"The dimension of the result that output channels run along",
+      "int64_t", "getChannelDim">,
+    InterfaceMethod<"The weight (and bias) operands that a factor is multiplied into",
+      "::llvm::SmallVector<unsigned>", "getScaledOperands">,
+    InterfaceMethod<[{Multiplies `scale`, a vector with one factor per channel, into the
+      scaled operands, building nn ops before the op.}], "void", "scaleChannels",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$scale)>
+  ];
+}
+
 def NN_PermutableOpInterface : OpInterface<"PermutableOpInterface"> {
   let cppNamespace = "::nacre::nn";
   let description = [{

@@ -67,6 +67,17 @@ void MatMulOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) 
                 "the inner sizes of the matrices differ", checks);
 }
 
+int64_t MatMulOp::getChannelDim() { return cast<RankedTensorType>(getType()).getRank() - 1; }
+
+SmallVector<unsigned> MatMulOp::getScaledOperands() { return {1}; }
+
+void MatMulOp::scaleChannels(OpBuilder &b, Value scale) {
+  // A row of rhs belongs to one channel if rhs is transposed, else a column does.
+  if (getTransposeRhs() && cast<RankedTensorType>(scale.getType()).getDimSize(0) != 1)
+    scale = reshapeTo(b, scale, {-1, 1});
+  setOperand(1, MulOp::create(b, getLoc(), getRhs(), scale));
+}
+
 KernelRole MatMulOp::getKernelRole() { return KernelRole::Contraction; }
 
 std::optional<int64_t> MatMulOp::getFlops() {

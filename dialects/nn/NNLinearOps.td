@@ -6,6 +6,7 @@ include "dialects/nn/NNBase.td"
 
 def NN_MatMulOp : NN_TensorOp<"matmul", [DeclareOpInterfaceMethods<NN_BatchedOpInterface>,
     DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
+    DeclareOpInterfaceMethods<NN_ScalableOpInterface>,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
   let summary = "Batched matrix product";
   let description = [{

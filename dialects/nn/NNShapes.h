@@ -39,6 +39,8 @@ llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::OpBuilder &builder, mlir::Lo
 /// Element `index` of a 1-D integer tensor as an index value, folded if constant.
 mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location loc, Value tensor,
                                      int64_t index);
+/// nn.reshape to constant sizes, of which one may be -1 (what is left).
+Value reshapeTo(mlir::OpBuilder &builder, Value tensor, llvm::ArrayRef<int64_t> sizes);
 /// An affine expression over sizes, simplified and folded; the smallest, the largest
 /// of several. Nothing is built where all symbols are constant.
 mlir::OpFoldResult computeAffine(mlir::OpBuilder &builder, mlir::Location loc,

@@ -26,7 +26,7 @@ class NN_WindowOp<string mnemonic, list<Trait> traits = []>
   let extraClassDefinition = layoutMethods;
 }
 
-def NN_ConvOp : NN_WindowOp<"conv"> {
+def NN_ConvOp : NN_WindowOp<"conv", [DeclareOpInterfaceMethods<NN_ScalableOpInterface>]> {
   let summary = "Convolution over one or more spatial dimensions";
   let description = [{
     `result[n, o, y...] = bias[o] + sum over c, k... of

@@ -6,6 +6,12 @@
 using namespace mlir;
 using namespace nacre::nn;
 
+Value nacre::nn::reshapeTo(OpBuilder &b, Value tensor, ArrayRef<int64_t> sizes) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(sizes.size())}, b.getI64Type());
+  Value shape = ConstantOp::create(b, tensor.getLoc(), DenseIntElementsAttr::get(type, sizes));
+  return b.createOrFold<ReshapeOp>(tensor.getLoc(), tensor, shape);
+}
+
 //===----------------------------------------------------------------------===//
 // ReshapeOp
 //===----------------------------------------------------------------------===//
