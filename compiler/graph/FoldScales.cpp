@@ -55,7 +55,7 @@ struct FoldScale : OpRewritePattern<nn::MulOp> {
         continue;
       rewriter.setInsertionPoint(op);
       Value factors = getChannelFactors(rewriter, factor, cast<RankedTensorType>(op.getType()),
-                                        producer.getChannelDim());
+                                        producer.getOutputChannelDim());
       if (!factors)
         continue;
       // The factor may be defined after the producer: move the producer down to here.

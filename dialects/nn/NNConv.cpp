@@ -129,8 +129,8 @@ std::optional<int64_t> ConvOp::getFlops() {
   return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
 }
 
-int64_t ConvOp::getChannelDim() {
-  return ::getChannelDim(cast<RankedTensorType>(getType()).getRank(), getChannelsLast());
+int64_t ConvOp::getOutputChannelDim() {
+  return getChannelDim(cast<RankedTensorType>(getType()).getRank(), getChannelsLast());
 }
 
 SmallVector<unsigned> ConvOp::getScaledOperands() {
@@ -143,6 +143,7 @@ void ConvOp::scaleChannels(OpBuilder &b, Value scale) {
   setOperand(1, MulOp::create(b, getLoc(), getWeight(), reshapeTo(b, scale, perRow)));
   if (getBias())
     setOperand(2, MulOp::create(b, getLoc(), getBias(), scale));
+}
 
 //===----------------------------------------------------------------------===//
 // ConvTransposeOp

@@ -82,7 +82,7 @@ def NN_ScalableOpInterface : OpInterface<"ScalableOpInterface"> {
   }];
   let methods = [
     InterfaceMethod<"The dimension of the result that output channels run along",
-      "int64_t", "getChannelDim">,
+      "int64_t", "getOutputChannelDim">,
     InterfaceMethod<"The weight (and bias) operands that a factor is multiplied into",
       "::llvm::SmallVector<unsigned>", "getScaledOperands">,
     InterfaceMethod<[{Multiplies `scale`, a vector with one factor per channel, into the

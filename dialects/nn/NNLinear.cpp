@@ -67,7 +67,7 @@ void MatMulOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) 
                 "the inner sizes of the matrices differ", checks);
 }
 
-int64_t MatMulOp::getChannelDim() { return cast<RankedTensorType>(getType()).getRank() - 1; }
+int64_t MatMulOp::getOutputChannelDim() { return cast<RankedTensorType>(getType()).getRank() - 1; }
 
 SmallVector<unsigned> MatMulOp::getScaledOperands() { return {1}; }
 
