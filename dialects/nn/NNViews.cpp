@@ -9,7 +9,16 @@ using namespace nacre::nn;
 Value nacre::nn::reshapeTo(OpBuilder &b, Value tensor, ArrayRef<int64_t> sizes) {
   auto type = RankedTensorType::get({static_cast<int64_t>(sizes.size())}, b.getI64Type());
   Value shape = ConstantOp::create(b, tensor.getLoc(), DenseIntElementsAttr::get(type, sizes));
-  return b.createOrFold<ReshapeOp>(tensor.getLoc(), tensor, shape);
+  auto from = cast<RankedTensorType>(tensor.getType());
+  SmallVector<int64_t> result(sizes);
+  int64_t known = 1;
+  for (int64_t size : sizes)
+    known *= size == -1 ? 1 : size;
+  for (int64_t &size : result)
+    if (size == -1)
+      size = from.hasStaticShape() && known != 0 ? from.getNumElements() / known : ShapedType::kDynamic;
+  return b.createOrFold<ReshapeOp>(tensor.getLoc(), from.clone(result), tensor, shape,
+                                   /*allowzero=*/UnitAttr());
 }
 
 //===----------------------------------------------------------------------===//
