@@ -129,8 +129,9 @@ struct HoistTemporariesPass : buffer::impl::HoistTemporariesPassBase<HoistTempor
         auto parallel = alloc->getParentOfType<rt::ParallelOp>();
         if (parallel || alloc->getParentOp() != func) {
           Region *scope = parallel ? &parallel.getBody() : &func.getBody();
+          Location loc = alloc.getLoc(); // the op is replaced even where no bound is found
           if (failed(hoistFromTile(rewriter, alloc, scope, stackBytes))) {
-            alloc.emitError("no bound is known for the size of a kernel's temporary");
+            emitError(loc, "no bound is known for the size of a kernel's temporary");
             return signalPassFailure();
           }
           continue;
