@@ -57,9 +57,49 @@ struct LowerMatMul : Lowering<nn::MatMulOp> {
   }
 };
 
+/// nn.contract → one linalg.generic with the same loops.
+struct LowerContract : Lowering<nn::ContractOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::ContractOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(getTypeConverter()->convertType(op.getType()));
+    auto maps = llvm::to_vector(op.getIndexingMaps().getAsValueRange<AffineMapAttr>());
+    SmallVector<utils::IteratorType> iterators(maps.back().getNumDims(),
+                                               utils::IteratorType::reduction);
+    for (AffineExpr expr : maps.back().getResults())
+      iterators[cast<AffineDimExpr>(expr).getPosition()] = utils::IteratorType::parallel;
+    bool sums = llvm::is_contained(iterators, utils::IteratorType::reduction);
+
+    Type element = type.getElementType(), accumulator = lower::getAccumulatorType(element);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
+    Value init = lower::createEmpty(rewriter, loc, sizes, sums ? accumulator : element);
+    if (sums) {
+      Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(accumulator));
+      init = linalg::FillOp::create(rewriter, loc, zero, init).getResult(0);
+    }
+    Value result =
+        linalg::GenericOp::create(
+            rewriter, loc, init.getType(), adaptor.getInputs(), init, maps, iterators,
+            [&](OpBuilder &b, Location loc, ValueRange e) {
+              Value product = lower::widen(b, loc, e[0], accumulator);
+              for (Value factor : e.drop_front().drop_back())
+                product = lower::buildMul(b, loc, product, lower::widen(b, loc, factor, accumulator));
+              linalg::YieldOp::create(b, loc,
+                                      sums ? lower::buildAdd(b, loc, e.back(), product)
+                                           : lower::narrow(b, loc, product, element));
+            })
+            .getResult(0);
+    result = lower::narrowTensor(rewriter, loc, result, element);
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, type));
+    return success();
+  }
+};
+
 } // namespace
 
 void lower::populateLinearToLinalgPatterns(const TypeConverter &converter,
                                            RewritePatternSet &patterns) {
-  patterns.add<LowerMatMul>(converter, patterns.getContext());
+  patterns.add<LowerMatMul, LowerContract>(converter, patterns.getContext());
 }

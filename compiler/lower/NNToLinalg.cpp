@@ -87,6 +87,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populatePoolToLinalgPatterns(converter, patterns);
     lower::populatePartsToLinalgPatterns(converter, patterns);
     lower::populateReduceToLinalgPatterns(converter, patterns);
+    lower::populateRecurrentToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
     lower::populateViewsToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);

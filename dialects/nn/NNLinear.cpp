@@ -87,3 +87,110 @@ std::optional<int64_t> MatMulOp::getFlops() {
     return std::nullopt;
   return 2 * type.getNumElements() * k;
 }
+
+//===----------------------------------------------------------------------===//
+// ContractOp
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The dimensions of the operands that each loop runs along, as (operand, dimension).
+SmallVector<SmallVector<std::pair<unsigned, unsigned>>> getLoopUses(ArrayRef<AffineMap> maps) {
+  SmallVector<SmallVector<std::pair<unsigned, unsigned>>> uses(maps.back().getNumDims());
+  for (auto [operand, map] : llvm::enumerate(maps.drop_back()))
+    for (auto [dim, expr] : llvm::enumerate(map.getResults()))
+      if (auto loop = dyn_cast<AffineDimExpr>(expr))
+        uses[loop.getPosition()].push_back({operand, dim});
+  return uses;
+}
+
+/// The size of each loop, dynamic where no operand knows it.
+SmallVector<int64_t> getLoopSizes(ValueRange inputs, ArrayRef<AffineMap> maps) {
+  SmallVector<int64_t> sizes;
+  for (auto &uses : getLoopUses(maps)) {
+    int64_t size = ShapedType::kDynamic;
+    for (auto [operand, dim] : uses)
+      if (int64_t other = cast<RankedTensorType>(inputs[operand].getType()).getDimSize(dim);
+          !ShapedType::isDynamic(other))
+        size = other;
+    sizes.push_back(size);
+  }
+  return sizes;
+}
+
+LogicalResult verifyContractMaps(std::optional<Location> loc, ValueRange inputs,
+                                 ArrayRef<AffineMap> maps) {
+  if (inputs.empty() || maps.size() != inputs.size() + 1)
+    return emitOptionalError(loc, "contract expects one map for each operand and one for the result");
+  for (auto [input, map] : llvm::zip(inputs, maps)) {
+    auto type = cast<RankedTensorType>(input.getType());
+    if (map.getNumSymbols() != 0 || map.getNumDims() != maps.back().getNumDims() ||
+        map.getNumResults() != type.getRank())
+      return emitOptionalError(loc, "contract's map ", AffineMapAttr::get(map), " does not fit ", type);
+    for (auto [expr, size] : llvm::zip(map.getResults(), type.getShape()))
+      if (!isa<AffineDimExpr>(expr) && !(isa<AffineConstantExpr>(expr) && size == 1))
+        return emitOptionalError(loc, "contract's map ", AffineMapAttr::get(map),
+                                 " is neither a loop nor 0 in a dimension of size ", size);
+    if (getElementTypeOrSelf(type) != getElementTypeOrSelf(inputs[0].getType()))
+      return emitOptionalError(loc, "contract expects one element type");
+  }
+  if (!maps.back().isProjectedPermutation())
+    return emitOptionalError(loc, "contract's result map must name each loop at most once");
+  SmallVector<int64_t> sizes = getLoopSizes(inputs, maps);
+  for (auto [loop, uses] : llvm::enumerate(getLoopUses(maps))) {
+    if (uses.empty())
+      return emitOptionalError(loc, "no operand of contract has loop ", loop);
+    for (auto [operand, dim] : uses)
+      if (int64_t size = cast<RankedTensorType>(inputs[operand].getType()).getDimSize(dim);
+          !ShapedType::isDynamic(size) && size != sizes[loop])
+        return emitOptionalError(loc, "contract's loop ", loop, " has sizes ", sizes[loop], " and ", size);
+  }
+  return success();
+}
+} // namespace
+
+LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                           ValueRange operands, DictionaryAttr,
+                                           OpaqueProperties properties, RegionRange,
+                                           SmallVectorImpl<Type> &types) {
+  Adaptor op(operands, nullptr, properties);
+  auto maps = llvm::to_vector(op.getIndexingMaps().getAsValueRange<AffineMapAttr>());
+  if (maps.empty() || failed(verifyContractMaps(loc, operands, maps)))
+    return failure();
+  SmallVector<int64_t> sizes = getLoopSizes(operands, maps), shape;
+  for (AffineExpr expr : maps.back().getResults())
+    shape.push_back(sizes[cast<AffineDimExpr>(expr).getPosition()]);
+  types.push_back(cast<RankedTensorType>(operands[0].getType()).clone(shape));
+  return success();
+}
+
+LogicalResult ContractOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  auto maps = llvm::to_vector(getIndexingMaps().getAsValueRange<AffineMapAttr>());
+  auto uses = getLoopUses(maps);
+  SmallVector<OpFoldResult> sizes;
+  for (auto [i, expr] : llvm::enumerate(maps.back().getResults())) {
+    auto [operand, dim] = uses[cast<AffineDimExpr>(expr).getPosition()].front();
+    sizes.push_back(getType().isDynamicDim(i) ? getDim(b, getLoc(), getInputs()[operand], dim)
+                                              : OpFoldResult(b.getIndexAttr(getType().getDimSize(i))));
+  }
+  dims.push_back(std::move(sizes));
+  return success();
+}
+
+void ContractOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  auto maps = llvm::to_vector(getIndexingMaps().getAsValueRange<AffineMapAttr>());
+  for (auto &uses : getLoopUses(maps))
+    for (auto [operand, dim] : ArrayRef(uses).drop_front())
+      pushSizeCheck(b, getLoc(), getDim(b, getLoc(), getInputs()[uses[0].first], uses[0].second),
+                    getDim(b, getLoc(), getInputs()[operand], dim),
+                    "operands differ in the size of a common dimension", checks);
+}
+
+KernelRole ContractOp::getKernelRole() { return KernelRole::Contraction; }
+
+std::optional<int64_t> ContractOp::getFlops() {
+  auto maps = llvm::to_vector(getIndexingMaps().getAsValueRange<AffineMapAttr>());
+  SmallVector<int64_t> sizes = getLoopSizes(getInputs(), maps);
+  if (llvm::any_of(sizes, ShapedType::isDynamic))
+    return std::nullopt;
+  return static_cast<int64_t>(getInputs().size()) * llvm::product_of(sizes);
+}

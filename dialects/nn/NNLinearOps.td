@@ -25,4 +25,25 @@ def NN_MatMulOp : NN_TensorOp<"matmul", [DeclareOpInterfaceMethods<NN_BatchedOpI
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
 }
 
+def NN_ContractOp : NN_TensorOp<"contract", [DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+  let summary = "Sum of products along named dimensions: any einsum";
+  let description = [{
+    `indexing_maps` has a map for each operand and one for the result, from the loops to
+    the dimensions. Loops that are not in the result are summed over. An operand may
+    have a loop twice (its diagonal), and a constant 0 for a dimension of size 1.
+    Integers wrap around; narrow floats accumulate in f32.
+
+    ```mlir
+    %y = nn.contract %a, %b {indexing_maps = [affine_map<(b, i, j, k) -> (b, i, k)>,
+                                              affine_map<(b, i, j, k) -> (j, k, b)>,
+                                              affine_map<(b, i, j, k) -> (b, i, j)>]}
+        : (tensor<?x4x8xf32>, tensor<5x8x?xf32>) -> tensor<?x4x5xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<NN_NumberTensor>:$inputs, AffineMapArrayAttr:$indexing_maps);
+  let results = (outs NN_NumberTensor:$result);
+  let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
+}
+
 #endif // NACRE_DIALECTS_NN_NNLINEAROPS_TD

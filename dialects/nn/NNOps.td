@@ -9,6 +9,7 @@ include "dialects/nn/NNMathOps.td"
 include "dialects/nn/NNActivationOps.td"
 include "dialects/nn/NNLinearOps.td"
 include "dialects/nn/NNReduceOps.td"
+include "dialects/nn/NNRecurrentOps.td"
 include "dialects/nn/NNShapeOps.td"
 include "dialects/nn/NNSpatialOps.td"
 

@@ -1,5 +1,6 @@
 //===- ConvConverters.cpp - Convolution and pooling -------------*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -112,6 +113,48 @@ LogicalResult convertLpPool(NodeContext &c) {
                                      w->autoPad, w->ceilMode, /*channels_last=*/false, p);
 }
 
+/// All spatial dimensions of input 0, reduced to 1.
+Value reduceSpatial(NodeContext &c, nn::ReduceKind kind, Value input) {
+  if (!input)
+    return {};
+  int64_t rank = NodeContext::rankOf(input);
+  if (rank < 2) {
+    (void)c.error("expected an input of rank 2 or more, found rank " + Twine(rank));
+    return {};
+  }
+  return c.make<nn::ReduceOp>(kind, input, llvm::to_vector(llvm::seq<int64_t>(2, rank)),
+                              /*keepdims=*/true);
+}
+
+template <nn::ReduceKind kind> LogicalResult convertGlobalPool(NodeContext &c) {
+  return c.replaceWith(reduceSpatial(c, kind, c.input(0)));
+}
+
+/// (sum of |x|^p)^(1/p); narrow floats as f32 in between.
+LogicalResult convertGlobalLpPool(NodeContext &c) {
+  int64_t p = c.getInt("p", 2);
+  if (p < 1)
+    return c.error("p is " + Twine(p) + ", expected a positive number");
+  Type type = c.inputType(0).getElementType();
+  Value x = c.input(0);
+  if (type.getIntOrFloatBitWidth() < 32)
+    x = c.make<nn::CastOp>(x, Type(c.getBuilder().getF32Type()));
+  x = c.make<nn::AbsOp>(x);
+  if (!x)
+    return failure();
+  Type wide = NodeContext::typeOf(x).getElementType();
+  if (p > 1)
+    x = c.make<nn::PowOp>(x, c.scalarConstant(wide, p));
+  x = reduceSpatial(c, nn::ReduceKind::sum, x);
+  if (p == 2)
+    x = c.make<nn::SqrtOp>(x);
+  else if (p > 2)
+    x = c.make<nn::PowOp>(x, c.scalarConstant(wide, 1.0 / p));
+  if (wide != type)
+    x = c.make<nn::CastOp>(x, type);
+  return c.replaceWith(x);
+}
+
 } // namespace
 
 Value nacre::frontend::makeConv(NodeContext &c, Value input, Value weight, Value bias) {
@@ -130,4 +173,7 @@ void nacre::frontend::registerConvConverters(ConverterTable &table) {
   table.add("MaxPool", convertMaxPool);
   table.add("AveragePool", convertAveragePool);
   table.add("LpPool", convertLpPool);
+  table.add("GlobalAveragePool", convertGlobalPool<nn::ReduceKind::mean>);
+  table.add("GlobalMaxPool", convertGlobalPool<nn::ReduceKind::max>);
+  table.add("GlobalLpPool", convertGlobalLpPool);
 }

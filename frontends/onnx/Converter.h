@@ -319,6 +319,8 @@ template <typename Op> LogicalResult convertBroadcasting(NodeContext &c) {
 
 /// A convolution with the node's window attributes; null after an error.
 Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
+/// Einsum (EinsumConverter.cpp), of the family Linear.
+LogicalResult convertEinsum(NodeContext &c);
 
 // The families, each in <Family>Converters.cpp.
 void registerMathConverters(ConverterTable &table);

@@ -6,12 +6,27 @@ using namespace nacre;
 using namespace nacre::frontend;
 
 static LogicalResult convertMatMul(NodeContext &c) {
-  if (NodeContext::rankOf(c.input(0)) < 2 ||
-      NodeContext::rankOf(c.input(1)) < 2)
-    return c.error("vectors are not supported");
-  return c.replaceWith<nn::MatMulOp>(c.input(0), c.input(1),
-                                     /*transpose_lhs=*/false,
-                                     /*transpose_rhs=*/false);
+  Value lhs = c.input(0), rhs = c.input(1);
+  bool row = NodeContext::rankOf(lhs) == 1, column = NodeContext::rankOf(rhs) == 1;
+  if (NodeContext::rankOf(lhs) == 0 || NodeContext::rankOf(rhs) == 0)
+    return c.error("expected operands of rank 1 or more, found a scalar");
+  // A vector is a matrix of one row, or of one column, that goes away again.
+  if (row)
+    lhs = c.make<nn::UnsqueezeOp>(lhs, ArrayRef<int64_t>{0});
+  if (column)
+    rhs = c.make<nn::UnsqueezeOp>(rhs, ArrayRef<int64_t>{1});
+  Value product = c.make<nn::MatMulOp>(lhs, rhs, /*transpose_lhs=*/false, /*transpose_rhs=*/false);
+  if (!product)
+    return failure();
+  int64_t rank = NodeContext::rankOf(product);
+  SmallVector<int64_t> axes;
+  if (row)
+    axes.push_back(rank - 2);
+  if (column)
+    axes.push_back(rank - 1);
+  if (!axes.empty())
+    product = c.make<nn::SqueezeOp>(product, axes);
+  return c.replaceWith(product);
 }
 
 /// value * factor, without an op where the factor is 1.
@@ -45,4 +60,5 @@ static LogicalResult convertGemm(NodeContext &c) {
 void nacre::frontend::registerLinearConverters(ConverterTable &table) {
   table.add("MatMul", convertMatMul);
   table.add("Gemm", convertGemm);
+  table.add("Einsum", convertEinsum);
 }

@@ -1,0 +1,40 @@
+// RUN: nacre-opt %s -split-input-file -infer-shapes -verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: @batched
+// CHECK: nn.contract {{.*}} -> tensor<6x4x5xf32>
+func.func @batched(%a: tensor<?x4x8xf32>, %b: tensor<5x?x6xf32>) {
+  %y = nn.contract %a, %b {indexing_maps = [affine_map<(b, i, j, k) -> (b, i, k)>, affine_map<(b, i, j, k) -> (j, k, b)>,
+                                            affine_map<(b, i, j, k) -> (b, i, j)>]}
+      : (tensor<?x4x8xf32>, tensor<5x?x6xf32>) -> tensor<?x?x?xf32>
+  return
+}
+
+// -----
+
+// The diagonal; a size of 1 that is stretched.
+// CHECK-LABEL: @diagonal
+// CHECK: nn.contract {{.*}} -> tensor<4xf32>
+func.func @diagonal(%a: tensor<4x4xf32>, %b: tensor<1xf32>) {
+  %y = nn.contract %a, %b {indexing_maps = [affine_map<(i) -> (i, i)>, affine_map<(i) -> (0)>, affine_map<(i) -> (i)>]}
+      : (tensor<4x4xf32>, tensor<1xf32>) -> tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @sizes(%a: tensor<4x5xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{contract's loop 1 has sizes 4 and 5}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.contract %a, %b {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i)>]}
+      : (tensor<4x5xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @maps(%a: tensor<4x5xf32>) {
+  // expected-error @below {{contract expects one map for each operand and one for the result}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.contract %a {indexing_maps = [affine_map<(i, j) -> (i, j)>]} : (tensor<4x5xf32>) -> tensor<4xf32>
+  return
+}
