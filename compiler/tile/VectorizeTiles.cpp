@@ -81,11 +81,14 @@ SmallVector<Operation *> foldFills(Nest &nest) {
     }
     if (output == nest.outputs || nest.start[output])
       break;
+    Value value = fill.getInputs().front();
+    if (value.getType() != nest.accesses[nest.inputs + output].element)
+      break;
     // Every element must be written: the output's map is a permutation.
     AffineMap map = nest.op.getMatchingIndexingMap(nest.op.getDpsInitOperand(output));
     if (!map.isProjectedPermutation())
       break;
-    nest.start[output] = fill.getInputs().front();
+    nest.start[output] = value;
     fills.push_back(fill);
   }
   return fills;

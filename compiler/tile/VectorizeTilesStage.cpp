@@ -252,8 +252,8 @@ nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op, ArrayRe
     if (loops.size() != epilogue.getNumLoops() || epilogue.hasIndexSemantics())
       epilogue = nullptr;
   }
-  unsigned bits =
-      cast<MemRefType>(op.getDpsInits().front().getType()).getElementType().getIntOrFloatBitWidth();
+  Type element = cast<MemRefType>(op.getDpsInits().front().getType()).getElementType();
+  unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
   Stager stager(rewriter, op, *staging, 2 * target.vectorBits / std::max(bits, 8u));
   SmallVector<linalg::GenericOp> results = stager.run(fills, epilogue, loops);
   if (staging->pieced < 0) {
