@@ -148,8 +148,6 @@ public:
       start = llvm::alignTo(layout->fileSize, kPage);
       if (Error error = writeParameters(file))
         return error;
-      if (Error error = runPrepare(file))
-        return error;
       if (Error error = patchHeaders(file, *layout))
         return error;
     }
@@ -172,31 +170,60 @@ private:
     return link(objects, table.sectionSize > 0, path);
   }
 
+  /// Writes the section from front to back, and sums it up on the way. What
+  /// @prepare has computed is there already and read back.
   Error writeParameters(File &file) {
     if (ftruncate(file.descriptor, start + table.sectionSize) != 0)
       return errnoError("cannot write");
+    if (Error error = runPrepare(file))
+      return error;
+    nacre_checksum state;
+    nacre_checksum_begin(&state);
+    const char padding[NACRE_ABI_ALIGNMENT] = {};
+    int64_t done = 0;
     for (const Parameter &parameter : table.parameters) {
-      if (parameter.offset < 0 || parameter.isComputed)
+      if (parameter.offset < 0)
         continue;
-      FailureOr<ParameterBytes> bytes = ParameterBytes::get(parameter.op);
-      if (failed(bytes))
-        return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
-      if (bytes->isZero())
-        continue; // as the file is
-      uint64_t offset = start + parameter.offset;
-      Error error = Error::success();
-      bytes->forEachPiece([&](llvm::ArrayRef<char> piece) {
-        error = file.write(piece.data(), piece.size(), offset);
-        offset += piece.size();
-        return !error;
-      });
-      if (error)
+      nacre_checksum_add(&state, padding, parameter.offset - done);
+      done = parameter.offset + parameter.size;
+      if (Error error = parameter.isComputed ? readBack(file, parameter, state)
+                                             : writeParameter(file, parameter, state))
         return error;
+    }
+    checksum = nacre_checksum_end(&state);
+    return Error::success();
+  }
+
+  Error writeParameter(File &file, const Parameter &parameter, nacre_checksum &state) {
+    FailureOr<ParameterBytes> bytes = ParameterBytes::get(parameter.op);
+    if (failed(bytes))
+      return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
+    bool isHole = bytes->isZero(); // as the file is
+    uint64_t offset = start + parameter.offset;
+    Error error = Error::success();
+    bytes->forEachPiece([&](llvm::ArrayRef<char> piece) {
+      nacre_checksum_add(&state, piece.data(), piece.size());
+      if (!isHole)
+        error = file.write(piece.data(), piece.size(), offset);
+      offset += piece.size();
+      return !error;
+    });
+    return error;
+  }
+
+  Error readBack(File &file, const Parameter &parameter, nacre_checksum &state) {
+    std::vector<char> piece(std::min<int64_t>(parameter.size, 1 << 20));
+    for (int64_t done = 0; done < parameter.size;) {
+      size_t now = std::min<int64_t>(piece.size(), parameter.size - done);
+      if (Error error = file.read(piece.data(), now, start + parameter.offset + done))
+        return error;
+      nacre_checksum_add(&state, piece.data(), now);
+      done += now;
     }
     return Error::success();
   }
 
-  /// Computes the rest right into the file.
+  /// Computes parameters right into the file.
   Error runPrepare(File &file) {
     if (!compiled.prepare)
       return Error::success();
@@ -230,17 +257,6 @@ private:
   }
 
   Error writeChecksum(File &file, const Layout &layout) {
-    nacre_checksum state;
-    nacre_checksum_begin(&state);
-    std::vector<char> piece(1 << 20);
-    for (uint64_t done = 0, size = table.sectionSize; done < size;) {
-      size_t now = std::min<uint64_t>(piece.size(), size - done);
-      if (Error error = file.read(piece.data(), now, start + done))
-        return error;
-      nacre_checksum_add(&state, piece.data(), now);
-      done += now;
-    }
-    uint64_t checksum = nacre_checksum_end(&state);
     return file.write(&checksum, sizeof checksum,
                       layout.model + offsetof(nacre_abi_model, parameter_checksum));
   }
@@ -263,6 +279,7 @@ private:
   const ParameterTable &table;
   const char *path;
   uint64_t start = 0; // of the parameters in the file
+  uint64_t checksum = nacre_checksum_of(nullptr, 0);
 };
 
 } // namespace

@@ -89,7 +89,7 @@ bool ParameterBytes::isZero() const {
 bool ParameterBytes::forEachPiece(llvm::function_ref<bool(ArrayRef<char>)> consume) const {
   if (pattern.empty())
     return consume(bytes);
-  constexpr int64_t pieceSize = 1 << 16; // a multiple of every element size
+  constexpr int64_t pieceSize = 1 << 18; // a multiple of every element size
   std::vector<char> piece(std::min(total, pieceSize));
   for (size_t i = 0; i < piece.size(); ++i)
     piece[i] = pattern[i % pattern.size()];
@@ -137,9 +137,9 @@ FailureOr<ParameterTable> codegen::readParameterTable(ModuleOp module) {
     table.parameters.push_back(parameter);
   }
   llvm::sort(table.parameters, [](const Parameter &a, const Parameter &b) {
-    // Those without a place in the section last.
+    // Those without a place in the section last; empty ones before what follows.
     auto key = [](const Parameter &p) {
-      return std::tuple(uint64_t(p.offset), p.stateOffset, nn::ParameterOp(p.op).getSymName());
+      return std::tuple(uint64_t(p.offset), p.size, p.stateOffset, nn::ParameterOp(p.op).getSymName());
     };
     return key(a) < key(b);
   });

@@ -379,3 +379,45 @@ func.func @main() attributes {
     nacre_model_release(model);
   }
 }
+
+// Parameters beyond 2 GiB: nothing in the code depends on where they end. The
+// first is zeros, a hole in the file, so that the test costs no disk.
+TEST_F(CodegenTest, HugeParameters) {
+  auto compiled = compile(R"mlir(
+nn.parameter @huge = dense<0> : tensor<2400000000xi8>
+nn.parameter @last = dense<[7, 8, 9]> : tensor<3xi32>
+kern.func @read(%huge: memref<2400000000xi8>, %last: memref<3xi32>, %y: memref<2xi32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %end = arith.constant 2399999999 : index
+  %0 = memref.load %huge[%end] : memref<2400000000xi8>
+  %1 = arith.extsi %0 : i8 to i32
+  %2 = memref.load %last[%c2] : memref<3xi32>
+  memref.store %1, %y[%c0] : memref<2xi32>
+  memref.store %2, %y[%c1] : memref<2xi32>
+  kern.return
+}
+func.func @main() attributes {nacre.inputs = [],
+    nacre.outputs = [{name = "y", type = tensor<2xi32>, symbols = [""]}]} {
+  %huge = rt.parameter "huge" : memref<2400000000xi8>
+  %last = rt.parameter "last" : memref<3xi32>
+  %y = rt.output 0 () : memref<2xi32>
+  kern.call @read ins(%huge, %last : memref<2400000000xi8>, memref<3xi32>) outs(%y : memref<2xi32>)
+  return
+}
+)mlir");
+  ASSERT_TRUE(succeeded(compiled)) << messages;
+  ASSERT_TRUE(succeeded(codegen::writeArtifact(*compiled, path("huge.so")))) << messages;
+  nacre_model *model = nullptr;
+  ASSERT_EQ(nacre_model_load(path("huge.so").c_str(), &model), NACRE_OK) << nacre_last_error();
+  nacre_session *session = nullptr;
+  ASSERT_EQ(nacre_session_create(model, nullptr, &session), NACRE_OK) << nacre_last_error();
+  nacre_tensor y = {};
+  ASSERT_EQ(nacre_session_run(session, 0, nullptr, 0, &y, 1), NACRE_OK) << nacre_last_error();
+  EXPECT_EQ(static_cast<int32_t *>(y.data)[0], 0);
+  EXPECT_EQ(static_cast<int32_t *>(y.data)[1], 9);
+  nacre_tensor_release(&y);
+  nacre_session_destroy(session);
+  nacre_model_release(model);
+}
