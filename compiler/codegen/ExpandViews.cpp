@@ -33,7 +33,8 @@ void expandView(memref::ExpandShapeOp op) {
     return ShapedType::isDynamic(size) ? OpFoldResult(value) : OpFoldResult(b.getIndexAttr(size));
   };
   SmallVector<OpFoldResult> sizes = op.getMixedOutputShape();
-  SmallVector<OpFoldResult> strides(type.getRank());
+  // Dimensions of no group, where a scalar is viewed, have size 1.
+  SmallVector<OpFoldResult> strides(type.getRank(), b.getIndexAttr(1));
   for (auto [dimension, group] : llvm::enumerate(op.getReassociationIndices())) {
     Value stride = source.getStrides()[dimension];
     for (int64_t i : llvm::reverse(group)) {

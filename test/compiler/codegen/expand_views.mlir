@@ -21,3 +21,10 @@ func.func @strided(%a: memref<12x?xf32, strided<[?, 2], offset: ?>>, %n: index)
       : memref<12x?xf32, strided<[?, 2], offset: ?>> into memref<3x4x?xf32, strided<[?, ?, 2], offset: ?>>
   return %v : memref<3x4x?xf32, strided<[?, ?, 2], offset: ?>>
 }
+
+// CHECK-LABEL: func @scalar
+// CHECK: memref.reinterpret_cast %{{.*}} to offset: [0], sizes: [1, 1], strides: [1, 1]
+func.func @scalar(%a: memref<f32>) -> memref<1x1xf32> {
+  %v = memref.expand_shape %a [] output_shape [1, 1] : memref<f32> into memref<1x1xf32>
+  return %v : memref<1x1xf32>
+}
