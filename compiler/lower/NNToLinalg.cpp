@@ -84,6 +84,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateConvToLinalgPatterns(converter, patterns);
     lower::populateElementwiseToLinalgPatterns(converter, patterns);
     lower::populateLinearToLinalgPatterns(converter, patterns);
+    lower::populateNormalizeToLinalgPatterns(converter, patterns);
     lower::populatePoolToLinalgPatterns(converter, patterns);
     lower::populatePartsToLinalgPatterns(converter, patterns);
     lower::populateReduceToLinalgPatterns(converter, patterns);

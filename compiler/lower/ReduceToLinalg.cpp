@@ -46,33 +46,14 @@ struct LowerReduce : Lowering<nn::ReduceOp> {
   }
 };
 
-/// nn.arg_reduce → the row's extreme, then the first (last) place where it stands:
-/// two reductions that vectorise.
 struct LowerArgReduce : Lowering<nn::ArgReduceOp> {
   using Lowering::Lowering;
 
   LogicalResult matchAndRewrite(nn::ArgReduceOp op, Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    Value input = adaptor.getInput();
-    int64_t axis = op.getAxis();
-    RowBuilder rows(rewriter, op.getLoc(), input, axis);
-    Value extreme =
-        rows.reduce({op.getKind(), isUnsigned(op.getInput())}, getElementTypeOrSelf(input), {},
-                    [](ArrayRef<Expr> e) { return e[0]; });
-    Combiner place{op.getSelectLast() ? ReduceKind::max : ReduceKind::min};
-    Type type = rewriter.getI64Type();
-    Value result = rows.reduce(
-        place, type, extreme,
-        [&](ArrayRef<Expr> e) {
-          // Where there is a NaN, the extreme is NaN too and equals nothing.
-          Expr isThere = e[0] == e[1];
-          if (e[0].isFloat())
-            isThere = isThere | isNaN(e[0]);
-          Expr index = RowBuilder::getIndex(e[0], axis);
-          Value nowhere = arith::ConstantOp::create(e[0].getBuilder(), op.getLoc(), place.getNeutral(type));
-          return select(isThere, index, index.with(nowhere));
-        },
-        op.getKeepdims());
+    RowBuilder rows(rewriter, op.getLoc(), adaptor.getInput(), int64_t(op.getAxis()));
+    Value result = rows.findExtreme({op.getKind(), isUnsigned(op.getInput())}, op.getSelectLast(),
+                                    op.getKeepdims());
     rewriter.replaceOp(op, lower::castTo(rewriter, op.getLoc(), result, op.getType()));
     return success();
   }

@@ -123,6 +123,28 @@ Value RowBuilder::reduce(Combiner combiner, Type type, ValueRange rows, Formula 
       .getResult(0);
 }
 
+// The row's extreme, then the first (last) place where it stands: two reductions that
+// vectorise.
+Value RowBuilder::findExtreme(Combiner combiner, bool last, bool keepdims) {
+  Value extreme = reduce(combiner, getElementTypeOrSelf(input), {},
+                         [](ArrayRef<Expr> e) { return e[0]; });
+  Combiner place{last ? ReduceKind::max : ReduceKind::min};
+  Type type = b.getI64Type();
+  return reduce(
+      place, type, extreme,
+      [&](ArrayRef<Expr> e) {
+        // Where there is a NaN, the extreme is NaN too and equals nothing.
+        Expr isThere = e[0] == e[1];
+        if (e[0].isFloat())
+          isThere = isThere | isNaN(e[0]);
+        Expr index = getIndex(e[0], axes.front());
+        Value nowhere =
+            arith::ConstantOp::create(e[0].getBuilder(), loc, place.getNeutral(type));
+        return select(isThere, index, index.with(nowhere));
+      },
+      keepdims);
+}
+
 Value RowBuilder::mapRows(Type type, ValueRange rows, Formula formula) {
   SmallVector<OpFoldResult> rowSizes = nn::getDims(b, loc, rows.front());
   SmallVector<AffineMap> maps(rows.size() + 1, b.getMultiDimIdentityMap(rowSizes.size()));

@@ -37,6 +37,9 @@ public:
   /// that is narrow in f32. With `keepdims` sizes of 1 stand for the axes.
   mlir::Value reduce(Combiner combiner, mlir::Type type, mlir::ValueRange rows,
                      Formula formula, bool keepdims = false);
+  /// The first, or last, place along the only axis of the row's largest (smallest)
+  /// element: i64. NaN counts as that.
+  mlir::Value findExtreme(Combiner combiner, bool last, bool keepdims);
   /// formula(rows...) for each row.
   mlir::Value mapRows(mlir::Type type, mlir::ValueRange rows, Formula formula);
   /// formula(element of `from`, rows...) for each element of the input's shape.
