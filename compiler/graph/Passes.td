@@ -79,3 +79,13 @@ def FoldScalesPass : Pass<"fold-scales", "::mlir::func::FuncOp"> {
     scaled per channel.
   }];
 }
+
+def ExpandNormalizationsPass : Pass<"expand-normalizations", "::mlir::func::FuncOp"> {
+  let summary = "Write normalisations by channels as other nn ops";
+  let description = [{
+    nn.batch_norm and nn.group_norm become nn.normalize and element-wise ops, the
+    latter once its channels are last.
+    Precondition: types inferred. Postcondition: no nn.batch_norm, and no nn.group_norm
+    with channels_last, is left.
+  }];
+}

@@ -31,8 +31,10 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   addCleanup(host);
   host.addPass(graph::createInferShapesPass());
   host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createFoldScalesPass());
   host.addPass(graph::createChooseLayoutsPass());
+  host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(createCSEPass());
   passes.addPass(graph::createHoistParametersPass());
   OpPassManager &all = passes.nest<func::FuncOp>();

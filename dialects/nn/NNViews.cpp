@@ -69,9 +69,10 @@ static LogicalResult resolveShape(std::optional<Location> loc, RankedTensorType 
 }
 
 LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                          ValueRange operands, DictionaryAttr,
-                                          OpaqueProperties properties, RegionRange,
+                                          ValueRange operands, DictionaryAttr attributes,
+                                          OpaqueProperties properties, RegionRange regions,
                                           SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
   auto type = cast<RankedTensorType>(operands[0].getType());
   int64_t rank = cast<RankedTensorType>(operands[1].getType()).getDimSize(0);
   if (ShapedType::isDynamic(rank))
@@ -80,7 +81,7 @@ LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   SmallVector<int64_t> result;
   std::optional<unsigned> inferred;
   std::optional<int64_t> input, wanted;
-  if (failed(resolveShape(loc, type, known, properties.as<Properties *>()->getAllowzero() != nullptr,
+  if (failed(resolveShape(loc, type, known, adaptor.getAllowzero(),
                           result, inferred, input, wanted)))
     return failure();
   if (input && wanted) {

@@ -1,9 +1,325 @@
-//===- NormalizationConverters.cpp - Normalisations, softmax, losses -*- C++
-//-*-===//
+//===- NormalizationConverters.cpp - Normalisations, softmax ----*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace nacre;
 using namespace nacre::frontend;
+using nn::ReduceKind;
 
-void nacre::frontend::registerNormalizationConverters(ConverterTable &table) {}
+static Type elementTypeOf(Value value) {
+  return NodeContext::typeOf(value).getElementType();
+}
+
+static Value castTo(NodeContext &c, Value x, Type type) {
+  return !x || elementTypeOf(x) == type ? x : c.make<nn::CastOp>(x, type);
+}
+
+static APFloat epsilonOf(NodeContext &c, float otherwise) {
+  return APFloat(c.getFloat("epsilon", otherwise));
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax, LogSoftmax, Hardmax
+//===----------------------------------------------------------------------===//
+
+/// Until opset 12 the dimensions from `axis` on were taken as one.
+static LogicalResult
+convertRows(NodeContext &c,
+            llvm::function_ref<Value(Value x, int64_t axis)> build) {
+  Value x = c.input(0);
+  int64_t rank = c.rankOf(x);
+  bool flattens = c.version() < 13;
+  auto axis = c.normalizeAxis(c.getInt("axis", flattens ? 1 : -1),
+                              std::max<int64_t>(rank, 1));
+  if (!axis)
+    return failure();
+  if (rank == 0) // a row of one element
+    return c.replaceWith<nn::SqueezeOp>(
+        build(c.make<nn::UnsqueezeOp>(x, ArrayRef<int64_t>{0}), 0),
+        ArrayRef<int64_t>{0});
+  if (!flattens || *axis == rank - 1)
+    return c.replaceWith(build(x, *axis));
+  Value rows = build(c.make<nn::CollapseOp>(x, *axis, rank), *axis);
+  return c.replaceWith<nn::ReshapeOp>(rows, c.make<nn::ShapeOp>(x),
+                                      /*allowzero=*/true);
+}
+
+template <bool log> static LogicalResult convertSoftmax(NodeContext &c) {
+  return convertRows(c, [&](Value x, int64_t axis) {
+    return c.make<nn::SoftmaxOp>(x, axis, log);
+  });
+}
+
+static LogicalResult convertHardmax(NodeContext &c) {
+  return convertRows(
+      c, [&](Value x, int64_t axis) { return c.make<nn::HardmaxOp>(x, axis); });
+}
+
+//===----------------------------------------------------------------------===//
+// Normalisation by channels
+//===----------------------------------------------------------------------===//
+
+/// In training mode: mean and variance of the batch, and the running ones moved
+/// towards them.
+static LogicalResult convertTrainingBatchNorm(NodeContext &c, double momentum,
+                                              APFloat epsilon) {
+  Value x = c.input(0);
+  auto axes = llvm::to_vector(llvm::seq<int64_t>(0, c.rankOf(x)));
+  axes.erase(axes.begin() + 1);
+  Type type = elementTypeOf(c.input(3));
+  Value wide = castTo(c, x, type);
+  Value mean = c.make<nn::ReduceOp>(ReduceKind::mean, wide, axes, false);
+  Value kept = c.make<nn::ReduceOp>(ReduceKind::mean, wide, axes, true);
+  Value distance = c.make<nn::SubOp>(wide, kept);
+  Value variance = c.make<nn::ReduceOp>(
+      ReduceKind::mean, c.make<nn::MulOp>(distance, distance), axes, false);
+  auto move = [&](Value running, Value now) {
+    Value stay = c.make<nn::MulOp>(running, c.scalarConstant(type, momentum));
+    Value come = c.make<nn::MulOp>(now, c.scalarConstant(type, 1 - momentum));
+    return c.make<nn::AddOp>(stay, come);
+  };
+  Value y = c.make<nn::BatchNormOp>(x, c.input(1), c.input(2), mean, variance,
+                                    epsilon, false);
+  return c.setResults({y, move(c.input(3), mean), move(c.input(4), variance)});
+}
+
+static LogicalResult convertBatchNorm(NodeContext &c) {
+  APFloat epsilon = epsilonOf(c, 1e-5f);
+  double momentum = c.getFloat("momentum", 0.9f);
+  if (c.version() < 7)
+    c.ignoreAttr("is_test"); // said again by the number of outputs
+  if (c.version() < 6)
+    c.ignoreAttr("consumed_inputs"); // what executors may overwrite
+  if (c.version() < 9 && !c.getFlag("spatial", true))
+    return c.error("statistics per element (spatial = 0) are not supported");
+  if (c.version() >= 14 && c.getFlag("training_mode"))
+    return convertTrainingBatchNorm(c, momentum, epsilon);
+  for (unsigned i = 1; i < c.numOutputs(); ++i)
+    if (c.hasOutput(i))
+      return c.error("output " + Twine(i) +
+                     " exists in training mode only, which is not supported in "
+                     "opset " +
+                     Twine(c.version()));
+  return c.replaceWith<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2),
+                                        c.input(3), c.input(4), epsilon, false);
+}
+
+static LogicalResult convertInstanceNorm(NodeContext &c) {
+  if (c.version() < 6)
+    c.ignoreAttr("consumed_inputs"); // what executors may overwrite
+  return c.replaceWith<nn::GroupNormOp>(c.input(0), c.input(1), c.input(2), 0,
+                                        epsilonOf(c, 1e-5f), false);
+}
+
+/// Until opset 20 scale and bias were given per group.
+static LogicalResult convertGroupNorm(NodeContext &c) {
+  int64_t groups = c.getInt("num_groups", 0);
+  APFloat epsilon = epsilonOf(c, 1e-5f);
+  Value scale = c.input(1), bias = c.input(2);
+  if (groups <= 0)
+    return c.error("attribute 'num_groups' is " + Twine(groups) +
+                   ", expected a positive number");
+  if (c.version() >= 21) {
+    // f16 and bf16 are normalised in f32, as it asks.
+    c.ignoreAttr("stash_type");
+  } else {
+    int64_t channels = c.rankOf(c.input(0)) < 2 ? ShapedType::kDynamic
+                                                : c.inputType(0).getDimSize(1);
+    if (ShapedType::isDynamic(channels) || channels % groups != 0)
+      return c.error("the number of channels is not a known multiple of "
+                     "'num_groups'");
+    auto repeat = [&](Value v) {
+      v = c.make<nn::UnsqueezeOp>(v, ArrayRef<int64_t>{1});
+      v = c.make<nn::BroadcastOp>(v,
+                                  c.intsConstant({groups, channels / groups}));
+      return c.make<nn::CollapseOp>(v, 0, 2);
+    };
+    scale = repeat(scale);
+    bias = repeat(bias);
+  }
+  return c.replaceWith<nn::GroupNormOp>(c.input(0), scale, bias, groups,
+                                        epsilon, false);
+}
+
+/// x / (bias + alpha / size * sum of x^2 over `size` channels)^beta
+static LogicalResult convertLRN(NodeContext &c) {
+  Value x = c.input(0);
+  int64_t size = c.getInt("size", 0), rank = c.rankOf(x);
+  double alpha = c.getFloat("alpha", 1e-4f), beta = c.getFloat("beta", 0.75f),
+         bias = c.getFloat("bias", 1);
+  if (size < 1 || rank < 2)
+    return c.error("'size' is " + Twine(size) + " and the input's rank " +
+                   Twine(rank) + ", expected 1 or more and 2 or more");
+  // A mean over the channels, as if they were the first of the places.
+  SmallVector<int64_t> kernel(rank - 1, 1), ones = kernel,
+                                            pads(2 * (rank - 1), 0);
+  kernel[0] = size;
+  pads[0] = (size - 1) / 2;
+  pads[rank - 1] = size / 2;
+  Type type = elementTypeOf(x), wide = type;
+  if (type.getIntOrFloatBitWidth() < 32)
+    wide = c.getBuilder().getF32Type();
+  Value widened = castTo(c, x, wide);
+  Value squares = c.make<nn::MulOp>(widened, widened);
+  squares = c.make<nn::UnsqueezeOp>(squares, ArrayRef<int64_t>{1});
+  Value mean = c.make<nn::AvgPoolOp>(
+      squares, kernel, ones, ones, pads, nn::AutoPad::NotSet,
+      /*ceil_mode=*/false, /*channels_last=*/false, /*count_include_pad=*/true);
+  mean = c.make<nn::SqueezeOp>(mean, ArrayRef<int64_t>{1});
+  auto scalar = [&](double value) { return c.scalarConstant(wide, value); };
+  Value base =
+      c.make<nn::AddOp>(c.make<nn::MulOp>(mean, scalar(alpha)), scalar(bias));
+  Value power = c.make<nn::PowOp>(base, scalar(beta));
+  return c.replaceWith(castTo(c, c.make<nn::DivOp>(widened, power), type));
+}
+
+//===----------------------------------------------------------------------===//
+// Normalisation of rows
+//===----------------------------------------------------------------------===//
+
+/// The dimensions from attribute `axis` on.
+static std::optional<SmallVector<int64_t>> getAxesFrom(NodeContext &c) {
+  int64_t rank = c.rankOf(c.input(0));
+  auto axis = c.normalizeAxis(c.getInt("axis", -1), rank);
+  if (!axis)
+    return std::nullopt;
+  return llvm::to_vector(llvm::seq<int64_t>(*axis, rank));
+}
+
+/// f16 and bf16 are normalised in f32, as 1 (float) asks; f64 stays f64, which
+/// is more than that.
+static LogicalResult checkStashType(NodeContext &c) {
+  int64_t type = c.getInt("stash_type", 1);
+  if (type == 1 || elementTypeOf(c.input(0)).getIntOrFloatBitWidth() >= 32)
+    return success();
+  return c.error("'stash_type' is " + Twine(type) + ", expected 1");
+}
+
+static LogicalResult convertLayerNorm(NodeContext &c) {
+  auto axes = getAxesFrom(c);
+  APFloat epsilon = epsilonOf(c, 1e-5f);
+  if (!axes || failed(checkStashType(c)))
+    return failure();
+  Value x = c.input(0);
+  Value y = c.make<nn::NormalizeOp>(x, *axes, epsilon, false);
+  y = c.make<nn::MulOp>(y, c.input(1));
+  if (c.hasInput(2))
+    y = c.make<nn::AddOp>(y, c.input(2));
+  c.setResult(0, y);
+  if (!c.hasOutput(1) && !c.hasOutput(2))
+    return success(!c.hadError());
+  Type type = c.getBuilder().getF32Type();
+  x = castTo(c, x, type);
+  Value mean = c.make<nn::ReduceOp>(ReduceKind::mean, x, *axes, true);
+  Value distance = c.make<nn::SubOp>(x, mean);
+  Value variance = c.make<nn::ReduceOp>(
+      ReduceKind::mean, c.make<nn::MulOp>(distance, distance), *axes, true);
+  variance = c.make<nn::AddOp>(
+      variance, c.scalarConstant(type, epsilon.convertToDouble()));
+  return c.setResults(
+      {y, mean, c.make<nn::ReciprocalOp>(c.make<nn::SqrtOp>(variance))});
+}
+
+static LogicalResult convertRMSNorm(NodeContext &c) {
+  auto axes = getAxesFrom(c);
+  APFloat epsilon = epsilonOf(c, 1e-5f);
+  if (!axes || failed(checkStashType(c)))
+    return failure();
+  Value y = c.make<nn::NormalizeOp>(c.input(0), *axes, epsilon, true);
+  return c.replaceWith<nn::MulOp>(y, c.input(1));
+}
+
+/// (x - mean) / (deviation + 1e-9); the square of that is enough to keep a
+/// deviation of 0 from dividing by 0.
+static LogicalResult convertMeanVarianceNorm(NodeContext &c) {
+  auto axes =
+      c.normalizeAxes(c.getInts("axes", {0, 2, 3}), c.rankOf(c.input(0)));
+  if (!axes)
+    return failure();
+  llvm::sort(*axes);
+  return c.replaceWith<nn::NormalizeOp>(c.input(0), *axes, APFloat(1e-18),
+                                        false);
+}
+
+/// x / norm, and 0 where the norm is.
+static LogicalResult convertLpNorm(NodeContext &c) {
+  Value x = c.input(0);
+  auto axis = c.normalizeAxis(c.getInt("axis", -1), c.rankOf(x));
+  int64_t p = c.getInt("p", 2);
+  if (!axis)
+    return failure();
+  if (p != 1 && p != 2)
+    return c.error("'p' is " + Twine(p) + ", expected 1 or 2");
+  Type type = elementTypeOf(x);
+  if (type.getIntOrFloatBitWidth() < 32)
+    x = castTo(c, x, c.getBuilder().getF32Type());
+  Value terms = p == 1 ? c.make<nn::AbsOp>(x) : c.make<nn::MulOp>(x, x);
+  Value norm = c.make<nn::ReduceOp>(ReduceKind::sum, terms, *axis, true);
+  if (p == 2)
+    norm = c.make<nn::SqrtOp>(norm);
+  if (!norm)
+    return failure();
+  Type compute = elementTypeOf(x);
+  Value isZero = c.make<nn::CompareOp>(nn::ComparePredicate::eq, norm,
+                                       c.scalarConstant(compute, 0));
+  norm = c.make<nn::WhereOp>(isZero, c.scalarConstant(compute, 1), norm);
+  return c.replaceWith(castTo(c, c.make<nn::DivOp>(x, norm), type));
+}
+
+//===----------------------------------------------------------------------===//
+// Dropout
+//===----------------------------------------------------------------------===//
+
+/// Outside of training the input itself. The mask is then true everywhere;
+/// until opset 9 it had the input's type.
+static LogicalResult convertDropout(NodeContext &c) {
+  c.ignoreAttr("seed"); // of random numbers, none of which are drawn
+  double ratio = 0.5;
+  bool isTraining = false;
+  if (c.version() >= 12) {
+    if (c.hasInput(1)) {
+      auto given = c.constantFloats(c.input(1));
+      ratio = given && given->size() == 1 ? given->front() : -1;
+    }
+    if (c.hasInput(2)) {
+      auto given = c.constantInts(c.input(2));
+      if (!given || given->size() != 1)
+        return c.error("input 2 (training_mode) is not known at compile time, "
+                       "which is not supported");
+      isTraining = given->front();
+    }
+  } else {
+    c.getFloat("ratio", 0.5f);
+    isTraining = c.version() < 7 && !c.getFlag("is_test");
+    if (c.version() < 6)
+      c.ignoreAttr("consumed_inputs"); // what executors may overwrite
+  }
+  if (isTraining && ratio != 0)
+    return c.error("training mode is not supported");
+  c.setResult(0, c.input(0));
+  if (!c.hasOutput(1))
+    return success();
+  Type type =
+      c.version() < 10 ? elementTypeOf(c.input(0)) : c.getBuilder().getI1Type();
+  Value one = type.isInteger(1) ? c.constant(DenseElementsAttr::get(
+                                      RankedTensorType::get({}, type), true))
+                                : c.scalarConstant(type, 1);
+  return c.setResults({c.input(0), c.make<nn::BroadcastOp>(
+                                       one, c.make<nn::ShapeOp>(c.input(0)))});
+}
+
+void nacre::frontend::registerNormalizationConverters(ConverterTable &table) {
+  table.add("Softmax", convertSoftmax<false>);
+  table.add("LogSoftmax", convertSoftmax<true>);
+  table.add("Hardmax", convertHardmax);
+  table.add("BatchNormalization", convertBatchNorm);
+  table.add("InstanceNormalization", convertInstanceNorm);
+  table.add("GroupNormalization", convertGroupNorm);
+  table.add("LRN", convertLRN);
+  table.add("LayerNormalization", convertLayerNorm);
+  table.add("RMSNormalization", convertRMSNorm);
+  table.add("MeanVarianceNormalization", convertMeanVarianceNorm);
+  table.add("LpNormalization", convertLpNorm);
+  table.add("Dropout", convertDropout);
+}

@@ -1,0 +1,139 @@
+//===- ExpandNormalizations.cpp - Channel normalisations as other ops -*- C++ -*-===//
+//
+// Before: %y = nn.batch_norm %x, %scale, %bias, %mean, %variance
+// After:  %f = %scale / sqrt(%variance + epsilon);  %o = %bias - %mean * %f
+//         %y = nn.add (nn.mul %x, %f), %o
+//
+// What is computed from parameters moves to @prepare, and the rest joins kernels as
+// any element-wise op. nn.group_norm becomes a reshape, nn.normalize and a reshape,
+// before it is scaled and moved.
+//
+// Precondition: types inferred. Postcondition: no nn.batch_norm; no nn.group_norm with
+// channels_last. (One without waits for its layout: the pass runs again then.)
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/Passes.h"
+#include "dialects/nn/Expr.h"
+#include "dialects/nn/NNOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/Sequence.h"
+
+namespace nacre::graph {
+#define GEN_PASS_DEF_EXPANDNORMALIZATIONSPASS
+#include "compiler/graph/Passes.h.inc"
+} // namespace nacre::graph
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+/// Writes arithmetic on tensors.
+class Graph {
+public:
+  Graph(OpBuilder &b, Location loc) : b(b), loc(loc) {}
+
+  template <typename Op, typename... Args>
+  Value make(Args &&...args) {
+    return b.createOrFold<Op>(loc, std::forward<Args>(args)...);
+  }
+  Value cast(Value x, Type type) {
+    return getElementTypeOrSelf(x) == type ? x : make<nn::CastOp>(x, type);
+  }
+  Value scalar(Type type, double value) {
+    auto tensor = RankedTensorType::get({}, type);
+    return nn::ConstantOp::create(b, loc, tensor,
+                                  DenseElementsAttr::get(tensor, Attribute(b.getFloatAttr(type, value))));
+  }
+  Value ints(ArrayRef<int64_t> values) {
+    auto type = RankedTensorType::get(static_cast<int64_t>(values.size()), b.getI64Type());
+    return nn::ConstantOp::create(b, loc, type, DenseIntElementsAttr::get(type, values));
+  }
+  /// A vector of the channels in the input's rank, which broadcasts to it.
+  Value alignChannels(Value vector, RankedTensorType input, bool channelsLast) {
+    SmallVector<int64_t> others;
+    for (int64_t i = 0; i < input.getRank(); ++i)
+      if (i != (channelsLast ? input.getRank() - 1 : 1))
+        others.push_back(i);
+    return make<nn::UnsqueezeOp>(vector, others);
+  }
+
+private:
+  OpBuilder &b;
+  Location loc;
+};
+
+struct ExpandBatchNorm : OpRewritePattern<nn::BatchNormOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::BatchNormOp op, PatternRewriter &rewriter) const override {
+    Graph g(rewriter, op.getLoc());
+    RankedTensorType input = op.getInput().getType();
+    // The widest of all operands, at least f32.
+    Type compute = nn::getComputeType(input.getElementType());
+    for (Value operand : op->getOperands())
+      if (Type type = nn::getComputeType(getElementTypeOrSelf(operand)); type.isF64())
+        compute = type;
+    Value variance = g.cast(op.getVariance(), compute);
+    Value deviation = g.make<nn::SqrtOp>(
+        g.make<nn::AddOp>(variance, g.scalar(compute, op.getEpsilon().convertToDouble())));
+    Value factor = g.make<nn::DivOp>(g.cast(op.getScale(), compute), deviation);
+    Value offset = g.make<nn::SubOp>(g.cast(op.getBias(), compute),
+                                     g.make<nn::MulOp>(g.cast(op.getMean(), compute), factor));
+    factor = g.alignChannels(factor, input, op.getChannelsLast());
+    offset = g.alignChannels(offset, input, op.getChannelsLast());
+    Value result = g.make<nn::AddOp>(g.make<nn::MulOp>(g.cast(op.getInput(), compute), factor), offset);
+    rewriter.replaceOp(op, g.cast(result, input.getElementType()));
+    return success();
+  }
+};
+
+struct ExpandGroupNorm : OpRewritePattern<nn::GroupNormOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::GroupNormOp op, PatternRewriter &rewriter) const override {
+    Graph g(rewriter, op.getLoc());
+    Value x = op.getInput();
+    if (!op.getChannelsLast())
+      return rewriter.notifyMatchFailure(op, "its layout is not chosen");
+    RankedTensorType input = op.getInput().getType();
+    int64_t rank = input.getRank(), groups = op.getGroups();
+    Type element = input.getElementType(), compute = nn::getComputeType(element);
+    for (Value operand : op->getOperands())
+      if (Type type = nn::getComputeType(getElementTypeOrSelf(operand)); type.isF64())
+        compute = type;
+
+    x = g.cast(x, compute);
+    if (groups == 0) {
+      auto axes = llvm::to_vector(llvm::seq<int64_t>(1, rank - 1));
+      x = g.make<nn::NormalizeOp>(x, axes, op.getEpsilon(), false);
+    } else {
+      // [N, D1..Dn, G, C / G]
+      SmallVector<int64_t> shape(rank - 1, 0);
+      shape.append({groups, -1});
+      auto axes = llvm::to_vector(llvm::seq<int64_t>(1, rank - 1));
+      axes.push_back(rank);
+      Value whole = g.make<nn::ShapeOp>(x);
+      x = g.make<nn::ReshapeOp>(x, g.ints(shape), false);
+      x = g.make<nn::NormalizeOp>(x, axes, op.getEpsilon(), false);
+      x = g.make<nn::ReshapeOp>(x, whole, true);
+    }
+    Value scale = g.alignChannels(g.cast(op.getScale(), compute), input, op.getChannelsLast());
+    Value bias = g.alignChannels(g.cast(op.getBias(), compute), input, op.getChannelsLast());
+    x = g.make<nn::AddOp>(g.make<nn::MulOp>(x, scale), bias);
+    rewriter.replaceOp(op, g.cast(x, element));
+    return success();
+  }
+};
+
+struct ExpandNormalizationsPass
+    : graph::impl::ExpandNormalizationsPassBase<ExpandNormalizationsPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<ExpandBatchNorm, ExpandGroupNorm>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
