@@ -4,7 +4,7 @@
 // CHECK-LABEL: @batch_norm
 // CHECK-SAME: (%[[X:.*]]: tensor<?x8x8x16xf32>, %[[S:.*]]: tensor<16xf32>, %[[B:.*]]: tensor<16xf32>, %[[M:.*]]: tensor<16xf32>, %[[V:.*]]: tensor<16xf32>)
 func.func @batch_norm(%x: tensor<?x8x8x16xf32>, %s: tensor<16xf32>, %b: tensor<16xf32>, %m: tensor<16xf32>, %v: tensor<16xf32>) -> tensor<?x8x8x16xf32> {
-  // CHECK: %[[E:.*]] = nn.constant dense<1.000000e-05> : tensor<f32>
+  // CHECK: %[[E:.*]] = nn.constant dense<9.99999974E-6> : tensor<f32>
   // CHECK: %[[VE:.*]] = nn.add %[[V]], %[[E]]
   // CHECK: %[[D:.*]] = nn.sqrt %[[VE]]
   // CHECK: %[[F:.*]] = nn.div %[[S]], %[[D]]
