@@ -48,6 +48,8 @@ static int runCompile() {
   if (output.empty())
     llvm::sys::path::replace_extension(artifact, "so");
 
+  // Linking resets LLVM's options to their defaults, ours among them.
+  bool stops = !stopAfter.empty(), printsJson = json;
   auto start = std::chrono::steady_clock::now();
   Status status = [&] {
     Progress progress(options);
@@ -55,7 +57,7 @@ static int runCompile() {
   }();
   if (!status)
     return fail(status.error());
-  if (!stopAfter.empty()) {
+  if (stops) {
     llvm::outs() << printed;
     return kSuccess;
   }
@@ -63,7 +65,7 @@ static int runCompile() {
   uint64_t size = 0;
   if (std::error_code error = llvm::sys::fs::file_size(artifact, size))
     return fail(std::string(artifact) + ": " + error.message());
-  if (json)
+  if (printsJson)
     printJson(llvm::json::Object{{"artifact", toUtf8(artifact.str())},
                                  {"bytes", int64_t(size)},
                                  {"seconds", seconds.count()}});
