@@ -62,7 +62,23 @@ Value lower::createPadded(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpF
                    [](OpFoldResult size) { return isConstantIntValue(size, 0); }))
     return tensor;
   Value padding = arith::ConstantOp::create(b, loc, scalar);
-  return tensor::PadOp::create(b, loc, /*resultType=*/Type(), tensor, low, high, padding);
+  auto type = cast<RankedTensorType>(tensor.getType());
+  bool isStatic = type.hasStaticShape();
+  for (OpFoldResult size : llvm::concat<const OpFoldResult>(low, high))
+    isStatic &= getConstantIntValue(size).has_value();
+  if (isStatic)
+    return tensor::PadOp::create(b, loc, /*resultType=*/Type(), tensor, low, high, padding);
+  // Tiles of a tensor.pad of dynamic size may hold nothing but padding, which upstream
+  // tests for in every tile: the whole is padded once instead.
+  SmallVector<OpFoldResult> inner = nn::getDims(b, loc, tensor), sizes;
+  for (auto [size, before, after] : llvm::zip(inner, low, high)) {
+    AffineExpr s0, s1, s2;
+    bindSymbols(b.getContext(), s0, s1, s2);
+    sizes.push_back(nn::computeAffine(b, loc, s0 + s1 + s2, {size, before, after}));
+  }
+  Value filled = createFilled(b, loc, sizes, padding);
+  SmallVector<OpFoldResult> steps(type.getRank(), b.getIndexAttr(1));
+  return tensor::InsertSliceOp::create(b, loc, tensor, filled, low, inner, steps);
 }
 
 Value lower::castTo(OpBuilder &b, Location loc, Value tensor, Type type) {
