@@ -45,7 +45,16 @@ public:
   }
 
   bool runPipeline() {
+    auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures);
+    if (!target) {
+      module->emitError(llvm::toString(target.takeError()));
+      return false;
+    }
     PipelineOptions pipeline;
+    bool wide = target->hasFeature("avx512f");
+    pipeline.vectorBits = wide ? 512 : target->hasFeature("avx2") ? 256 : 128;
+    pipeline.vectorRegisters = wide ? 32 : 16;
+    pipeline.fma = wide || target->hasFeature("fma");
     pipeline.stopAfter = options.stopAfter;
     pipeline.dumpDirectory = options.dumpDirectory;
     pipeline.timePhases = options.timePhases;
