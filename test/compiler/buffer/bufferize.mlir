@@ -1,0 +1,27 @@
+// RUN: nacre-opt %s --bufferize --canonicalize | FileCheck %s
+
+nn.parameter @w = dense<1.0> : tensor<4xf32>
+
+// CHECK-LABEL: func.func @main()
+// CHECK: %[[X:.*]] = rt.input 0 : memref<4xf32>
+// CHECK: %[[W:.*]] = rt.parameter "w" : memref<4xf32>
+// CHECK: %[[T:.*]] = memref.alloc()
+// CHECK: kern.call @k ins(%[[X]], %[[W]] : memref<4xf32>, memref<4xf32>) outs(%[[T]]
+// CHECK: %[[Y:.*]] = rt.output 0()
+// CHECK: kern.call @k ins(%[[T]], %[[W]] : memref<4xf32>, memref<4xf32>) outs(%[[Y]]
+// CHECK-NOT: memref.copy
+// CHECK: return
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %w = nn.get_parameter @w : tensor<4xf32>
+  %d = tensor.empty() : tensor<4xf32>
+  %0 = kern.call @k ins(%x, %w : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
+  %1 = kern.call @k ins(%0, %w : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
+  return %1 : tensor<4xf32>
+}
+
+// CHECK: kern.func @k(%{{.*}}: memref<4xf32>, %{{.*}}: memref<4xf32>, %[[D:.*]]: memref<4xf32>)
+// CHECK: linalg.add {{.*}} outs(%[[D]]
+kern.func @k(%a: tensor<4xf32>, %b: tensor<4xf32>, %d: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = linalg.add ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
+  kern.return %0 : tensor<4xf32>
+}

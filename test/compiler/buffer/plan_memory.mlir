@@ -1,0 +1,52 @@
+// RUN: nacre-opt %s --plan-memory | FileCheck %s
+
+// %a and %c never live together and share their place; %b stands beside them.
+// CHECK-LABEL: func.func @lifetimes
+// CHECK-SAME: nacre.arena_size = 2048
+// CHECK: %[[A:.*]] = rt.arena 0 : memref<256xf32>
+// CHECK: rt.arena 1024 : memref<256xf32>
+// CHECK: rt.arena 0 : memref<256xf32>
+func.func @lifetimes() {
+  %x = rt.input 0 : memref<256xf32>
+  %a = memref.alloc() : memref<256xf32>
+  memref.copy %x, %a : memref<256xf32> to memref<256xf32>
+  %b = memref.alloc() : memref<256xf32>
+  memref.copy %a, %b : memref<256xf32> to memref<256xf32>
+  %c = memref.alloc() : memref<256xf32>
+  memref.copy %b, %c : memref<256xf32> to memref<256xf32>
+  %y = rt.output 0 () : memref<256xf32>
+  memref.copy %c, %y : memref<256xf32> to memref<256xf32>
+  return
+}
+
+// A view keeps its buffer alive.
+// CHECK-LABEL: func.func @views
+// CHECK-SAME: nacre.arena_size = 2048
+func.func @views() {
+  %x = rt.input 0 : memref<256xf32>
+  %a = memref.alloc() : memref<256xf32>
+  memref.copy %x, %a : memref<256xf32> to memref<256xf32>
+  %v = memref.expand_shape %a [[0, 1]] output_shape [16, 16] : memref<256xf32> into memref<16x16xf32>
+  %b = memref.alloc() : memref<16x16xf32>
+  memref.copy %v, %b : memref<16x16xf32> to memref<16x16xf32>
+  %y = rt.output 0 () : memref<16x16xf32>
+  memref.copy %b, %y : memref<16x16xf32> to memref<16x16xf32>
+  return
+}
+
+// Sizes known only in a run: allocated then, released after the last use.
+// CHECK-LABEL: func.func @dynamic
+// CHECK: %[[D:.*]] = rt.alloc(%{{.*}}) : memref<?xf32>
+// CHECK: memref.copy %{{.*}}, %[[D]]
+// CHECK: memref.copy %[[D]]
+// CHECK-NEXT: rt.release %[[D]]
+func.func @dynamic() {
+  %c0 = arith.constant 0 : index
+  %x = rt.input 0 : memref<?xf32>
+  %n = memref.dim %x, %c0 : memref<?xf32>
+  %a = memref.alloc(%n) : memref<?xf32>
+  memref.copy %x, %a : memref<?xf32> to memref<?xf32>
+  %y = rt.output 0 (%n) : memref<?xf32>
+  memref.copy %a, %y : memref<?xf32> to memref<?xf32>
+  return
+}

@@ -1,0 +1,18 @@
+// RUN: nacre-opt %s --choose-layouts | FileCheck %s
+
+// One transpose at either end; those between the convolutions cancel.
+// CHECK-LABEL: func.func @chain
+// CHECK: nn.transpose %arg0 {permutation = array<i64: 0, 2, 3, 1>}
+// CHECK-NEXT: nn.conv {{.*}}channels_last
+// CHECK-NEXT: nn.relu {{.*}} -> tensor<1x8x8x16xf32>
+// CHECK-NEXT: nn.conv {{.*}}channels_last
+// CHECK-NEXT: nn.transpose {{.*}} {permutation = array<i64: 0, 3, 1, 2>}
+// CHECK-NEXT: return
+func.func @chain(%x: tensor<1x3x8x8xf32>, %w: tensor<16x3x1x1xf32>, %v: tensor<4x16x1x1xf32>) -> tensor<1x4x8x8xf32> {
+  %0 = nn.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<1x3x8x8xf32>, tensor<16x3x1x1xf32>) -> tensor<1x16x8x8xf32>
+  %1 = nn.relu %0 : (tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
+  %2 = nn.conv %1, %v {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<1x16x8x8xf32>, tensor<4x16x1x1xf32>) -> tensor<1x4x8x8xf32>
+  return %2 : tensor<1x4x8x8xf32>
+}

@@ -1,0 +1,29 @@
+// RUN: nacre-opt %s --form-kernels --canonicalize | FileCheck %s
+
+// A contraction takes its element-wise epilogue; sizes come from the arguments.
+// CHECK-LABEL: func.func @epilogue
+// CHECK: %[[N:.*]] = tensor.dim %arg0
+// CHECK: %[[D:.*]] = tensor.empty(%[[N]])
+// CHECK: kern.call @matmul_0 ins(%arg0, %arg1, %arg2 {{.*}}) outs(%[[D]]
+func.func @epilogue(%a: tensor<?x8xf32>, %w: tensor<8x4xf32>, %b: tensor<4xf32>) -> tensor<?x4xf32> {
+  %0 = nn.matmul %a, %w : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32>
+  %1 = nn.add %0, %b : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %2 = nn.relu %1 : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %2 : tensor<?x4xf32>
+}
+
+// A value with a use outside stays a kernel's result.
+// CHECK-LABEL: func.func @two_uses
+// CHECK: kern.call @matmul_1
+// CHECK: kern.call @relu_2
+func.func @two_uses(%a: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = nn.matmul %a, %w : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+  %1 = nn.relu %0 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %0, %1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// CHECK: kern.func @matmul_0
+// CHECK-NEXT: nn.matmul
+// CHECK-NEXT: nn.add
+// CHECK-NEXT: nn.relu
+// CHECK-NEXT: kern.return
