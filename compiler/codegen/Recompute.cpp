@@ -55,10 +55,12 @@ SmallVector<Value> codegen::recomputeInside(Region &region) {
       continue;
     Operation *clone = builder.clone(*op);
     clones.emplace_back(op, clone);
-    for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
-      replaceAllUsesInRegionWith(from, to, region);
     used.insert(op->operand_begin(), op->operand_end());
   }
+  // A clone may use what was cloned before it.
+  for (auto [original, clone] : clones)
+    for (auto [from, to] : llvm::zip(original->getResults(), clone->getResults()))
+      replaceAllUsesInRegionWith(from, to, region);
   // In the order of their originals, so that definitions come before uses.
   llvm::sort(clones, [](auto &a, auto &b) {
     return isDefinedBefore(a.first->getResult(0), b.first->getResult(0));
