@@ -46,9 +46,18 @@ private:
     SmallVector<Operation *> part;
     SmallVector<SmallVector<Operation *>> parts;
     int64_t weight = 0;
+    // What depends on nothing that moves into a part is computed again in each;
+    // a view or a size of something that moves goes with it.
+    llvm::DenseSet<Operation *> stays;
     for (Operation &op : block.without_terminator()) {
-      if (codegen::isRecomputed(&op))
+      bool dependsOnParts = llvm::any_of(op.getOperands(), [&](Value operand) {
+        Operation *definition = operand.getDefiningOp();
+        return definition && definition->getBlock() == &block && !stays.contains(definition);
+      });
+      if (codegen::isRecomputed(&op) && !dependsOnParts) {
+        stays.insert(&op);
         continue;
+      }
       int64_t own = getWeight(&op);
       if (weight + own > limit && !part.empty()) {
         parts.push_back(std::move(part));

@@ -45,3 +45,21 @@ func.func @main() {
   rt.release %t : memref<?xf32>
   return
 }
+
+// A size of what a part allocates is computed in the part, not before it.
+// CHECK-LABEL: func.func private @sizes.part0
+// CHECK:         %[[T:.*]] = rt.alloc
+// CHECK:         %[[N:.*]] = memref.dim %[[T]]
+// CHECK:         rt.alloc(%[[N]])
+func.func @sizes() {
+  %c0 = arith.constant 0 : index
+  %x = rt.input 0 : memref<?xf32>
+  %n = memref.dim %x, %c0 : memref<?xf32>
+  %t = rt.alloc(%n) : memref<?xf32>
+  %m = memref.dim %t, %c0 : memref<?xf32>
+  %u = rt.alloc(%m) : memref<?xf32>
+  kern.call @k ins(%t : memref<?xf32>) outs(%u : memref<?xf32>)
+  rt.release %u : memref<?xf32>
+  rt.release %t : memref<?xf32>
+  return
+}
