@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx.reference import ReferenceEvaluator
 
 import small_models
 from support import nacre
+
+# The command line knows no `train` yet: the differentiation of nn, the loss and the
+# optimiser are still to be written (issue «Training», and the foundation's point 8).
+pytestmark = pytest.mark.xfail(reason="nacre train does not exist yet", strict=True)
 
 OPTIONS = ["--loss", "softmax-cross-entropy", "--optimizer", "sgd:lr=0.1"]
 

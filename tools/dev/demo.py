@@ -1,4 +1,4 @@
-"""The demonstration (started by tools/dev/demo): compile, run, measure, train."""
+"""The demonstration (started by tools/dev/demo): compile, run, measure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path("build") / os.environ.get("NACRE_PRESET", "release")
@@ -21,7 +21,7 @@ def main() -> int:
     os.chdir(ROOT)
     DEMO.mkdir(parents=True, exist_ok=True)
     resnet50()
-    digits()
+    say("training a classifier: not yet, `nacre train` is still to be written")
     return 0
 
 
@@ -70,59 +70,6 @@ def resnet50() -> None:
     say("its latency")
     nacre("bench", artefact)
     print(f"the file: {artefact} ({artefact.stat().st_size / 1e6:.0f} MB)")
-
-
-def digits() -> None:
-    """A small classifier on scikit-learn's handwritten digits."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    say("training a classifier on scikit-learn's digits (1,797 images of 8x8)")
-    images, labels = load_digits(return_X_y=True)
-    parts = train_test_split(
-        (images / 16).astype(np.float32), labels, test_size=0.2, random_state=0, stratify=labels
-    )
-    train_images, test_images, train_labels, test_labels = parts
-    np.savez(DEMO / "digits.npz", data=train_images, labels=train_labels.astype(np.int64))
-    np.save(DEMO / "test.npy", test_images)
-    onnx.save(mlp([64, 32, 10]), DEMO / "mlp.onnx")
-
-    options = ["--loss", "softmax-cross-entropy", "--optimizer", "sgd:lr=0.1", "--epochs", "10"]
-    trained = DEMO / "trained.onnx"
-    nacre("train", DEMO / "mlp.onnx", *options, "--data", DEMO / "digits.npz", "-o", trained)
-    nacre("run", trained, "--input", f"data={DEMO / 'test.npy'}", "--output-dir", DEMO)
-    correct = np.load(DEMO / "logits.npy").argmax(axis=1) == test_labels
-    print(f"accuracy on {correct.size} images not trained on: {100 * correct.mean():.1f} %")
-    print(f"the trained model: {trained}")
-
-
-def mlp(sizes: list[int]) -> onnx.ModelProto:
-    """Fully connected layers with ReLU between, weights drawn at random (seeded)."""
-    random = np.random.default_rng(0)
-    nodes, weights, value = [], [], "data"
-    for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
-        last = layer == len(sizes) - 2
-        w = random.normal(0, (2 / inputs) ** 0.5, (inputs, outputs)).astype(np.float32)
-        weights += [
-            numpy_helper.from_array(w, f"w{layer}"),
-            numpy_helper.from_array(np.zeros(outputs, np.float32), f"b{layer}"),
-        ]
-        result = "logits" if last else f"h{layer}"
-        names = [value, f"w{layer}", f"b{layer}"]
-        nodes.append(helper.make_node("Gemm", names, [result], name=f"layer{layer}"))
-        if not last:
-            nodes.append(helper.make_node("Relu", [result], [f"a{layer}"], name=f"relu{layer}"))
-            value = f"a{layer}"
-    float32 = TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "mlp",
-        [helper.make_tensor_value_info("data", float32, ["batch", sizes[0]])],
-        [helper.make_tensor_value_info("logits", float32, ["batch", sizes[-1]])],
-        weights,
-    )
-    opset = [helper.make_opsetid("", 20)]
-    return helper.make_model(graph, opset_imports=opset, ir_version=10)
 
 
 if __name__ == "__main__":
