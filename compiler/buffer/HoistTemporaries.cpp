@@ -46,6 +46,15 @@ int64_t getStaticBytes(MemRefType type) {
              : -1;
 }
 
+/// Whether a value is computed from one of the others.
+bool dependsOn(Value value, ArrayRef<Value> others) {
+  if (llvm::is_contained(others, value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return op && llvm::any_of(op->getOperands(),
+                            [&](Value operand) { return dependsOn(operand, others); });
+}
+
 /// Allocates a tile's temporary once, at the start of the body of rt.parallel.
 LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Region *scope,
                             int64_t stackBytes) {
@@ -54,8 +63,8 @@ LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Regio
                                                              alloc.getDynamicSizes());
   // Sizes that depend on the tile are replaced by their bounds.
   memref::AllocaOp bounded = local;
-  if (!local.getDynamicSizes().empty()) {
-    SmallVector<Value> ivs = getEnclosingInductionVars(local, scope);
+  SmallVector<Value> ivs = getEnclosingInductionVars(local, scope);
+  if (llvm::any_of(local.getDynamicSizes(), [&](Value size) { return dependsOn(size, ivs); })) {
     FailureOr<Value> replacement = memref::replaceWithIndependentOp(rewriter, local, ivs);
     if (failed(replacement))
       return failure();
@@ -70,15 +79,21 @@ LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Regio
   llvm::SetVector<Operation *> slice;
   BackwardSliceOptions options;
   options.filter = [&](Operation *op) {
-    return scope->isAncestor(op->getParentRegion()) && isMemoryEffectFree(op);
+    // The slice stops at what the filter refuses, its root included.
+    return op == bounded.getOperation() ||
+           (scope->isAncestor(op->getParentRegion()) && isMemoryEffectFree(op));
   };
   options.inclusive = false;
   if (failed(getBackwardSlice(bounded.getOperation(), &slice, options)))
     return failure();
   Block &entry = scope->front();
+  // What stands at the start already stays there: the rest may depend on it.
+  llvm::SmallPtrSet<Operation *, 8> inPlace;
   Operation *anchor = &entry.front();
+  for (; slice.contains(anchor); anchor = anchor->getNextNode())
+    inPlace.insert(anchor);
   for (Operation *op : slice)
-    if (op != anchor)
+    if (!inPlace.contains(op))
       rewriter.moveOpBefore(op, anchor);
   rewriter.moveOpBefore(bounded, anchor);
   int64_t bytes = getStaticBytes(bounded.getType());

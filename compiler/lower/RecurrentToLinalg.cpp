@@ -6,7 +6,8 @@
 //           %h', %c', %y_t = linalg.generic {activations of %s + %gates[%t]}
 //           %y' = tensor.insert_slice %y_t into %y[%t] }
 //
-// The state is updated in place: the element-wise op's inits are the state itself.
+// The state is updated in place where its old value is read: the element-wise op's
+// inits are the state itself.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Accumulate.h"
@@ -203,6 +204,10 @@ public:
     return buildActivation(name, op.getAlphas()[index], op.getBetas()[index], x);
   }
 
+  /// Where a new state goes whose formula does not read the old one: the old one's
+  /// place only if ended sequences keep it.
+  Value getInit(Value old) { return adaptor.getLengths() ? old : createScratch(); }
+
   Value createScratch() { return lower::createEmpty(b, loc, {batch, state}, element); }
 
 private:
@@ -242,7 +247,7 @@ struct LowerRnn : Lowering<nn::RnnOp> {
     Recurrence r(op, adaptor, rewriter);
     auto step = [&](ValueRange states, Value row) {
       Value sum = r.multiply(states[0], 0, 1, 1);
-      return r.compute({sum, r.getGate(0)}, {states[0], row}, [&](ArrayRef<Expr> e) {
+      return r.compute({sum, r.getGate(0)}, {r.getInit(states[0]), row}, [&](ArrayRef<Expr> e) {
         return r.finish({r.activate(0, e[0] + e[1])}, {e[2]});
       });
     };
@@ -312,7 +317,7 @@ struct LowerLstm : Lowering<nn::LstmOp> {
       if (peepholes)
         for (int64_t part : {0, 1, 2})
           inputs.push_back(r.getVectorPart(peepholes, part));
-      return r.compute(inputs, {states[0], states[1], row}, [&](ArrayRef<Expr> e) {
+      return r.compute(inputs, {r.getInit(states[0]), states[1], row}, [&](ArrayRef<Expr> e) {
         Expr h = e[e.size() - 3], c = e[e.size() - 2];
         auto look = [&](Expr x, unsigned part, Expr cell) {
           return peepholes ? x + e[8 + part] * cell : x;

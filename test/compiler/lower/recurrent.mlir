@@ -1,13 +1,13 @@
 // RUN: nacre-opt %s -nn-to-linalg -canonicalize | FileCheck %s
 
-// One product and one element-wise op in each step; the states are updated in place.
+// One product and one element-wise op in each step; the cell is updated in place.
 // CHECK-LABEL: @lstm
 // CHECK-SAME: (%[[G:.*]]: tensor<7x2x64xf32>, %[[R:.*]]: tensor<64x16xf32>)
 // CHECK: scf.for %[[T:.*]] = {{.*}} iter_args(%[[Y:.*]] = %{{.*}}, %[[H:.*]] = %{{.*}}, %[[C:.*]] = %{{.*}})
 // CHECK: %[[ROW:.*]] = tensor.extract_slice %[[Y]][%[[T]], 0, 0]
 // CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[H]], %[[R]] :
 // CHECK: tensor.extract_slice %[[G]][%[[T]], 0, 0] [1, 2, 16]
-// CHECK: %[[STEP:.*]]:3 = linalg.generic {{.*}} outs(%[[H]], %[[C]], %[[ROW]] :
+// CHECK: %[[STEP:.*]]:3 = linalg.generic {{.*}} outs(%{{.*}}, %[[C]], %[[ROW]] :
 // CHECK: %[[NEXT:.*]] = tensor.insert_slice %[[STEP]]#2 into %[[Y]][%[[T]], 0, 0]
 // CHECK: scf.yield %[[NEXT]], %[[STEP]]#0, %[[STEP]]#1
 func.func @lstm(%g: tensor<7x2x64xf32>, %r: tensor<64x16xf32>) -> tensor<7x2x16xf32> {
