@@ -35,10 +35,35 @@ OpFoldResult DimAnalysis::getDim(Value tensor, int64_t index) {
     dims[index] = size;
     return size;
   }
+  computeOperands(tensor);
   SmallVector<OpFoldResult> dims = dimsOfResult(cast<OpResult>(tensor));
   size = dims[index];
   known[tensor] = std::move(dims);
   return size;
+}
+
+void DimAnalysis::computeOperands(Value tensor) {
+  // Whether the sizes of a value must be, and are not yet, computed.
+  auto isOpen = [&](Value value) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    return type && !type.hasStaticShape() && isa<OpResult>(value) && !known.contains(value) &&
+           isa<ReifyRankedShapedTypeOpInterface>(value.getDefiningOp());
+  };
+  SmallVector<std::pair<Value, unsigned>> stack{{tensor, 0}};
+  while (!stack.empty()) {
+    auto &[value, next] = stack.back();
+    Operation *op = value.getDefiningOp();
+    if (next < op->getNumOperands()) {
+      Value operand = op->getOperand(next++);
+      if (isOpen(operand))
+        stack.push_back({operand, 0});
+      continue;
+    }
+    Value done = value;
+    stack.pop_back();
+    if (done != tensor && isOpen(done))
+      known[done] = dimsOfResult(cast<OpResult>(done));
+  }
 }
 
 void DimAnalysis::eraseUnused() {
@@ -124,7 +149,12 @@ OpFoldResult DimAnalysis::simplify(OpFoldResult size, Operation *before) {
         continue;
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPoint(op);
-      operand.set(getValueOrCreateConstantIndexOp(builder, op->getLoc(), inner));
+      if (auto value = dyn_cast<Value>(inner))
+        operand.set(value);
+      else
+        operand.set(arith::ConstantOp::create(
+            builder, op->getLoc(),
+            builder.getIntegerAttr(operand.get().getType(), *getConstantIntValue(inner))));
     }
     SmallVector<OpFoldResult> folded;
     SmallVector<Attribute> constants(op->getNumOperands());

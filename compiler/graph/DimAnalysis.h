@@ -2,6 +2,7 @@
 #ifndef NACRE_COMPILER_GRAPH_DIMANALYSIS_H
 #define NACRE_COMPILER_GRAPH_DIMANALYSIS_H
 
+#include "dialects/nn/NNShapes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
@@ -11,14 +12,21 @@ namespace nacre::graph {
 
 /// Knows the sizes of every tensor in a function, computed from the arguments'
 /// sizes. Sizes are built where the tensor is defined, each distinct expression once
-/// per block, so that two sizes are known equal if they are the same value.
-class DimAnalysis : mlir::OpBuilder::Listener {
+/// per block, so that two sizes are known equal if they are the same value. As the
+/// listener of a builder it answers nn::getDim.
+class DimAnalysis : public nn::SizeResolver {
 public:
   explicit DimAnalysis(mlir::func::FuncOp func) : func(func), builder(func.getContext(), this) {}
 
   /// The size, valid wherever `tensor` is.
   mlir::OpFoldResult getDim(mlir::Value tensor, int64_t index);
   llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::Value tensor);
+
+  mlir::OpFoldResult resolveDim(mlir::Value tensor, int64_t index) override { return getDim(tensor, index); }
+
+  /// Replaces tensor.dim by what is known and merges equal operations, in what this
+  /// analysis or a builder that it listens to has built before `before`.
+  mlir::OpFoldResult simplify(mlir::OpFoldResult size, mlir::Operation *before);
 
   /// Whether two sizes are known to be equal.
   static bool areEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
@@ -33,8 +41,8 @@ private:
   }
   mlir::OpFoldResult dimOfArgument(mlir::BlockArgument argument, int64_t index);
   llvm::SmallVector<mlir::OpFoldResult> dimsOfResult(mlir::OpResult result);
-  /// Replaces tensor.dim by what is known and merges equal operations.
-  mlir::OpFoldResult simplify(mlir::OpFoldResult size, mlir::Operation *before);
+  /// Computes the sizes of the tensors that a tensor's sizes depend on, without recursion.
+  void computeOperands(mlir::Value tensor);
 
   mlir::func::FuncOp func;
   mlir::OpBuilder builder;

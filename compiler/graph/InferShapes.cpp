@@ -7,6 +7,7 @@
 // result's type.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/graph/InferShapes.h"
 #include "compiler/graph/Passes.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,10 +19,8 @@ namespace nacre::graph {
 
 using namespace mlir;
 
-namespace {
-
 /// The meet of two compatible types: static where either is.
-Type refine(Type known, Type inferred) {
+static Type refine(Type known, Type inferred) {
   auto a = dyn_cast<RankedTensorType>(known), b = dyn_cast<RankedTensorType>(inferred);
   if (!a || !b || a.getRank() != b.getRank())
     return known;
@@ -32,7 +31,7 @@ Type refine(Type known, Type inferred) {
   return a.clone(shape);
 }
 
-LogicalResult refineResults(Operation *op) {
+LogicalResult nacre::graph::refineResultTypes(Operation *op) {
   auto infer = dyn_cast<InferTypeOpInterface>(op);
   if (!infer || !isa<nacre::nn::NNDialect>(op->getDialect()))
     return success();
@@ -46,11 +45,13 @@ LogicalResult refineResults(Operation *op) {
   return success();
 }
 
+namespace {
+
 struct InferShapesPass : nacre::graph::impl::InferShapesPassBase<InferShapesPass> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     WalkResult result = func.walk<WalkOrder::PreOrder>([](Operation *op) {
-      return failed(refineResults(op)) ? WalkResult::interrupt() : WalkResult::advance();
+      return failed(nacre::graph::refineResultTypes(op)) ? WalkResult::interrupt() : WalkResult::advance();
     });
     if (result.wasInterrupted() || func.isExternal())
       return result.wasInterrupted() ? signalPassFailure() : void();

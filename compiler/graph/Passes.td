@@ -10,6 +10,33 @@ def InferShapesPass : Pass<"infer-shapes", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ScalarizeShapesPass : Pass<"scalarize-shapes", "::mlir::func::FuncOp"> {
+  let summary = "Turn shape arithmetic on small tensors into scalar arithmetic";
+  let description = [{
+    What computes shape operands (ShapeOperandsOpInterface) of nn ops and reads single
+    elements is followed back through sizes, movements, element-wise ops and
+    reductions, and becomes arithmetic on scalars, in terms of the sizes of the
+    function's arguments. Types are refined on the way.
+    Precondition: types inferred. Postcondition: a shape operand of at most 32
+    elements is a constant or a tensor.from_elements.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::math::MathDialect"];
+}
+
+def InsertChecksPass : Pass<"insert-checks", "::mlir::func::FuncOp"> {
+  let summary = "Check at run time what could not be known at compile time";
+  let description = [{
+    In front of an op that is only defined if sizes or small operands fit together
+    (CheckedOpInterface), an rt.check of what is not known to hold; positions that
+    arrive as data (IndexedOpInterface) go through nn.checked_index.
+    Precondition: nn ops in func.func, none in a kernel. Postcondition: kernels may
+    rely on sizes that fit, and on positions in range.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect", "::nacre::rt::RtDialect"];
+}
+
 def MaterializeBroadcastsPass : Pass<"materialize-broadcasts", "::mlir::func::FuncOp"> {
   let summary = "Make broadcasts that happen only at run time explicit";
   let description = [{

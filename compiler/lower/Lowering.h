@@ -89,6 +89,11 @@ void populateRecurrentToLinalgPatterns(const mlir::TypeConverter &converter,
                                        mlir::RewritePatternSet &patterns);
 void populateShapeToLinalgPatterns(const mlir::TypeConverter &converter,
                                    mlir::RewritePatternSet &patterns);
+void populateIndexingToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateGenerateToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateSortToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateResampleToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateRegionsToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateViewsToLinalgPatterns(const mlir::TypeConverter &converter,
                                    mlir::RewritePatternSet &patterns);
 void populatePartsToLinalgPatterns(const mlir::TypeConverter &converter,

@@ -12,6 +12,7 @@
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Func/Transforms/FuncConversions.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -86,6 +87,11 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateLinearToLinalgPatterns(converter, patterns);
     lower::populateNormalizeToLinalgPatterns(converter, patterns);
     lower::populatePoolToLinalgPatterns(converter, patterns);
+    lower::populateIndexingToLinalgPatterns(converter, patterns);
+    lower::populateGenerateToLinalgPatterns(converter, patterns);
+    lower::populateSortToLinalgPatterns(converter, patterns);
+    lower::populateResampleToLinalgPatterns(converter, patterns);
+    lower::populateRegionsToLinalgPatterns(converter, patterns);
     lower::populatePartsToLinalgPatterns(converter, patterns);
     lower::populateReduceToLinalgPatterns(converter, patterns);
     lower::populateRecurrentToLinalgPatterns(converter, patterns);

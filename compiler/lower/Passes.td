@@ -11,6 +11,7 @@ def NNToLinalgPass : Pass<"nn-to-linalg"> {
     Postcondition: no nn op but nn.parameter and nn.get_parameter is left.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::bufferization::BufferizationDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect", "::nacre::rt::RtDialect"];
 }

@@ -106,9 +106,40 @@ struct LowerShape : Lowering<nn::ShapeOp> {
   }
 };
 
+/// Booleans in scalar code are i1, in tensors i8.
+struct ConvertFromElements : OpConversionPattern<tensor::FromElementsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tensor::FromElementsOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Type original = getElementTypeOrSelf(op.getType());
+    if (!original.isInteger(1))
+      return rewriter.notifyMatchFailure(op, "not booleans");
+    SmallVector<Value> elements;
+    for (Value element : adaptor.getElements())
+      elements.push_back(lower::storeElement(rewriter, op.getLoc(), element, original));
+    rewriter.replaceOpWithNewOp<tensor::FromElementsOp>(op, getTypeConverter()->convertType(op.getType()), elements);
+    return success();
+  }
+};
+
+struct ConvertExtract : OpConversionPattern<tensor::ExtractOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tensor::ExtractOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    if (!op.getType().isInteger(1))
+      return rewriter.notifyMatchFailure(op, "not a boolean");
+    Value stored = tensor::ExtractOp::create(rewriter, op.getLoc(), adaptor.getTensor(), adaptor.getIndices());
+    rewriter.replaceOp(op, lower::loadElement(rewriter, op.getLoc(), stored, op.getType()));
+    return success();
+  }
+};
+
 } // namespace
 
 void lower::populateShapeToLinalgPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns) {
   patterns.add<LowerTranspose, LowerBroadcast, LowerShape, LowerSize>(converter, patterns.getContext());
+  patterns.add<ConvertFromElements, ConvertExtract>(converter, patterns.getContext(), /*benefit=*/2);
 }

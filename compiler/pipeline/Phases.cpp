@@ -29,6 +29,8 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   OpPassManager &host = passes.nest<func::FuncOp>();
   host.addPass(graph::createInferShapesPass());
   addCleanup(host);
+  host.addPass(graph::createScalarizeShapesPass());
+  addCleanup(host);
   host.addPass(graph::createInferShapesPass());
   host.addPass(graph::createRecordSignaturePass());
   host.addPass(graph::createExpandNormalizationsPass());
@@ -40,6 +42,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &) {
   OpPassManager &all = passes.nest<func::FuncOp>();
   addCleanup(all);
   all.addPass(graph::createMaterializeBroadcastsPass());
+  all.addPass(graph::createInsertChecksPass());
   addCleanup(all);
   passes.addPass(graph::createFormKernelsPass());
   addCleanup(passes.nest<func::FuncOp>());

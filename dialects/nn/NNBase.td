@@ -71,4 +71,9 @@ class NN_TensorOp<string mnemonic, list<Trait> traits = []>
   let extraClassDeclaration = NN_InferredTypes.declaration;
 }
 
+// Operands that tell sizes; conditions on sizes or small operands that may have to
+// be checked at run time.
+def NN_HasShapeOperands : DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface>;
+def NN_IsChecked : DeclareOpInterfaceMethods<NN_CheckedOpInterface>;
+
 #endif // NACRE_DIALECTS_NN_NNBASE_TD

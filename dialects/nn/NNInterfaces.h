@@ -18,6 +18,9 @@ enum class KernelRole {
   /// Index mapping only (transpose, slice, broadcast): joins the kernel
   /// of its consumer or producer.
   View,
+  /// Reads an operand at computed places (gather, slice, resize): takes element-wise
+  /// ops after it, none before.
+  Indexed,
   /// A reduction of its operands over some dimensions.
   Reduction,
   /// A window that slides over its operand (pooling): takes element-wise ops after it.

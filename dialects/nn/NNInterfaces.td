@@ -119,7 +119,27 @@ def NN_ShapeOperandsOpInterface : OpInterface<"ShapeOperandsOpInterface"> {
     ScalarizeShapes turns what computes them into scalar arithmetic.
   }];
   let methods = [
-    InterfaceMethod<"The numbers of those operands", "::llvm::SmallVector<unsigned>", "getShapeOperands">
+    InterfaceMethod<"The numbers of those operands", "::llvm::SmallVector<unsigned>", "getShapeOperands">,
+    InterfaceMethod<[{Puts what such an operand leaves open (a size of -1) into it as a
+      value, where one can be built}], "void", "resolveShapeOperands",
+      (ins "::mlir::OpBuilder &":$builder), "", [{ (void)builder; }]>
+  ];
+}
+
+def NN_ScalarsOpInterface : OpInterface<"ScalarsOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op whose result, where it is small, can be computed by scalar operations on the
+    elements of its operands or on sizes, but that is neither element-wise nor a
+    movement: nn.shape, nn.range, reductions.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      Builds the elements of the result, in row-major order. `operands` holds the
+      elements of each operand, none where they are not known.
+    }], "::mlir::LogicalResult", "buildScalars",
+    (ins "::mlir::OpBuilder &":$builder, "::llvm::ArrayRef<::llvm::SmallVector<::mlir::Value>>":$operands,
+         "::llvm::SmallVectorImpl<::mlir::Value> &":$results)>
   ];
 }
 

@@ -12,6 +12,9 @@ include "dialects/nn/NNNormalizeOps.td"
 include "dialects/nn/NNReduceOps.td"
 include "dialects/nn/NNRecurrentOps.td"
 include "dialects/nn/NNShapeOps.td"
+include "dialects/nn/NNIndexingOps.td"
+include "dialects/nn/NNGenerateOps.td"
+include "dialects/nn/NNResampleOps.td"
 include "dialects/nn/NNSpatialOps.td"
 
 #endif // NACRE_DIALECTS_NN_NNOPS_TD

@@ -113,7 +113,7 @@ OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
 }
 
 SmallVector<unsigned> SliceOp::getShapeOperands() { return {1, 2, 3}; }
-KernelRole SliceOp::getKernelRole() { return KernelRole::View; }
+KernelRole SliceOp::getKernelRole() { return KernelRole::Indexed; }
 
 //===----------------------------------------------------------------------===//
 // ConcatOp

@@ -1,5 +1,6 @@
 //===- NNReduce.cpp - Reductions and cumulative ops -------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -84,6 +85,35 @@ static Attribute foldVector(ReduceOp op, DenseIntElementsAttr elements) {
     }
   }
   return DenseElementsAttr::get(type, *result);
+}
+
+LogicalResult ReduceOp::buildScalars(OpBuilder &b, ArrayRef<SmallVector<Value>> operands,
+                                     SmallVectorImpl<Value> &results) {
+  // All elements of a vector of integers: what shape arithmetic needs.
+  if (operands[0].empty() || getInput().getType().getRank() != 1 || getAxes().size() != 1 ||
+      !getInput().getType().getElementType().isSignlessInteger(64))
+    return failure();
+  Value result = operands[0].front();
+  for (Value element : ArrayRef(operands[0]).drop_front()) {
+    switch (getKind()) {
+    case ReduceKind::sum:
+      result = arith::AddIOp::create(b, getLoc(), result, element);
+      continue;
+    case ReduceKind::prod:
+      result = arith::MulIOp::create(b, getLoc(), result, element);
+      continue;
+    case ReduceKind::max:
+      result = arith::MaxSIOp::create(b, getLoc(), result, element);
+      continue;
+    case ReduceKind::min:
+      result = arith::MinSIOp::create(b, getLoc(), result, element);
+      continue;
+    case ReduceKind::mean:
+      return failure();
+    }
+  }
+  results.push_back(result);
+  return success();
 }
 
 OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {

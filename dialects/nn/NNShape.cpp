@@ -189,3 +189,22 @@ OpFoldResult SizeOp::fold(FoldAdaptor) {
 }
 
 KernelRole SizeOp::getKernelRole() { return KernelRole::Host; }
+
+//===----------------------------------------------------------------------===//
+// Sizes as scalars
+//===----------------------------------------------------------------------===//
+
+LogicalResult ShapeOp::buildScalars(OpBuilder &b, ArrayRef<SmallVector<Value>>,
+                                    SmallVectorImpl<Value> &results) {
+  SizeMath m(b, getLoc());
+  for (OpFoldResult size : m.dims(getInput()))
+    results.push_back(m.valueI64(size));
+  return success();
+}
+
+LogicalResult SizeOp::buildScalars(OpBuilder &b, ArrayRef<SmallVector<Value>>,
+                                   SmallVectorImpl<Value> &results) {
+  SizeMath m(b, getLoc());
+  results.push_back(m.valueI64(m.product(m.dims(getInput()))));
+  return success();
+}

@@ -12,11 +12,6 @@ class NN_MovementOp<string mnemonic, list<Trait> traits = []>
   let hasFolder = 1;
 }
 
-// An op whose operands `shapeOperands` tell its sizes; conditions on them, or on the
-// operands' sizes, are checked at run time.
-def NN_HasShapeOperands : DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface>;
-def NN_IsChecked : DeclareOpInterfaceMethods<NN_CheckedOpInterface>;
-
 def NN_TransposeOp : NN_MovementOp<"transpose"> {
   let summary = "Permutes dimensions";
   let description = [{
@@ -48,7 +43,8 @@ def NN_BroadcastOp : NN_MovementOp<"broadcast", [NN_HasShapeOperands, NN_IsCheck
   let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_ShapeOp : NN_TensorOp<"shape", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>]> {
+def NN_ShapeOp : NN_TensorOp<"shape", [DeclareOpInterfaceMethods<NN_ScalarsOpInterface>,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>]> {
   let summary = "The sizes of a tensor as an i64 vector";
   let description = [{
     ```mlir
@@ -61,7 +57,8 @@ def NN_ShapeOp : NN_TensorOp<"shape", [DeclareOpInterfaceMethods<NN_KernelOpInte
   let hasFolder = 1;
 }
 
-def NN_SizeOp : NN_TensorOp<"size", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>]> {
+def NN_SizeOp : NN_TensorOp<"size", [DeclareOpInterfaceMethods<NN_ScalarsOpInterface>,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>]> {
   let summary = "The number of elements of a tensor as an i64 scalar";
   let description = [{
     ```mlir
@@ -79,20 +76,22 @@ def NN_SizeOp : NN_TensorOp<"size", [DeclareOpInterfaceMethods<NN_KernelOpInterf
 // host side as tensor.collapse_shape and tensor.expand_shape and cost nothing.
 //===----------------------------------------------------------------------===//
 
-def NN_ReshapeOp : NN_MovementOp<"reshape", [NN_HasShapeOperands, NN_IsChecked]> {
+def NN_ReshapeOp : NN_MovementOp<"reshape", [NN_IsChecked,
+    DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface, ["resolveShapeOperands"]>]> {
   let summary = "The same elements under another shape";
   let description = [{
     The length of `shape` is static and is the result's rank. One size may be -1: it
     takes what is left. A size of 0 is the input's size at the same place, unless
-    `allowzero`, where it is a size of 0. Another number of elements is an error: at
-    compile time where it is known, else a status of the run.
+    `allowzero`, where it is a size of 0. With `exact`, sizes are what they are: none
+    is -1 or copied. Another number of elements is an error: at compile time where it
+    is known, else a status of the run.
 
     ```mlir
     %s = nn.constant dense<[0, -1, 64]> : tensor<3xi64>
     %y = nn.reshape %x, %s : (tensor<?x768xf32>, tensor<3xi64>) -> tensor<?x12x64xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$shape, UnitAttr:$allowzero);
+  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$shape, UnitAttr:$allowzero, UnitAttr:$exact);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
 }

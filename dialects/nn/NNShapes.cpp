@@ -1,5 +1,5 @@
 //===- NNShapes.cpp - Helpers for shape inference ---------------*- C++ -*-===//
-#include "dialects/nn/NNShapes.h"
+#include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -43,6 +43,9 @@ OpFoldResult nn::getDim(OpBuilder &builder, Location loc, Value tensor, int64_t 
   auto type = cast<RankedTensorType>(tensor.getType());
   if (!type.isDynamicDim(index))
     return builder.getIndexAttr(type.getDimSize(index));
+  if (auto *resolver = dynamic_cast<SizeResolver *>(builder.getListener()))
+    if (OpFoldResult size = resolver->resolveDim(tensor, index))
+      return size;
   return getAsOpFoldResult(
       builder.createOrFold<tensor::DimOp>(loc, tensor, static_cast<int64_t>(index)));
 }
@@ -83,6 +86,26 @@ static std::optional<SmallVector<int64_t>> foldAffine(ArrayRef<AffineExpr> exprs
     return std::nullopt;
   return llvm::map_to_vector(
       results, [](Attribute result) { return cast<IntegerAttr>(result).getInt(); });
+}
+
+static Value createSizeTensor(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> sizes,
+                              ArrayRef<int64_t> shape) {
+  auto type = RankedTensorType::get(shape, b.getI64Type());
+  if (auto known = getConstantIntValues(sizes))
+    return ConstantOp::create(b, loc, type, DenseIntElementsAttr::get(type, *known));
+  SizeMath math(b, loc);
+  SmallVector<Value> elements;
+  for (OpFoldResult size : sizes)
+    elements.push_back(math.valueI64(size));
+  return tensor::FromElementsOp::create(b, loc, type, elements);
+}
+
+Value nn::createSizes(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> sizes) {
+  return createSizeTensor(b, loc, sizes, static_cast<int64_t>(sizes.size()));
+}
+
+Value nn::createSizeScalar(OpBuilder &b, Location loc, OpFoldResult size) {
+  return createSizeTensor(b, loc, size, {});
 }
 
 OpFoldResult nn::computeAffine(OpBuilder &builder, Location loc, AffineExpr expr,

@@ -6,6 +6,7 @@
 #ifndef NACRE_DIALECTS_NN_NNSHAPES_H
 #define NACRE_DIALECTS_NN_NNSHAPES_H
 
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
@@ -29,8 +30,16 @@ std::optional<KnownInts> getKnownInts(Value value);
 llvm::FailureOr<llvm::SmallVector<int64_t>> broadcastShapes(llvm::ArrayRef<int64_t> lhs,
                                                             llvm::ArrayRef<int64_t> rhs);
 
-/// Size `index` of a ranked tensor value: an IntegerAttr where static, else a
-/// (folded) tensor.dim.
+/// A builder's listener that knows sizes of tensors by other means than asking the
+/// tensor: getDim asks it first.
+class SizeResolver : public mlir::OpBuilder::Listener {
+public:
+  /// Null if it does not know.
+  virtual mlir::OpFoldResult resolveDim(Value tensor, int64_t index) = 0;
+};
+
+/// Size `index` of a ranked tensor value: an IntegerAttr where static, else what the
+/// builder's SizeResolver says, else a (folded) tensor.dim.
 mlir::OpFoldResult getDim(mlir::OpBuilder &builder, mlir::Location loc, Value tensor,
                           int64_t index);
 /// All sizes of a value.
@@ -41,6 +50,10 @@ mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location lo
                                      int64_t index);
 /// nn.reshape to constant sizes, of which one may be -1 (what is left).
 Value reshapeTo(mlir::OpBuilder &builder, Value tensor, llvm::ArrayRef<int64_t> sizes);
+/// Sizes as an i64 vector, or the only one as a scalar: a constant, or scalars put together.
+Value createSizes(mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> sizes);
+Value createSizeScalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::OpFoldResult size);
+
 /// An affine expression over sizes, simplified and folded; the smallest, the largest
 /// of several. Nothing is built where all symbols are constant.
 mlir::OpFoldResult computeAffine(mlir::OpBuilder &builder, mlir::Location loc,

@@ -25,20 +25,51 @@ static std::optional<Size> compute(OpBuilder &b, Size lhs, Size rhs, Fn fn) {
 
 static int64_t wrap(uint64_t value) { return static_cast<int64_t>(value); }
 
-/// Whether a size is known not to be negative.
-static bool isNonNegative(Size size, int depth = 4) {
+static bool isNonNegativeWithin(Size size, int depth) {
   if (auto known = getConstantIntValue(size))
     return *known >= 0;
   Operation *op = cast<Value>(size).getDefiningOp();
   if (!op || depth == 0)
     return false;
-  auto all = [&] {
-    return llvm::all_of(op->getOperands(), [&](Value v) { return isNonNegative(Size(v), depth - 1); });
-  };
-  return isa<tensor::DimOp>(op) || (isa<arith::AddIOp, arith::MulIOp, arith::DivUIOp, arith::MinSIOp>(op) && all()) ||
-         (isa<arith::MaxSIOp>(op) && llvm::any_of(op->getOperands(), [&](Value v) {
-            return isNonNegative(Size(v), depth - 1);
-          }));
+  auto isOperandNonNegative = [&](Value operand) { return isNonNegativeWithin(Size(operand), depth - 1); };
+  // Sums and products of sizes do not overflow: a tensor so large does not exist.
+  if (isa<arith::AddIOp, arith::MulIOp, arith::DivUIOp, arith::MinSIOp, arith::IndexCastOp>(op))
+    return llvm::all_of(op->getOperands(), isOperandNonNegative);
+  if (isa<arith::MaxSIOp>(op))
+    return llvm::any_of(op->getOperands(), isOperandNonNegative);
+  return isa<tensor::DimOp>(op);
+}
+
+bool nacre::nn::isNonNegative(OpFoldResult size) { return isNonNegativeWithin(size, 4); }
+
+/// Larger than every size of a tensor.
+static constexpr int64_t unboundedSize = int64_t(1) << 56;
+
+std::optional<bool> nacre::nn::getKnownComparison(arith::CmpIPredicate predicate, OpFoldResult lhs,
+                                                  OpFoldResult rhs) {
+  auto l = getConstantIntValue(lhs), r = getConstantIntValue(rhs);
+  if (l && r)
+    return arith::applyCmpPredicate(predicate, APInt(64, *l, true), APInt(64, *r, true));
+  if (isSameSize(lhs, rhs))
+    return arith::applyCmpPredicate(predicate, APInt(64, 0), APInt(64, 0));
+  // A size against a number below 0, or below 1.
+  if (r && *r <= 0 && isNonNegative(lhs)) {
+    switch (predicate) {
+    case arith::CmpIPredicate::slt:
+      return false;
+    case arith::CmpIPredicate::sge:
+      return true;
+    case arith::CmpIPredicate::eq:
+    case arith::CmpIPredicate::sle:
+      return *r < 0 ? std::optional(false) : std::nullopt;
+    case arith::CmpIPredicate::ne:
+    case arith::CmpIPredicate::sgt:
+      return *r < 0 ? std::optional(true) : std::nullopt;
+    default:
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
 }
 
 Value SizeMath::value(Size size) { return getValueOrCreateConstantIndexOp(b, loc, size); }
@@ -90,8 +121,16 @@ Size SizeMath::mul(Size lhs, Size rhs) {
 Size SizeMath::min(Size lhs, Size rhs) {
   if (auto known = compute(b, lhs, rhs, [](int64_t l, int64_t r) { return std::min(l, r); }))
     return *known;
-  if (isSameSize(lhs, rhs))
+  auto isAbove = [](Size limit, Size size) {
+    return getConstantIntValue(limit).value_or(0) >= unboundedSize && isNonNegative(size);
+  };
+  auto isBelow = [](Size limit, Size size) {
+    return getConstantIntValue(limit).value_or(1) <= 0 && isNonNegative(size);
+  };
+  if (isSameSize(lhs, rhs) || isAbove(rhs, lhs) || isBelow(lhs, rhs))
     return lhs;
+  if (isAbove(lhs, rhs) || isBelow(rhs, lhs))
+    return rhs;
   return getAsOpFoldResult(b.createOrFold<arith::MinSIOp>(loc, value(lhs), value(rhs)));
 }
 
@@ -142,23 +181,17 @@ Size SizeMath::product(ArrayRef<Size> sizes) {
 }
 
 Size SizeMath::select(Predicate predicate, Size lhs, Size rhs, Size yes, Size no) {
-  auto l = getConstantIntValue(lhs), r = getConstantIntValue(rhs);
-  if (l && r)
-    return arith::applyCmpPredicate(predicate, APInt(64, *l, true), APInt(64, *r, true)) ? yes : no;
-  if (yes == no)
+  if (auto known = getKnownComparison(predicate, lhs, rhs))
+    return *known ? yes : no;
+  if (isSameSize(yes, no))
     return yes;
   return getAsOpFoldResult(
       b.createOrFold<arith::SelectOp>(loc, compare(predicate, lhs, rhs), value(yes), value(no)));
 }
 
 Value SizeMath::compare(Predicate predicate, Size lhs, Size rhs) {
-  auto l = getConstantIntValue(lhs), r = getConstantIntValue(rhs);
-  if (l && r)
-    return arith::ConstantIntOp::create(
-        b, loc, arith::applyCmpPredicate(predicate, APInt(64, *l, true), APInt(64, *r, true)), 1);
-  if (isSameSize(lhs, rhs))
-    return arith::ConstantIntOp::create(
-        b, loc, arith::applyCmpPredicate(predicate, APInt(64, 0), APInt(64, 0)), 1);
+  if (auto known = getKnownComparison(predicate, lhs, rhs))
+    return arith::ConstantIntOp::create(b, loc, *known, 1);
   return b.createOrFold<arith::CmpIOp>(loc, predicate, value(lhs), value(rhs));
 }
 

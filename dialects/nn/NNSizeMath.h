@@ -16,6 +16,11 @@ namespace nacre::nn {
 
 /// Whether two sizes are known to be equal: the same constant, or computed alike.
 bool isSameSize(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+/// Whether a size is known not to be negative.
+bool isNonNegative(mlir::OpFoldResult size);
+/// What `lhs predicate rhs` is known to be.
+std::optional<bool> getKnownComparison(mlir::arith::CmpIPredicate predicate, mlir::OpFoldResult lhs,
+                                       mlir::OpFoldResult rhs);
 
 class SizeMath {
 public:

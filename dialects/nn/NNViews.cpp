@@ -2,6 +2,7 @@
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -81,8 +82,7 @@ LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   SmallVector<int64_t> result;
   std::optional<unsigned> inferred;
   std::optional<int64_t> input, wanted;
-  if (failed(resolveShape(loc, type, known, adaptor.getAllowzero(),
-                          result, inferred, input, wanted)))
+  if (failed(resolveShape(loc, type, known, adaptor.getAllowzero() || adaptor.getExact(), result, inferred, input, wanted)))
     return failure();
   if (input && wanted) {
     if (inferred && *input == 0 && *wanted == 0)
@@ -123,10 +123,10 @@ static SmallVector<OpFoldResult> reifyReshape(SizeMath &m, ReshapeOp op, bool &f
       continue;
     }
     size = m.element(op.getShape(), i);
-    if (!op.getAllowzero() && hasInput)
+    if (!op.getAllowzero() && !op.getExact() && hasInput)
       size = m.select(Predicate::eq, size, zero, inputSizes[i], size);
     OpFoldResult factor = size;
-    if (!known[i]) {
+    if (!known[i] && !op.getExact()) {
       maybeInferred.push_back(i);
       // A size of a tensor is never -1.
       bool isSize = isa<Value>(size) && cast<Value>(size).getDefiningOp<tensor::DimOp>();
@@ -186,7 +186,7 @@ void ReshapeOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks)
       if (!getAllowzero())
         either = b.createOrFold<arith::OrIOp>(getLoc(), either,
                                               m.compare(Predicate::eq, asked, m.constant(0)));
-      require(either);
+      require(getExact() ? same : either);
     }
     require(m.compare(Predicate::sge, size, m.constant(0)));
   }
@@ -217,6 +217,24 @@ OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
 }
 
 SmallVector<unsigned> ReshapeOp::getShapeOperands() { return {1}; }
+
+void ReshapeOp::resolveShapeOperands(OpBuilder &b) {
+  // Only where every size is known or a scalar: else the run-time check of the shape
+  // that was asked for would be lost.
+  auto known = getKnownInts(getShape());
+  if (getExact() ||
+      !(getShape().getDefiningOp<tensor::FromElementsOp>() || getShape().getDefiningOp<ConstantOp>()))
+    return;
+  SizeMath m(b, getLoc());
+  bool fits;
+  SmallVector<OpFoldResult> sizes = reifyReshape(m, *this, fits);
+  // A size that the type knows but the shape does not remains to be checked.
+  for (auto [i, size] : llvm::enumerate(sizes))
+    if (!(*known)[i] && getConstantIntValue(size))
+      return;
+  getShapeMutable().assign(createSizes(b, getLoc(), sizes));
+  setExact(true);
+}
 KernelRole ReshapeOp::getKernelRole() { return KernelRole::Host; }
 
 //===----------------------------------------------------------------------===//

@@ -407,7 +407,10 @@ const ConverterTable &ConverterTable::get() {
     registerConvConverters(all);
     registerRecurrentConverters(all);
     registerShapeConverters(all);
+    registerPartConverters(all);
     registerIndexingConverters(all);
+    registerGenerateConverters(all);
+    registerResizeConverters(all);
     registerConstantConverters(all);
     registerControlConverters(all);
     registerSequenceConverters(all);

@@ -1,0 +1,404 @@
+//===- NNResample.cpp - Interpolation between elements ----------*- C++ -*-===//
+#include "dialects/nn/NNMovement.h"
+#include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+using Predicate = SizeMath::Predicate;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// A size that an element of an operand tells, kDynamic if it is not known.
+static int64_t getKnownSize(Value operand, int64_t index = 0) {
+  auto known = getKnownInts(operand);
+  return known && (*known)[index] && *(*known)[index] >= 0 ? *(*known)[index] : ShapedType::kDynamic;
+}
+
+static SmallVector<OpFoldResult> mixSizes(OpBuilder &b, Value result,
+                                          llvm::function_ref<OpFoldResult(int64_t)> dynamic) {
+  SmallVector<OpFoldResult> sizes;
+  for (auto [i, size] : llvm::enumerate(typeOf(result).getShape()))
+    sizes.push_back(ShapedType::isDynamic(size) ? dynamic(i) : OpFoldResult(b.getIndexAttr(size)));
+  return sizes;
+}
+
+/// Adds the check that two sizes are equal, unless they are known to be.
+static void checkSame(SizeMath &m, OpFoldResult lhs, OpFoldResult rhs, const Twine &text,
+                      SmallVectorImpl<RuntimeCheck> &checks) {
+  if (!isSameSize(lhs, rhs))
+    checks.push_back({m.compare(Predicate::eq, lhs, rhs), RuntimeCheck::Shape, text.str()});
+}
+
+/// Adds the check that dimensions that are read from have elements.
+static void checkNotEmpty(SizeMath &m, ArrayRef<OpFoldResult> sizes, SmallVectorImpl<RuntimeCheck> &checks) {
+  for (OpFoldResult size : sizes)
+    checks.push_back({m.compare(Predicate::sgt, size, m.constant(0)), RuntimeCheck::Shape,
+                      "the input has a dimension without elements"});
+}
+
+//===----------------------------------------------------------------------===//
+// ResizeTableOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ResizeTableOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                              ValueRange operands, DictionaryAttr, OpaqueProperties,
+                                              RegionRange, SmallVectorImpl<Type> &types) {
+  for (auto [i, operand] : llvm::enumerate(operands))
+    if (i != 2 && typeOf(operand).getRank() != 0)
+      return emitOptionalError(loc, "expected a scalar, found ", operand.getType());
+  if (typeOf(operands[2]).getShape() != ArrayRef<int64_t>{2})
+    return emitOptionalError(loc, "expected begin and end of a region, found ", operands[2].getType());
+  int64_t count = getKnownSize(operands[1]), taps = getKnownSize(operands[3]);
+  types.push_back(RankedTensorType::get({count, taps}, IntegerType::get(context, 64)));
+  types.push_back(RankedTensorType::get({count, taps}, Float32Type::get(context)));
+  types.push_back(RankedTensorType::get(ArrayRef(count), IntegerType::get(context, 1)));
+  return success();
+}
+
+LogicalResult ResizeTableOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  auto sizeOf = [&](int64_t i) { return getElementAsIndex(b, getLoc(), i == 0 ? getCount() : getTaps(), 0); };
+  dims.push_back(mixSizes(b, getIndices(), sizeOf));
+  dims.push_back(mixSizes(b, getWeights(), sizeOf));
+  dims.push_back(mixSizes(b, getOutside(), sizeOf));
+  return success();
+}
+
+void ResizeTableOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  auto require = [&](Predicate predicate, Value scalar, int64_t limit, StringRef text) {
+    checks.push_back({m.compare(predicate, m.element(scalar, 0), m.constant(limit)), RuntimeCheck::Value,
+                      text.str()});
+  };
+  require(Predicate::sge, getCount(), 0, "the new size is negative");
+  require(Predicate::sge, getTaps(), 1, "no element is looked at");
+  // Nothing but nothing can be made of nothing.
+  Value some = m.compare(Predicate::sgt, m.element(getSize(), 0), m.constant(0));
+  Value none = m.compare(Predicate::eq, m.element(getCount(), 0), m.constant(0));
+  checks.push_back({b.createOrFold<arith::OrIOp>(getLoc(), some, none), RuntimeCheck::Shape,
+                    "a dimension without elements cannot become larger"});
+}
+
+bool ResizeTableOp::isIdentity() {
+  if (getScale() || getCoordinates() == CoordinateMode::TfCropAndResize ||
+      getCoordinates() == CoordinateMode::TfHalfPixelForNn)
+    return false;
+  auto scalarOf = [](Value tensor) -> OpFoldResult {
+    auto known = getKnownInts(tensor);
+    if (known && (*known)[0])
+      return Builder(tensor.getContext()).getIndexAttr(*(*known)[0]);
+    auto whole = tensor.getDefiningOp<tensor::FromElementsOp>();
+    return whole ? OpFoldResult(whole.getElements()[0]) : OpFoldResult();
+  };
+  OpFoldResult size = scalarOf(getSize()), count = scalarOf(getCount());
+  return size && count && isSameSize(size, count);
+}
+
+SmallVector<unsigned> ResizeTableOp::getShapeOperands() { return {0, 1, 3}; }
+KernelRole ResizeTableOp::getKernelRole() { return KernelRole::Alone; }
+
+//===----------------------------------------------------------------------===//
+// ResampleOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ResampleOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ValueRange operands,
+                                           DictionaryAttr, OpaqueProperties properties, RegionRange,
+                                           SmallVectorImpl<Type> &types) {
+  auto input = typeOf(operands[0]), indices = typeOf(operands[1]), weights = typeOf(operands[2]);
+  int64_t axis = properties.as<Properties *>()->getAxis().getInt();
+  if (axis < 0 || axis >= input.getRank())
+    return emitOptionalError(loc, "resample along dimension ", axis, " of ", input);
+  if (indices.getRank() != 2 || failed(verifyCompatibleShape(indices.getShape(), weights.getShape())))
+    return emitOptionalError(loc, "expected indices and weights of one shape of rank 2, found ", indices,
+                             " and ", weights);
+  SmallVector<int64_t> shape(input.getShape());
+  shape[axis] = ShapedType::isDynamic(indices.getDimSize(0)) ? weights.getDimSize(0) : indices.getDimSize(0);
+  types.push_back(input.clone(shape));
+  return success();
+}
+
+LogicalResult ResampleOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  int64_t axis = getAxis();
+  dims.push_back(mixSizes(b, getResult(), [&](int64_t i) {
+    return i == axis ? getDim(b, getLoc(), getIndices(), 0) : getDim(b, getLoc(), getInput(), i);
+  }));
+  return success();
+}
+
+void ResampleOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  for (int64_t i = 0; i < 2; ++i)
+    checkSame(m, m.dim(getIndices(), i), m.dim(getWeights(), i), "indices and weights differ in shape", checks);
+  Value some = m.compare(Predicate::sgt, m.dim(getInput(), getAxis()), m.constant(0));
+  Value none = m.compare(Predicate::eq, m.dim(getIndices(), 0), m.constant(0));
+  checks.push_back({b.createOrFold<arith::OrIOp>(getLoc(), some, none), RuntimeCheck::Shape,
+                    "a dimension without elements cannot become larger"});
+}
+
+OpFoldResult ResampleOp::fold(FoldAdaptor) {
+  auto table = getIndices().getDefiningOp<ResizeTableOp>();
+  if (table && table == getWeights().getDefiningOp<ResizeTableOp>() && table.isIdentity() &&
+      getInput().getType() == getType())
+    return getInput();
+  return {};
+}
+
+KernelRole ResampleOp::getKernelRole() { return KernelRole::Indexed; }
+
+//===----------------------------------------------------------------------===//
+// GridSampleOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                             ValueRange operands, DictionaryAttr attributes,
+                                             OpaqueProperties properties, RegionRange regions,
+                                             SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  auto input = typeOf(operands[0]), grid = typeOf(operands[1]);
+  int64_t rank = input.getRank();
+  if (rank < 3 || grid.getRank() != rank ||
+      failed(verifyCompatibleDims({grid.getShape().back(), rank - 2})))
+    return emitOptionalError(loc, "a grid ", grid, " does not fit ", input);
+  if (failed(verifyCompatibleDims({grid.getDimSize(0), input.getDimSize(0)})))
+    return emitOptionalError(loc, "input and grid have different batch sizes: ", input, " and ", grid);
+  if (adaptor.getInterpolation() == Interpolation::Cubic && rank > 4)
+    return emitOptionalError(loc, "cubic interpolation of more than two dimensions");
+  SmallVector<int64_t> shape(input.getShape().take_front(2));
+  if (ShapedType::isDynamic(shape[0]))
+    shape[0] = grid.getDimSize(0);
+  llvm::append_range(shape, grid.getShape().drop_front().drop_back());
+  types.push_back(input.clone(shape));
+  return success();
+}
+
+LogicalResult GridSampleOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(mixSizes(b, getResult(), [&](int64_t i) {
+    return i < 2 ? getDim(b, getLoc(), getInput(), i) : getDim(b, getLoc(), getGrid(), i - 1);
+  }));
+  return success();
+}
+
+void GridSampleOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  int64_t rank = typeOf(getInput()).getRank();
+  checkSame(m, m.dim(getInput(), 0), m.dim(getGrid(), 0), "input and grid have different batch sizes", checks);
+  checkSame(m, m.dim(getGrid(), rank - 1), m.constant(rank - 2), "the grid has not one coordinate for each dimension",
+            checks);
+  checkNotEmpty(m, ArrayRef(m.dims(getInput())).drop_front(2), checks);
+}
+
+KernelRole GridSampleOp::getKernelRole() { return KernelRole::Indexed; }
+
+//===----------------------------------------------------------------------===//
+// RoiAlignOp, MaxRoiPoolOp
+//===----------------------------------------------------------------------===//
+
+/// [regions, channels, height, width]
+static LogicalResult inferRegions(std::optional<Location> loc, RankedTensorType input, RankedTensorType rois,
+                                  int64_t columns, int64_t height, int64_t width, SmallVectorImpl<Type> &types) {
+  if (input.getRank() != 4)
+    return emitOptionalError(loc, "expected images [N, C, H, W], found ", input);
+  if (rois.getRank() != 2 || failed(verifyCompatibleDims({rois.getDimSize(1), columns})))
+    return emitOptionalError(loc, "expected regions of ", columns, " numbers, found ", rois);
+  if (height < 1 || width < 1)
+    return emitOptionalError(loc, "expected a positive size, found ", height, " x ", width);
+  types.push_back(input.clone({rois.getDimSize(0), input.getDimSize(1), height, width}));
+  return success();
+}
+
+static SmallVector<OpFoldResult> reifyRegions(OpBuilder &b, Location loc, Value result, Value input, Value rois) {
+  return mixSizes(b, result, [&](int64_t i) {
+    return i == 0 ? getDim(b, loc, rois, 0) : getDim(b, loc, input, 1);
+  });
+}
+
+LogicalResult RoiAlignOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                           ValueRange operands, DictionaryAttr attributes,
+                                           OpaqueProperties properties, RegionRange regions,
+                                           SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  if (typeOf(operands[2]).getRank() != 1)
+    return emitOptionalError(loc, "expected one image for each region, found ", operands[2].getType());
+  if (static_cast<int64_t>(adaptor.getSamplingRatio()) < 0)
+    return emitOptionalError(loc, "the sampling ratio is negative");
+  return inferRegions(loc, typeOf(operands[0]), typeOf(operands[1]), 4, adaptor.getHeight(),
+                      adaptor.getWidth(), types);
+}
+
+LogicalResult RoiAlignOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(reifyRegions(b, getLoc(), getResult(), getInput(), getRois()));
+  return success();
+}
+
+OpOperand &RoiAlignOp::getIndexOperand() { return getIndicesMutable(); }
+bool RoiAlignOp::isInBounds() { return getInBounds(); }
+void RoiAlignOp::markInBounds() { setInBounds(true); }
+Value RoiAlignOp::buildIndexLimit(OpBuilder &b) {
+  return createSizeScalar(b, getLoc(), getDim(b, getLoc(), getInput(), 0));
+}
+
+void RoiAlignOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  checkSame(m, m.dim(getRois(), 0), m.dim(getIndices(), 0), "there is not one image for each region", checks);
+  checkSame(m, m.dim(getRois(), 1), m.constant(4), "a region has not four numbers", checks);
+  checkNotEmpty(m, ArrayRef(m.dims(getInput())).drop_front(2), checks);
+}
+
+KernelRole RoiAlignOp::getKernelRole() { return KernelRole::Indexed; }
+
+LogicalResult MaxRoiPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                             ValueRange operands, DictionaryAttr attributes,
+                                             OpaqueProperties properties, RegionRange regions,
+                                             SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  return inferRegions(loc, typeOf(operands[0]), typeOf(operands[1]), 5, adaptor.getHeight(),
+                      adaptor.getWidth(), types);
+}
+
+LogicalResult MaxRoiPoolOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(reifyRegions(b, getLoc(), getResult(), getInput(), getRois()));
+  return success();
+}
+
+void MaxRoiPoolOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  checkSame(m, m.dim(getRois(), 1), m.constant(5), "a region has not five numbers", checks);
+  SmallVector<OpFoldResult> sizes = m.dims(getInput());
+  checkNotEmpty(m, {sizes[0], sizes[2], sizes[3]}, checks);
+}
+
+KernelRole MaxRoiPoolOp::getKernelRole() { return KernelRole::Indexed; }
+
+//===----------------------------------------------------------------------===//
+// Col2ImOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult Col2ImOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, ValueRange operands,
+                                         DictionaryAttr attributes, OpaqueProperties properties,
+                                         RegionRange regions, SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  auto input = typeOf(operands[0]);
+  int64_t n = typeOf(operands[1]).getDimSize(0);
+  if (input.getRank() != 3)
+    return emitOptionalError(loc, "expected blocks [N, C * block, L], found ", input);
+  if (ShapedType::isDynamic(n) || typeOf(operands[2]).getDimSize(0) != n)
+    return emitOptionalError(loc, "expected image and block of one static length, found ", operands[1].getType(),
+                             " and ", operands[2].getType());
+  auto isPositive = [](ArrayRef<int64_t> values) {
+    return llvm::all_of(values, [](int64_t value) { return value > 0; });
+  };
+  if (static_cast<int64_t>(adaptor.getStrides().size()) != n || !isPositive(adaptor.getStrides()) ||
+      static_cast<int64_t>(adaptor.getDilations().size()) != n || !isPositive(adaptor.getDilations()) ||
+      static_cast<int64_t>(adaptor.getPads().size()) != 2 * n)
+    return emitOptionalError(loc, "expected ", n, " positive strides and dilations and ", 2 * n, " pads");
+  int64_t channels = input.getDimSize(1);
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t block = getKnownSize(operands[2], i);
+    if (ShapedType::isDynamic(block) || ShapedType::isDynamic(channels))
+      channels = ShapedType::kDynamic;
+    else if (block == 0 || channels % block != 0)
+      return emitOptionalError(loc, "dimension 1 of ", input, " does not hold whole blocks");
+    else
+      channels /= block;
+  }
+  SmallVector<int64_t> shape{input.getDimSize(0), channels};
+  for (int64_t i = 0; i < n; ++i)
+    shape.push_back(getKnownSize(operands[1], i));
+  types.push_back(input.clone(shape));
+  return success();
+}
+
+static OpFoldResult getBlockSize(SizeMath &m, Value block) {
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0; i < typeOf(block).getDimSize(0); ++i)
+    sizes.push_back(m.element(block, i));
+  return m.product(sizes);
+}
+
+LogicalResult Col2ImOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  SizeMath m(b, getLoc());
+  dims.push_back(mixSizes(b, getResult(), [&](int64_t i) {
+    return i == 0   ? m.dim(getInput(), 0)
+           : i == 1 ? m.div(m.dim(getInput(), 1), getBlockSize(m, getBlock()))
+                    : m.element(getImage(), i - 2);
+  }));
+  return success();
+}
+
+void Col2ImOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  int64_t n = typeOf(getImage()).getDimSize(0);
+  SmallVector<OpFoldResult> places;
+  for (int64_t i = 0; i < n; ++i) {
+    OpFoldResult image = m.element(getImage(), i), block = m.element(getBlock(), i);
+    checks.push_back({m.compare(Predicate::sge, image, m.constant(0)), RuntimeCheck::Value, "an image size is negative"});
+    checks.push_back({m.compare(Predicate::sgt, block, m.constant(0)), RuntimeCheck::Value, "a block size is not positive"});
+    OpFoldResult extent = m.add(m.mul(m.sub(block, m.constant(1)), m.constant(getDilations()[i])), m.constant(1));
+    OpFoldResult padded = m.add(image, m.constant(getPads()[i] + getPads()[n + i]));
+    OpFoldResult room = m.max(m.add(m.sub(padded, extent), m.constant(getStrides()[i])), m.constant(0));
+    places.push_back(m.div(room, m.constant(getStrides()[i])));
+  }
+  checkSame(m, m.product(places), m.dim(getInput(), 2), "the number of blocks does not fit the image", checks);
+  OpFoldResult blockSize = getBlockSize(m, getBlock()), total = m.dim(getInput(), 1);
+  checkSame(m, m.mul(m.div(total, blockSize), blockSize), total, "dimension 1 does not hold whole blocks", checks);
+}
+
+SmallVector<unsigned> Col2ImOp::getShapeOperands() { return {1, 2}; }
+KernelRole Col2ImOp::getKernelRole() { return KernelRole::Indexed; }
+
+//===----------------------------------------------------------------------===//
+// CacheWriteOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult CacheWriteOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
+                                             ValueRange operands, DictionaryAttr attributes,
+                                             OpaqueProperties properties, RegionRange regions,
+                                             SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  auto cache = typeOf(operands[0]), update = typeOf(operands[1]);
+  int64_t axis = adaptor.getAxis();
+  if (axis < 1 || axis >= cache.getRank())
+    return emitOptionalError(loc, "cache_write along dimension ", axis, " of ", cache);
+  if (update.getRank() != cache.getRank() || update.getElementType() != cache.getElementType())
+    return emitOptionalError(loc, "an update ", update, " does not fit the cache ", cache);
+  for (auto [i, size, room] : llvm::enumerate(update.getShape(), cache.getShape()))
+    if (!ShapedType::isDynamic(size) && !ShapedType::isDynamic(room) &&
+        (static_cast<int64_t>(i) == axis ? size > room : size != room))
+      return emitOptionalError(loc, "an update ", update, " does not fit the cache ", cache);
+  if (failed(verifyCompatibleDims({typeOf(operands[2]).getDimSize(0), cache.getDimSize(0)})))
+    return emitOptionalError(loc, "expected one position for each batch entry, found ", operands[2].getType());
+  types.push_back(cache);
+  return success();
+}
+
+LogicalResult CacheWriteOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(getDims(b, getLoc(), getCache()));
+  return success();
+}
+
+OpOperand &CacheWriteOp::getIndexOperand() { return getPositionsMutable(); }
+bool CacheWriteOp::isInBounds() { return getInBounds() || getCircular(); }
+void CacheWriteOp::markInBounds() { setInBounds(true); }
+Value CacheWriteOp::buildIndexLimit(OpBuilder &b) {
+  SizeMath m(b, getLoc());
+  OpFoldResult last = m.sub(m.dim(getCache(), getAxis()), m.dim(getUpdate(), getAxis()));
+  return createSizeScalar(b, getLoc(), m.add(last, m.constant(1)));
+}
+
+void CacheWriteOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  for (int64_t i = 0, axis = getAxis(); i < typeOf(getCache()).getRank(); ++i) {
+    if (i != axis)
+      checkSame(m, m.dim(getCache(), i), m.dim(getUpdate(), i),
+                "cache and update differ in dimension " + Twine(i), checks);
+    else
+      checks.push_back({m.compare(Predicate::sle, m.dim(getUpdate(), i), m.dim(getCache(), i)),
+                        RuntimeCheck::Shape, "the update is larger than the cache"});
+  }
+  checkSame(m, m.dim(getPositions(), 0), m.dim(getCache(), 0), "there is not one position for each batch entry",
+            checks);
+}
+
+KernelRole CacheWriteOp::getKernelRole() { return KernelRole::Indexed; }
