@@ -20,6 +20,8 @@
 #include "mlir/Dialect/SCF/Transforms/Patterns.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
+#include "mlir/IR/DialectResourceBlobManager.h"
+
 namespace nacre::lower {
 #define GEN_PASS_DEF_NNTOLINALGPASS
 #include "compiler/lower/Passes.h.inc"
@@ -38,7 +40,8 @@ struct ConvertCarrier : ConversionPattern {
 
   LogicalResult matchAndRewrite(Operation *op, ArrayRef<Value> operands,
                                 ConversionPatternRewriter &rewriter) const override {
-    if (isa<nn::NNDialect>(op->getDialect()) || op->getNumRegions() != 0)
+    if ((isa<nn::NNDialect>(op->getDialect()) && !isa<nn::GetParameterOp>(op)) ||
+        op->getNumRegions() != 0)
       return rewriter.notifyMatchFailure(op, "not a carrier");
     FailureOr<Operation *> converted = convertOpResultTypes(op, operands, *getTypeConverter(), rewriter);
     if (failed(converted))
@@ -76,10 +79,31 @@ struct ConvertFromElements : OpConversionPattern<tensor::FromElementsOp> {
   }
 };
 
+/// A parameter's value as it lies in memory: the same bytes, but for booleans that
+/// MLIR itself holds as bits.
+ElementsAttr getStored(ElementsAttr value, const TypeConverter &converter) {
+  auto type = cast<RankedTensorType>(value.getShapedType());
+  auto stored = cast<RankedTensorType>(converter.convertType(type));
+  if (type == stored)
+    return value;
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+    return DenseResourceElementsAttr::get(stored, resource.getRawHandle());
+  auto dense = cast<DenseElementsAttr>(value);
+  if (!type.getElementType().isInteger(1))
+    return dense.bitcast(stored.getElementType());
+  if (dense.isSplat())
+    return DenseElementsAttr::get(stored, APInt(8, dense.getSplatValue<bool>()));
+  SmallVector<APInt> bytes;
+  for (bool element : dense.getValues<bool>())
+    bytes.push_back(APInt(8, element));
+  return DenseElementsAttr::get(stored, bytes);
+}
+
 struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     lower::StorageTypeConverter converter;
+    getOperation()->walk([&](nn::ParameterOp op) { op.setValueAttr(getStored(op.getValue(), converter)); });
     RewritePatternSet patterns(context);
     lower::populateConstantToArithPatterns(converter, patterns);
     lower::populateConvToLinalgPatterns(converter, patterns);

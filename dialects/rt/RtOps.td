@@ -151,7 +151,8 @@ def Rt_InputOp : Rt_Op<"input", [Pure]> {
   let assemblyFormat = "$index attr-dict `:` type($result)";
 }
 
-def Rt_OutputOp : Rt_Op<"output"> {
+// Not an allocation: without it the run would lack an output, even one of no elements.
+def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemWrite]>]> {
   let summary = "The memory for an output of the running function";
   let description = [{
     The caller's memory if it gave some that fits, else the session's.
@@ -161,7 +162,7 @@ def Rt_OutputOp : Rt_Op<"output"> {
     ```
   }];
   let arguments = (ins I64Attr:$index, Variadic<Index>:$sizes);
-  let results = (outs Res<AnyMemRef, "", [MemAlloc]>:$result);
+  let results = (outs AnyMemRef:$result);
   let assemblyFormat = "$index `(` $sizes `)` attr-dict `:` type($result)";
 }
 
