@@ -176,6 +176,18 @@ void splitEmptyTensors(func::FuncOp func) {
       use.set(OpBuilder(empty).clone(*empty)->getResult(0));
 }
 
+/// Casts what a call passes to the types that its kernel wants: one side may know sizes
+/// more precisely, but only dynamic sizes travel in a call.
+void matchCallees(func::FuncOp func, const SymbolTable &symbols) {
+  func.walk([&](kern::CallOp call) {
+    auto kernel = symbols.lookup<kern::FuncOp>(call.getCallee());
+    OpBuilder b(call);
+    for (auto [operand, type] : llvm::zip(call->getOpOperands(), kernel.getArgumentTypes()))
+      if (operand.get().getType() != type && isa<MemRefType>(type))
+        operand.set(memref::CastOp::create(b, call.getLoc(), type, operand.get()));
+  });
+}
+
 struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
   void runOnOperation() override {
     for (auto func : getOperation().getOps<kern::FuncOp>()) {
@@ -209,9 +221,12 @@ struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
         hosts.push_back(&op);
     if (failed(failableParallelForEach(&getContext(), kernels, run)))
       return signalPassFailure();
-    for (Operation *host : hosts)
+    SymbolTable symbols(getOperation());
+    for (Operation *host : hosts) {
       if (failed(run(host)))
         return signalPassFailure();
+      matchCallees(cast<func::FuncOp>(host), symbols);
+    }
   }
 };
 

@@ -20,6 +20,9 @@ lower::StorageTypeConverter::StorageTypeConverter() {
     return type.clone(convertElementType(type.getElementType()));
   });
   auto cast = [](OpBuilder &b, Type type, ValueRange inputs, Location loc) -> Value {
+    // Reified sizes may be known where the op's type leaves them open.
+    if (inputs.size() == 1 && tensor::CastOp::areCastCompatible(inputs[0].getType(), type))
+      return tensor::CastOp::create(b, loc, type, inputs[0]);
     return UnrealizedConversionCastOp::create(b, loc, type, inputs).getResult(0);
   };
   addSourceMaterialization(cast);

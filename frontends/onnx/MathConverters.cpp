@@ -1,5 +1,6 @@
 //===- MathConverters.cpp - Arithmetic, logic, activations ------*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
+#include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -151,14 +152,19 @@ static LogicalResult convertLeakyRelu(NodeContext &c) {
                                         getF64(c, c.getFloat("alpha", 0.01f)));
 }
 
-/// Until opset 6 a slope of one dimension stood for the channels, from then on
-/// it broadcasts like NumPy's.
+/// Until opset 6 a slope of one dimension stood for the channels (or was of size 1), from
+/// then on it broadcasts like NumPy's.
 static LogicalResult convertPRelu(NodeContext &c) {
   ignoreConsumedInputs(c);
-  if (c.version() < 7 && c.rankOf(c.input(0)) > 2 &&
-      c.inputType(1).getShape() != ArrayRef<int64_t>{1})
-    return c.error("slopes of channels, as of opset 6, are not supported");
-  return c.replaceWith<nn::PReluOp>(c.input(0), c.input(1));
+  Value slope = c.input(1);
+  int64_t spatial = c.rankOf(c.input(0)) - 2;
+  if (c.version() < 7 && c.rankOf(slope) > 1)
+    return c.error("slopes have rank " + Twine(c.rankOf(slope)) +
+                   ", expected a vector of the channels");
+  if (c.version() < 7 && c.rankOf(slope) == 1 && spatial > 0)
+    slope = c.make<nn::UnsqueezeOp>(
+        slope, llvm::to_vector(llvm::seq<int64_t>(1, spatial + 1)));
+  return c.replaceWith<nn::PReluOp>(c.input(0), slope);
 }
 
 static LogicalResult convertElu(NodeContext &c) {

@@ -25,3 +25,20 @@ kern.func @k(%a: tensor<4xf32>, %b: tensor<4xf32>, %d: tensor<4xf32>) -> tensor<
   %0 = linalg.add ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
   kern.return %0 : tensor<4xf32>
 }
+
+// A kernel that knows less of its input than the call does.
+
+// CHECK-LABEL: func.func @less_precise
+// CHECK: %[[P:.*]] = memref.cast %{{.*}} : memref<4xf32> to memref<?xf32>
+// CHECK: kern.call @any ins(%[[P]] : memref<?xf32>)
+func.func @less_precise(%x: tensor<4xf32>) -> tensor<?xf32> {
+  %n = arith.constant 4 : index
+  %d = tensor.empty(%n) : tensor<?xf32>
+  %0 = kern.call @any ins(%x : tensor<4xf32>) outs(%d : tensor<?xf32>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+
+kern.func @any(%a: tensor<?xf32>, %d: tensor<?xf32>) -> tensor<?xf32> {
+  %0 = linalg.exp ins(%a : tensor<?xf32>) outs(%d : tensor<?xf32>) -> tensor<?xf32>
+  kern.return %0 : tensor<?xf32>
+}

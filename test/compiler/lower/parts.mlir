@@ -100,3 +100,15 @@ func.func @broadcast_unknown(%x: tensor<?xf32>, %s: tensor<1xi64>) -> tensor<?xf
   %y = nn.broadcast %x, %s : (tensor<?xf32>, tensor<1xi64>) -> tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// What is cut from nothing is nothing, also where the type does not say so.
+// CHECK-LABEL: @slice_of_nothing
+// CHECK: tensor.empty() : tensor<0xf32>
+// CHECK: %[[Y:.*]] = tensor.cast %{{.*}} : tensor<0xf32> to tensor<?xf32>
+// CHECK: return %[[Y]]
+func.func @slice_of_nothing(%x: tensor<0xf32>, %e: tensor<1xi64>) -> tensor<?xf32> {
+  %s = nn.constant dense<0> : tensor<1xi64>
+  %t = nn.constant dense<1> : tensor<1xi64>
+  %y = nn.slice %x, %s, %e, %t : (tensor<0xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
