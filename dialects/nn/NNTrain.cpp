@@ -1,0 +1,71 @@
+//===- NNTrain.cpp - Losses and updates of parameters -----------*- C++ -*-===//
+#include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+//===----------------------------------------------------------------------===//
+// NllLossOp
+//===----------------------------------------------------------------------===//
+
+/// The dimension of the input that a dimension of the labels runs along.
+static int64_t getInputDim(int64_t labelDim) { return labelDim == 0 ? 0 : labelDim + 1; }
+
+static bool areDifferent(int64_t lhs, int64_t rhs) {
+  return lhs != rhs && !ShapedType::isDynamic(lhs) && !ShapedType::isDynamic(rhs);
+}
+
+LogicalResult NllLossOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ValueRange operands,
+                                          DictionaryAttr, OpaqueProperties, RegionRange,
+                                          SmallVectorImpl<Type> &types) {
+  auto input = cast<RankedTensorType>(operands[0].getType()), labels = cast<RankedTensorType>(operands[1].getType());
+  if (input.getRank() < 2 || labels.getRank() != input.getRank() - 1)
+    return emitOptionalError(loc, "expected log-probabilities [N, C, D...] and labels [N, D...], found ", input,
+                             " and ", labels);
+  int64_t classes = input.getDimSize(1);
+  if (classes == 0)
+    return emitOptionalError(loc, "expected at least one class, found ", input);
+  SmallVector<int64_t> shape(labels.getShape());
+  for (auto [i, size] : llvm::enumerate(shape)) {
+    int64_t inputSize = input.getDimSize(getInputDim(i));
+    if (areDifferent(size, inputSize))
+      return emitOptionalError(loc, "the labels ", labels, " do not fit the log-probabilities ", input);
+    if (ShapedType::isDynamic(size))
+      size = inputSize;
+  }
+  if (operands.size() > 2) {
+    auto weights = cast<RankedTensorType>(operands[2].getType());
+    if (weights.getRank() != 1 || weights.getElementType() != input.getElementType() ||
+        areDifferent(weights.getDimSize(0), classes))
+      return emitOptionalError(loc, "expected a weight of type ", input.getElementType(), " for each of ", classes,
+                               " classes, found ", weights);
+  }
+  types.assign(2, input.clone(shape));
+  return success();
+}
+
+LogicalResult NllLossOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0, rank = getLabels().getType().getRank(); i < rank; ++i) {
+    // Whichever operand knows it.
+    bool isKnown = !getLabels().getType().isDynamicDim(i);
+    sizes.push_back(isKnown ? getDim(b, getLoc(), getLabels(), i)
+                            : getDim(b, getLoc(), getInput(), getInputDim(i)));
+  }
+  dims.assign(2, sizes);
+  return success();
+}
+
+void NllLossOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
+  SizeMath m(b, getLoc());
+  for (int64_t i = 0, rank = getLabels().getType().getRank(); i < rank; ++i)
+    pushSizeCheck(b, getLoc(), m.dim(getLabels(), i), m.dim(getInput(), getInputDim(i)),
+                  "the labels do not fit the log-probabilities in dimension " + std::to_string(i), checks);
+  OpFoldResult classes = m.dim(getInput(), 1);
+  checks.push_back({m.compare(SizeMath::Predicate::sgt, classes, m.constant(0)), RuntimeCheck::Shape,
+                    "there are no classes"});
+  if (getClassWeights())
+    pushSizeCheck(b, getLoc(), m.dim(getClassWeights(), 0), classes,
+                  "there is not one weight for each class", checks);
+}
