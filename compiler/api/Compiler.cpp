@@ -11,70 +11,47 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 using namespace nacre;
 
 namespace {
 
-/// One compilation: a context, its diagnostics, and the module on its way.
-class Compilation {
+/// One call of the compiler: a context, its diagnostics, and the compilation.
+class Call {
 public:
-  Compilation(const CompileOptions &options, std::string name)
+  Call(const CompileOptions &options, std::string name)
       : options(options), fileName(std::move(name)), context(getRegistry()),
         handler(&context, [this](Diagnostic &diagnostic) { return collect(diagnostic); }) {
     context.printOpOnDiagnostic(false);
   }
 
-  /// Reads the file, whatever it holds.
-  bool import(const std::string &path) {
-    if (StringRef(path).ends_with(".mlir")) {
-      module = parseSourceFile<ModuleOp>(path, &context);
-      return static_cast<bool>(module);
-    }
-    module = importOnnx(path, context, getImportOptions());
-    return static_cast<bool>(module);
-  }
-
-  bool import(std::span<const std::byte> bytes) {
-    auto buffer = llvm::MemoryBuffer::getMemBufferCopy(
-        StringRef(reinterpret_cast<const char *>(bytes.data()), bytes.size()), fileName);
-    module = importOnnx(std::move(buffer), "", context, getImportOptions());
-    return static_cast<bool>(module);
-  }
-
-  bool runPipeline() {
+  /// Runs the phases on a file, whatever it holds, or on bytes of an ONNX model.
+  template <typename Source>
+  bool run(const Source &source, llvm::function_ref<LogicalResult(const codegen::CompiledModule &)> deliver) {
     auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures);
     if (!target) {
-      module->emitError(llvm::toString(target.takeError()));
+      emitError(UnknownLoc::get(&context), llvm::toString(target.takeError()));
       return false;
     }
-    PipelineOptions pipeline;
-    bool wide = target->hasFeature("avx512f");
-    pipeline.vectorBits = wide ? 512 : target->hasFeature("avx2") ? 256 : 128;
-    pipeline.vectorRegisters = wide ? 32 : 16;
-    pipeline.fma = wide || target->hasFeature("fma");
-    pipeline.stopAfter = options.stopAfter;
-    pipeline.dumpDirectory = options.dumpDirectory;
-    pipeline.timePhases = options.timePhases;
-    return succeeded(runPhases(*module, pipeline, [&](const Phase &phase) {
+    compilation.options = getPipelineOptions(*target);
+    compilation.codegen.targetCPU = options.targetCpu;
+    compilation.codegen.targetFeatures = options.targetFeatures;
+    compilation.codegen.dumpDirectory = options.dumpDirectory;
+    compilation.codegen.keepIR = options.stopAfter == "codegen";
+    compilation.import = [&] {
+      OwningOpRef<ModuleOp> module = import(source);
+      if (module)
+        compilation.codegen.provenance = describeProvenance(*module);
+      return module;
+    };
+    compilation.deliver = deliver;
+    bool succeeds = succeeded(runPhases(compilation, [&](const Phase &phase) {
       return !options.progress || options.progress(std::string_view(phase.name));
     }));
-  }
-
-  std::optional<codegen::CompiledModule> generateCode() {
-    if (options.progress && !options.progress("codegen"))
-      return std::nullopt;
-    codegen::CodegenOptions codegen;
-    codegen.targetCPU = options.targetCpu;
-    codegen.targetFeatures = options.targetFeatures;
-    codegen.dumpDirectory = options.dumpDirectory;
-    codegen.provenance = describeProvenance();
-    FailureOr<codegen::CompiledModule> compiled = codegen::compileModule(*module, codegen);
-    if (failed(compiled))
-      return std::nullopt;
-    return std::move(*compiled);
+    if (succeeds && !options.stopAfter.empty() && options.stopOutput)
+      print(*options.stopOutput);
+    return succeeds;
   }
 
   Error error() const {
@@ -83,14 +60,50 @@ public:
     return {messages.empty() ? NACRE_CANCELLED : internal ? NACRE_INTERNAL : NACRE_INVALID_VALUE, text};
   }
 
-  void print(std::string &output) {
-    llvm::raw_string_ostream stream(output);
-    module->print(stream, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+private:
+  OwningOpRef<ModuleOp> import(const std::string &path) {
+    if (!StringRef(path).ends_with(".mlir"))
+      return importOnnx(path, context, getImportOptions());
+    auto file = llvm::MemoryBuffer::getFile(path);
+    if (std::error_code error = file.getError()) {
+      emitError(FileLineColLoc::get(&context, path, 0, 0), "cannot be read: " + error.message());
+      return nullptr;
+    }
+    StringRef text = (*file)->getBuffer();
+    auto module = parseSourceString<ModuleOp>(text, ParserConfig(&context), path);
+    if (module)
+      setSourceHash(*module, text);
+    return module;
   }
 
-  bool stopsEarly() const { return !options.stopAfter.empty(); }
+  OwningOpRef<ModuleOp> import(std::span<const std::byte> bytes) {
+    auto buffer = llvm::MemoryBuffer::getMemBufferCopy(
+        StringRef(reinterpret_cast<const char *>(bytes.data()), bytes.size()), fileName);
+    return importOnnx(std::move(buffer), "", context, getImportOptions());
+  }
 
-private:
+  PipelineOptions getPipelineOptions(const codegen::CpuTarget &target) const {
+    PipelineOptions pipeline;
+    bool wide = target.hasFeature("avx512f");
+    pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
+    pipeline.vectorRegisters = wide ? 32 : 16;
+    pipeline.fma = wide || target.hasFeature("fma");
+    pipeline.stopAfter = options.stopAfter;
+    pipeline.dumpDirectory = options.dumpDirectory;
+    pipeline.timePhases = options.timePhases;
+    return pipeline;
+  }
+
+  /// The module, or the code, as text.
+  void print(std::string &output) {
+    llvm::raw_string_ostream stream(output);
+    if (compilation.compiled)
+      stream << compilation.compiled->ir;
+    else
+      compilation.module->print(
+          stream, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+  }
+
   static const DialectRegistry &getRegistry() {
     static const DialectRegistry *registry = [] {
       auto *result = new DialectRegistry;
@@ -110,12 +123,13 @@ private:
     }
     import.dims = options.dims;
     import.allowSymlinks = options.allowSymlinks;
+    import.hashSource = true;
     return import;
   }
 
   /// What the artefact says of its origin: nothing that differs between equal inputs
   /// (no path, time or machine).
-  std::string describeProvenance() const {
+  std::string describeProvenance(ModuleOp module) const {
     llvm::json::Object dims, shapes;
     for (const auto &[name, size] : options.dims)
       dims[name] = size;
@@ -125,6 +139,8 @@ private:
                                   {"source", llvm::sys::path::filename(fileName)},
                                   {"dims", std::move(dims)},
                                   {"input_shapes", std::move(shapes)}};
+    if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))
+      provenance["blake3"] = hash.getValue();
     std::string text;
     llvm::raw_string_ostream(text) << llvm::json::Value(std::move(provenance));
     return text;
@@ -144,44 +160,33 @@ private:
   MLIRContext context;
   std::string messages;
   ScopedDiagnosticHandler handler;
-
-public:
-  OwningOpRef<ModuleOp> module;
+  Compilation compilation;
 };
-
-/// Runs import and pipeline; the compilation on success.
-template <typename Source>
-Result<std::unique_ptr<Compilation>> run(const Source &source, std::string name,
-                                         const CompileOptions &options) {
-  auto compilation = std::make_unique<Compilation>(options, std::move(name));
-  if (options.progress && !options.progress("import"))
-    return compilation->error();
-  if (!compilation->import(source) || !compilation->runPipeline())
-    return compilation->error();
-  if (compilation->stopsEarly() && options.stopOutput)
-    compilation->print(*options.stopOutput);
-  return compilation;
-}
 
 /// Keeps what a model in memory needs, until the runtime gives it back.
 struct InProcessOwner {
   std::unique_ptr<codegen::InProcessModel> code;
 };
 
-Result<Model> load(Compilation &compilation) {
-  if (compilation.stopsEarly())
+template <typename Source>
+Result<Model> compileInProcess(const Source &source, std::string name, const CompileOptions &options) {
+  if (!options.stopAfter.empty())
     return Error{NACRE_INVALID_ARGUMENT, "a compilation that stops early makes no model"};
-  std::optional<codegen::CompiledModule> compiled = compilation.generateCode();
-  if (!compiled)
-    return compilation.error();
-  FailureOr<std::unique_ptr<codegen::InProcessModel>> code = codegen::loadInProcess(*compiled);
-  if (failed(code))
-    return compilation.error();
-  auto *owner = new InProcessOwner{std::move(*code)};
+  Call call(options, std::move(name));
+  auto owner = std::make_unique<InProcessOwner>();
+  bool succeeds = call.run(source, [&](const codegen::CompiledModule &compiled) {
+    FailureOr<std::unique_ptr<codegen::InProcessModel>> code = codegen::loadInProcess(compiled);
+    if (succeeded(code))
+      owner->code = std::move(*code);
+    return code;
+  });
+  if (!succeeds)
+    return call.error();
   nacre_model *model = nullptr;
+  InProcessOwner *data = owner.release();
   nacre_status status = nacre_model_create(
-      owner->code->getDescriptor(), owner->code->getParameters(),
-      [](void *data) { delete static_cast<InProcessOwner *>(data); }, owner, &model);
+      data->code->getDescriptor(), data->code->getParameters(),
+      [](void *data) { delete static_cast<InProcessOwner *>(data); }, data, &model);
   if (status != NACRE_OK)
     return Error::last(status);
   return Model(model);
@@ -190,29 +195,20 @@ Result<Model> load(Compilation &compilation) {
 } // namespace
 
 Result<Model> nacre::compile(const std::string &path, const CompileOptions &options) {
-  auto compilation = run(path, path, options);
-  if (!compilation)
-    return compilation.error();
-  return load(**compilation);
+  return compileInProcess(path, path, options);
 }
 
 Result<Model> nacre::compile(std::span<const std::byte> model, const CompileOptions &options) {
-  auto compilation = run(model, "<memory>", options);
-  if (!compilation)
-    return compilation.error();
-  return load(**compilation);
+  return compileInProcess(model, "<memory>", options);
 }
 
 Status nacre::compileToFile(const std::string &path, const std::string &artifact,
                             const CompileOptions &options) {
-  auto compilation = run(path, path, options);
-  if (!compilation)
-    return compilation.error();
-  if ((*compilation)->stopsEarly())
-    return {};
-  std::optional<codegen::CompiledModule> compiled = (*compilation)->generateCode();
-  if (!compiled || failed(codegen::writeArtifact(*compiled, artifact)))
-    return (*compilation)->error();
+  Call call(options, path);
+  if (!call.run(path, [&](const codegen::CompiledModule &compiled) {
+        return codegen::writeArtifact(compiled, artifact);
+      }))
+    return call.error();
   return {};
 }
 
@@ -221,4 +217,11 @@ std::vector<std::string_view> nacre::getPhaseNames() {
   for (const Phase &phase : getPhases())
     names.push_back(phase.name);
   return names;
+}
+
+std::string nacre::describePipeline() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  printPhases(stream, {});
+  return text;
 }

@@ -36,7 +36,8 @@ struct CompileOptions {
   std::string targetFeatures;
   /// External data may be reached through symbolic links that leave the folder.
   bool allowSymlinks = false;
-  /// Stop after this phase and print the module to `stopOutput`; empty: run all.
+  /// Stop after this phase and print the module (after codegen: LLVM IR) to
+  /// `stopOutput`; empty: run all.
   std::string stopAfter;
   std::string *stopOutput = nullptr;
   /// Write the module after each phase, and LLVM IR and objects, into this folder.
@@ -62,6 +63,9 @@ Status compileToFile(const std::string &path, const std::string &artifact,
 
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();
+
+/// Every phase with its passes, in the syntax that nacre-opt reads.
+std::string describePipeline();
 
 } // namespace nacre
 

@@ -28,6 +28,8 @@ struct CodegenOptions {
   std::string provenance = "{}";
   /// Write LLVM IR and objects into this folder; empty: don't.
   std::string dumpDirectory;
+  /// Keep the optimized LLVM IR as text.
+  bool keepIR = false;
 };
 
 struct Object {
@@ -55,6 +57,8 @@ struct CompiledModule {
   std::vector<KernelInfo> kernels;
   ParameterTable parameters;
   std::optional<PrepareCode> prepare;
+  /// With CodegenOptions::keepIR: the LLVM IR of all objects.
+  std::string ir;
 };
 
 /// Compiles a module as the buffer phase leaves it. Kernels and host functions

@@ -35,6 +35,7 @@ struct Unit {
   const CpuTarget *target;
   bool isPrepare;
   std::unique_ptr<llvm::MemoryBuffer> object;
+  std::string ir; // if it is asked for
 };
 
 class ModuleCompiler {
@@ -45,18 +46,18 @@ public:
   FailureOr<CompiledModule> run() {
     PassManager passes(module.getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
-    passes.addPass(createDeduplicateKernelsPass());
-    passes.addPass(createAnnotateKernelsPass());
-    passes.addPass(createLayoutParametersPass());
+    buildModulePasses(passes);
     if (failed(passes.run(module)))
       return failure();
-    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}};
+    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, {}};
     FailureOr<ParameterTable> parameters = readParameterTable(module);
     if (failed(parameters))
       return failure();
     result.parameters = *parameters;
     if (failed(splitOff(result)) || failed(compileUnits()))
       return failure();
+    for (Unit &unit : units)
+      result.ir += unit.ir;
     for (Unit &unit : units)
       (unit.isPrepare ? result.prepare->objects : result.objects)
           .push_back({unit.name, std::move(unit.object)});
@@ -149,7 +150,7 @@ private:
     if (functions.empty())
       return success();
     auto makeUnit = [&](const Twine &name, Effort effort) {
-      return Unit{name.str(), ModuleOp::create(module.getLoc()), effort, &cpu, isPrepare, {}};
+      return Unit{name.str(), ModuleOp::create(module.getLoc()), effort, &cpu, isPrepare, {}, {}};
     };
     std::vector<Unit> hosts;
     hosts.push_back(makeUnit(name, Effort::Host));
@@ -257,6 +258,8 @@ private:
     if (!object)
       return emitError(module.getLoc()) << unit.name << ": " << llvm::toString(object.takeError());
     unit.object = std::move(*object);
+    if (options.keepIR)
+      llvm::raw_string_ostream(unit.ir) << *ir << '\n';
     return options.dumpDirectory.empty() ? success() : dump(unit, *ir);
   }
 

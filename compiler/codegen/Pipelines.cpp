@@ -12,6 +12,12 @@
 using namespace mlir;
 using namespace nacre;
 
+void codegen::buildModulePasses(OpPassManager &pm) {
+  pm.addPass(codegen::createDeduplicateKernelsPass());
+  pm.addPass(codegen::createAnnotateKernelsPass());
+  pm.addPass(codegen::createLayoutParametersPass());
+}
+
 void codegen::buildToLLVM(OpPassManager &pm, const ToLLVMOptions &options) {
   // Structured: what is left of linalg becomes loops, parallel bodies functions.
   pm.addPass(codegen::createExpandCopiesPass());

@@ -14,6 +14,10 @@ struct ToLLVMOptions : mlir::PassPipelineOptions<ToLLVMOptions> {
                           llvm::cl::init(true)};
 };
 
+/// What precedes taking the module apart: identical kernels become one, parameters
+/// get their places.
+void buildModulePasses(mlir::OpPassManager &pm);
+
 /// From kernels and host functions on buffers to the llvm dialect.
 void buildToLLVM(mlir::OpPassManager &pm, const ToLLVMOptions &options);
 

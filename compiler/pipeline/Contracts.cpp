@@ -26,6 +26,11 @@ static LogicalResult check(ModuleOp module, llvm::function_ref<bool(Operation *)
 
 static bool isNN(Operation *op) { return isa_and_present<nn::NNDialect>(op->getDialect()); }
 
+LogicalResult nacre::verifyAfterImport(ModuleOp module) {
+  return check(module, [](Operation *op) { return !isNN(op) || !isa<UnknownLoc>(op->getLoc()); },
+               "after import, every op says where it comes from");
+}
+
 LogicalResult nacre::verifyAfterGraph(ModuleOp module) {
   return check(module, [](Operation *op) {
     if (!isNN(op) || op->getNumResults() == 0 || op->hasTrait<OpTrait::ConstantLike>())
@@ -52,4 +57,9 @@ LogicalResult nacre::verifyAfterBuffer(ModuleOp module) {
     return llvm::none_of(op->getOperandTypes(), isTensor) &&
            llvm::none_of(op->getResultTypes(), isTensor);
   }, "after the buffer phase, no tensor and no unplanned allocation is left");
+}
+
+LogicalResult nacre::verifyAfterCodegen(ModuleOp module) {
+  return check(module, [](Operation *op) { return !isa<func::FuncOp, kern::FuncOp>(op); },
+               "after code generation, no function is left");
 }

@@ -6,6 +6,8 @@
 
 namespace nacre {
 
+/// Every nn op has a location.
+mlir::LogicalResult verifyAfterImport(mlir::ModuleOp module);
 /// Every compute op stands in a kernel.
 mlir::LogicalResult verifyAfterGraph(mlir::ModuleOp module);
 /// No nn op is left but parameters and their uses.
@@ -14,6 +16,8 @@ mlir::LogicalResult verifyAfterLower(mlir::ModuleOp module);
 mlir::LogicalResult verifyAfterTile(mlir::ModuleOp module);
 /// No tensor and no unplanned allocation is left.
 mlir::LogicalResult verifyAfterBuffer(mlir::ModuleOp module);
+/// Code has been taken out of the module: parameters are left.
+mlir::LogicalResult verifyAfterCodegen(mlir::ModuleOp module);
 
 } // namespace nacre
 

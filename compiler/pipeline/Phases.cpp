@@ -1,6 +1,7 @@
 //===- Phases.cpp - The compiler on one screen ------------------*- C++ -*-===//
 #include "compiler/pipeline/Phases.h"
 #include "compiler/buffer/Passes.h"
+#include "compiler/codegen/Pipelines.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/lower/Passes.h"
 #include "compiler/pipeline/Contracts.h"
@@ -77,13 +78,47 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 
+void buildCodegen(OpPassManager &passes, const PipelineOptions &) {
+  codegen::buildModulePasses(passes);
+  codegen::buildToLLVM(passes, {}); // on each kernel by itself, on all threads
+}
+
+LogicalResult runImport(Compilation &compilation) {
+  compilation.module = compilation.import();
+  return success(static_cast<bool>(compilation.module));
+}
+
+LogicalResult runCodegen(Compilation &compilation) {
+  FailureOr<codegen::CompiledModule> compiled =
+      codegen::compileModule(*compilation.module, compilation.codegen);
+  if (failed(compiled))
+    return failure();
+  compilation.compiled.emplace(std::move(*compiled));
+  return success();
+}
+
+LogicalResult runArtifact(Compilation &compilation) {
+  return compilation.deliver(*compilation.compiled);
+}
+
 constexpr Phase kPhases[] = {
-    {"graph", "infer shapes, simplify the graph, form kernels", buildGraph, verifyAfterGraph},
-    {"lower", "nn to linalg, tensor, arith and math", buildLower, verifyAfterLower},
-    {"tile", "choose tiles, tile and fuse", buildTile, verifyAfterTile},
-    {"buffer", "tensors to buffers, one arena, tiles on threads", buildBuffer, verifyAfterBuffer},
+    {"import", "the model's file to nn", nullptr, runImport, verifyAfterImport},
+    {"graph", "infer shapes, simplify the graph, form kernels", buildGraph, nullptr, verifyAfterGraph},
+    {"lower", "nn to linalg, tensor, arith and math", buildLower, nullptr, verifyAfterLower},
+    {"tile", "choose tiles, tile and fuse", buildTile, nullptr, verifyAfterTile},
+    {"buffer", "tensors to buffers, one arena, tiles on threads", buildBuffer, nullptr, verifyAfterBuffer},
+    {"codegen", "kernels to LLVM and to objects", buildCodegen, runCodegen, verifyAfterCodegen},
+    {"artifact", "objects and weights to one file, or into memory", nullptr, runArtifact, nullptr},
 };
 
+LogicalResult runPasses(const Phase &phase, Compilation &compilation) {
+  PassManager passes(compilation.module->getContext(), ModuleOp::getOperationName());
+  passes.enableVerifier(false); // the phase's own verifier follows
+  phase.build(passes, compilation.options);
+  return passes.run(*compilation.module);
+}
+
+/// Writes the module as `<number>-<phase>.mlir`.
 LogicalResult dump(ModuleOp module, const Phase &phase, size_t number, StringRef directory) {
   SmallString<128> path(directory);
   if (std::error_code error = llvm::sys::fs::create_directories(path))
@@ -102,21 +137,20 @@ LogicalResult dump(ModuleOp module, const Phase &phase, size_t number, StringRef
 
 ArrayRef<Phase> nacre::getPhases() { return kPhases; }
 
-LogicalResult nacre::runPhases(ModuleOp module, const PipelineOptions &options,
+LogicalResult nacre::runPhases(Compilation &compilation,
                                llvm::function_ref<bool(const Phase &)> progress) {
+  const PipelineOptions &options = compilation.options;
   llvm::TimerGroup timers("phases", "Nacre's phases");
   for (auto [number, phase] : llvm::enumerate(kPhases)) {
     if (progress && !progress(phase))
-      return module.emitError("cancelled");
+      return failure();
     llvm::Timer timer(phase.name, phase.summary, timers);
     llvm::TimeRegion region(options.timePhases ? &timer : nullptr);
-    PassManager passes(module.getContext(), ModuleOp::getOperationName());
-    passes.enableVerifier(false);
-    phase.build(passes, options);
-    if (failed(passes.run(module)) || failed(phase.verify(module)))
+    if (failed(phase.run ? phase.run(compilation) : runPasses(phase, compilation)) ||
+        (phase.verify && failed(phase.verify(*compilation.module))))
       return failure();
-    if (!options.dumpDirectory.empty() &&
-        failed(dump(module, phase, number + 1, options.dumpDirectory)))
+    if (!options.dumpDirectory.empty() && phase.verify &&
+        failed(dump(*compilation.module, phase, number + 1, options.dumpDirectory)))
       return failure();
     if (options.stopAfter == phase.name)
       break;
@@ -124,12 +158,28 @@ LogicalResult nacre::runPhases(ModuleOp module, const PipelineOptions &options,
   return success();
 }
 
+void nacre::printPhases(llvm::raw_ostream &os, const PipelineOptions &options) {
+  for (const Phase &phase : kPhases) {
+    os << phase.name << ": " << phase.summary << '\n';
+    if (!phase.build)
+      continue;
+    MLIRContext context(MLIRContext::Threading::DISABLED);
+    PassManager passes(&context, ModuleOp::getOperationName());
+    phase.build(passes, options);
+    os << "  ";
+    passes.printAsTextualPipeline(os);
+    os << '\n';
+  }
+}
+
 void nacre::registerPhasePipelines() {
   for (const Phase &phase : kPhases)
-    PassPipelineRegistration<>(("nacre-" + phase.name).str(), phase.summary,
-                               [build = phase.build](OpPassManager &passes) { build(passes, {}); });
+    if (phase.build)
+      PassPipelineRegistration<>(("nacre-" + phase.name).str(), phase.summary,
+                                 [build = phase.build](OpPassManager &passes) { build(passes, {}); });
   PassPipelineRegistration<>("nacre", "All phases up to code generation", [](OpPassManager &passes) {
     for (const Phase &phase : kPhases)
-      phase.build(passes, {});
+      if (phase.build && !phase.run)
+        phase.build(passes, {});
   });
 }

@@ -2,31 +2,38 @@
 #ifndef NACRE_COMPILER_PIPELINE_PHASES_H
 #define NACRE_COMPILER_PIPELINE_PHASES_H
 
-#include "compiler/pipeline/Options.h"
-#include "mlir/IR/BuiltinOps.h"
+#include "compiler/pipeline/Compilation.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace nacre {
 
-/// A stretch of the pipeline: its passes, and what must hold after them.
+/// A stretch of the way from file to code, and what must hold at its end.
 struct Phase {
   llvm::StringLiteral name;
   llvm::StringLiteral summary;
+  /// Its passes; null for a phase that has none.
   void (*build)(mlir::OpPassManager &passes, const PipelineOptions &options);
+  /// What it does, if that is more than to run the passes on the module.
+  mlir::LogicalResult (*run)(Compilation &compilation);
+  /// Checks what the next phase relies on; null after the last.
   mlir::LogicalResult (*verify)(mlir::ModuleOp module);
 };
 
-/// All phases between import and code generation, in order.
+/// All phases, in order.
 llvm::ArrayRef<Phase> getPhases();
 
-/// Runs the phases on a module. Failures are diagnostics on the module's context.
-/// `progress` is called with each phase before it runs; it returns false to cancel.
-mlir::LogicalResult runPhases(mlir::ModuleOp module, const PipelineOptions &options,
+/// Runs the phases. Failures are diagnostics on the context. `progress` is called
+/// with each phase before it runs; it returns false to cancel, which leaves none.
+mlir::LogicalResult runPhases(Compilation &compilation,
                               llvm::function_ref<bool(const Phase &)> progress = nullptr);
 
-/// Registers each phase as a pipeline `nacre-<name>`, and all of them as `nacre`.
+/// Prints every phase with its passes and their options.
+void printPhases(llvm::raw_ostream &os, const PipelineOptions &options);
+
+/// Registers each phase that has passes as a pipeline `nacre-<name>`, and all of them
+/// up to code generation as `nacre`.
 void registerPhasePipelines();
 
 } // namespace nacre

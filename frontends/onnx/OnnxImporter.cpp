@@ -9,6 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -67,6 +68,11 @@ bool ImportOptions::addDim(StringRef text, std::string &error) {
 // Entry points
 //===----------------------------------------------------------------------===//
 
+void nacre::setSourceHash(ModuleOp module, StringRef bytes) {
+  auto hash = llvm::BLAKE3::hash(llvm::arrayRefFromStringRef(bytes));
+  module->setAttr(kSourceHashAttr, StringAttr::get(module.getContext(), llvm::toHex(hash, /*LowerCase=*/true)));
+}
+
 static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
                                     StringRef folder, Location loc,
                                     const ImportOptions &options) {
@@ -77,6 +83,7 @@ static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
 
   std::string problem;
   ModelFile file;
+  StringRef bytes = buffer->getBuffer();
   if (!file.parse(std::move(buffer), folder, options, problem)) {
     emitError(loc, problem);
     return nullptr;
@@ -85,6 +92,8 @@ static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
   if (failed(GraphImporter(context, options, file, *module, loc).run()) ||
       failed(verify(*module)))
     return nullptr;
+  if (options.hashSource)
+    setSourceHash(*module, bytes);
   return module;
 }
 

@@ -21,6 +21,8 @@ struct ImportOptions {
   /// External data may be reached through symbolic links that leave the model's
   /// folder (as in the caches of model hubs).
   bool allowSymlinks = false;
+  /// Note the file's hash in the module (kSourceHashAttr); it reads the whole file.
+  bool hashSource = false;
 
   /// The budget: what goes beyond it is refused.
   struct Limits {
@@ -52,6 +54,10 @@ struct ImportOptions {
 mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef path,
                                              mlir::MLIRContext &context,
                                              const ImportOptions &options = {});
+
+/// A module's attribute: the BLAKE3 hash of the file that it came from, in hexadecimal.
+inline constexpr llvm::StringLiteral kSourceHashAttr = "nn.source_hash";
+void setSourceHash(mlir::ModuleOp module, llvm::StringRef bytes);
 
 /// The same for a model in memory, whose buffer the resources keep alive.
 /// External data is looked for in `folder`; if that is empty, it is refused.

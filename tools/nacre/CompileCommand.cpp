@@ -16,23 +16,24 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx --input-shape data=1x3x224x224 --dim batch=8\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3      for other machines\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n", runCompile);
-static cl::opt<std::string> model(cl::Positional, cl::Required, cl::sub(command.subcommand),
+static cl::opt<std::string> model(cl::Positional, cl::sub(command.subcommand),
                                   cl::desc("<model.onnx>"));
 static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
                                    cl::desc("The artefact (default: the model's name with .so)"));
 static cl::opt<std::string> stopAfter("stop-after", cl::sub(command.subcommand), cl::value_desc("phase"),
-                                      cl::desc("Print the module after graph, lower, tile or buffer"));
+                                      cl::desc("Print what a phase leaves (see --print-pipeline)"));
 static cl::opt<bool> printPipeline("print-pipeline", cl::sub(command.subcommand),
-                                   cl::desc("Print the phases and stop"));
+                                   cl::desc("Print all phases with their passes, and stop"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
 
 static int runCompile() {
   if (printPipeline) {
-    for (std::string_view phase : getPhaseNames())
-      llvm::outs() << phase << '\n';
+    llvm::outs() << describePipeline();
     return kSuccess;
   }
+  if (model.empty())
+    return fail("expected the model to compile; see nacre compile --help", kUsageError);
   CompileOptions options;
   if (!flags.fill(options))
     return kUsageError;

@@ -1,0 +1,29 @@
+//===- Compilation.h - A model on its way through the phases ----*- C++ -*-===//
+#ifndef NACRE_COMPILER_PIPELINE_COMPILATION_H
+#define NACRE_COMPILER_PIPELINE_COMPILATION_H
+
+#include "compiler/codegen/Codegen.h"
+#include "compiler/pipeline/Options.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <functional>
+
+namespace nacre {
+
+/// What the phases work on: the module, then the objects made of it. Where it comes
+/// from and where it goes is the caller's to say.
+struct Compilation {
+  PipelineOptions options;
+  codegen::CodegenOptions codegen;
+  /// Makes the module: a frontend. Null with diagnostics if it can't.
+  std::function<mlir::OwningOpRef<mlir::ModuleOp>()> import;
+  /// Takes the result: writes a file, or loads it into this process.
+  std::function<mlir::LogicalResult(const codegen::CompiledModule &)> deliver;
+
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::optional<codegen::CompiledModule> compiled;
+};
+
+} // namespace nacre
+
+#endif // NACRE_COMPILER_PIPELINE_COMPILATION_H
