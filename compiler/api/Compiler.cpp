@@ -34,6 +34,10 @@ public:
       emitError(UnknownLoc::get(&context), llvm::toString(target.takeError()));
       return false;
     }
+    if (std::error_code error = makeDumpFolder()) {
+      emitError(UnknownLoc::get(&context), "cannot make the folder ") << options.dumpDirectory << ": " << error.message();
+      return false;
+    }
     compilation.options = getPipelineOptions(*target);
     compilation.codegen.targetCPU = options.targetCpu;
     compilation.codegen.targetFeatures = options.targetFeatures;
@@ -47,18 +51,30 @@ public:
     };
     compilation.deliver = deliver;
     bool succeeds = succeeded(runPhases(compilation, [&](const Phase &phase) {
-      return !options.progress || options.progress(std::string_view(phase.name));
+      culprit = phase.culprit;
+      isCancelled = options.progress && !options.progress(std::string_view(phase.name));
+      return !isCancelled;
     }));
     if (succeeds && !options.stopAfter.empty() && options.stopOutput)
       print(*options.stopOutput);
     return succeeds;
   }
 
+  /// Why `run` failed.
   Error error() const {
-    bool internal = messages.find("internal error") != std::string::npos;
-    std::string text = messages.empty() ? fileName + ": the compilation was cancelled" : messages;
-    return {messages.empty() ? NACRE_CANCELLED : internal ? NACRE_INTERNAL : NACRE_INVALID_VALUE, text};
+    if (isCancelled)
+      return {NACRE_CANCELLED, fileName + ": the compilation was cancelled"};
+    if (culprit == Culprit::File)
+      return {NACRE_IO_ERROR, messages};
+    bool isMarked = messages.find("internal error") != std::string::npos;
+    if (culprit == Culprit::Model && !isMarked && !messages.empty())
+      return {NACRE_INVALID_VALUE, messages};
+    std::string text = messages.empty() ? fileName + ": a pass failed without a message" : messages;
+    return {NACRE_INTERNAL, (isMarked ? "" : "internal error: ") + text};
   }
+
+  /// Says that a failure from here on is one of writing a file.
+  void beginWriting() { culprit = Culprit::File; }
 
 private:
   OwningOpRef<ModuleOp> import(const std::string &path) {
@@ -80,6 +96,11 @@ private:
     auto buffer = llvm::MemoryBuffer::getMemBufferCopy(
         StringRef(reinterpret_cast<const char *>(bytes.data()), bytes.size()), fileName);
     return importOnnx(std::move(buffer), "", context, getImportOptions());
+  }
+
+  std::error_code makeDumpFolder() const {
+    return options.dumpDirectory.empty() ? std::error_code()
+                                         : llvm::sys::fs::create_directories(options.dumpDirectory);
   }
 
   PipelineOptions getPipelineOptions(const codegen::CpuTarget &target) const {
@@ -159,6 +180,8 @@ private:
   std::string fileName;
   MLIRContext context;
   std::string messages;
+  Culprit culprit = Culprit::Model;
+  bool isCancelled = false;
   ScopedDiagnosticHandler handler;
   Compilation compilation;
 };
@@ -206,6 +229,7 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
                             const CompileOptions &options) {
   Call call(options, path);
   if (!call.run(path, [&](const codegen::CompiledModule &compiled) {
+        call.beginWriting();
         return codegen::writeArtifact(compiled, artifact);
       }))
     return call.error();

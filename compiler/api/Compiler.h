@@ -5,8 +5,8 @@
 //   auto done = nacre::compileToFile("model.onnx", "m.so");   // ahead of time
 //
 // Errors are values: a Result's error() holds every line of what was wrong. A model at
-// fault gives NACRE_INVALID_VALUE (NACRE_NOT_FOUND if it cannot be read), a fault of the
-// compiler's own NACRE_INTERNAL. Thread-safe: each call has a context of its own.
+// fault gives NACRE_INVALID_VALUE, a file that cannot be written NACRE_IO_ERROR, a fault
+// of the compiler's own NACRE_INTERNAL. Thread-safe: each call has a context of its own.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_COMPILER_API_COMPILER_H

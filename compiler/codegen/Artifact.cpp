@@ -287,7 +287,7 @@ private:
 LogicalResult nacre::codegen::writeArtifact(const CompiledModule &compiled, llvm::StringRef path) {
   auto fail = [&](const llvm::Twine &message) {
     ModuleOp module = compiled.module;
-    return module.emitError("cannot write '") << path << "': " << message;
+    return module.emitError("cannot write '") << path << "': " << StringRef(message.str()).rtrim();
   };
   // Beside the target, so that the last step is one rename.
   llvm::SmallString<128> temporary;

@@ -102,13 +102,15 @@ LogicalResult runArtifact(Compilation &compilation) {
 }
 
 constexpr Phase kPhases[] = {
-    {"import", "the model's file to nn", nullptr, runImport, verifyAfterImport},
-    {"graph", "infer shapes, simplify the graph, form kernels", buildGraph, nullptr, verifyAfterGraph},
-    {"lower", "nn to linalg, tensor, arith and math", buildLower, nullptr, verifyAfterLower},
-    {"tile", "choose tiles, tile and fuse", buildTile, nullptr, verifyAfterTile},
-    {"buffer", "tensors to buffers, one arena, tiles on threads", buildBuffer, nullptr, verifyAfterBuffer},
-    {"codegen", "kernels to LLVM and to objects", buildCodegen, runCodegen, verifyAfterCodegen},
-    {"artifact", "objects and weights to one file, or into memory", nullptr, runArtifact, nullptr},
+    {"import", "the model's file to nn", nullptr, runImport, verifyAfterImport, Culprit::Model},
+    {"graph", "infer shapes, simplify the graph, form kernels", buildGraph, nullptr, verifyAfterGraph,
+     Culprit::Model},
+    {"lower", "nn to linalg, tensor, arith and math", buildLower, nullptr, verifyAfterLower, Culprit::Compiler},
+    {"tile", "choose tiles, tile and fuse", buildTile, nullptr, verifyAfterTile, Culprit::Compiler},
+    {"buffer", "tensors to buffers, one arena, tiles on threads", buildBuffer, nullptr, verifyAfterBuffer,
+     Culprit::Compiler},
+    {"codegen", "kernels to LLVM and to objects", buildCodegen, runCodegen, verifyAfterCodegen, Culprit::Compiler},
+    {"artifact", "objects and weights to one file, or into memory", nullptr, runArtifact, nullptr, Culprit::Compiler},
 };
 
 LogicalResult runPasses(const Phase &phase, Compilation &compilation) {

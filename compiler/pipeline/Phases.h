@@ -9,6 +9,10 @@
 
 namespace nacre {
 
+/// Whose fault an error is. Importer and graph phase check what a user can do wrong; what
+/// fails after them has passed their checks, so the fault is our own.
+enum class Culprit { Model, Compiler, File };
+
 /// A stretch of the way from file to code, and what must hold at its end.
 struct Phase {
   llvm::StringLiteral name;
@@ -19,6 +23,8 @@ struct Phase {
   mlir::LogicalResult (*run)(Compilation &compilation);
   /// Checks what the next phase relies on; null after the last.
   mlir::LogicalResult (*verify)(mlir::ModuleOp module);
+  /// Who is at fault if it fails.
+  Culprit culprit;
 };
 
 /// All phases, in order.

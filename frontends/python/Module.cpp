@@ -32,8 +32,8 @@ CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const std::st
   return options;
 }
 
-/// Runs `compilation` without the interpreter's lock; its value, or a CompileError (or
-/// what a signal handler raised).
+/// Runs `compilation` without the interpreter's lock; its value, or a CompileError or
+/// InternalError (or what a signal handler raised).
 template <typename Compilation> auto compileUnlocked(Compilation compilation) {
   auto result = [&] {
     nb::gil_scoped_release unlocked;
@@ -42,7 +42,8 @@ template <typename Compilation> auto compileUnlocked(Compilation compilation) {
   if (!result) {
     if (PyErr_Occurred())
       throw nb::python_error();
-    raise(getExceptions().compileError, result.error().message);
+    bool isInternal = result.error().status == NACRE_INTERNAL;
+    raise(isInternal ? getExceptions().internalError : getExceptions().compileError, result.error().message);
   }
   return result;
 }

@@ -62,6 +62,7 @@ void nacre::python::initExceptions(nb::module_ &module) {
   Exceptions &e = getExceptions();
   e.error = add("Error", "Any failure of Nacre", nullptr);
   e.compileError = add("CompileError", "A model that cannot be compiled, and all reasons", e.error);
+  e.internalError = add("InternalError", "A fault of the compiler's own: please report it", e.error);
   e.loadError = add("LoadError", "A file that is no artefact for this machine", e.error);
   e.runError = add("RunError", "Inputs that do not fit, or a failure during a run", e.error);
 }

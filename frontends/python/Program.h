@@ -14,7 +14,7 @@ namespace nb = nanobind;
 
 /// The exception classes of the package; they live as long as the interpreter.
 struct Exceptions {
-  PyObject *error, *compileError, *loadError, *runError;
+  PyObject *error, *compileError, *internalError, *loadError, *runError;
 };
 Exceptions &getExceptions();
 void initExceptions(nb::module_ &module);

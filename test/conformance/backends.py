@@ -35,7 +35,7 @@ class NacreBackend:
     def compile(self, model: onnx.ModelProto) -> Program:
         try:
             return self._nacre.compile(model.SerializeToString(), threads=1)
-        except self._nacre.CompileError as error:
+        except self._nacre.CompileError as error:  # nacre.InternalError is a failure
             raise Refused(str(error)) from None
 
 

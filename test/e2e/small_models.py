@@ -30,6 +30,21 @@ TYPES = HEAD + (
     " plain = Neg (x) short = Cast <to = 16> (x) truth = Greater (x, plain) }"
 )
 
+# A module that no importer made: the kernel's tiling names one loop of two, which only a
+# fault of the compiler's own can do.
+BROKEN_INSIDE = """
+func.func @main(%x: tensor<4x8xf32> {nn.name = "x"}) -> (tensor<4x8xf32> {nn.name = "y"}) {
+  %0 = tensor.empty() : tensor<4x8xf32>
+  %1 = kern.call @exp ins(%x : tensor<4x8xf32>) outs(%0 : tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %1 : tensor<4x8xf32>
+}
+kern.func @exp(%x: tensor<4x8xf32>, %d: tensor<4x8xf32>) -> tensor<4x8xf32>
+    attributes {nodes = [], tiling = #kern.tiling<[1], grain = 1>} {
+  %0 = nn.exp %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  kern.return %0 : tensor<4x8xf32>
+}
+"""
+
 
 def save(text: str, path: Path, rename: dict[str, str] | None = None) -> Path:
     """Writes a model; `rename` gives values names that the text form does not allow."""

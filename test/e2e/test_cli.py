@@ -134,6 +134,18 @@ def test_compiler_lists_all_that_it_cannot_compile(folder: Path, tmp_path: Path)
     assert not (tmp_path / "u.so").exists()
 
 
+def test_faults_of_the_compiler_are_not_the_model_s(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.mlir").write_text(small_models.BROKEN_INSIDE)
+    message = refused("compile", tmp_path / "broken.mlir", "-o", tmp_path / "b.so", status=3)
+    assert "internal error" in message and "tiling" in message
+    # A place that cannot be written to is no fault of the compiler.
+    artefact = tmp_path / "b.so"
+    for options in (["-o", tmp_path / "absent/b.so"], ["-o", artefact, "--dump-phases", "/dev/null/x"]):
+        message = refused("compile", folder / "sum.onnx", *options)
+        assert "cannot" in message and "internal error" not in message
+    assert not artefact.exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x0a\x3a\xff\xff\xff\xff\x7f"])
 def test_files_that_are_no_models(tmp_path: Path, content: bytes) -> None:
     for suffix in (".onnx", ".so"):

@@ -82,6 +82,14 @@ def test_errors(path: Path, tmp_path: Path) -> None:
         module().compile(b"no model")
 
 
+def test_internal_errors_are_no_refusals(tmp_path: Path) -> None:
+    (tmp_path / "broken.mlir").write_text(small_models.BROKEN_INSIDE)
+    with pytest.raises(module().InternalError, match="internal error.*tiling") as raised:
+        module().compile(tmp_path / "broken.mlir")
+    assert isinstance(raised.value, module().Error)
+    assert not isinstance(raised.value, module().CompileError)
+
+
 def test_runs_from_many_threads(path: Path) -> None:
     program = module().compile(path, threads=2)
     wrong: list[int] = []

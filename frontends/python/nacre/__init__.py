@@ -19,7 +19,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
 from . import _core
-from ._core import CompileError, Error, LoadError, Model, RunError, TensorInfo, __version__
+from ._core import (
+    CompileError,
+    Error,
+    InternalError,
+    LoadError,
+    Model,
+    RunError,
+    TensorInfo,
+    __version__,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CompileError",
     "Error",
+    "InternalError",
     "LoadError",
     "Model",
     "RunError",
@@ -57,7 +67,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
     `target_cpu` by LLVM's name.
 
-    Raises CompileError, whose message lists everything that cannot be compiled.
+    Raises CompileError, whose message lists everything that cannot be compiled;
+    InternalError, which is none of these, for a fault of the compiler's own.
     """
     source = _serialize(model) if hasattr(model, "SerializeToString") else model
     if not isinstance(source, bytes):
@@ -74,7 +85,8 @@ def compile_to_file(
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`.
 
-    The options are those of `compile`. Raises CompileError.
+    The options and errors are those of `compile`; also CompileError if the file cannot be
+    written.
     """
     _core.compile_to_file(
         os.fspath(model), os.fspath(path), dict(dims or {}), _shapes(input_shapes), target_cpu or ""

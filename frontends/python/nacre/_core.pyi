@@ -14,6 +14,9 @@ class Error(Exception):
 class CompileError(Error):
     """A model that cannot be compiled, and all reasons"""
 
+class InternalError(Error):
+    """A fault of the compiler's own: please report it"""
+
 class LoadError(Error):
     """A file that is no artefact for this machine"""
 
