@@ -250,6 +250,7 @@ nacre_status nacre_model_get_parameter(const nacre_model *model,
   if (nacre_status s = checkIndex("parameter", parameter, abi.parameter_count))
     return s;
   describe(abi.parameters[parameter].tensor, *info);
+  info->is_mutable = abi.parameters[parameter].is_state;
   return NACRE_OK;
 }
 

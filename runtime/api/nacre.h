@@ -176,6 +176,7 @@ typedef struct nacre_tensor_info {
   /* Of dynamic dimensions: NULL or a name. Dimensions with equal names have
    * equal sizes within a run. */
   const char *symbols[NACRE_MAX_RANK];
+  int32_t is_mutable; /* 1: a parameter that each session has its own of */
 } nacre_tensor_info;
 
 typedef struct nacre_kernel_info {

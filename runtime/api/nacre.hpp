@@ -257,9 +257,11 @@ struct TensorInfo {
   std::string_view name;
   nacre_dtype dtype = NACRE_UNDEFINED;
   std::vector<Dim> dims;
+  bool isMutable = false; // a parameter that each session has its own of
 
   explicit TensorInfo(const nacre_tensor_info &info)
-      : name(info.name ? info.name : ""), dtype(nacre_dtype(info.dtype)) {
+      : name(info.name ? info.name : ""), dtype(nacre_dtype(info.dtype)),
+        isMutable(info.is_mutable) {
     for (int32_t i = 0; i < info.rank; ++i)
       dims.push_back({info.dims[i], info.symbols[i] ? info.symbols[i] : ""});
   }
