@@ -1,5 +1,7 @@
 //===- ReduceToLinalg.cpp - Reductions and cumulative ops -------*- C++ -*-===//
+#include "compiler/lower/Indexing.h"
 #include "compiler/lower/Reductions.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -43,6 +45,74 @@ struct LowerReduce : Lowering<nn::ReduceOp> {
     rewriter.replaceOp(op, lower::castTo(rewriter, op.getLoc(), result,
                                          getTypeConverter()->convertType(op.getType())));
     return success();
+  }
+};
+
+/// nn.reduce_marked → a window over each dimension: as long as the dimension where it
+/// is marked, else of size 1. The result has size 1 or the dimension's there.
+struct LowerReduceMarked : Lowering<nn::ReduceMarkedOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::ReduceMarkedOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    nn::SizeMath m(rewriter, loc);
+    Combiner combiner{op.getKind(), isUnsigned(op.getInput())};
+    Type type = getElementTypeOrSelf(adaptor.getInput()), compute = nn::getComputeType(type);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op), windows;
+    for (auto [i, size] : llvm::enumerate(m.dims(op.getInput())))
+      windows.push_back(m.select(nn::SizeMath::Predicate::eq, m.element(op.getMarks(), i),
+                                 m.constant(0), m.constant(1), size));
+    Value result = reduceWindows(rewriter, loc, adaptor.getInput(), combiner, compute, sizes, windows);
+
+    // A mean's divisor, and the rounding of narrow floats.
+    bool isMean = op.getKind() == ReduceKind::mean;
+    Value count = isMean ? m.valueI64(m.product(windows)) : Value();
+    if (isMean || type != compute)
+      result = lower::createElements(
+          rewriter, loc, result, rewriter.getMultiDimIdentityMap(sizes.size()), sizes, type,
+          [&](OpBuilder &b, Location bodyLoc, ValueRange e, ValueRange) {
+            Expr x(b, bodyLoc, e[0]);
+            if (isMean) {
+              Expr divisor = convert(x.with(count), false, compute);
+              x = x.isFloat() ? x / divisor : divide(x, divisor, combiner.isUnsigned);
+            }
+            return (x.isFloat() ? convert(x, false, type) : x).get();
+          });
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result,
+                                         getTypeConverter()->convertType(op.getType())));
+    return success();
+  }
+
+private:
+  /// result[o] = the combination of input[o + k] over k in the windows, as `type`.
+  static Value reduceWindows(OpBuilder &b, Location loc, Value input, Combiner combiner, Type type,
+                             ArrayRef<OpFoldResult> sizes, ArrayRef<OpFoldResult> windows) {
+    int64_t rank = sizes.size();
+    SmallVector<AffineExpr> read, window, out;
+    for (int64_t i = 0; i < rank; ++i) {
+      out.push_back(b.getAffineDimExpr(i));
+      window.push_back(b.getAffineDimExpr(rank + i));
+      read.push_back(out.back() + window.back());
+    }
+    SmallVector<AffineMap> maps;
+    for (ArrayRef<AffineExpr> map : {read, window, out})
+      maps.push_back(AffineMap::get(2 * rank, 0, map, b.getContext()));
+    SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+    iterators.append(rank, utils::IteratorType::reduction);
+    // Tells the loops' extents and is never read.
+    Value extents = lower::createEmpty(b, loc, windows, b.getI8Type());
+    Value neutral = arith::ConstantOp::create(b, loc, combiner.getNeutral(type));
+    Value init = lower::createFilled(b, loc, sizes, neutral);
+    return linalg::GenericOp::create(
+               b, loc, init.getType(), ValueRange{input, extents}, init, maps, iterators,
+               [&](OpBuilder &b, Location loc, ValueRange e) {
+                 Expr element(b, loc, e[0]);
+                 if (element.isFloat())
+                   element = convert(element, false, type);
+                 linalg::YieldOp::create(b, loc, combiner.combine(element.with(e[2]), element).get());
+               })
+        .getResult(0);
   }
 };
 
@@ -134,5 +204,5 @@ private:
 
 void lower::populateReduceToLinalgPatterns(const TypeConverter &converter,
                                            RewritePatternSet &patterns) {
-  patterns.add<LowerReduce, LowerArgReduce, LowerCumulative>(converter, patterns.getContext());
+  patterns.add<LowerReduce, LowerReduceMarked, LowerArgReduce, LowerCumulative>(converter, patterns.getContext());
 }

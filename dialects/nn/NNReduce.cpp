@@ -1,5 +1,6 @@
 //===- NNReduce.cpp - Reductions and cumulative ops -------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -37,12 +38,14 @@ static std::optional<int64_t> countElements(Value value) {
 // ReduceOp
 //===----------------------------------------------------------------------===//
 
-LogicalResult ReduceOp::verify() {
-  if (getElementTypeOrSelf(getInput()).isInteger(1) && getKind() != ReduceKind::max &&
-      getKind() != ReduceKind::min)
-    return emitOpError("of booleans expects max (any) or min (all)");
+static LogicalResult verifyKind(Operation *op, ReduceKind kind) {
+  if (getElementTypeOrSelf(op->getOperand(0)).isInteger(1) && kind != ReduceKind::max &&
+      kind != ReduceKind::min)
+    return op->emitOpError("of booleans expects max (any) or min (all)");
   return success();
 }
+
+LogicalResult ReduceOp::verify() { return verifyKind(*this, getKind()); }
 
 LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                          ValueRange operands, DictionaryAttr attributes,
@@ -136,6 +139,58 @@ FailureOr<Operation *> ReduceOp::buildBeforeTranspose(OpBuilder &b, ArrayRef<int
   llvm::sort(axes);
   return ReduceOp::create(b, getLoc(), getKind(), operands[0], axes, /*keepdims=*/true).getOperation();
 }
+
+//===----------------------------------------------------------------------===//
+// ReduceMarkedOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ReduceMarkedOp::verify() { return verifyKind(*this, getKind()); }
+
+LogicalResult ReduceMarkedOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                               ValueRange operands, DictionaryAttr,
+                                               OpaqueProperties, RegionRange,
+                                               SmallVectorImpl<Type> &types) {
+  auto type = cast<RankedTensorType>(operands[0].getType());
+  auto marksType = cast<RankedTensorType>(operands[1].getType());
+  if (marksType.getDimSize(0) != type.getRank())
+    return emitOptionalError(loc, "expected a mark for each of ", type.getRank(),
+                             " dimensions, found ", marksType);
+  KnownInts marks = getKnownInts(operands[1]).value_or(KnownInts(type.getRank()));
+  SmallVector<int64_t> shape;
+  for (auto [size, mark] : llvm::zip(type.getShape(), marks)) {
+    bool isReduced = mark ? *mark != 0 : size == 1;
+    shape.push_back(isReduced ? 1 : mark ? size : ShapedType::kDynamic);
+  }
+  types.push_back(type.clone(shape));
+  return success();
+}
+
+LogicalResult ReduceMarkedOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  SizeMath m(b, getLoc());
+  SmallVector<OpFoldResult> sizes;
+  for (auto [i, size] : llvm::enumerate(m.dims(getInput())))
+    sizes.push_back(m.select(SizeMath::Predicate::eq, m.element(getMarks(), i), m.constant(0), size,
+                             m.constant(1)));
+  dims.push_back(std::move(sizes));
+  return success();
+}
+
+LogicalResult ReduceMarkedOp::canonicalize(ReduceMarkedOp op, PatternRewriter &rewriter) {
+  std::optional<KnownInts> marks = getKnownInts(op.getMarks());
+  if (!marks || !llvm::all_of(*marks, [](auto mark) { return mark.has_value(); }))
+    return rewriter.notifyMatchFailure(op, "which dimensions are reduced is not known");
+  SmallVector<int64_t> axes;
+  for (auto [i, mark] : llvm::enumerate(*marks))
+    if (*mark != 0)
+      axes.push_back(i);
+  rewriter.replaceOpWithNewOp<ReduceOp>(op, op.getType(), op.getKind(), op.getInput(), axes,
+                                        /*keepdims=*/true);
+  return success();
+}
+
+SmallVector<unsigned> ReduceMarkedOp::getShapeOperands() { return {1}; }
+KernelRole ReduceMarkedOp::getKernelRole() { return KernelRole::Window; }
+std::optional<int64_t> ReduceMarkedOp::getFlops() { return countElements(getInput()); }
 
 //===----------------------------------------------------------------------===//
 // ArgReduceOp

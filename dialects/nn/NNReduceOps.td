@@ -34,6 +34,25 @@ def NN_ReduceOp : NN_TensorOp<"reduce", [DeclareOpInterfaceMethods<NN_ScalarsOpI
   let hasFolder = 1;
 }
 
+def NN_ReduceMarkedOp : NN_TensorOp<"reduce_marked", [NN_HasShapeOperands,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+  let summary = "Combines all elements along the dimensions that a vector marks";
+  let description = [{
+    nn.reduce with `keepdims` for axes that arrive at run time: `marks` has one number
+    for each dimension of the input, other than 0 where it is reduced to size 1. With
+    known marks this becomes nn.reduce.
+
+    ```mlir
+    %y = nn.reduce_marked sum, %x by %marks : (tensor<4x?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+    ```
+  }];
+  let arguments = (ins NN_ReduceKindAttr:$kind, NN_Tensor:$input, NN_IndexVector:$marks);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "$kind `,` $input `by` $marks attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
+}
+
 def NN_ArgReduceOp : NN_TensorOp<"arg_reduce", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
   let summary = "Where along a dimension the largest or smallest element stands";
   let description = [{

@@ -83,6 +83,13 @@ std::string nacre::rt::nodeMessage(Location loc, const Twine &text) {
   return ("node '" + node + "' (" + op + ": " + text).str();
 }
 
+LogicalResult CheckOp::canonicalize(CheckOp op, PatternRewriter &rewriter) {
+  if (!matchPattern(op.getCondition(), m_One()))
+    return rewriter.notifyMatchFailure(op, "the condition is not known to hold");
+  rewriter.eraseOp(op);
+  return success();
+}
+
 void CheckOp::build(OpBuilder &builder, OperationState &state, Value condition, Status status,
                     const Twine &text) {
   build(builder, state, condition, static_cast<int32_t>(status), nodeMessage(state.location, text));

@@ -180,6 +180,7 @@ def Rt_CheckOp : Rt_Op<"check"> {
   }];
   let arguments = (ins I1:$condition, I32Attr:$status, StrAttr:$message);
   let assemblyFormat = "$condition `,` $status `,` $message attr-dict";
+  let hasCanonicalizeMethod = 1;
   let builders = [OpBuilder<(ins "::mlir::Value":$condition, "::nacre::rt::Status":$status,
                              "const ::llvm::Twine &":$text)>];
 }

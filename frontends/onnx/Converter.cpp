@@ -1,6 +1,7 @@
 //===- Converter.cpp - How one ONNX node becomes nn ops ---------*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
 #include "dialects/nn/NodeLocation.h"
+#include "dialects/rt/RtOps.h"
 #include "frontends/onnx/GraphImporter.h"
 #include "frontends/onnx/TensorData.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -322,6 +323,14 @@ void NodeContext::setResult(unsigned index, Value value) {
   if (index < results.size())
     results[index] = value;
 }
+std::optional<int64_t> NodeContext::declaredRank(unsigned index) {
+  if (!hasOutput(index))
+    return std::nullopt;
+  const auto *declared = importer.getDeclared(*scope, outputNames[index]);
+  if (!declared || !declared->type().tensor_type().has_shape())
+    return std::nullopt;
+  return declared->type().tensor_type().shape().dim_size();
+}
 LogicalResult NodeContext::replaceWith(Value value) {
   return setResults(value);
 }
@@ -386,6 +395,17 @@ Type NodeContext::elementType(int64_t dataType) {
     (void)error("the element type " + getDataTypeName(dataType) +
                 " is not supported");
   return type;
+}
+
+LogicalResult NodeContext::require(Value condition, const Twine &message) {
+  if (!condition || failed)
+    return failure();
+  if (auto known = constantInts(condition))
+    return known->front() ? success() : error(message);
+  Value holds =
+      tensor::ExtractOp::create(builder, loc, condition, ValueRange());
+  rt::CheckOp::create(builder, loc, holds, rt::Status::InvalidValue, message);
+  return success();
 }
 
 LogicalResult NodeContext::error(const Twine &message) {

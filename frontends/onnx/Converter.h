@@ -105,6 +105,9 @@ public:
     return index < outputNames.size() && !outputNames[index].empty();
   }
   void setResult(unsigned index, Value value);
+  /// The rank that the model declares for an output, where it does: what tells
+  /// it if the shape depends on a vector whose length is not known.
+  std::optional<int64_t> declaredRank(unsigned index);
 
   //===--------------------------------------------------------------------===//
   // Attributes. A getter marks the attribute as known; one of the wrong type is
@@ -238,6 +241,10 @@ public:
   //===--------------------------------------------------------------------===//
   // Errors
   //===--------------------------------------------------------------------===//
+
+  /// States that a condition (a boolean scalar) holds. Where that is not known,
+  /// a run in which it does not ends with this message and the node's name.
+  LogicalResult require(Value condition, const Twine &message);
 
   /// Reports at the node: what was found, what was expected.
   LogicalResult error(const Twine &message);

@@ -89,6 +89,26 @@ void GraphImporter::reportUndefined(Scope &scope, StringRef name,
                        " is made by no node, and is no input or initializer");
 }
 
+const ::onnx::ValueInfoProto *GraphImporter::getDeclared(Scope &scope,
+                                                         StringRef name) {
+  if (!scope.declaredTypes) {
+    scope.declaredTypes.emplace();
+    for (const ValueInfoList *list : {scope.declared, scope.outputs})
+      if (list)
+        for (const auto &value : *list)
+          scope.declaredTypes->try_emplace(value.name(), &value);
+  }
+  if (const auto *declared = scope.declaredTypes->lookup(name))
+    return declared;
+  // A function says nothing of its outputs, but its call may.
+  if (scope.function)
+    for (auto [outside, inside] :
+         llvm::zip(scope.call->output(), scope.function->output()))
+      if (inside == name && !outside.empty())
+        return getDeclared(*scope.caller, outside);
+  return nullptr;
+}
+
 //===----------------------------------------------------------------------===//
 // Graphs
 //===----------------------------------------------------------------------===//
@@ -116,6 +136,7 @@ GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
   scope.parent = parent;
   scope.depth = parent ? parent->depth + 1 : 0;
   scope.declared = &graph.value_info();
+  scope.outputs = &graph.output();
   scope.nodes = &graph.node();
   if (!checkDepth(scope.depth, loc) ||
       !spend((graph.initializer_size() + graph.input_size() +
@@ -372,16 +393,9 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
 
 void GraphImporter::defineFailed(const NodeProto &node, Scope &scope,
                                  OpBuilder &builder, Location loc) {
-  if (!scope.declaredTypes) {
-    scope.declaredTypes.emplace();
-    if (scope.declared)
-      for (const auto &value : *scope.declared)
-        scope.declaredTypes->try_emplace(value.name(), &value);
-  }
   for (const std::string &output : node.output()) {
     NamedValue standIn{Value(), /*failed=*/true};
-    const ::onnx::ValueInfoProto *declared =
-        scope.declaredTypes->lookup(output);
+    const ::onnx::ValueInfoProto *declared = getDeclared(scope, output);
     if (declared && declared->type().tensor_type().has_shape()) {
       const auto &type = declared->type().tensor_type();
       SmallVector<int64_t> shape;
@@ -464,6 +478,9 @@ bool GraphImporter::expandFunction(const NodeProto &node,
   body.depth = scope.depth + 1;
   body.declared = &function.value_info();
   body.nodes = &function.node();
+  body.caller = &scope;
+  body.function = &function;
+  body.call = &node;
   for (auto [index, input] : llvm::enumerate(function.input()))
     define(body, input, index < inputs.size() ? inputs[index] : NamedValue(),
            loc);

@@ -40,13 +40,17 @@ struct Scope {
   llvm::DenseMap<StringRef, NamedValue> values;
   /// Initializers that nothing has used yet.
   llvm::DenseMap<StringRef, const ::onnx::TensorProto *> tensors;
-  /// The graph's own statements about types, looked at only after a failure.
-  const ValueInfoList *declared = nullptr;
+  /// The graph's own statements about types, looked at only where asked for.
+  const ValueInfoList *declared = nullptr, *outputs = nullptr;
   std::optional<llvm::DenseMap<StringRef, const ::onnx::ValueInfoProto *>>
       declaredTypes;
   /// Who makes which value, known only after a name was not found.
   const NodeList *nodes = nullptr;
   std::optional<llvm::DenseMap<StringRef, const ::onnx::NodeProto *>> producers;
+  /// The body of a function: where it is called from, and by which node.
+  Scope *caller = nullptr;
+  const ::onnx::FunctionProto *function = nullptr;
+  const ::onnx::NodeProto *call = nullptr;
 };
 
 /// The model, or an expanded function: what its nodes are to be read with.
@@ -102,6 +106,8 @@ private:
   void define(Scope &scope, StringRef name, NamedValue value,
               mlir::Location loc);
   void reportUndefined(Scope &scope, StringRef name, mlir::Location loc);
+  /// What the model states about a value of this graph; null if nothing.
+  const ::onnx::ValueInfoProto *getDeclared(Scope &scope, StringRef name);
   /// After a failure: makes the outputs stand-ins of the declared type, so that
   /// more of the graph can be looked at.
   void defineFailed(const ::onnx::NodeProto &node, Scope &scope,

@@ -2,6 +2,7 @@
 #include "frontends/onnx/OnnxImporter.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NodeLocation.h"
+#include "dialects/rt/RtOps.h"
 #include "frontends/onnx/GraphImporter.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -79,7 +80,8 @@ static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
   MLIRContext &context = *loc.getContext();
   context
       .loadDialect<nn::NNDialect, affine::AffineDialect, arith::ArithDialect,
-                   func::FuncDialect, scf::SCFDialect, tensor::TensorDialect>();
+                   func::FuncDialect, rt::RtDialect, scf::SCFDialect,
+                   tensor::TensorDialect>();
 
   std::string problem;
   ModelFile file;

@@ -1,5 +1,5 @@
 //===- ReductionConverters.cpp - Reductions over axes -----------*- C++ -*-===//
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/ShapeVectors.h"
 #include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
@@ -16,8 +16,38 @@ namespace {
 struct ReducedAxes {
   SmallVector<int64_t> axes;
   bool keepdims;
+  /// Instead of `axes` where they arrive at run time: other than 0 for each dimension
+  /// that is reduced.
+  Value marks = {};
+  /// Of the result without the reduced dimensions.
+  int64_t rank = 0;
 };
 } // namespace
+
+/// Axes that are not known at compile time. How many they are tells the result's rank;
+/// if that is not known either, the model must declare it.
+static std::optional<ReducedAxes> getMarkedAxes(NodeContext &c, Value axes, bool keepdims, bool none) {
+  ShapeVectors v(c);
+  int64_t rank = c.rankOf(c.input(0));
+  ReducedAxes reduced{{}, keepdims};
+  reduced.marks = v.marks(axes, rank);
+  auto count = v.knownLength(axes);
+  if (count && *count > 0) {
+    reduced.rank = rank - *count;
+  } else {
+    // There may be no axes: all dimensions, unless that means none.
+    if (!none) {
+      Value hasNone = v.compare(nn::ComparePredicate::eq, v.shape(axes), v.constant(0));
+      reduced.marks = v.select(hasNone, v.repeat(1, rank), reduced.marks);
+    }
+    auto declared = count ? std::optional(none ? rank : 0) : c.declaredRank(0);
+    if (!keepdims && !declared)
+      (void)c.error("the result's rank depends on the number of axes (input 1), which is not known, "
+                    "and the model does not declare it");
+    reduced.rank = declared.value_or(0);
+  }
+  return c.hadError() ? std::nullopt : std::optional(reduced);
+}
 
 /// `axes` became an input in opset 13 for ReduceSum, in 18 for all others. No axes
 /// are all of them, or none at all if `noop_with_empty_axes` says so.
@@ -25,10 +55,13 @@ static std::optional<ReducedAxes> getReducedAxes(NodeContext &c) {
   int64_t inputSince = c.opType() == "ReduceSum" ? 13 : 18;
   bool keepdims = c.getFlag("keepdims", true);
   bool none = c.version() >= inputSince && c.getFlag("noop_with_empty_axes");
-  auto given = c.constantIntsOperand("axes", 1, inputSince);
+  int64_t rank = c.rankOf(c.input(0));
+  Value operand = c.intsOperand("axes", 1, inputSince);
   if (c.hadError())
     return std::nullopt;
-  int64_t rank = c.rankOf(c.input(0));
+  auto given = c.constantInts(operand);
+  if (operand && !given)
+    return getMarkedAxes(c, operand, keepdims, none);
   if (!given || given->empty()) {
     auto all = llvm::to_vector(llvm::seq<int64_t>(0, none ? 0 : rank));
     return ReducedAxes{all, keepdims};
@@ -40,9 +73,21 @@ static std::optional<ReducedAxes> getReducedAxes(NodeContext &c) {
   return ReducedAxes{*axes, keepdims};
 }
 
+/// Takes the reduced dimensions, which have size 1, away.
+static Value dropReduced(NodeContext &c, Value x, const ReducedAxes &axes) {
+  if (!x || !axes.marks)
+    return x ? c.make<nn::SqueezeOp>(x, axes.axes) : Value();
+  ShapeVectors v(c);
+  Value shape = v.unmarked(v.shape(x), axes.marks, axes.rank);
+  return shape ? c.make<nn::ReshapeOp>(x, shape, /*allowzero=*/true) : Value();
+}
+
 static Value reduce(NodeContext &c, ReduceKind kind, Value x,
                     const ReducedAxes &axes) {
-  return c.make<nn::ReduceOp>(kind, x, axes.axes, axes.keepdims);
+  if (!axes.marks)
+    return c.make<nn::ReduceOp>(kind, x, axes.axes, axes.keepdims);
+  Value reduced = x ? c.make<nn::ReduceMarkedOp>(kind, x, axes.marks) : Value();
+  return reduced && !axes.keepdims ? dropReduced(c, reduced, axes) : reduced;
 }
 
 template <ReduceKind kind>
@@ -116,7 +161,8 @@ static LogicalResult convertReduceLogSumExp(NodeContext &c) {
   Value x = widen(c, c.input(0), true);
   if (!x)
     return failure();
-  ReducedAxes kept{axes->axes, true};
+  ReducedAxes kept = *axes;
+  kept.keepdims = true;
   Value maximum = reduce(c, ReduceKind::max, x, kept);
   Value zero = c.scalarConstant(elementTypeOf(x), 0);
   maximum = c.make<nn::WhereOp>(c.make<nn::IsInfOp>(maximum, true, true), zero,
@@ -125,7 +171,7 @@ static LogicalResult convertReduceLogSumExp(NodeContext &c) {
   Value log = c.make<nn::LogOp>(reduce(c, ReduceKind::sum, terms, kept));
   Value result = c.make<nn::AddOp>(log, maximum);
   if (!axes->keepdims)
-    result = c.make<nn::SqueezeOp>(result, axes->axes);
+    result = dropReduced(c, result, *axes);
   return c.replaceWith(castTo(c, result, elementTypeOf(c.input(0))));
 }
 
@@ -143,16 +189,37 @@ static LogicalResult convertArgReduce(NodeContext &c) {
               : failure();
 }
 
+/// Along the axis that is marked: the dimensions before it and those after it become
+/// one each.
+static LogicalResult cumulateMarked(NodeContext &c, ReduceKind kind, Value axis, bool exclusive,
+                                    bool reverse) {
+  ShapeVectors v(c);
+  Value x = c.input(0);
+  int64_t rank = c.rankOf(x);
+  axis = v.normalize(axis, rank);
+  Value shape = v.shape(x), places = v.constant(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+  SmallVector<Value> sizes;
+  for (auto predicate : {nn::ComparePredicate::lt, nn::ComparePredicate::eq, nn::ComparePredicate::gt})
+    sizes.push_back(v.product(shape, v.compare(predicate, places, axis)));
+  Value merged = v.concat(sizes);
+  Value rows = merged ? c.make<nn::ReshapeOp>(x, merged, /*allowzero=*/true) : Value();
+  Value result = rows ? c.make<nn::CumulativeOp>(kind, rows, 1, exclusive, reverse) : Value();
+  return result ? c.replaceWith<nn::ReshapeOp>(result, shape, /*allowzero=*/true) : failure();
+}
+
 template <ReduceKind kind>
 static LogicalResult convertCumulative(NodeContext &c) {
   bool exclusive = c.getFlag("exclusive"), reverse = c.getFlag("reverse");
-  auto given = c.constantInts(c.input(1));
+  ShapeVectors v(c);
+  Value operand = v.toI64(c.input(1));
+  if (operand && c.rankOf(operand) > 1)
+    return c.error("input 1 (axis) has rank " + Twine(c.rankOf(operand)) + ", expected one number");
+  operand = v.ofLength(v.toVector(operand), 1, "axes");
+  if (!operand || v.knownLength(operand) != 1)
+    return c.error("input 1 (axis) is not one number");
+  auto given = c.constantInts(operand);
   if (!given)
-    return c.error(
-        "input 1 (axis) is not known at compile time, which is not supported");
-  if (given->size() != 1)
-    return c.error("input 1 (axis) has " + Twine(given->size()) +
-                   " elements, expected one");
+    return cumulateMarked(c, kind, operand, exclusive, reverse);
   auto axis = c.normalizeAxis(given->front(), c.rankOf(c.input(0)));
   return axis ? c.replaceWith<nn::CumulativeOp>(kind, c.input(0), *axis,
                                                 exclusive, reverse)

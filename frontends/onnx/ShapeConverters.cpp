@@ -58,15 +58,11 @@ static LogicalResult convertSqueeze(NodeContext &c) {
   if (c.hadError())
     return failure();
   RankedTensorType type = c.typeOf(x);
-  if (!axes) {
+  if (!axes && type.hasStaticShape()) {
     SmallVector<int64_t> ones;
-    for (auto [i, size] : llvm::enumerate(type.getShape())) {
-      if (ShapedType::isDynamic(size))
-        return c.error("the dimensions to squeeze are not named, and some "
-                       "sizes are not known");
+    for (auto [i, size] : llvm::enumerate(type.getShape()))
       if (size == 1)
         ones.push_back(i);
-    }
     return c.replaceWith<nn::SqueezeOp>(x, ones);
   }
   if (auto known = c.constantInts(axes)) {
@@ -74,11 +70,20 @@ static LogicalResult convertSqueeze(NodeContext &c) {
     return sorted ? c.replaceWith<nn::SqueezeOp>(x, *sorted) : failure();
   }
   // Which dimensions remain is known only at run time.
-  auto count = v.length(axes, "axes");
-  if (!count || *count > type.getRank())
-    return c.error("it has more axes than dimensions");
-  Value kept = v.others(axes, type.getRank());
-  Value shape = v.pick(v.shape(x), kept);
+  auto count = v.knownLength(axes);
+  auto rank = count ? std::optional(type.getRank() - *count) : c.declaredRank(0);
+  if (!rank)
+    return c.error("the result's rank depends on what is not known, and the model does not declare it");
+  if (*rank < 0 || *rank > type.getRank())
+    return c.error("it makes rank " + Twine(*rank) + " of rank " + Twine(type.getRank()));
+  Value sizes = v.shape(x);
+  Value isOne = v.compare(nn::ComparePredicate::eq, sizes, v.scalar(1));
+  Value marks = axes ? v.marks(axes, type.getRank()) : v.toI64(isOne);
+  Value shape = v.unmarked(sizes, marks, *rank);
+  Value isKept = v.compare(nn::ComparePredicate::eq, marks, v.scalar(0));
+  if (!isOne || !isKept ||
+      failed(c.require(v.all(c.make<nn::OrOp>(isOne, isKept)), "a dimension to squeeze has another size than 1")))
+    return failure();
   return shape ? c.replaceWith<nn::ReshapeOp>(x, shape, /*allowzero=*/true)
                : failure();
 }
@@ -86,17 +91,23 @@ static LogicalResult convertSqueeze(NodeContext &c) {
 static LogicalResult convertUnsqueeze(NodeContext &c) {
   ShapeVectors v(c);
   Value x = c.input(0), axes = v.toI64(c.intsOperand("axes", 1, 13));
-  auto count = v.length(v.toVector(axes), "axes");
-  if (!count)
+  if (!axes)
     return c.error("the attribute 'axes' is missing");
   axes = v.toVector(axes);
-  int64_t rank = c.rankOf(x) + *count;
+  auto count = v.knownLength(axes);
+  auto declared = count ? std::optional(c.rankOf(x) + *count) : c.declaredRank(0);
+  if (!declared)
+    return c.error("the result's rank depends on the number of axes (input 1), which is not known, "
+                   "and the model does not declare it");
+  int64_t rank = *declared;
+  if (rank < c.rankOf(x))
+    return c.error("it makes rank " + Twine(rank) + " of rank " + Twine(c.rankOf(x)));
   if (auto known = c.constantInts(axes)) {
     auto sorted = getSortedAxes(c, *known, rank);
     return sorted ? c.replaceWith<nn::UnsqueezeOp>(x, *sorted) : failure();
   }
-  Value kept = v.others(axes, rank);
-  Value shape = v.scatter(v.repeat(1, rank), kept, v.shape(x));
+  axes = v.ofLength(axes, rank - c.rankOf(x), "axes");
+  Value shape = v.spread(v.shape(x), v.marks(axes, rank), 1);
   return shape ? c.replaceWith<nn::ReshapeOp>(x, shape, /*allowzero=*/true)
                : failure();
 }

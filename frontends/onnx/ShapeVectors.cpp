@@ -96,30 +96,151 @@ Value ShapeVectors::pick(Value vector, Value positions) {
 }
 
 Value ShapeVectors::normalize(Value axes, int64_t rank) {
+  Value isBelow = all(compare(nn::ComparePredicate::lt, axes, like(axes, rank)));
+  Value isAbove = all(compare(nn::ComparePredicate::ge, axes, like(axes, -rank)));
+  std::string outOfRange = "an axis is out of range for rank " + std::to_string(rank);
+  if (failed(c.require(isBelow, outOfRange)) || failed(c.require(isAbove, outOfRange)))
+    return {};
   Value isNegative = compare(nn::ComparePredicate::lt, axes, like(axes, 0));
   return select(isNegative, add(axes, rank), axes);
 }
 
-Value ShapeVectors::others(Value positions, int64_t length) {
-  if (!positions)
-    return {};
-  int64_t taken = c.typeOf(positions).getDimSize(0);
-  // Marked ones come last in a stable order by mark.
-  Value marks = scatter(repeat(0, length), positions, repeat(1, taken));
-  if (!marks)
-    return {};
-  auto sorted = c.create<nn::TopKOp>(marks, scalar(length - taken), 0,
-                                     nn::TopKOrder::Smallest);
-  return sorted ? sorted.getIndices() : Value();
+Value ShapeVectors::sum(Value vector) {
+  if (knownLength(vector) == 0)
+    return scalar(0);
+  return vector ? c.make<nn::ReduceOp>(nn::ReduceKind::sum, vector, ArrayRef<int64_t>{0}, false)
+                : Value();
 }
 
-std::optional<int64_t> ShapeVectors::length(Value vector, StringRef what) {
+Value ShapeVectors::maximum(Value vector) {
+  return vector ? c.make<nn::ReduceOp>(nn::ReduceKind::max, vector, ArrayRef<int64_t>{0}, false)
+                : Value();
+}
+
+Value ShapeVectors::all(Value conditions) {
+  Value violated = conditions ? c.make<nn::NotOp>(conditions) : Value();
+  return compare(nn::ComparePredicate::eq, sum(toI64(violated)), like(violated, 0));
+}
+
+Value ShapeVectors::product(Value vector, Value conditions) {
+  Value factors = select(conditions, vector, like(vector, 1));
+  return factors ? c.make<nn::ReduceOp>(nn::ReduceKind::prod, factors, ArrayRef<int64_t>{0}, true)
+                 : Value();
+}
+
+//===----------------------------------------------------------------------===//
+// Axes
+//===----------------------------------------------------------------------===//
+
+Value ShapeVectors::marks(Value axes, int64_t rank) {
+  if (!axes)
+    return {};
+  // Where the length is not known: which of as many as there can be are there.
+  Value isThere;
+  if (!knownLength(axes)) {
+    Value size = shape(axes);
+    axes = filledUp(axes, rank, scalar(0), "axes");
+    Value places = constant(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+    isThere = compare(nn::ComparePredicate::lt, places, size);
+  }
+  if (!axes || rank == 0 || *knownLength(axes) == 0) {
+    if (axes && *knownLength(axes) != 0)
+      (void)c.error("it has axes, but its input has no dimensions");
+    return repeat(0, rank);
+  }
+  Value normal = normalize(axes, rank);
+  SmallVector<Value> counts;
+  for (int64_t i = 0; i < rank; ++i) {
+    Value isNamed = compare(nn::ComparePredicate::eq, normal, like(normal, i));
+    if (isThere && isNamed)
+      isNamed = c.make<nn::AndOp>(isNamed, isThere);
+    counts.push_back(toVector(sum(toI64(isNamed))));
+  }
+  Value marks = concat(counts);
+  Value distinct = compare(nn::ComparePredicate::le, maximum(marks), like(marks, 1));
+  return succeeded(c.require(distinct, "an axis is given twice")) ? marks : Value();
+}
+
+Value ShapeVectors::countUnmarked(Value marks) {
+  if (!marks)
+    return {};
+  Value isUnmarked = toI64(compare(nn::ComparePredicate::eq, marks, like(marks, 0)));
+  SmallVector<Value> counts{constant(0)};
+  for (int64_t i = 0; i + 1 < *knownLength(marks); ++i)
+    counts.push_back(add(counts.back(), part(isUnmarked, i, i + 1)));
+  return concat(counts);
+}
+
+Value ShapeVectors::unmarked(Value vector, Value marks, int64_t count) {
+  if (!vector || !marks)
+    return {};
+  Value isUnmarked = compare(nn::ComparePredicate::eq, marks, like(marks, 0));
+  Value fits = compare(nn::ComparePredicate::eq, sum(toI64(isUnmarked)), like(marks, count));
+  if (failed(c.require(fits, "the number of axes does not leave " + Twine(count) + " dimensions")))
+    return {};
+  Value places = countUnmarked(marks);
+  SmallVector<Value> elements;
+  for (int64_t i = 0; i < count; ++i) {
+    Value isHere = compare(nn::ComparePredicate::eq, places, like(places, i));
+    Value isElement = isHere && isUnmarked ? c.make<nn::AndOp>(isHere, isUnmarked) : Value();
+    elements.push_back(toVector(sum(select(isElement, vector, like(vector, 0)))));
+  }
+  return concat(elements);
+}
+
+Value ShapeVectors::spread(Value vector, Value marks, int64_t filler) {
+  if (!vector || !marks)
+    return {};
+  Value isUnmarked = compare(nn::ComparePredicate::eq, marks, like(marks, 0));
+  int64_t count = *knownLength(vector), length = *knownLength(marks);
+  Value fits = compare(nn::ComparePredicate::eq, sum(toI64(isUnmarked)), like(marks, count));
+  if (failed(c.require(fits, "the number of axes is not " + Twine(length - count))))
+    return {};
+  Value places = countUnmarked(marks), spread = repeat(0, length);
+  for (int64_t i = 0; i < count; ++i) {
+    Value isHere = compare(nn::ComparePredicate::eq, places, like(places, i));
+    spread = select(isHere, part(vector, i, i + 1), spread);
+  }
+  return select(isUnmarked, spread, like(marks, filler));
+}
+
+//===----------------------------------------------------------------------===//
+// Lengths
+//===----------------------------------------------------------------------===//
+
+std::optional<int64_t> ShapeVectors::knownLength(Value vector) {
   if (!vector)
     return std::nullopt;
   RankedTensorType type = c.typeOf(vector);
-  if (type.getRank() == 1 && !type.isDynamicDim(0))
-    return type.getDimSize(0);
-  (void)c.error("the number of " + what +
-                " is not known, expected a vector of known length");
-  return std::nullopt;
+  if (type.getRank() != 1 || type.isDynamicDim(0))
+    return std::nullopt;
+  return type.getDimSize(0);
+}
+
+std::optional<int64_t> ShapeVectors::length(Value vector, StringRef what) {
+  auto known = knownLength(vector);
+  if (vector && !known)
+    (void)c.error("the number of " + what + " is not known, expected a vector of known length");
+  return known;
+}
+
+Value ShapeVectors::ofLength(Value vector, int64_t length, StringRef what) {
+  if (!vector || knownLength(vector) == length)
+    return vector;
+  Value fits = compare(nn::ComparePredicate::eq, toScalar(shape(vector)), scalar(length));
+  if (failed(c.require(fits, "the number of " + what + " is not " + Twine(length))))
+    return {};
+  return c.make<nn::ReshapeOp>(vector, constant(length), /*allowzero=*/true);
+}
+
+Value ShapeVectors::filledUp(Value vector, int64_t length, Value filler, StringRef what, bool atEnd) {
+  if (!vector || !filler || knownLength(vector) == length)
+    return vector;
+  Value lacking = sub(constant(length), shape(vector));
+  Value fits = compare(nn::ComparePredicate::ge, toScalar(lacking), scalar(0));
+  if (failed(c.require(fits, "the number of " + what + " is above " + Twine(length))))
+    return {};
+  Value pads = atEnd ? concat({constant(0), lacking}) : concat({lacking, constant(0)});
+  Value filled = pads ? c.make<nn::PadOp>(vector, pads, filler, nn::PadMode::Constant) : Value();
+  return filled ? c.make<nn::ReshapeOp>(filled, constant(length), /*allowzero=*/true) : Value();
 }

@@ -3,6 +3,10 @@
 // Converters compute shapes, pads and positions as nn ops on small i64 vectors. What
 // is constant folds as it is built; the rest becomes scalar arithmetic later.
 //
+// Vectors that arrive at run time may not even have a known length. What they must fit
+// (the rank of an input, the rank that the model declares for an output) tells how
+// many elements there can be; that there are no others is required of the run.
+//
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_FRONTENDS_ONNX_SHAPEVECTORS_H
 #define NACRE_FRONTENDS_ONNX_SHAPEVECTORS_H
@@ -55,20 +59,43 @@ public:
   Value scatter(Value base, Value positions, Value updates);
   /// The elements at `positions`.
   Value pick(Value vector, Value positions);
-  /// Axes that may be negative, brought into [0, rank).
+  /// Axes that may be negative, brought into [0, rank). Required: they are in
+  /// [-rank, rank).
   Value normalize(Value axes, int64_t rank);
-  /// The positions in [0, length) that are not among `positions` (of static length),
-  /// rising.
-  Value others(Value positions, int64_t length);
+  /// Sum of a vector, its largest element: scalars.
+  Value sum(Value vector);
+  Value maximum(Value vector);
+  /// Whether all of a vector of booleans hold: a boolean scalar.
+  Value all(Value conditions);
+  /// The product of the elements of which a condition holds: a vector of length 1.
+  Value product(Value vector, Value conditions);
 
+  /// How many times each of `rank` dimensions is named by `axes`, which may be of any
+  /// length. Required: axes in [-rank, rank), none given twice.
+  Value marks(Value axes, int64_t rank);
+  /// The elements whose mark is 0, in their order. Required: there are `count`.
+  Value unmarked(Value vector, Value marks, int64_t count);
+  /// The other way: the elements of `vector` where the mark is 0, else `filler`.
+  /// Required: they are as many.
+  Value spread(Value vector, Value marks, int64_t filler);
+
+  /// The number of elements of a vector, if it is known.
+  std::optional<int64_t> knownLength(Value vector);
   /// The number of elements of a vector, or an error if it is not known.
   std::optional<int64_t> length(Value vector, StringRef what);
+  /// The vector with a known length. Required: it has that length.
+  Value ofLength(Value vector, int64_t length, StringRef what);
+  /// The vector behind as many fillers as it lacks (`atEnd`: before them). Required: it
+  /// is not longer.
+  Value filledUp(Value vector, int64_t length, Value filler, StringRef what, bool atEnd = true);
 
 private:
   template <typename Op> Value binary(Value lhs, Value rhs) {
     return lhs && rhs ? c.make<Op>(lhs, rhs) : Value();
   }
   Value like(Value vector, int64_t value);
+  /// For each mark, how many before it are 0.
+  Value countUnmarked(Value marks);
 
   NodeContext &c;
 };

@@ -63,3 +63,25 @@ func.func @cumsum(%x: tensor<4x?xf32>) -> tensor<4x?xf32> {
   %0 = nn.cumulative sum, %x {axis = 1 : i64} : (tensor<4x?xf32>) -> tensor<4x?xf32>
   return %0 : tensor<4x?xf32>
 }
+
+// -----
+
+// Marked dimensions: windows as long as the dimension, else of size 1; a mean's
+// divisor is their product.
+// CHECK-DAG: #[[IN:.*]] = affine_map<(d0, d1, d2, d3) -> (d0 + d2, d1 + d3)>
+// CHECK-DAG: #[[WINDOW:.*]] = affine_map<(d0, d1, d2, d3) -> (d2, d3)>
+// CHECK-DAG: #[[OUT:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1)>
+// CHECK-LABEL: @marked
+func.func @marked(%x: tensor<4x?xf16>, %m: i64, %n: i64) -> tensor<?x?xf16> {
+  // CHECK: %[[R0:.*]] = arith.select %{{.*}}, %c4{{.*}}, %c1
+  // CHECK: %[[W0:.*]] = arith.select %{{.*}}, %c1{{.*}}, %c4
+  // CHECK: tensor.empty(%[[W0]], %{{.*}}) : tensor<?x?xi8>
+  // CHECK: linalg.generic {indexing_maps = [#[[IN]], #[[WINDOW]], #[[OUT]]], iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+  // CHECK: arith.addf {{.*}} : f32
+  // CHECK: linalg.generic
+  // CHECK: arith.divf
+  // CHECK: arith.truncf
+  %marks = tensor.from_elements %m, %n : tensor<2xi64>
+  %0 = nn.reduce_marked mean, %x by %marks : (tensor<4x?xf16>, tensor<2xi64>) -> tensor<?x?xf16>
+  return %0 : tensor<?x?xf16>
+}

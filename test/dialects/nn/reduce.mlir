@@ -26,3 +26,21 @@ func.func @folds(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<i64>, tensor<1xi64
   // CHECK: return %[[X]], %[[P]], %[[M]]
   return %0, %1, %2 : tensor<4xf32>, tensor<i64>, tensor<1xi64>
 }
+
+// A mark of 1 that is known gives size 1, and so does a size of 1.
+// CHECK-LABEL: @marked
+func.func @marked(%x: tensor<4x1x?xf32>, %m: i64) -> tensor<?x?x?xf32> {
+  %one = arith.constant 1 : i64
+  %marks = tensor.from_elements %m, %m, %one : tensor<3xi64>
+  // CHECK: nn.reduce_marked sum, %{{.*}} by %{{.*}} : (tensor<4x1x?xf32>, tensor<3xi64>) -> tensor<?x1x1xf32>
+  %0 = nn.reduce_marked sum, %x by %marks : (tensor<4x1x?xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  return %0 : tensor<?x?x?xf32>
+}
+
+// CHECK-LABEL: @marked_by_constants
+func.func @marked_by_constants(%x: tensor<4x?xf32>) -> tensor<4x1xf32> {
+  %marks = nn.constant dense<[0, 1]> : tensor<2xi64>
+  // CHECK: nn.reduce max, %{{.*}} {axes = array<i64: 1>, keepdims} : (tensor<4x?xf32>) -> tensor<4x1xf32>
+  %0 = nn.reduce_marked max, %x by %marks : (tensor<4x?xf32>, tensor<2xi64>) -> tensor<4x1xf32>
+  return %0 : tensor<4x1xf32>
+}

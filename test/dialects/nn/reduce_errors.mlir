@@ -40,3 +40,20 @@ func.func @cumulative(%x: tensor<4xf32>) {
   %0 = nn.cumulative max, %x {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @marks(%x: tensor<4x5xf32>, %m: tensor<3xi64>) {
+  // expected-error@+2 {{expected a mark for each of 2 dimensions, found 'tensor<3xi64>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.reduce_marked sum, %x by %m : (tensor<4x5xf32>, tensor<3xi64>) -> tensor<?x?xf32>
+  return
+}
+
+// -----
+
+func.func @marked_booleans(%x: tensor<4xi1>, %m: tensor<1xi64>) {
+  // expected-error@+1 {{of booleans expects max (any) or min (all)}}
+  %0 = nn.reduce_marked prod, %x by %m : (tensor<4xi1>, tensor<1xi64>) -> tensor<?xi1>
+  return
+}
