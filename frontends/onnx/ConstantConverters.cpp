@@ -1,5 +1,5 @@
 //===- ConstantConverters.cpp - Constants and copies -*- C++ -*-===//
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/ShapeVectors.h"
 #include "mlir/Support/DebugStringHelper.h"
 
 using namespace mlir;
@@ -49,7 +49,10 @@ static LogicalResult convertConstantOfShape(NodeContext &c) {
   } else {
     scalar = c.scalarConstant(c.getBuilder().getF32Type(), 0);
   }
-  return c.replaceWith<nn::BroadcastOp>(scalar, c.input(0));
+  ShapeVectors v(c);
+  auto rank = v.resultRank(v.knownLength(c.input(0)), "sizes");
+  Value shape = rank ? v.ofLength(c.input(0), *rank, "sizes") : Value();
+  return shape ? c.replaceWith<nn::BroadcastOp>(scalar, shape) : failure();
 }
 
 static LogicalResult convertIdentity(NodeContext &c) {

@@ -19,9 +19,31 @@ static LogicalResult convertGatherElements(NodeContext &c) {
   return axis ? c.replaceWith<nn::GatherElementsOp>(c.input(0), c.input(1), *axis) : failure();
 }
 
+/// Indices whose tuples have a known length: where their type does not tell it, the
+/// ranks do, of which `others` is the sum of all but one tuple's.
+static Value getTuples(NodeContext &c, std::optional<int64_t> others) {
+  Value indices = c.input(1);
+  int64_t rank = c.rankOf(indices);
+  if (rank == 0 || !c.typeOf(indices).isDynamicDim(rank - 1))
+    return indices;
+  if (!others) {
+    (void)c.error("how long the tuples of indices are is not known, and the model does not declare "
+                  "the result's rank");
+    return {};
+  }
+  int64_t length = c.rankOf(c.input(0)) + rank - 1 - *others;
+  if (length < 1) {
+    (void)c.error("the ranks of its operands do not fit together");
+    return {};
+  }
+  return ShapeVectors(c).withSize(indices, rank - 1, length, "indices in a tuple");
+}
+
 static LogicalResult convertGatherND(NodeContext &c) {
   int64_t batchDims = c.version() >= 12 ? c.getInt("batch_dims", 0) : 0;
-  return c.replaceWith<nn::GatherNdOp>(c.input(0), c.input(1), batchDims);
+  auto rank = c.declaredRank(0);
+  Value tuples = getTuples(c, rank ? std::optional(*rank + batchDims) : std::nullopt);
+  return tuples ? c.replaceWith<nn::GatherNdOp>(c.input(0), tuples, batchDims) : failure();
 }
 
 /// `reduction` came with opset 16, max and min with 18.
@@ -49,7 +71,9 @@ static LogicalResult convertScatterElements(NodeContext &c) {
 
 static LogicalResult convertScatterND(NodeContext &c) {
   auto reduction = getReduction(c);
-  return reduction ? c.replaceWith<nn::ScatterNdOp>(c.input(0), c.input(1), c.input(2), *reduction) : failure();
+  Value tuples = getTuples(c, c.rankOf(c.input(2)));
+  return reduction && tuples ? c.replaceWith<nn::ScatterNdOp>(c.input(0), tuples, c.input(2), *reduction)
+                             : failure();
 }
 
 static LogicalResult convertTopK(NodeContext &c) {
@@ -179,7 +203,7 @@ static LogicalResult convertMaxUnpool(NodeContext &c) {
   for (int64_t i = 0; i < n; ++i)
     inferred.push_back(v.add(v.mul(v.sub(v.size(x, i + 2), 1), strides[i]),
                              kernel[i] - pads[i] - pads[n + i]));
-  Value shape = v.concat(inferred), wanted = v.toI64(c.input(2));
+  Value shape = v.concat(inferred), wanted = v.ofLength(v.toI64(c.input(2)), n + 2, "sizes");
   if (!shape)
     return failure();
   // Places are counted in the shape that kernel and strides give.

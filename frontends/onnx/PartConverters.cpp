@@ -14,13 +14,16 @@ static LogicalResult convertSlice(NodeContext &c) {
   Value ends = v.toI64(c.intsOperand("ends", 2, 10));
   Value axes = v.toI64(c.intsOperand("axes", 3, 10));
   Value steps = c.version() >= 10 ? v.toI64(c.input(4)) : Value();
-  auto count = v.length(starts, "starts");
-  if (!count || !ends)
+  if (!starts || !ends)
     return c.error("'starts' and 'ends' are missing");
-  if (!axes)
-    axes = v.constant(llvm::to_vector(llvm::seq<int64_t>(0, *count)));
-  if (!steps)
-    steps = v.repeat(1, *count);
+  if (auto count = v.knownLength(starts)) {
+    axes = axes ? axes : v.constant(llvm::to_vector(llvm::seq<int64_t>(0, *count)));
+    steps = steps ? steps : v.repeat(1, *count);
+  } else {
+    Value all = v.constant(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+    axes = axes ? axes : v.first(all, v.shape(starts), "starts");
+    steps = steps ? steps : v.broadcast(v.scalar(1), v.shape(starts));
+  }
   if (auto known = c.constantInts(axes))
     if (!c.normalizeAxes(*known, rank))
       return failure();
@@ -62,11 +65,9 @@ static LogicalResult convertSplit(NodeContext &c) {
   Value total = v.size(x, *axis);
   SmallVector<Value> lengths;
   if (sizes) {
-    auto length = v.length(sizes, "parts");
-    if (!length)
+    sizes = v.ofLength(sizes, outputs, "sizes");
+    if (!sizes)
       return failure();
-    if (*length != outputs)
-      return c.error("it has " + Twine(*length) + " sizes for " + Twine(outputs) + " outputs");
     if (auto known = c.constantInts(sizes)) {
       int64_t sum = 0, size = c.typeOf(x).getDimSize(*axis);
       for (int64_t part : *known)
@@ -76,6 +77,11 @@ static LogicalResult convertSplit(NodeContext &c) {
         return c.error("its sizes add up to " + Twine(sum) + ", but dimension " + Twine(*axis) +
                        " of the input has " + Twine(size) + " elements");
     }
+    Value arePositive = v.all(v.compare(nn::ComparePredicate::ge, sizes, v.scalar(0)));
+    Value fit = v.compare(nn::ComparePredicate::eq, v.sum(sizes), v.toScalar(total));
+    if (failed(c.require(arePositive, "a size is negative")) ||
+        failed(c.require(fit, "its sizes do not add up to dimension " + Twine(*axis) + " of the input")))
+      return failure();
     for (int64_t i = 0; i < outputs; ++i)
       lengths.push_back(v.part(sizes, i, i + 1));
   } else {
@@ -123,20 +129,17 @@ static LogicalResult convertPad(NodeContext &c) {
   Value pads = v.toI64(c.intsOperand(version >= 2 ? "pads" : "paddings", 1, 11));
   Value value = version >= 11 ? v.toScalar(c.input(2)) : c.scalarConstant(element, c.getFloat("value", 0));
   Value axes = version >= 18 ? v.toI64(c.input(3)) : Value();
-  auto length = v.length(pads, "pads");
-  if (!length)
+  if (!pads)
     return c.error("the attribute 'pads' is missing");
   if (version >= 11 && !value)
     value = c.scalarConstant(element, 0);
   if (axes) {
-    auto count = v.length(axes, "axes");
-    if (!count)
-      return failure();
     if (auto known = c.constantInts(axes); known && !c.normalizeAxes(*known, rank))
       return failure();
     Value first = v.normalize(axes, rank);
     pads = v.scatter(v.repeat(0, 2 * rank), v.concat({first, v.add(first, rank)}), pads);
   }
+  pads = v.ofLength(pads, 2 * rank, "pads");
   return pads && value ? c.replaceWith<nn::PadOp>(c.input(0), pads, value, *mode) : failure();
 }
 
@@ -148,11 +151,9 @@ static LogicalResult convertCenterCropPad(NodeContext &c) {
   int64_t rank = c.rankOf(x);
   auto all = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   auto axes = c.normalizeAxes(c.getInts("axes", all), rank);
-  auto length = v.length(wanted, "sizes");
-  if (!axes || !length)
+  wanted = axes ? v.ofLength(wanted, axes->size(), "sizes") : Value();
+  if (!wanted)
     return failure();
-  if (*length != static_cast<int64_t>(axes->size()))
-    return c.error("it has " + Twine(*length) + " sizes for " + Twine(axes->size()) + " axes");
   Value difference = v.sub(wanted, v.pick(v.shape(x), v.constant(*axes)));
   Value before = v.div(difference, 2), after = v.sub(difference, before);
   SmallVector<int64_t> positions(*axes);

@@ -40,11 +40,8 @@ static std::optional<ReducedAxes> getMarkedAxes(NodeContext &c, Value axes, bool
       Value hasNone = v.compare(nn::ComparePredicate::eq, v.shape(axes), v.constant(0));
       reduced.marks = v.select(hasNone, v.repeat(1, rank), reduced.marks);
     }
-    auto declared = count ? std::optional(none ? rank : 0) : c.declaredRank(0);
-    if (!keepdims && !declared)
-      (void)c.error("the result's rank depends on the number of axes (input 1), which is not known, "
-                    "and the model does not declare it");
-    reduced.rank = declared.value_or(0);
+    if (!keepdims)
+      reduced.rank = v.resultRank(count ? std::optional(none ? rank : 0) : std::nullopt, "axes").value_or(0);
   }
   return c.hadError() ? std::nullopt : std::optional(reduced);
 }

@@ -142,11 +142,9 @@ static LogicalResult convertUpsample(NodeContext &c) {
     SmallVector<double> scales = c.getFloats("scales");
     r.scales = c.constant(DenseElementsAttr::get(RankedTensorType::get({int64_t(scales.size())}, f64), ArrayRef(scales)));
   }
-  auto length = v.length(r.scales, "scales");
-  if (!mode || !length)
+  r.scales = v.ofLength(r.scales, rank, "scales");
+  if (!mode || !r.scales)
     return failure();
-  if (*length != rank)
-    return c.error("it has " + Twine(*length) + " scales for " + Twine(rank) + " dimensions");
   r.interpolation = *mode;
   llvm::append_range(r.axes, llvm::seq<int64_t>(0, rank));
   r.sizes = scaleSizes(c, r);
@@ -189,29 +187,17 @@ static LogicalResult convertResize(NodeContext &c) {
   r.axes = *axes;
 
   Value roi = getVector(c, 1), scales = getVector(c, 2), sizes = v.toI64(getVector(c, 3));
-  auto verify = [&](Value vector, int64_t expected, StringRef what) {
-    auto length = v.length(vector, what);
-    if (length && *length != expected)
-      (void)c.error("it has " + Twine(*length) + " " + what + ", expected " + Twine(expected));
-    return length && *length == expected;
-  };
   int64_t count = r.axes.size();
   if (r.coordinates == nn::CoordinateMode::TfCropAndResize) {
     if (!roi)
       return c.error("the input 'roi' is missing");
-    if (!verify(roi, 2 * count, "numbers in 'roi'"))
-      return failure();
-    r.region = v.cast(roi, f64);
+    r.region = v.cast(v.ofLength(roi, 2 * count, "numbers in 'roi'"), f64);
   }
   if (scales) {
-    if (!verify(scales, count, "scales"))
-      return failure();
-    r.scales = v.cast(scales, f64);
+    r.scales = v.cast(v.ofLength(scales, count, "scales"), f64);
     r.sizes = scaleSizes(c, r);
   } else if (sizes) {
-    if (!verify(sizes, count, "sizes"))
-      return failure();
-    r.sizes = sizes;
+    r.sizes = sizes = v.ofLength(sizes, count, "sizes");
     if (policy != "stretch") {
       Value given = v.cast(v.pick(v.shape(c.input(0)), v.constant(r.axes)), f64);
       Value ratios = v.div(v.cast(sizes, f64), given), ratio = v.part(ratios, 0, 1);
@@ -226,7 +212,7 @@ static LogicalResult convertResize(NodeContext &c) {
   } else {
     return c.error("neither 'scales' nor 'sizes' is given");
   }
-  return r.sizes ? resize(c, r) : failure();
+  return r.sizes && !c.hadError() ? resize(c, r) : failure();
 }
 
 static LogicalResult convertGridSample(NodeContext &c) {
@@ -243,8 +229,9 @@ static LogicalResult convertAffineGrid(NodeContext &c) {
   ShapeVectors v(c);
   Value theta = c.input(0), size = v.toI64(c.input(1));
   bool alignCorners = c.getFlag("align_corners");
-  auto length = v.length(size, "sizes");
-  if (!length)
+  auto length = v.resultRank(v.knownLength(size), "sizes");
+  size = length ? v.ofLength(size, *length, "sizes") : Value();
+  if (!size)
     return failure();
   int64_t n = *length - 2;
   if (c.rankOf(theta) != 3 || n < 1)
@@ -289,10 +276,16 @@ static LogicalResult convertAffineGrid(NodeContext &c) {
 static LogicalResult convertCol2Im(NodeContext &c) {
   ShapeVectors v(c);
   Value image = v.toI64(c.input(1)), block = v.toI64(c.input(2));
-  auto n = v.length(image, "sizes");
-  if (!n || !block)
+  auto known = v.knownLength(image) ? v.knownLength(image) : v.knownLength(block);
+  auto rank = v.resultRank(known ? std::optional(*known + 2) : std::nullopt, "sizes");
+  if (!rank)
     return failure();
-  SmallVector<int64_t> ones(*n, 1), zeros(2 * *n, 0);
+  int64_t n = *rank - 2;
+  image = v.ofLength(image, n, "sizes");
+  block = v.ofLength(block, n, "sizes of a block");
+  if (!image || !block)
+    return failure();
+  SmallVector<int64_t> ones(n, 1), zeros(2 * n, 0);
   SmallVector<int64_t> strides = c.getInts("strides", ones), dilations = c.getInts("dilations", ones),
                        pads = c.getInts("pads", zeros);
   return c.replaceWith<nn::Col2ImOp>(c.input(0), image, block, strides, dilations, pads);

@@ -38,8 +38,12 @@ static LogicalResult convertReshape(NodeContext &c) {
     c.ignoreAttr("consumed_inputs"); // said where memory may be shared
   ShapeVectors v(c);
   Value shape = v.toI64(c.intsOperand("shape", 1, 5));
-  if (!v.length(shape, "sizes"))
+  if (!shape)
     return c.error("the attribute 'shape' is missing");
+  auto rank = v.resultRank(v.knownLength(shape), "sizes");
+  shape = rank ? v.ofLength(shape, *rank, "sizes") : Value();
+  if (!shape)
+    return failure();
   return c.replaceWith<nn::ReshapeOp>(c.input(0), shape, allowZero);
 }
 
@@ -71,9 +75,10 @@ static LogicalResult convertSqueeze(NodeContext &c) {
   }
   // Which dimensions remain is known only at run time.
   auto count = v.knownLength(axes);
-  auto rank = count ? std::optional(type.getRank() - *count) : c.declaredRank(0);
+  auto rank = v.resultRank(count ? std::optional(type.getRank() - *count) : std::nullopt,
+                           axes ? "axes" : "sizes of 1");
   if (!rank)
-    return c.error("the result's rank depends on what is not known, and the model does not declare it");
+    return failure();
   if (*rank < 0 || *rank > type.getRank())
     return c.error("it makes rank " + Twine(*rank) + " of rank " + Twine(type.getRank()));
   Value sizes = v.shape(x);
@@ -95,10 +100,9 @@ static LogicalResult convertUnsqueeze(NodeContext &c) {
     return c.error("the attribute 'axes' is missing");
   axes = v.toVector(axes);
   auto count = v.knownLength(axes);
-  auto declared = count ? std::optional(c.rankOf(x) + *count) : c.declaredRank(0);
+  auto declared = v.resultRank(count ? std::optional(c.rankOf(x) + *count) : std::nullopt, "axes");
   if (!declared)
-    return c.error("the result's rank depends on the number of axes (input 1), which is not known, "
-                   "and the model does not declare it");
+    return failure();
   int64_t rank = *declared;
   if (rank < c.rankOf(x))
     return c.error("it makes rank " + Twine(rank) + " of rank " + Twine(c.rankOf(x)));
@@ -126,12 +130,15 @@ static LogicalResult convertFlatten(NodeContext &c) {
 static LogicalResult convertExpand(NodeContext &c) {
   ShapeVectors v(c);
   Value x = c.input(0), wanted = v.toI64(c.input(1));
-  auto length = v.length(wanted, "sizes");
-  if (!length)
+  auto length = v.knownLength(wanted);
+  auto declared = v.resultRank(length ? std::optional(std::max(*length, c.rankOf(x))) : std::nullopt, "sizes");
+  if (!declared)
     return failure();
-  int64_t rank = std::max(*length, c.rankOf(x));
+  int64_t rank = *declared;
+  if (rank < c.rankOf(x))
+    return c.error("it makes rank " + Twine(rank) + " of rank " + Twine(c.rankOf(x)));
   Value given = v.concat({v.repeat(1, rank - c.rankOf(x)), v.shape(x)});
-  wanted = v.concat({v.repeat(1, rank - *length), wanted});
+  wanted = v.filledUp(wanted, rank, v.scalar(1), "sizes", /*atEnd=*/false);
   Value isOne = v.compare(nn::ComparePredicate::eq, wanted, v.repeat(1, rank));
   Value shape = v.select(isOne, given, wanted);
   return shape ? c.replaceWith<nn::BroadcastOp>(x, shape) : failure();
@@ -140,13 +147,10 @@ static LogicalResult convertExpand(NodeContext &c) {
 /// A new dimension before each one that is repeated, stretched, and merged with it.
 static LogicalResult tile(NodeContext &c, Value x, Value repeats) {
   ShapeVectors v(c);
-  auto length = v.length(repeats, "repeats");
-  if (!length)
-    return failure();
   int64_t rank = c.rankOf(x);
-  if (*length != rank)
-    return c.error("it has " + Twine(*length) + " repeats for " + Twine(rank) +
-                   " dimensions");
+  repeats = v.ofLength(repeats, rank, "repeats");
+  if (!repeats)
+    return failure();
   auto known = c.constantInts(repeats);
   SmallVector<int64_t> axes;
   SmallVector<Value> stretched;

@@ -90,6 +90,20 @@ Value ShapeVectors::scatter(Value base, Value positions, Value updates) {
                                        nn::ScatterReduction::Replace);
 }
 
+Value ShapeVectors::broadcast(Value scalar, Value shape) {
+  return scalar && shape ? c.make<nn::BroadcastOp>(scalar, shape) : Value();
+}
+
+Value ShapeVectors::first(Value vector, Value count, const Twine &what) {
+  if (!vector || !count)
+    return {};
+  int64_t length = *knownLength(vector);
+  Value fits = compare(nn::ComparePredicate::le, toScalar(count), scalar(length));
+  if (failed(c.require(fits, "the number of " + what + " is above " + Twine(length))))
+    return {};
+  return c.make<nn::SliceOp>(vector, constant(0), count, constant(1));
+}
+
 Value ShapeVectors::pick(Value vector, Value positions) {
   return vector && positions ? c.make<nn::GatherOp>(vector, positions, 0)
                              : Value();
@@ -217,23 +231,43 @@ std::optional<int64_t> ShapeVectors::knownLength(Value vector) {
   return type.getDimSize(0);
 }
 
-std::optional<int64_t> ShapeVectors::length(Value vector, StringRef what) {
-  auto known = knownLength(vector);
-  if (vector && !known)
-    (void)c.error("the number of " + what + " is not known, expected a vector of known length");
-  return known;
+std::optional<int64_t> ShapeVectors::resultRank(std::optional<int64_t> known, const Twine &what) {
+  auto rank = known ? known : c.declaredRank(0);
+  if (!rank)
+    (void)c.error("the result's rank depends on the number of " + what +
+                  ", which is not known, and the model does not declare it");
+  return rank;
 }
 
-Value ShapeVectors::ofLength(Value vector, int64_t length, StringRef what) {
-  if (!vector || knownLength(vector) == length)
-    return vector;
-  Value fits = compare(nn::ComparePredicate::eq, toScalar(shape(vector)), scalar(length));
-  if (failed(c.require(fits, "the number of " + what + " is not " + Twine(length))))
+Value ShapeVectors::ofLength(Value vector, int64_t length, const Twine &what) {
+  if (vector && c.rankOf(vector) != 1) {
+    (void)c.error("a tensor of rank " + Twine(c.rankOf(vector)) + " holds the " + what +
+                  ", expected a vector");
     return {};
-  return c.make<nn::ReshapeOp>(vector, constant(length), /*allowzero=*/true);
+  }
+  return withSize(vector, 0, length, what);
 }
 
-Value ShapeVectors::filledUp(Value vector, int64_t length, Value filler, StringRef what, bool atEnd) {
+Value ShapeVectors::withSize(Value tensor, int64_t dim, int64_t size, const Twine &what) {
+  if (!tensor || size < 0)
+    return {};
+  int64_t known = c.typeOf(tensor).getDimSize(dim);
+  if (known == size)
+    return tensor;
+  if (!ShapedType::isDynamic(known)) {
+    (void)c.error("it has " + Twine(known) + " " + what + ", expected " + Twine(size));
+    return {};
+  }
+  Value fits = compare(nn::ComparePredicate::eq, toScalar(this->size(tensor, dim)), scalar(size));
+  if (failed(c.require(fits, "the number of " + what + " is not " + Twine(size))))
+    return {};
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < c.rankOf(tensor); ++i)
+    sizes.push_back(i == dim ? constant(size) : this->size(tensor, i));
+  return c.make<nn::ReshapeOp>(tensor, concat(sizes), /*allowzero=*/true);
+}
+
+Value ShapeVectors::filledUp(Value vector, int64_t length, Value filler, const Twine &what, bool atEnd) {
   if (!vector || !filler || knownLength(vector) == length)
     return vector;
   Value lacking = sub(constant(length), shape(vector));

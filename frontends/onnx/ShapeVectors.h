@@ -57,6 +57,11 @@ public:
 
   /// `base` with `updates` at `positions`, negative ones counted from the end.
   Value scatter(Value base, Value positions, Value updates);
+  /// A scalar, as many times as `shape` says.
+  Value broadcast(Value scalar, Value shape);
+  /// The first elements of a vector. Required: `count`, a vector of length 1 and the
+  /// number of `what`, is not above its length.
+  Value first(Value vector, Value count, const Twine &what);
   /// The elements at `positions`.
   Value pick(Value vector, Value positions);
   /// Axes that may be negative, brought into [0, rank). Required: they are in
@@ -81,13 +86,17 @@ public:
 
   /// The number of elements of a vector, if it is known.
   std::optional<int64_t> knownLength(Value vector);
-  /// The number of elements of a vector, or an error if it is not known.
-  std::optional<int64_t> length(Value vector, StringRef what);
-  /// The vector with a known length. Required: it has that length.
-  Value ofLength(Value vector, int64_t length, StringRef what);
+  /// The rank of the node's result: the known one, or else what the model declares, as
+  /// the number of `what` would tell it if it were known. An error if neither does.
+  std::optional<int64_t> resultRank(std::optional<int64_t> known, const Twine &what);
+  /// The vector with a known length; a tensor with a known size in one dimension.
+  /// Required: it has that length, or size, in elements that are called `what`.
+  Value ofLength(Value vector, int64_t length, const Twine &what);
+  Value withSize(Value tensor, int64_t dim, int64_t size, const Twine &what);
   /// The vector behind as many fillers as it lacks (`atEnd`: before them). Required: it
   /// is not longer.
-  Value filledUp(Value vector, int64_t length, Value filler, StringRef what, bool atEnd = true);
+  Value filledUp(Value vector, int64_t length, Value filler, const Twine &what,
+                 bool atEnd = true);
 
 private:
   template <typename Op> Value binary(Value lhs, Value rhs) {

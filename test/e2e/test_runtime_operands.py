@@ -151,3 +151,154 @@ def test_unsqueeze() -> None:
             ({"x": random(3, 4), "axes": ints(1, -3)}, "an axis is given twice"),
         ],
     )
+
+
+def test_slice() -> None:
+    text = "m (float[a, b, c] x, int64[k] from, int64[l] to) => (float[r, s, t] y) { y = Slice (x, from, to) }"
+    check(
+        text,
+        [
+            {"x": X, "from": ints(1), "to": ints(3)},
+            {"x": X, "from": ints(0, -3), "to": ints(2, -1)},
+            {"x": X, "from": ints(0, 1, 2), "to": ints(2, 9, -1)},
+            {"x": X, "from": ints(), "to": ints()},
+        ],
+        [
+            ({"x": X, "from": ints(0, 0, 0, 0), "to": ints(1, 1, 1, 1)}, "the number of starts is above 3"),
+            ({"x": X, "from": ints(0, 0), "to": ints(1)}, "updates and indices differ"),
+        ],
+    )
+
+
+def test_slice_along_axes() -> None:
+    text = (
+        "m (float[a, b, c] x, int64[k] from, int64[l] to, int64[p] axes, int64[q] steps)"
+        " => (float[r, s, t] y) { y = Slice (x, from, to, axes, steps) }"
+    )
+    check(
+        text,
+        [
+            {"x": X, "from": ints(1), "to": ints(3), "axes": ints(-1), "steps": ints(1)},
+            {"x": X, "from": ints(-1, 0), "to": ints(-9, 3), "axes": ints(2, 0), "steps": ints(-2, 2)},
+        ],
+        [
+            (
+                {"x": X, "from": ints(0), "to": ints(1), "axes": ints(3), "steps": ints(1)},
+                "an index is out of range",
+            ),
+            (
+                {"x": X, "from": ints(0), "to": ints(1), "axes": ints(1), "steps": ints(0)},
+                "step",
+            ),
+        ],
+    )
+
+
+def test_expand() -> None:
+    text = "m (float[a, b] x, int64[k] shape) => (float[r, s, t] y) { y = Expand (x, shape) }"
+    x = random(3, 1)
+    check(
+        text,
+        [
+            {"x": x, "shape": ints(2, 3, 4)},
+            {"x": x, "shape": ints(5, 1, 1)},
+            # A shape of fewer sizes leaves the first dimensions.
+            {"x": random(1, 4), "shape": ints(2, 3, 1)},
+        ],
+        [
+            ({"x": x, "shape": ints(2, 4, 1)}, ""),
+            ({"x": x, "shape": ints(1, 1, 3, 4)}, "the number of sizes is above 3"),
+        ],
+    )
+
+
+def test_expand_by_fewer_sizes() -> None:
+    text = "m (float[a, b] x, int64[k] shape) => (float[r, s] y) { y = Expand (x, shape) }"
+    check(text, [{"x": random(3, 1), "shape": shape} for shape in (ints(4), ints(), ints(3, 4))])
+
+
+def test_pad() -> None:
+    text = "m (float[a, b] x, int64[k] pads) => (float[r, s] y) { y = Pad (x, pads) }"
+    x = random(3, 4)
+    check(
+        text,
+        [{"x": x, "pads": pads} for pads in (ints(0, 1, 2, 0), ints(1, 0, 0, 3))],
+        [({"x": x, "pads": ints(1, 1)}, "the number of pads is not 4")],
+    )
+
+
+def test_pad_along_axes() -> None:
+    text = (
+        "m (float[a, b, c] x, int64[k] pads, int64[l] axes) => (float[r, s, t] y)"
+        " { y = Pad (x, pads, , axes) }"
+    )
+    check(
+        text,
+        [
+            {"x": X, "pads": ints(1, 2), "axes": ints(-1)},
+            {"x": X, "pads": ints(1, 2, 0, 1), "axes": ints(2, 0)},
+            {"x": X, "pads": ints(), "axes": ints()},
+        ],
+        [
+            ({"x": X, "pads": ints(1, 2), "axes": ints(3)}, "out of range"),
+            ({"x": X, "pads": ints(1, 2), "axes": ints(0, 1)}, "differ"),
+        ],
+    )
+
+
+def test_split() -> None:
+    text = "m (float[n, 2] x, int64[k] sizes) => (float[a, 2] y, float[b, 2] z) { y, z = Split (x, sizes) }"
+    x = random(5, 2)
+    check(
+        text,
+        [{"x": x, "sizes": sizes} for sizes in (ints(2, 3), ints(5, 0))],
+        [
+            ({"x": x, "sizes": ints(2, 2)}, "do not add up to dimension 0"),
+            ({"x": x, "sizes": ints(6, -1)}, "a size is negative"),
+            ({"x": x, "sizes": ints(2, 2, 1)}, "the number of sizes is not 2"),
+        ],
+    )
+
+
+def test_reshape_tile_and_fill() -> None:
+    text = (
+        "m (float[n, m] x, int64[k] shape, int64[l] repeats, int64[p] sizes)"
+        " => (float[r, s, t] y, float[u, v] z, float[w, q] o) {"
+        " y = Reshape (x, shape) z = Tile (x, repeats) o = ConstantOfShape (sizes) }"
+    )
+    good = {"x": random(3, 4), "shape": ints(2, -1, 3), "repeats": ints(2, 1), "sizes": ints(2, 3)}
+    check(
+        text,
+        [good, {**good, "shape": ints(0, 2, 2), "repeats": ints(1, 3), "sizes": ints(0, 7)}],
+        [
+            ({**good, "shape": ints(12)}, "the number of sizes is not 3"),
+            ({**good, "repeats": ints(2)}, "the number of repeats is not 2"),
+            ({**good, "sizes": ints(2)}, "the number of sizes is not 2"),
+        ],
+    )
+
+
+def test_resize() -> None:
+    text = (
+        "m (float[a, b, c, d] x, float[k] scales) => (float[r, s, t, u] y)"
+        ' { y = Resize <mode = "linear"> (x, , scales) }'
+    )
+    x = random(1, 2, 3, 4)
+    check(
+        text,
+        [{"x": x, "scales": np.array(s, np.float32)} for s in ([1, 1, 2, 2], [1, 1, 0.5, 3])],
+        [({"x": x, "scales": np.array([2, 2], np.float32)}, "the number of scales is not 4")],
+    )
+
+
+def test_index_tuples() -> None:
+    text = (
+        "m (float[a, b, c] x, int64[n, k] places, float[p, q] updates) => (float[r, s] y, float[t, u, v] z)"
+        " { y = GatherND (x, places) z = ScatterND (x, places, updates) }"
+    )
+    places = np.array([[0, 1], [2, 3]])
+    check(
+        text,
+        [{"x": X, "places": places, "updates": random(2, 5)}],
+        [({"x": X, "places": places[:, :1], "updates": random(2, 5)}, "indices in a tuple is not 2")],
+    )
