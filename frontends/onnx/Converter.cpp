@@ -326,10 +326,7 @@ void NodeContext::setResult(unsigned index, Value value) {
 std::optional<int64_t> NodeContext::declaredRank(unsigned index) {
   if (!hasOutput(index))
     return std::nullopt;
-  const auto *declared = importer.getDeclared(*scope, outputNames[index]);
-  if (!declared || !declared->type().tensor_type().has_shape())
-    return std::nullopt;
-  return declared->type().tensor_type().shape().dim_size();
+  return importer.getDeclaredRank(*scope, outputNames[index]);
 }
 LogicalResult NodeContext::replaceWith(Value value) {
   return setResults(value);
@@ -438,6 +435,10 @@ const ConverterTable &ConverterTable::get() {
     return all;
   }();
   return table;
+}
+
+void ConverterTable::addRankKeeping(ArrayRef<StringRef> opTypes) {
+  rankKeeping.insert(opTypes.begin(), opTypes.end());
 }
 
 void ConverterTable::add(StringRef opType, Converter converter,

@@ -32,6 +32,7 @@
 #include "dialects/nn/NNOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include <optional>
 
 namespace onnx {
@@ -105,8 +106,9 @@ public:
     return index < outputNames.size() && !outputNames[index].empty();
   }
   void setResult(unsigned index, Value value);
-  /// The rank that the model declares for an output, where it does: what tells
-  /// it if the shape depends on a vector whose length is not known.
+  /// The rank that the model declares for an output, or for what is computed
+  /// from it element by element: what tells it if the shape depends on a vector
+  /// whose length is not known.
   std::optional<int64_t> declaredRank(unsigned index);
 
   //===--------------------------------------------------------------------===//
@@ -303,8 +305,14 @@ public:
   void add(StringRef opType, Converter converter, StringRef domain = "");
   Converter find(StringRef domain, StringRef opType) const;
 
+  /// Operators of the default domain whose first output has the first input's rank: what
+  /// the model declares of the one holds for the other.
+  void addRankKeeping(ArrayRef<StringRef> opTypes);
+  bool keepsRank(StringRef opType) const { return rankKeeping.contains(opType); }
+
 private:
   llvm::StringMap<llvm::StringMap<Converter>> domains;
+  llvm::StringSet<> rankKeeping;
 };
 
 /// A converter for an operator without attributes whose inputs are, in order,

@@ -109,6 +109,29 @@ const ::onnx::ValueInfoProto *GraphImporter::getDeclared(Scope &scope,
   return nullptr;
 }
 
+std::optional<int64_t> GraphImporter::getDeclaredRank(Scope &scope,
+                                                      StringRef name) {
+  constexpr int kMaxSteps = 64; // also ends in a cycle
+  for (int step = 0; step < kMaxSteps; ++step) {
+    const auto *declared = getDeclared(scope, name);
+    if (declared && declared->type().tensor_type().has_shape())
+      return declared->type().tensor_type().shape().dim_size();
+    if (!scope.followers) {
+      scope.followers.emplace();
+      for (const NodeProto &node : *scope.nodes)
+        if (node.input_size() > 0 && node.output_size() > 0 &&
+            normalizeDomain(node.domain()).empty() &&
+            converters.keepsRank(node.op_type()))
+          scope.followers->try_emplace(node.input(0), &node);
+    }
+    const NodeProto *follower = scope.followers->lookup(name);
+    if (!follower)
+      return std::nullopt;
+    name = follower->output(0);
+  }
+  return std::nullopt;
+}
+
 //===----------------------------------------------------------------------===//
 // Graphs
 //===----------------------------------------------------------------------===//

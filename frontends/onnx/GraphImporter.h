@@ -47,6 +47,9 @@ struct Scope {
   /// Who makes which value, known only after a name was not found.
   const NodeList *nodes = nullptr;
   std::optional<llvm::DenseMap<StringRef, const ::onnx::NodeProto *>> producers;
+  /// The node that computes something of the same rank from a value, known only after
+  /// a rank was asked for.
+  std::optional<llvm::DenseMap<StringRef, const ::onnx::NodeProto *>> followers;
   /// The body of a function: where it is called from, and by which node.
   Scope *caller = nullptr;
   const ::onnx::FunctionProto *function = nullptr;
@@ -108,6 +111,7 @@ private:
   void reportUndefined(Scope &scope, StringRef name, mlir::Location loc);
   /// What the model states about a value of this graph; null if nothing.
   const ::onnx::ValueInfoProto *getDeclared(Scope &scope, StringRef name);
+  std::optional<int64_t> getDeclaredRank(Scope &scope, StringRef name);
   /// After a failure: makes the outputs stand-ins of the declared type, so that
   /// more of the graph can be looked at.
   void defineFailed(const ::onnx::NodeProto &node, Scope &scope,

@@ -337,4 +337,7 @@ void nacre::frontend::registerMathConverters(ConverterTable &table) {
   table.add("Softsign", convertUnary<nn::SoftsignOp>);
   table.add("ThresholdedRelu", convertThresholdedRelu);
   table.add("Shrink", convertShrink);
+
+  table.addRankKeeping({"Abs", "Cast", "CastLike", "Ceil", "Exp", "Floor", "Log", "Neg", "Not",
+                        "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sqrt", "Tanh"});
 }

@@ -62,11 +62,17 @@ static LogicalResult convertSqueeze(NodeContext &c) {
   if (c.hadError())
     return failure();
   RankedTensorType type = c.typeOf(x);
-  if (!axes && type.hasStaticShape()) {
+  if (!axes && (type.hasStaticShape() || !c.declaredRank(0))) {
+    // The result's rank is what is known to be 1, so the others must not be.
     SmallVector<int64_t> ones;
-    for (auto [i, size] : llvm::enumerate(type.getShape()))
+    for (auto [i, size] : llvm::enumerate(type.getShape())) {
       if (size == 1)
         ones.push_back(i);
+      Value isOther = v.compare(nn::ComparePredicate::ne, v.toScalar(v.size(x, i)), v.scalar(1));
+      if (ShapedType::isDynamic(size) &&
+          failed(c.require(isOther, "dimension " + Twine(i) + " has size 1, which changes the result's rank")))
+        return failure();
+    }
     return c.replaceWith<nn::SqueezeOp>(x, ones);
   }
   if (auto known = c.constantInts(axes)) {

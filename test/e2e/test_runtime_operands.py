@@ -140,6 +140,22 @@ def test_squeeze() -> None:
     )
 
 
+def test_squeeze_what_is_one() -> None:
+    declared = "m (float[a, b, c] x) => (float[r, s] y) { y = Squeeze (x) }"
+    x = random(3, 1, 5)
+    check(
+        declared,
+        [{"x": x}, {"x": random(1, 4, 5)}],
+        [({"x": X}, "does not leave 2 dimensions")],
+    )
+    # Nothing tells the rank but what is known to be 1.
+    undeclared = (
+        "m (float[a, 1, c] x) => (float[r, s] z) {"
+        " y = Squeeze (x) z = Mul (y, y) }"
+    )
+    check(undeclared, [{"x": x}], [({"x": random(3, 1, 1)}, "dimension 2 has size 1")])
+
+
 def test_unsqueeze() -> None:
     text = "m (float[a, b] x, int64[k] axes) => (float[r, s, t, u] y) { y = Unsqueeze (x, axes) }"
     check(
