@@ -63,16 +63,6 @@ def LayoutParametersPass : Pass<"layout-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nacre::rt::RtDialect"];
 }
 
-def DeduplicateKernelsPass : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
-  let summary = "Keep one of structurally identical kernels";
-  let description = [{
-    Names, locations and the nodes that kernels came from do not count. Calls of a
-    dropped kernel keep its `nodes`, `flops` and `bytes` for profiles.
-    Precondition: none. Postcondition: no two kernels have the same code.
-  }];
-  let statistics = [Statistic<"dropped", "dropped", "Kernels that equal an earlier one">];
-}
-
 def AnnotateKernelsPass : Pass<"annotate-kernels", "::mlir::ModuleOp"> {
   let summary = "Tell kernels what all their callers guarantee";
   let description = [{

@@ -13,7 +13,6 @@ using namespace mlir;
 using namespace nacre;
 
 void codegen::buildModulePasses(OpPassManager &pm) {
-  pm.addPass(codegen::createDeduplicateKernelsPass());
   pm.addPass(codegen::createAnnotateKernelsPass());
   pm.addPass(codegen::createLayoutParametersPass());
 }

@@ -44,6 +44,9 @@ bool isComputeOp(Operation *op) {
          getRole(op) != KernelRole::Host;
 }
 
+/// Ops of a kernel at most. More in one loop gain nothing, and fusing is quadratic.
+constexpr size_t kMostOps = 64;
+
 /// Ops that will be one kernel, in program order.
 struct Group {
   llvm::SetVector<Operation *> ops;
@@ -99,6 +102,8 @@ private:
   }
 
   bool mayJoin(Operation *op, const Group &group) {
+    if (group.ops.size() >= kMostOps)
+      return false;
     Value result = op->getResult(0);
     auto usersAre = [&](auto predicate) { return llvm::all_of(op->getUsers(), predicate); };
     if (isElementwise(op) || getRole(op) == KernelRole::View) {
@@ -232,7 +237,7 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
   auto kernel = kern::FuncOp::create(moduleBuilder, loc, call.getCallee(),
                                 b.getFunctionType(types, root->getResultTypes()));
   kernel.setNodesAttr(b.getArrayAttr(nodes.getArrayRef()));
-  if (flops && *flops)
+  if (flops)
     kernel.setFlops(*flops);
   Block *body = b.createBlock(&kernel.getBody());
   for (Value operand : call->getOperands())

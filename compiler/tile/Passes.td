@@ -70,6 +70,17 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">];
 }
 
+def DeduplicateKernelsPass : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Keep one of structurally identical kernels";
+  let description = [{
+    Names, locations and the nodes that kernels came from do not count. Calls of a
+    dropped kernel keep its `nodes`, `flops` and `bytes` for profiles.
+    Precondition: none; what follows must not depend on the caller. Postcondition: no
+    two kernels have the same code.
+  }];
+  let statistics = [Statistic<"dropped", "dropped", "Kernels that equal an earlier one">];
+}
+
 def VectorizeTilesPass : Pass<"vectorize-tiles"> {
   let summary = "Turn structured ops on memrefs into register-tiled vector code";
   let description = [{

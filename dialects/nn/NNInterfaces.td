@@ -36,8 +36,9 @@ def NN_KernelOpInterface : OpInterface<"KernelOpInterface"> {
     InterfaceMethod<"The op's role in a kernel", "::nacre::nn::KernelRole", "getKernelRole",
       (ins), "", [{ return ::nacre::nn::KernelRole::Alone; }]>,
     InterfaceMethod<[{Floating-point operations of one execution, a multiply-add
-      counted as two; nullopt if sizes are dynamic.}],
-      "::std::optional<int64_t>", "getFlops", (ins), "", [{ return std::nullopt; }]>
+      counted as two; nullopt if sizes are dynamic, 0 for an op that moves data
+      or does little with each element.}],
+      "::std::optional<int64_t>", "getFlops", (ins), "", [{ return 0; }]>
   ];
 }
 

@@ -83,19 +83,28 @@ static Result<std::vector<double>> measureRuns(Subject &subject) {
   return times;
 }
 
-/// The kernels by the time that a run spends in them, longest first.
+/// The kernels by the least time that a run spent in them, longest first.
 static Result<std::vector<Row>> measureKernels(Subject &subject, llvm::ArrayRef<nacre_kernel_info> kernels) {
   subject.session.setProfiling(NACRE_PROFILING_TOTALS);
-  constexpr int kRuns = 10;
-  for (int i = 0; i < kRuns; ++i)
+  std::vector<int64_t> least(kernels.size(), INT64_MAX), launches(kernels.size());
+  std::vector<nacre_kernel_time> before(kernels.size());
+  auto start = Clock::now();
+  for (int run = 0; run < 10 || getElapsed(start) < seconds / 2; ++run) {
+    for (size_t i = 0; i < kernels.size(); ++i)
+      before[i] = subject.session.kernelTime(int32_t(i));
     if (Status status = subject.run(); !status)
       return status.error();
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      nacre_kernel_time now = subject.session.kernelTime(int32_t(i));
+      launches[i] = now.launches - before[i].launches;
+      least[i] = std::min(least[i], int64_t(now.total_ns - before[i].total_ns));
+    }
+  }
   std::vector<Row> rows;
   for (size_t i = 0; i < kernels.size(); ++i) {
-    nacre_kernel_time time = subject.session.kernelTime(int32_t(i));
-    Row row{kernels[i], double(time.total_ns) / 1e6 / kRuns, time.launches / kRuns, -1};
-    if (row.launches == 0)
+    if (launches[i] == 0)
       continue;
+    Row row{kernels[i], double(least[i]) / 1e6, launches[i], -1};
     if (row.kernel.flops >= 0 && row.ms > 0)
       row.gflops = double(row.kernel.flops) * double(row.launches) / row.ms / 1e6;
     rows.push_back(row);
@@ -145,6 +154,8 @@ static void printAsJson(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, 
 static void printRate(double gflops, double peak) {
   if (gflops < 0)
     llvm::outs() << "  unknown (dynamic sizes)  ";
+  else if (gflops == 0) // data moves, or what is not counted
+    llvm::outs() << "                        -  ";
   else
     llvm::outs() << llvm::format("%8.1f GFLOP/s %5.1f %%  ", gflops, 100 * gflops / peak);
 }

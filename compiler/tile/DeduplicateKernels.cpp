@@ -8,14 +8,14 @@
 // The first in module order stays, so the result does not depend on hashes.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/codegen/Passes.h"
+#include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/IR/OperationSupport.h"
 
-namespace nacre::codegen {
+namespace nacre::tile {
 #define GEN_PASS_DEF_DEDUPLICATEKERNELSPASS
-#include "compiler/codegen/Passes.h.inc"
-} // namespace nacre::codegen
+#include "compiler/tile/Passes.h.inc"
+} // namespace nacre::tile
 
 using namespace mlir;
 using namespace nacre;
@@ -52,8 +52,7 @@ bool isSameCode(kern::FuncOp a, kern::FuncOp b) {
                                                     OperationEquivalence::IgnoreLocations);
 }
 
-struct DeduplicateKernelsPass
-    : codegen::impl::DeduplicateKernelsPassBase<DeduplicateKernelsPass> {
+struct DeduplicateKernelsPass : tile::impl::DeduplicateKernelsPassBase<DeduplicateKernelsPass> {
   void runOnOperation() override {
     llvm::DenseMap<size_t, SmallVector<kern::FuncOp, 1>> seen;
     llvm::DenseMap<StringAttr, kern::FuncOp> replacement;
