@@ -15,6 +15,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/Threading.h"
@@ -204,12 +205,21 @@ private:
       }
     }
     for (kern::FuncOp kernel : kernels) {
-      units.push_back(makeUnit(kernel.getName(), Effort::Kernel));
+      units.push_back(makeUnit(kernel.getName(), chooseEffort(kernel)));
       units.back().module->push_back(kernel.clone());
       cloneGlobals(units.back(), symbols);
     }
     std::move(hosts.begin(), hosts.end(), std::back_inserter(units));
     return success();
+  }
+
+  /// A kernel with a structured op that has no vector form is left to LLVM.
+  static Effort chooseEffort(kern::FuncOp kernel) {
+    WalkResult rest = kernel.walk([](Operation *op) {
+      return isa<linalg::LinalgOp, memref::CopyOp>(op) ? WalkResult::interrupt()
+                                                       : WalkResult::advance();
+    });
+    return rest.wasInterrupted() ? Effort::Kernel : Effort::TiledKernel;
   }
 
   /// Constants that bufferization has put into globals.

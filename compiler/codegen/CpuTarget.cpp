@@ -45,6 +45,13 @@ const Target *findTarget() {
   return target;
 }
 
+/// What is left to do in tiled kernels: addresses out of the loops, short loops
+/// written out.
+constexpr char kTiledPasses[] =
+    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
+    "loop-mssa(loop-rotate,licm),simplifycfg,loop(indvars,loop-unroll-full),"
+    "sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
+
 Error makeError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), message);
 }
@@ -112,7 +119,7 @@ std::unique_ptr<TargetMachine> CpuTarget::makeMachine(CodeGenOptLevel level) con
 
 Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
                                                            Effort effort) const {
-  bool isKernel = effort == Effort::Kernel;
+  bool isKernel = effort == Effort::TiledKernel || effort == Effort::Kernel;
   auto machine = makeMachine(isKernel                     ? CodeGenOptLevel::Aggressive
                              : effort == Effort::LongHost ? CodeGenOptLevel::None
                                                           : CodeGenOptLevel::Less);
@@ -133,9 +140,15 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  if (effort != Effort::LongHost)
-    builder.buildPerModuleDefaultPipeline(isKernel ? OptimizationLevel::O3 : OptimizationLevel::O1)
-        .run(module, modules);
+  ModulePassManager passes;
+  if (effort == Effort::TiledKernel) {
+    if (Error error = builder.parsePassPipeline(passes, kTiledPasses))
+      return error;
+  } else if (effort != Effort::LongHost) {
+    passes = builder.buildPerModuleDefaultPipeline(isKernel ? OptimizationLevel::O3
+                                                            : OptimizationLevel::O1);
+  }
+  passes.run(module, modules);
 
   SmallVector<char, 0> bytes;
   raw_svector_ostream stream(bytes);

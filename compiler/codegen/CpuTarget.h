@@ -16,9 +16,11 @@ class TargetMachine;
 
 namespace nacre::codegen {
 
-/// How much work LLVM does: host code is straight-line calls, kernels are loops.
-/// Of thousands of calls, it only translates one by one.
-enum class Effort { LongHost, Host, Kernel };
+/// How much work LLVM does. Host code is straight-line calls, and of thousands of
+/// calls it only translates one by one. Tiled kernels are blocked and vectorized as
+/// they should be: they are cleaned up, and not unrolled once more. In other kernels
+/// LLVM shall find vectors itself.
+enum class Effort { LongHost, Host, TiledKernel, Kernel };
 
 /// A CPU that code is generated for. Immutable; threads may share it.
 class CpuTarget {
