@@ -109,6 +109,8 @@ private:
     pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
     pipeline.vectorRegisters = wide ? 32 : 16;
     pipeline.fma = wide || target.hasFeature("fma");
+    if (options.train)
+      pipeline.training = {options.train->loss, options.train->optimizer};
     pipeline.stopAfter = options.stopAfter;
     pipeline.dumpDirectory = options.dumpDirectory;
     pipeline.timePhases = options.timePhases;
@@ -144,6 +146,7 @@ private:
     }
     import.dims = options.dims;
     import.allowSymlinks = options.allowSymlinks;
+    import.trainable = options.train.has_value();
     import.hashSource = true;
     return import;
   }
@@ -160,6 +163,8 @@ private:
                                   {"source", llvm::sys::path::filename(fileName)},
                                   {"dims", std::move(dims)},
                                   {"input_shapes", std::move(shapes)}};
+    if (options.train)
+      provenance["train"] = llvm::json::Object{{"loss", options.train->loss}, {"optimizer", options.train->optimizer}};
     if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))
       provenance["blake3"] = hash.getValue();
     std::string text;

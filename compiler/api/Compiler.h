@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,12 +25,25 @@
 
 namespace nacre {
 
+/// How to train a model.
+struct TrainOptions {
+  /// "softmax-cross-entropy": of the first output [N, C, D...], the logits, at the labels
+  /// [N, D...] (i64), the mean over all samples; or "output:NAME", a scalar output.
+  std::string loss = "softmax-cross-entropy";
+  /// "sgd": stochastic gradient descent as PyTorch does it.
+  std::string optimizer = "sgd";
+};
+
 /// Everything that a compilation can be told.
 struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open.
   std::map<std::string, std::vector<int64_t>> inputShapes;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
+  /// Compile a function "step" beside "main": it takes the model's inputs, `labels` if the
+  /// loss has any and `learning_rate` (f32), gives `loss` (f32) and the model's outputs, and
+  /// updates the session's parameters, which "main" reads.
+  std::optional<TrainOptions> train;
   /// LLVM's name of the CPU; empty: this machine's.
   std::string targetCpu;
   /// Changes to the CPU's features, "+avx2,-fma".

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::bufferization;
@@ -34,9 +35,10 @@ FailureOr<Value> getDenseBuffer(RewriterBase &rewriter, Value tensor, Type argum
 
 struct KernelCallInterface
     : DstBufferizableOpInterfaceExternalModel<KernelCallInterface, kern::CallOp> {
-  // A destination is written as a whole, never read.
+  // A destination is written as a whole; one that holds something is read before.
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
-    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand) ||
+           !operand.get().getDefiningOp<tensor::EmptyOp>();
   }
   // Kernels assume that destinations overlap no input.
   bool bufferizesToElementwiseAccess(Operation *, const AnalysisState &, ArrayRef<OpOperand *>) const {

@@ -78,7 +78,7 @@ void convertKernelBoundary(kern::FuncOp func) {
   func.setFunctionType(FunctionType::get(func.getContext(), entry.getArgumentTypes(), {}));
 }
 
-/// Makes a host function's arguments rt.input and its parameters rt.parameter.
+/// Makes a host function's arguments rt.input.
 void convertInputs(func::FuncOp func) {
   Block &entry = func.getBody().front();
   OpBuilder b = OpBuilder::atBlockBegin(&entry);
@@ -89,13 +89,42 @@ void convertInputs(func::FuncOp func) {
     argument.replaceAllUsesWith(createTensor(b, loc, argument.getType(), memref, false));
   }
   entry.eraseArguments(0, entry.getNumArguments());
+}
+
+/// Makes a host function's parameters rt.parameter. One that the function sets is seen as
+/// one tensor that may be written: its new value is computed in place if nothing reads the
+/// old one later (upstream's analysis finds out), and copied there at the end otherwise.
+void convertParameters(func::FuncOp func) {
   SymbolTableCollection symbols;
+  auto createMemRef = [&](OpBuilder &b, Location loc, Type type, FlatSymbolRefAttr name) {
+    auto parameter = symbols.lookupNearestSymbolFrom<nn::ParameterOp>(func, name);
+    return rt::ParameterOp::create(b, loc, getBufferType(type), name.getAttr(), parameter.getTrainableAttr(),
+                                   IntegerAttr());
+  };
+  OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+  Operation *terminator = func.getBody().front().getTerminator();
+  llvm::DenseMap<Attribute, Value> written;
+  for (auto set : llvm::make_early_inc_range(func.getBody().front().getOps<nn::SetParameterOp>())) {
+    Location loc = set.getLoc();
+    Type type = set.getValue().getType();
+    Value memref = createMemRef(b, loc, type, set.getNameAttr());
+    written[set.getNameAttr()] = createTensor(b, loc, type, memref, true);
+    OpBuilder at(set);
+    Value value = set.getValue();
+    if (!value.getDefiningOp<kern::CallOp>()) // it may be a parameter that is set as well
+      value = bufferization::AllocTensorOp::create(at, loc, cast<RankedTensorType>(type), ValueRange(), value);
+    at.setInsertionPoint(terminator);
+    createMaterialize(at, loc, value, memref);
+    set.erase();
+  }
   func.walk([&](nn::GetParameterOp op) {
-    auto parameter = symbols.lookupNearestSymbolFrom<nn::ParameterOp>(op, op.getNameAttr());
-    b.setInsertionPoint(op);
-    auto memref = rt::ParameterOp::create(b, op.getLoc(), getBufferType(op.getType()), op.getNameAttr().getAttr(),
-                                          parameter.getTrainableAttr(), IntegerAttr());
-    op.replaceAllUsesWith(createTensor(b, op.getLoc(), op.getType(), memref, false));
+    Value tensor = written.lookup(op.getNameAttr());
+    if (!tensor) {
+      b.setInsertionPoint(op);
+      Value memref = createMemRef(b, op.getLoc(), op.getType(), op.getNameAttr());
+      tensor = createTensor(b, op.getLoc(), op.getType(), memref, false);
+    }
+    op.replaceAllUsesWith(tensor);
     op.erase();
   });
 }
@@ -199,6 +228,7 @@ struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
       splitEmptyTensors(func);
       convertInputs(func);
       convertOutputs(func);
+      convertParameters(func); // after what copies to outputs
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttrsAttr();
       func.removeResAttrsAttr();

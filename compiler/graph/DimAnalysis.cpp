@@ -12,6 +12,16 @@ bool DimAnalysis::areEqual(OpFoldResult lhs, OpFoldResult rhs) {
   return isEqualConstantIntOrValue(lhs, rhs);
 }
 
+StringAttr DimAnalysis::getSymbol(OpFoldResult size) {
+  if (auto dim = dyn_cast<Value>(size))
+    if (auto op = dim.getDefiningOp<tensor::DimOp>())
+      if (auto argument = dyn_cast<BlockArgument>(op.getSource());
+          argument && argument.getOwner() == &func.getBody().front())
+        if (auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "nn.symbols"))
+          return cast<StringAttr>(names[*op.getConstantIndex()]);
+  return StringAttr::get(func.getContext(), "");
+}
+
 SmallVector<OpFoldResult> DimAnalysis::getDims(Value tensor) {
   auto type = cast<RankedTensorType>(tensor.getType());
   SmallVector<OpFoldResult> dims;

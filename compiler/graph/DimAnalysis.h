@@ -28,6 +28,9 @@ public:
   /// analysis or a builder that it listens to has built before `before`.
   mlir::OpFoldResult simplify(mlir::OpFoldResult size, mlir::Operation *before);
 
+  /// The symbol of a dynamic size of one of the function's inputs; empty if it is none.
+  mlir::StringAttr getSymbol(mlir::OpFoldResult size);
+
   /// Whether two sizes are known to be equal.
   static bool areEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
 

@@ -36,7 +36,16 @@ KernelRole getRole(Operation *op) {
   return KernelRole::Alone;
 }
 
-bool isElementwise(Operation *op) { return isa<nn::ElementwiseOpInterface>(op); }
+/// Whether an op may be fused freely: element-wise, and it does not say otherwise.
+bool isElementwise(Operation *op) {
+  return isa<nn::ElementwiseOpInterface>(op) && !isa<nn::KernelOpInterface>(op);
+}
+
+/// The operand whose memory a group's result takes over, if it does.
+std::optional<unsigned> getInPlaceOperand(Operation *root) {
+  auto kernelOp = dyn_cast<nn::KernelOpInterface>(root);
+  return kernelOp ? kernelOp.getInPlaceOperand() : std::nullopt;
+}
 
 bool isComputeOp(Operation *op) {
   return isa<nn::NNDialect>(op->getDialect()) && op->getNumRegions() == 0 &&
@@ -174,10 +183,13 @@ void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
   }
 }
 
-/// One uninitialised tensor for each result of a group's last op.
+/// One uninitialised tensor for each result of a group's last op, or the operand that
+/// is computed in place: a kernel reads that through its destination.
 SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &dims) {
   Operation *root = group.ops.front();
   SmallVector<Value> destinations;
+  if (auto operand = getInPlaceOperand(root))
+    return {root->getOperand(*operand)};
   for (Value result : root->getResults()) {
     SmallVector<OpFoldResult> sizes = dims.getDims(result);
     OpBuilder b(root);
@@ -221,7 +233,8 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
   for (Operation *op : ops) {
     collectNodes(op->getLoc(), nodes);
     for (Value operand : op->getOperands())
-      addInput(operand);
+      if (!getInPlaceOperand(op) || !llvm::is_contained(destinations, operand))
+        addInput(operand);
     auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
     std::optional<int64_t> count = kernelOp ? kernelOp.getFlops() : std::optional<int64_t>(0);
     flops = flops && count ? std::optional(*flops + *count) : std::nullopt;
@@ -245,6 +258,8 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
 
   IRMapping mapping;
   mapping.map(inputs.getArrayRef(), body->getArguments().take_front(inputs.size()));
+  if (auto operand = getInPlaceOperand(root))
+    mapping.map(root->getOperand(*operand), body->getArguments().back());
   for (Operation *op : cloned)
     b.clone(*op, mapping);
   for (Operation *op : ops)

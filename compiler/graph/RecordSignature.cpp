@@ -60,16 +60,8 @@ private:
   /// An output's dimension has the name of the input's dimension that it equals.
   static ArrayAttr nameDims(Builder &b, graph::DimAnalysis &dims, Value value) {
     SmallVector<Attribute> names;
-    for (OpFoldResult size : dims.getDims(value)) {
-      StringAttr name = b.getStringAttr("");
-      if (auto dim = dyn_cast<Value>(size))
-        if (auto op = dim.getDefiningOp<tensor::DimOp>())
-          if (auto argument = dyn_cast<BlockArgument>(op.getSource()))
-            if (auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()))
-              if (auto symbols = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "nn.symbols"))
-                name = cast<StringAttr>(symbols[*op.getConstantIndex()]);
-      names.push_back(name);
-    }
+    for (OpFoldResult size : dims.getDims(value))
+      names.push_back(dims.getSymbol(size));
     return b.getArrayAttr(names);
   }
 };

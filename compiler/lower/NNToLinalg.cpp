@@ -40,7 +40,7 @@ struct ConvertCarrier : ConversionPattern {
 
   LogicalResult matchAndRewrite(Operation *op, ArrayRef<Value> operands,
                                 ConversionPatternRewriter &rewriter) const override {
-    if ((isa<nn::NNDialect>(op->getDialect()) && !isa<nn::GetParameterOp>(op)) ||
+    if ((isa<nn::NNDialect>(op->getDialect()) && !isa<nn::GetParameterOp, nn::SetParameterOp>(op)) ||
         op->getNumRegions() != 0)
       return rewriter.notifyMatchFailure(op, "not a carrier");
     FailureOr<Operation *> converted = convertOpResultTypes(op, operands, *getTypeConverter(), rewriter);
@@ -137,7 +137,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
       return converter.isLegal(op.getArgumentTypes()) && converter.isLegal(op.getResultTypes()) &&
              converter.isLegal(&op.getFunctionBody());
     });
-    target.addDynamicallyLegalOp<nn::GetParameterOp>(
+    target.addDynamicallyLegalOp<nn::GetParameterOp, nn::SetParameterOp>(
         [&](Operation *op) { return converter.isLegal(op); });
     target.markUnknownOpDynamicallyLegal([&](Operation *op) {
       return isa<linalg::LinalgOp>(op) || isa_and_present<linalg::LinalgOp>(op->getParentOp()) ||

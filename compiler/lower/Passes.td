@@ -8,7 +8,8 @@ def NNToLinalgPass : Pass<"nn-to-linalg"> {
     signless and booleans become i8 (0 or 1) in all tensors, at function boundaries
     too. Works on any op with a body (module, func.func, kern.func).
     Precondition: types inferred; element-wise ops broadcast in static dimensions only.
-    Postcondition: no nn op but nn.parameter and nn.get_parameter is left.
+    Postcondition: no nn op but nn.parameter, nn.get_parameter and
+    nn.set_parameter is left.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::bufferization::BufferizationDialect",

@@ -43,7 +43,7 @@ LogicalResult nacre::verifyAfterGraph(ModuleOp module) {
 
 LogicalResult nacre::verifyAfterLower(ModuleOp module) {
   return check(module, [](Operation *op) {
-    return !isNN(op) || isa<nn::ParameterOp, nn::GetParameterOp>(op);
+    return !isNN(op) || isa<nn::ParameterOp, nn::GetParameterOp, nn::SetParameterOp>(op);
   }, "after the lower phase, no nn op is left but parameters");
 }
 

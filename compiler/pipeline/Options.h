@@ -3,9 +3,15 @@
 #define NACRE_COMPILER_PIPELINE_OPTIONS_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace nacre {
+
+/// How to make a training step.
+struct TrainingOptions {
+  std::string loss, optimizer;
+};
 
 /// The options of the pipeline. Everything that passes may depend on stands here.
 struct PipelineOptions {
@@ -17,6 +23,8 @@ struct PipelineOptions {
   /// Caches of one core, in bytes.
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;
+  /// Make a training step as well.
+  std::optional<TrainingOptions> training;
   /// The phase after which to stop; empty: run all.
   std::string stopAfter;
   /// Write the module after each phase into this folder; empty: don't.

@@ -26,13 +26,18 @@ void addCleanup(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
-void buildGraph(OpPassManager &passes, const PipelineOptions &) {
+void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
+  OpPassManager &main = passes.nest<func::FuncOp>();
+  main.addPass(graph::createInferShapesPass());
+  addCleanup(main);
+  main.addPass(graph::createScalarizeShapesPass());
+  addCleanup(main);
+  main.addPass(graph::createInferShapesPass());
+  if (options.training) // gradients are simplified with the rest
+    passes.addPass(graph::createMakeTrainStepPass({options.training->loss, options.training->optimizer}));
   OpPassManager &host = passes.nest<func::FuncOp>();
-  host.addPass(graph::createInferShapesPass());
-  addCleanup(host);
-  host.addPass(graph::createScalarizeShapesPass());
-  addCleanup(host);
-  host.addPass(graph::createInferShapesPass());
+  if (options.training)
+    addCleanup(host);
   host.addPass(graph::createRecordSignaturePass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createFoldScalesPass());

@@ -30,8 +30,9 @@ using namespace nacre;
 namespace {
 
 /// Makes an element-wise generic with a fresh init write over one of its inputs: one
-/// that a structured op of the kernel computes element by element in the same place.
-linalg::GenericOp writeOverInput(linalg::GenericOp op) {
+/// that a structured op of the kernel computes element by element in the same place, or
+/// that is the destination itself.
+linalg::GenericOp writeOverInput(linalg::GenericOp op, Value destination) {
   if (op.getNumDpsInits() != 1 || op.getNumLoops() != op.getNumParallelLoops())
     return op;
   OpOperand *init = op.getDpsInitOperand(0);
@@ -40,7 +41,8 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op) {
     return op;
   AffineMap map = op.getMatchingIndexingMap(init);
   for (OpOperand *input : op.getDpsInputOperands()) {
-    if (!input->get().getDefiningOp<linalg::LinalgOp>() || op.getMatchingIndexingMap(input) != map ||
+    bool isOwn = input->get() == destination || input->get().getDefiningOp<linalg::LinalgOp>();
+    if (!isOwn || op.getMatchingIndexingMap(input) != map ||
         input->get().getType() != init->get().getType())
       continue;
     // The input becomes the init; its block argument is replaced by the init's.
@@ -73,7 +75,7 @@ void forward(OpResult result, Value destination) {
       return;
     if (auto generic = dyn_cast<linalg::GenericOp>(result.getOwner())) {
       unsigned number = result.getResultNumber();
-      generic = writeOverInput(generic);
+      generic = writeOverInput(generic, destination);
       op = cast<DestinationStyleOpInterface>(generic.getOperation());
       result = cast<OpResult>(op->getResult(number));
     }

@@ -9,7 +9,7 @@
 
 include "dialects/nn/NNMathOps.td"
 
-def NN_ReluOp : NN_UnaryOp<"relu", NN_NumberTensor> {
+def NN_ReluOp : NN_UnaryOp<"relu", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "max(x, 0); NaN stays NaN";
   let description = [{
     ```mlir
@@ -18,7 +18,7 @@ def NN_ReluOp : NN_UnaryOp<"relu", NN_NumberTensor> {
   }];
 }
 
-def NN_LeakyReluOp : NN_UnaryOp<"leaky_relu"> {
+def NN_LeakyReluOp : NN_UnaryOp<"leaky_relu", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "x, or alpha x below zero";
   let description = [{
     ```mlir
@@ -28,7 +28,7 @@ def NN_LeakyReluOp : NN_UnaryOp<"leaky_relu"> {
   let arguments = (ins NN_FloatTensor:$input, F64Attr:$alpha);
 }
 
-def NN_PReluOp : NN_BinaryOp<"prelu"> {
+def NN_PReluOp : NN_BinaryOp<"prelu", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "x, or slope x below zero, with a tensor of slopes";
   let description = [{
     ```mlir
@@ -37,7 +37,7 @@ def NN_PReluOp : NN_BinaryOp<"prelu"> {
   }];
 }
 
-def NN_EluOp : NN_UnaryOp<"elu"> {
+def NN_EluOp : NN_UnaryOp<"elu", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "Exponential linear unit, scaled";
   let description = [{
     `scale * x` above zero, `scale * alpha * (exp(input_scale * x) - 1)` below. ELU,
@@ -51,7 +51,7 @@ def NN_EluOp : NN_UnaryOp<"elu"> {
                    DefaultValuedAttr<F64Attr, "1.0">:$scale, DefaultValuedAttr<F64Attr, "1.0">:$input_scale);
 }
 
-def NN_GeluOp : NN_UnaryOp<"gelu"> {
+def NN_GeluOp : NN_UnaryOp<"gelu", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     `x/2 (1 + erf(x / sqrt(2)))`, or with `approximate`
@@ -64,7 +64,7 @@ def NN_GeluOp : NN_UnaryOp<"gelu"> {
   let arguments = (ins NN_FloatTensor:$input, UnitAttr:$approximate);
 }
 
-def NN_HardSigmoidOp : NN_UnaryOp<"hard_sigmoid"> {
+def NN_HardSigmoidOp : NN_UnaryOp<"hard_sigmoid", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "alpha x + beta, clipped to 0..1";
   let description = [{
     ```mlir
@@ -74,9 +74,9 @@ def NN_HardSigmoidOp : NN_UnaryOp<"hard_sigmoid"> {
   let arguments = (ins NN_FloatTensor:$input, F64Attr:$alpha, F64Attr:$beta);
 }
 
-def NN_SigmoidOp : NN_FunctionOp<"sigmoid", "1 / (1 + exp(-x))", "1.0 / (1.0 + exp(-x))">;
+def NN_SigmoidOp : NN_FunctionOp<"sigmoid", "1 / (1 + exp(-x))", "1.0 / (1.0 + exp(-x))", "dy * y * (1.0 - y)">;
 def NN_SoftplusOp : NN_FunctionOp<"softplus", "log(1 + exp(x)), without overflow",
-                                  "max(x, x.constant(0)) + log1p(exp(-abs(x)))">;
-def NN_SoftsignOp : NN_FunctionOp<"softsign", "x / (1 + |x|)", "x / (1.0 + abs(x))">;
+                                  "max(x, x.constant(0)) + log1p(exp(-abs(x)))", "dy * sigmoid(x)">;
+def NN_SoftsignOp : NN_FunctionOp<"softsign", "x / (1 + |x|)", "x / (1.0 + abs(x))", "dy / square(abs(x) + 1.0)">;
 
 #endif // NACRE_DIALECTS_NN_NNACTIVATIONOPS_TD

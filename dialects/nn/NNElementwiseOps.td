@@ -54,7 +54,7 @@ class NN_BinaryOp<string mnemonic, TypeConstraint type = NN_NumberTensor, list<T
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
-def NN_AddOp : NN_BinaryOp<"add", NN_NumberTensor, [Commutative]> {
+def NN_AddOp : NN_BinaryOp<"add", NN_NumberTensor, [Commutative, NN_Differentiable]> {
   let summary = "Element-wise sum";
   let description = [{
     Integers wrap around.
@@ -66,7 +66,7 @@ def NN_AddOp : NN_BinaryOp<"add", NN_NumberTensor, [Commutative]> {
   let hasFolder = 1;
 }
 
-def NN_SubOp : NN_BinaryOp<"sub"> {
+def NN_SubOp : NN_BinaryOp<"sub", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "Element-wise difference";
   let description = [{
     Integers wrap around.
@@ -78,7 +78,7 @@ def NN_SubOp : NN_BinaryOp<"sub"> {
   let hasFolder = 1;
 }
 
-def NN_MulOp : NN_BinaryOp<"mul", NN_NumberTensor, [Commutative]> {
+def NN_MulOp : NN_BinaryOp<"mul", NN_NumberTensor, [Commutative, NN_Differentiable]> {
   let summary = "Element-wise product";
   let description = [{
     Integers wrap around.
@@ -90,7 +90,7 @@ def NN_MulOp : NN_BinaryOp<"mul", NN_NumberTensor, [Commutative]> {
   let hasFolder = 1;
 }
 
-def NN_DivOp : NN_BinaryOp<"div"> {
+def NN_DivOp : NN_BinaryOp<"div", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "Element-wise quotient";
   let description = [{
     Integers are divided towards zero; the division never traps: `x / 0` is 0 and
@@ -125,7 +125,7 @@ def NN_FModOp : NN_BinaryOp<"fmod"> {
   }];
 }
 
-def NN_PowOp : NN_ElementwiseOp<"pow", [],
+def NN_PowOp : NN_ElementwiseOp<"pow", [NN_Differentiable],
     "::mlir::getElementTypeOrSelf(operands.front())"> {
   let summary = "Power";
   let description = [{
@@ -143,7 +143,7 @@ def NN_PowOp : NN_ElementwiseOp<"pow", [],
   let hasCanonicalizer = 1;
 }
 
-def NN_MinOp : NN_BinaryOp<"min", NN_NumberTensor, [Commutative]> {
+def NN_MinOp : NN_BinaryOp<"min", NN_NumberTensor, [Commutative, NN_Differentiable]> {
   let summary = "Smaller of two";
   let description = [{
     NaN if either is NaN. Which of +0 and -0 comes out is not defined.
@@ -154,7 +154,7 @@ def NN_MinOp : NN_BinaryOp<"min", NN_NumberTensor, [Commutative]> {
   }];
 }
 
-def NN_MaxOp : NN_BinaryOp<"max", NN_NumberTensor, [Commutative]> {
+def NN_MaxOp : NN_BinaryOp<"max", NN_NumberTensor, [Commutative, NN_Differentiable]> {
   let summary = "Larger of two";
   let description = [{
     NaN if either is NaN. Which of +0 and -0 comes out is not defined.
@@ -284,7 +284,7 @@ def NN_ShiftRightOp : NN_BinaryOp<"shift_right", NN_IntTensor> {
 // Selection and conversion
 //===----------------------------------------------------------------------===//
 
-def NN_WhereOp : NN_ElementwiseOp<"where", [], "::mlir::getElementTypeOrSelf(operands[1])"> {
+def NN_WhereOp : NN_ElementwiseOp<"where", [NN_Differentiable], "::mlir::getElementTypeOrSelf(operands[1])"> {
   let summary = "Picks elements by a condition";
   let description = [{
     ```mlir
@@ -297,7 +297,7 @@ def NN_WhereOp : NN_ElementwiseOp<"where", [], "::mlir::getElementTypeOrSelf(ope
   let hasFolder = 1;
 }
 
-def NN_CastOp : NN_ElementwiseOp<"cast", [],
+def NN_CastOp : NN_ElementwiseOp<"cast", [NN_Differentiable],
     "properties.as<Properties *>()->getTo().getValue()"> {
   let summary = "Converts the element type";
   let description = [{

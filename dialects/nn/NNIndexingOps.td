@@ -42,7 +42,7 @@ def NN_CheckedIndexOp : NN_Op<"checked_index", [NoMemoryEffect, NN_InferredTypes
   let hasFolder = 1;
 }
 
-def NN_GatherOp : NN_IndexedOp<"gather", [DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
+def NN_GatherOp : NN_IndexedOp<"gather", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "The slices of a dimension that indices name";
   let description = [{
     `result[a..., i..., b...] = data[a..., indices[i...], b...]`, where `a...` are the
@@ -57,7 +57,7 @@ def NN_GatherOp : NN_IndexedOp<"gather", [DeclareOpInterfaceMethods<NN_MovementO
   let hasFolder = 1;
 }
 
-def NN_GatherElementsOp : NN_IndexedOp<"gather_elements", [DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
+def NN_GatherElementsOp : NN_IndexedOp<"gather_elements", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "One element for each index, at the index's own place in other dimensions";
   let description = [{
     `result[a..., i, b...] = data[a..., indices[a..., i, b...], b...]`. Operands have

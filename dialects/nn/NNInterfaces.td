@@ -29,8 +29,8 @@ def NN_ElementwiseOpInterface : OpInterface<"ElementwiseOpInterface"> {
 def NN_KernelOpInterface : OpInterface<"KernelOpInterface"> {
   let cppNamespace = "::nacre::nn";
   let description = [{
-    How an op takes part in kernel formation. An op without this interface that is
-    not element-wise becomes a kernel of its own.
+    How an op takes part in kernel formation. Without this interface an element-wise op
+    is fused freely, and any other becomes a kernel of its own.
   }];
   let methods = [
     InterfaceMethod<"The op's role in a kernel", "::nacre::nn::KernelRole", "getKernelRole",
@@ -38,20 +38,29 @@ def NN_KernelOpInterface : OpInterface<"KernelOpInterface"> {
     InterfaceMethod<[{Floating-point operations of one execution, a multiply-add
       counted as two; nullopt if sizes are dynamic, 0 for an op that moves data
       or does little with each element.}],
-      "::std::optional<int64_t>", "getFlops", (ins), "", [{ return 0; }]>
+      "::std::optional<int64_t>", "getFlops", (ins), "", [{ return 0; }]>,
+    InterfaceMethod<[{The operand whose memory the result may take, for an op that is
+      element-wise (and Alone): a new value of a parameter replaces the old one.}],
+      "::std::optional<unsigned>", "getInPlaceOperand", (ins), "", [{ return std::nullopt; }]>
   ];
 }
 
 def NN_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   let cppNamespace = "::nacre::nn";
   let description = [{
-    Reverse-mode differentiation: the vector-Jacobian product as nn ops.
+    Reverse-mode differentiation: the vector-Jacobian product as nn ops. At kinks the
+    conventions are PyTorch's. An op without this interface, or one that fails, stops
+    the compilation of a training step if a gradient reaches it and one of its operands
+    depends on a trainable parameter.
   }];
   let methods = [
     InterfaceMethod<[{
       Builds the gradients of the operands from those of the results (null where a
-      result has none). Pushes one value for each operand, null where no gradient
-      flows (integer operands, shapes).
+      result has none; one has some). Pushes one value for each operand, null where no
+      gradient flows (integer operands, shapes). Where an operand was broadcast, its
+      gradient may have the broadcast shape: who asks sums it (sumToShape). Fails where
+      the op has no gradient with these attributes; what it has built then stays unused.
+      The builder knows sizes (SizeResolver).
     }], "::mlir::LogicalResult", "buildGradient",
     (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$resultGradients,
          "::llvm::SmallVectorImpl<::mlir::Value> &":$operandGradients)>

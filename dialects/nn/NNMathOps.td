@@ -4,7 +4,7 @@
 
 include "dialects/nn/NNElementwiseOps.td"
 
-def NN_NegOp : NN_UnaryOp<"neg", NN_NumberTensor> {
+def NN_NegOp : NN_UnaryOp<"neg", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "-x";
   let description = [{
     Integers wrap around.
@@ -15,7 +15,7 @@ def NN_NegOp : NN_UnaryOp<"neg", NN_NumberTensor> {
   }];
 }
 
-def NN_AbsOp : NN_UnaryOp<"abs", NN_NumberTensor> {
+def NN_AbsOp : NN_UnaryOp<"abs", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "|x|";
   let description = [{
     The most negative integer stays as it is.
@@ -26,7 +26,7 @@ def NN_AbsOp : NN_UnaryOp<"abs", NN_NumberTensor> {
   }];
 }
 
-def NN_SignOp : NN_UnaryOp<"sign", NN_NumberTensor> {
+def NN_SignOp : NN_UnaryOp<"sign", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "-1, 0 or 1";
   let description = [{
     NaN stays NaN.
@@ -38,9 +38,10 @@ def NN_SignOp : NN_UnaryOp<"sign", NN_NumberTensor> {
 }
 
 // A function of one float given by its formula in terms of the Expr `x`
-// (dialects/nn/Expr.h), computed in f32 for f16 and bf16.
-class NN_FunctionOp<string mnemonic, string text, string formula, list<Trait> traits = []>
-    : NN_UnaryOp<mnemonic, NN_FloatTensor, traits> {
+// (dialects/nn/Expr.h), computed in f32 for f16 and bf16. Its gradient is a formula of
+// TensorExprs (dialects/nn/TensorExpr.h): `dy` of the result, `x` and the result `y`.
+class NN_FunctionOp<string mnemonic, string text, string formula, string gradient>
+    : NN_UnaryOp<mnemonic, NN_FloatTensor, [NN_Differentiable]> {
   let summary = text;
   let description = "\n    ```mlir\n    %y = nn." # mnemonic #
                     " %x : (tensor<4x?xf32>) -> tensor<4x?xf32>\n    ```\n";
@@ -52,31 +53,37 @@ class NN_FunctionOp<string mnemonic, string text, string formula, list<Trait> tr
         return }] # formula # [{;
       })};
     }
+    ::llvm::LogicalResult $cppClass::buildGradient(::mlir::OpBuilder &b, ::mlir::ValueRange gradients,
+        ::llvm::SmallVectorImpl<::mlir::Value> &operands) {
+      [[maybe_unused]] ::nacre::nn::TensorExpr dy(b, getLoc(), gradients[0]), x = dy.with(getInput()), y = dy.with(getResult());
+      operands.push_back(}] # gradient # [{);
+      return ::mlir::success();
+    }
   }];
 }
 
-def NN_SqrtOp : NN_FunctionOp<"sqrt", "Square root; NaN below zero", "sqrt(x)">;
-def NN_ReciprocalOp : NN_FunctionOp<"reciprocal", "1 / x", "1.0 / x">;
-def NN_ExpOp : NN_FunctionOp<"exp", "e to the power x", "exp(x)">;
-def NN_LogOp : NN_FunctionOp<"log", "Natural logarithm", "log(x)">;
-def NN_SinOp : NN_FunctionOp<"sin", "Sine", "x.apply<::mlir::math::SinOp>()">;
-def NN_CosOp : NN_FunctionOp<"cos", "Cosine", "x.apply<::mlir::math::CosOp>()">;
-def NN_TanOp : NN_FunctionOp<"tan", "Tangent", "x.apply<::mlir::math::TanOp>()">;
-def NN_AsinOp : NN_FunctionOp<"asin", "Arc sine", "x.apply<::mlir::math::AsinOp>()">;
-def NN_AcosOp : NN_FunctionOp<"acos", "Arc cosine", "x.apply<::mlir::math::AcosOp>()">;
-def NN_AtanOp : NN_FunctionOp<"atan", "Arc tangent", "x.apply<::mlir::math::AtanOp>()">;
-def NN_SinhOp : NN_FunctionOp<"sinh", "Hyperbolic sine", "x.apply<::mlir::math::SinhOp>()">;
-def NN_CoshOp : NN_FunctionOp<"cosh", "Hyperbolic cosine", "x.apply<::mlir::math::CoshOp>()">;
-def NN_TanhOp : NN_FunctionOp<"tanh", "Hyperbolic tangent", "tanh(x)">;
-def NN_AsinhOp : NN_FunctionOp<"asinh", "Inverse hyperbolic sine", "x.apply<::mlir::math::AsinhOp>()">;
-def NN_AcoshOp : NN_FunctionOp<"acosh", "Inverse hyperbolic cosine", "x.apply<::mlir::math::AcoshOp>()">;
-def NN_AtanhOp : NN_FunctionOp<"atanh", "Inverse hyperbolic tangent", "x.apply<::mlir::math::AtanhOp>()">;
-def NN_ErfOp : NN_FunctionOp<"erf", "Error function", "erf(x)">;
+def NN_SqrtOp : NN_FunctionOp<"sqrt", "Square root; NaN below zero", "sqrt(x)", "dy / (y * 2.0)">;
+def NN_ReciprocalOp : NN_FunctionOp<"reciprocal", "1 / x", "1.0 / x", "-(dy * y * y)">;
+def NN_ExpOp : NN_FunctionOp<"exp", "e to the power x", "exp(x)", "dy * y">;
+def NN_LogOp : NN_FunctionOp<"log", "Natural logarithm", "log(x)", "dy / x">;
+def NN_SinOp : NN_FunctionOp<"sin", "Sine", "x.apply<::mlir::math::SinOp>()", "dy * cos(x)">;
+def NN_CosOp : NN_FunctionOp<"cos", "Cosine", "x.apply<::mlir::math::CosOp>()", "-(dy * sin(x))">;
+def NN_TanOp : NN_FunctionOp<"tan", "Tangent", "x.apply<::mlir::math::TanOp>()", "dy * (y * y + 1.0)">;
+def NN_AsinOp : NN_FunctionOp<"asin", "Arc sine", "x.apply<::mlir::math::AsinOp>()", "dy / sqrt(1.0 - x * x)">;
+def NN_AcosOp : NN_FunctionOp<"acos", "Arc cosine", "x.apply<::mlir::math::AcosOp>()", "-(dy / sqrt(1.0 - x * x))">;
+def NN_AtanOp : NN_FunctionOp<"atan", "Arc tangent", "x.apply<::mlir::math::AtanOp>()", "dy / (x * x + 1.0)">;
+def NN_SinhOp : NN_FunctionOp<"sinh", "Hyperbolic sine", "x.apply<::mlir::math::SinhOp>()", "dy * cosh(x)">;
+def NN_CoshOp : NN_FunctionOp<"cosh", "Hyperbolic cosine", "x.apply<::mlir::math::CoshOp>()", "dy * sinh(x)">;
+def NN_TanhOp : NN_FunctionOp<"tanh", "Hyperbolic tangent", "tanh(x)", "dy * (1.0 - y * y)">;
+def NN_AsinhOp : NN_FunctionOp<"asinh", "Inverse hyperbolic sine", "x.apply<::mlir::math::AsinhOp>()", "dy / sqrt(x * x + 1.0)">;
+def NN_AcoshOp : NN_FunctionOp<"acosh", "Inverse hyperbolic cosine", "x.apply<::mlir::math::AcoshOp>()", "dy / sqrt(x * x - 1.0)">;
+def NN_AtanhOp : NN_FunctionOp<"atanh", "Inverse hyperbolic tangent", "x.apply<::mlir::math::AtanhOp>()", "dy / (1.0 - x * x)">;
+def NN_ErfOp : NN_FunctionOp<"erf", "Error function", "erf(x)", "dy * exp(-(x * x)) * M_2_SQRTPI">;
 def NN_FloorOp : NN_FunctionOp<"floor", "Largest integer not above x",
-                               "x.apply<::mlir::math::FloorOp>()">;
+                               "x.apply<::mlir::math::FloorOp>()", "::mlir::Value()">;
 def NN_CeilOp : NN_FunctionOp<"ceil", "Smallest integer not below x",
-                              "x.apply<::mlir::math::CeilOp>()">;
+                              "x.apply<::mlir::math::CeilOp>()", "::mlir::Value()">;
 def NN_RoundOp : NN_FunctionOp<"round", "Nearest integer; halves to even",
-                               "x.apply<::mlir::math::RoundEvenOp>()">;
+                               "x.apply<::mlir::math::RoundEvenOp>()", "::mlir::Value()">;
 
 #endif // NACRE_DIALECTS_NN_NNMATHOPS_TD

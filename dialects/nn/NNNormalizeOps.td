@@ -26,7 +26,7 @@ class NN_RowOp<string mnemonic, list<Trait> traits = []>
   }];
 }
 
-def NN_SoftmaxOp : NN_RowOp<"softmax", [DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
+def NN_SoftmaxOp : NN_RowOp<"softmax", [NN_Differentiable, DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
   let summary = "exp(x) / sum(exp(x)) along a dimension, without overflow";
   let description = [{
     With `log`, the logarithm of that, computed as `x - m - log(sum(exp(x - m)))` with
@@ -55,7 +55,7 @@ def NN_HardmaxOp : NN_RowOp<"hardmax"> {
   let operations = "3";
 }
 
-def NN_NormalizeOp : NN_RowOp<"normalize", [DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
+def NN_NormalizeOp : NN_RowOp<"normalize", [NN_Differentiable, DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
   let summary = "(x - mean) / sqrt(variance + epsilon) along some dimensions";
   let description = [{
     The heart of layer, instance and group normalisation, whose scale and bias are

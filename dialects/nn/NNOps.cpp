@@ -1,6 +1,7 @@
 //===- NNOps.cpp - The nn dialect -------------------------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/TensorExpr.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"

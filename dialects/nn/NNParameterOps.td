@@ -45,6 +45,8 @@ def NN_GetParameterOp : NN_Op<"get_parameter", [Pure,
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The value of a parameter";
   let description = [{
+    The one that it has when the function is called, whatever the function then sets.
+
     ```mlir
     %w = nn.get_parameter @conv1.weight : tensor<64x3x7x7xf32>
     ```
@@ -52,6 +54,22 @@ def NN_GetParameterOp : NN_Op<"get_parameter", [Pure,
   let arguments = (ins FlatSymbolRefAttr:$name);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def NN_SetParameterOp : NN_Op<"set_parameter", [MemoryEffects<[MemWrite]>,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Gives a trainable parameter a new value";
+  let description = [{
+    It holds when the function returns: `nn.get_parameter` in the same function gives the
+    old value. At most one for each parameter, in the function's entry block.
+
+    ```mlir
+    nn.set_parameter @conv1.weight, %new : tensor<64x3x7x7xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$name, AnyRankedTensor:$value);
+  let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
 }
 
 #endif // NACRE_DIALECTS_NN_NNPARAMETEROPS_TD

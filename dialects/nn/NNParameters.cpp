@@ -16,3 +16,15 @@ LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 KernelRole GetParameterOp::getKernelRole() { return KernelRole::Host; }
+
+LogicalResult SetParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto parameter = symbols.lookupNearestSymbolFrom<ParameterOp>(*this, getNameAttr());
+  if (!parameter || !parameter.getTrainable())
+    return emitOpError("names no trainable parameter: ") << getNameAttr();
+  if (parameter.getType() != getValue().getType())
+    return emitOpError("sets a value of type ") << getValue().getType() << ", but the parameter is "
+                                                << parameter.getType();
+  return success();
+}
+
+KernelRole SetParameterOp::getKernelRole() { return KernelRole::Host; }

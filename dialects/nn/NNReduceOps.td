@@ -10,7 +10,7 @@ def NN_ReduceKindAttr : I32EnumAttr<"ReduceKind", "how elements are combined", [
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_ReduceOp : NN_TensorOp<"reduce", [DeclareOpInterfaceMethods<NN_ScalarsOpInterface>,
+def NN_ReduceOp : NN_TensorOp<"reduce", [NN_Differentiable, DeclareOpInterfaceMethods<NN_ScalarsOpInterface>,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>,
     DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
   let summary = "Combines all elements along some dimensions";

@@ -12,7 +12,7 @@ class NN_MovementOp<string mnemonic, list<Trait> traits = []>
   let hasFolder = 1;
 }
 
-def NN_TransposeOp : NN_MovementOp<"transpose"> {
+def NN_TransposeOp : NN_MovementOp<"transpose", [NN_Differentiable]> {
   let summary = "Permutes dimensions";
   let description = [{
     Dimension `i` of the result is dimension `permutation[i]` of the input.
@@ -27,7 +27,7 @@ def NN_TransposeOp : NN_MovementOp<"transpose"> {
   let hasVerifier = 1;
 }
 
-def NN_BroadcastOp : NN_MovementOp<"broadcast", [NN_HasShapeOperands, NN_IsChecked]> {
+def NN_BroadcastOp : NN_MovementOp<"broadcast", [NN_Differentiable, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Stretches a tensor to a shape";
   let description = [{
     NumPy broadcasting of `input` to exactly `shape`, whose length is static and at
@@ -76,7 +76,7 @@ def NN_SizeOp : NN_TensorOp<"size", [DeclareOpInterfaceMethods<NN_ScalarsOpInter
 // host side as tensor.collapse_shape and tensor.expand_shape and cost nothing.
 //===----------------------------------------------------------------------===//
 
-def NN_ReshapeOp : NN_MovementOp<"reshape", [NN_IsChecked,
+def NN_ReshapeOp : NN_MovementOp<"reshape", [NN_Differentiable, NN_IsChecked,
     DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface, ["resolveShapeOperands"]>]> {
   let summary = "The same elements under another shape";
   let description = [{
@@ -96,7 +96,7 @@ def NN_ReshapeOp : NN_MovementOp<"reshape", [NN_IsChecked,
   let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_SqueezeOp : NN_MovementOp<"squeeze", [NN_IsChecked]> {
+def NN_SqueezeOp : NN_MovementOp<"squeeze", [NN_Differentiable, NN_IsChecked]> {
   let summary = "Drops dimensions of size 1";
   let description = [{
     `axes` are the input's dimensions to drop, in rising order; each has size 1, which
@@ -111,7 +111,7 @@ def NN_SqueezeOp : NN_MovementOp<"squeeze", [NN_IsChecked]> {
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_UnsqueezeOp : NN_MovementOp<"unsqueeze"> {
+def NN_UnsqueezeOp : NN_MovementOp<"unsqueeze", [NN_Differentiable]> {
   let summary = "Inserts dimensions of size 1";
   let description = [{
     `axes` are the result's dimensions that are new, in rising order.
@@ -125,7 +125,7 @@ def NN_UnsqueezeOp : NN_MovementOp<"unsqueeze"> {
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_CollapseOp : NN_MovementOp<"collapse"> {
+def NN_CollapseOp : NN_MovementOp<"collapse", [NN_Differentiable]> {
   let summary = "Merges neighbouring dimensions into one";
   let description = [{
     Dimensions `begin` up to, not including, `end` become one. None at all (`begin`
@@ -144,7 +144,7 @@ def NN_CollapseOp : NN_MovementOp<"collapse"> {
 // Parts of tensors
 //===----------------------------------------------------------------------===//
 
-def NN_SliceOp : NN_MovementOp<"slice", [NN_HasShapeOperands, NN_IsChecked]> {
+def NN_SliceOp : NN_MovementOp<"slice", [NN_Differentiable, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Every step-th element from start to end, in each dimension";
   let description = [{
     `starts`, `ends` and `steps` have one number for each dimension. Negative starts
@@ -166,7 +166,7 @@ def NN_SliceOp : NN_MovementOp<"slice", [NN_HasShapeOperands, NN_IsChecked]> {
   }];
 }
 
-def NN_ConcatOp : NN_MovementOp<"concat", [NN_IsChecked]> {
+def NN_ConcatOp : NN_MovementOp<"concat", [NN_Differentiable, NN_IsChecked]> {
   let summary = "Tensors one after the other along a dimension";
   let description = [{
     ```mlir
@@ -184,7 +184,7 @@ def NN_PadMode : I32Enum<"PadMode", "what stands in the padding", [
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_PadOp : NN_MovementOp<"pad", [NN_HasShapeOperands, NN_IsChecked]> {
+def NN_PadOp : NN_MovementOp<"pad", [NN_Differentiable, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Adds to, or takes from, the ends of each dimension";
   let description = [{
     `pads` holds what is added before each dimension, then what is added after each;

@@ -131,7 +131,7 @@ Value NodeContext::getTensor(StringRef attr) {
   StringRef tensorName = proto->t().name();
   Value value = importer.createTensor(
       proto->t(), tensorName.empty() ? nodeName : tensorName,
-      "attribute " + quoted(attr), loc, builder);
+      "attribute " + quoted(attr), loc, builder, /*isInitializer=*/false);
   failed |= !value;
   return value;
 }

@@ -47,7 +47,7 @@ std::optional<NamedValue> GraphImporter::lookup(Scope &scope, StringRef name) {
       Location loc = nn::getNodeLocation(&context, name, "Initializer");
       NamedValue made;
       made.value =
-          createTensor(*found->second, name, "the tensor", loc, entryBuilder);
+          createTensor(*found->second, name, "the tensor", loc, entryBuilder, /*isInitializer=*/true);
       made.failed = !made.value;
       at->values[name] = made;
       return made;
@@ -535,14 +535,14 @@ bool GraphImporter::expandFunction(const NodeProto &node,
 
 Value GraphImporter::createTensor(const TensorProto &tensor, StringRef name,
                                   const Twine &what, Location loc,
-                                  OpBuilder &builder) {
+                                  OpBuilder &builder, bool isInitializer) {
   std::string problem;
   RankedTensorType type = getTensorType(&context, tensor, problem);
   if (!type) {
     (void)error(loc, what + ": " + problem);
     return {};
   }
-  bool trains = options.trainable && isa<FloatType>(type.getElementType());
+  bool trains = isInitializer && options.trainable && isa<FloatType>(type.getElementType());
   bool inIR = isSmall(type) && !trains;
   if (Value known = inIR ? Value() : tensorValues.lookup(&tensor))
     return known;

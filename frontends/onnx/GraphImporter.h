@@ -147,10 +147,10 @@ private:
 
   //===--- values ---===//
   /// A tensor as a constant or parameter; null after an error at `loc` about
-  /// `what`.
+  /// `what`. Only an initializer may be trainable.
   Value createTensor(const ::onnx::TensorProto &tensor, StringRef name,
                      const Twine &what, mlir::Location loc,
-                     mlir::OpBuilder &builder);
+                     mlir::OpBuilder &builder, bool isInitializer);
   mlir::LogicalResult error(mlir::Location loc, const Twine &message);
 
   mlir::MLIRContext &context;

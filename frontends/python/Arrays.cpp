@@ -1,6 +1,7 @@
 //===- Arrays.cpp - NumPy arrays as tensors and back ------------*- C++ -*-===//
 #include "frontends/python/Arrays.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <numpy/arrayobject.h>
@@ -187,6 +188,21 @@ nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
     tensor.data = memory.packed.data();
   }
   return tensor;
+}
+
+std::tuple<nb::object, void *, int64_t> nacre::python::makeArray(const nacre_tensor_info &info) {
+  if (nacre_dtype_bits(info.dtype) < 8)
+    throw nb::type_error("an element type below a byte");
+  nb::object descriptor = getDtype(info.dtype);
+  npy_intp dims[NACRE_MAX_RANK];
+  std::copy_n(info.dims, info.rank, dims);
+  nb::object array = nb::steal(PyArray_NewFromDescr(
+      &PyArray_Type, reinterpret_cast<PyArray_Descr *>(descriptor.release().ptr()), info.rank, dims,
+      nullptr, nullptr, 0, nullptr));
+  if (!array.is_valid())
+    throw nb::python_error();
+  auto *object = reinterpret_cast<PyArrayObject *>(array.ptr());
+  return {std::move(array), PyArray_DATA(object), int64_t(PyArray_NBYTES(object))};
 }
 
 nb::object nacre::python::toArray(nacre_tensor &tensor) {

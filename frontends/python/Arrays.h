@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <nanobind/nanobind.h>
+#include <tuple>
 #include <vector>
 
 namespace nacre::python {
@@ -33,6 +34,9 @@ struct InputMemory {
 /// An input tensor that refers to `object`'s memory, or to a copy in `memory`. Throws a
 /// TypeError if the object is no array that a model can take.
 nacre_tensor toTensor(nb::handle object, InputMemory &memory);
+
+/// A new array, where its elements lie and how many bytes they are, for a type of whole bytes.
+std::tuple<nb::object, void *, int64_t> makeArray(const nacre_tensor_info &info);
 
 /// An array that takes over the memory of a run's output.
 nb::object toArray(nacre_tensor &tensor);

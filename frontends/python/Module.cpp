@@ -8,6 +8,7 @@
 #include "frontends/python/Program.h"
 
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -19,11 +20,22 @@ namespace {
 using Dims = std::map<std::string, int64_t>;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
-CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const std::string &targetCpu) {
+using Train = std::map<std::string, std::string>;
+
+CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const std::string &targetCpu,
+                           const std::optional<Train> &train) {
   CompileOptions options;
   options.dims = dims;
   options.inputShapes = shapes;
   options.targetCpu = targetCpu;
+  if (train) {
+    options.train.emplace();
+    for (const auto &[key, value] : *train) {
+      if (key != "loss" && key != "optimizer")
+        throw nb::value_error(("training has no option '" + key + "': loss, optimizer").c_str());
+      (key == "loss" ? options.train->loss : options.train->optimizer) = value;
+    }
+  }
   // Ctrl-C ends a compilation at the next phase.
   options.progress = [](std::string_view) {
     nb::gil_scoped_acquire locked;
@@ -49,8 +61,8 @@ template <typename Compilation> auto compileUnlocked(Compilation compilation) {
 }
 
 Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, int32_t threads,
-                     const std::string &targetCpu) {
-  CompileOptions options = makeOptions(dims, shapes, targetCpu);
+                     const std::string &targetCpu, const std::optional<Train> &train) {
+  CompileOptions options = makeOptions(dims, shapes, targetCpu, train);
   if (PyBytes_Check(source.ptr())) {
     auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
     std::span<const std::byte> bytes(data, size_t(PyBytes_GET_SIZE(source.ptr())));
@@ -63,8 +75,9 @@ Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, 
 }
 
 void compileModelToFile(const std::string &path, const std::string &artifact, const Dims &dims,
-                        const Shapes &shapes, const std::string &targetCpu) {
-  CompileOptions options = makeOptions(dims, shapes, targetCpu);
+                        const Shapes &shapes, const std::string &targetCpu,
+                        const std::optional<Train> &train) {
+  CompileOptions options = makeOptions(dims, shapes, targetCpu, train);
   (void)compileUnlocked([&] { return compileToFile(path, artifact, options); });
 }
 
@@ -106,8 +119,8 @@ NB_MODULE(_core, module) {
   nb::class_<Program>(module, "Model",
                       "A compiled model with threads and memory: made by nacre.compile or nacre.load.\n"
                       "Thread-safe: runs may overlap, and other Python threads go on meanwhile.")
-      .def("run", &Program::run, nb::arg("inputs"),
-           "Runs the model. Inputs: a sequence of arrays, or a dict of them by name.\n"
+      .def("run", &Program::run, nb::arg("inputs"), nb::arg("function") = "main",
+           "Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name.\n"
            "Returns a list of all outputs in order. Raises RunError.")
       .def("__call__", &Program::call, nb::arg("inputs"), nb::arg("named_inputs"),
            "Runs the model on arrays by position, or by name as keywords.\n"
@@ -116,10 +129,19 @@ NB_MODULE(_core, module) {
                    "What the model takes: a list of TensorInfo")
       .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy,
                    "What the model gives: a list of TensorInfo")
+      .def_prop_ro("functions", &Program::getFunctions,
+                   "The names of the model's functions: main, and step if it can be trained")
+      .def_prop_ro("parameters", &Program::getParameters, "The names of the model's parameters")
+      .def("read_parameter", &Program::readParameter, nb::arg("name"),
+           "A copy of a parameter's value, made between runs")
+      .def("write_parameter", &Program::writeParameter, nb::arg("name"), nb::arg("value"),
+           "Gives a parameter that training changes another value, between runs")
       .def_prop_ro("threads", &Program::getThreads, "How many threads a run uses at most")
       .def("__repr__", describeProgram);
 
-  module.def("compile", compileModel);
-  module.def("compile_to_file", compileModelToFile);
+  module.def("compile", compileModel, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+             nb::arg().none());
+  module.def("compile_to_file", compileModelToFile, nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+             nb::arg(), nb::arg().none());
   module.def("load", loadModel);
 }

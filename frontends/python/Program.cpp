@@ -77,17 +77,57 @@ void nacre::python::raise(PyObject *exception, const std::string &message) {
   throw nb::python_error();
 }
 
-Program::Program(Model model, int32_t threads) : session(createSession(model, threads)) {
-  std::vector<Function> functions = model.functions();
+Program::Program(Model given, int32_t threads)
+    : model(std::move(given)), session(createSession(model, threads)) {
+  for (const Function &function : model.functions())
+    functions.push_back(
+        {std::string(function.name), describe(function.inputs), describe(function.outputs)});
   if (functions.empty())
     raise(getExceptions().error, "the model has no function");
-  inputs = describe(functions.front().inputs);
-  outputs = describe(functions.front().outputs);
 }
 
-std::vector<nb::object> Program::collectByName(nb::handle given) const {
+std::vector<std::string> Program::getFunctions() const {
+  std::vector<std::string> names;
+  for (const Entry &function : functions)
+    names.push_back(function.name);
+  return names;
+}
+
+std::vector<std::string> Program::getParameters() const {
+  std::vector<std::string> names;
+  for (const TensorInfo &info : model.parameters())
+    names.emplace_back(info.name);
+  return names;
+}
+
+int32_t Program::findParameter(const std::string &name) const {
+  Result<int32_t> index = model.findParameter(name);
+  if (!index)
+    raise(getExceptions().runError, index.error().message);
+  return *index;
+}
+
+nb::object Program::readParameter(const std::string &name) {
+  int32_t index = findParameter(name);
+  nacre_tensor_info info = {};
+  nacre_model_get_parameter(model.get(), index, &info);
+  auto [array, data, size] = makeArray(info);
+  if (nacre_session_read_parameter(session.get(), index, data, size) != NACRE_OK)
+    raise(getExceptions().runError, nacre_last_error());
+  return array;
+}
+
+void Program::writeParameter(const std::string &name, nb::handle value) {
+  int32_t index = findParameter(name);
+  InputMemory memory;
+  nacre_tensor tensor = toTensor(value, memory);
+  if (nacre_session_write_parameter(session.get(), index, &tensor) != NACRE_OK)
+    raise(getExceptions().runError, nacre_last_error());
+}
+
+std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle given) {
   std::vector<nb::object> values;
-  for (const Signature &input : inputs) {
+  for (const Signature &input : function.inputs) {
     PyObject *value = PyDict_GetItemWithError(given.ptr(), input.key.ptr());
     if (!value) {
       if (PyErr_Occurred())
@@ -99,7 +139,7 @@ std::vector<nb::object> Program::collectByName(nb::handle given) const {
   if (PyDict_Size(given.ptr()) != Py_ssize_t(values.size()))
     for (auto [key, value] : nb::borrow<nb::dict>(given)) {
       bool known = false;
-      for (const Signature &input : inputs)
+      for (const Signature &input : function.inputs)
         known |= key.equal(input.key);
       if (!known)
         raise(getExceptions().runError,
@@ -108,16 +148,16 @@ std::vector<nb::object> Program::collectByName(nb::handle given) const {
   return values;
 }
 
-std::vector<nb::object> Program::collect(nb::handle given) const {
+std::vector<nb::object> Program::collect(const Entry &function, nb::handle given) {
   if (PyDict_Check(given.ptr()))
-    return collectByName(given);
+    return collectByName(function, given);
   nb::object sequence =
       nb::steal(PySequence_Fast(given.ptr(), "inputs must be a sequence or a dict of arrays"));
   if (!sequence.is_valid())
     throw nb::python_error();
   size_t count = PySequence_Fast_GET_SIZE(sequence.ptr());
-  if (count != inputs.size())
-    raise(getExceptions().runError, "the model has " + std::to_string(inputs.size()) +
+  if (count != function.inputs.size())
+    raise(getExceptions().runError, "the model has " + std::to_string(function.inputs.size()) +
                                         " inputs, found " + std::to_string(count));
   std::vector<nb::object> values;
   for (size_t i = 0; i < count; ++i)
@@ -125,18 +165,22 @@ std::vector<nb::object> Program::collect(nb::handle given) const {
   return values;
 }
 
-nb::list Program::run(nb::handle given) {
-  std::vector<nb::object> values = collect(given);
+nb::list Program::run(nb::handle given, const std::string &name) {
+  Result<int32_t> index = model.findFunction(name);
+  if (!index)
+    raise(getExceptions().runError, index.error().message);
+  const Entry &function = functions[size_t(*index)];
+  std::vector<nb::object> values = collect(function, given);
   std::vector<InputMemory> memory(values.size());
   std::vector<nacre_tensor> tensors(values.size());
   for (size_t i = 0; i < values.size(); ++i)
     tensors[i] = toTensor(values[i], memory[i]);
-  Outputs results(outputs.size());
+  Outputs results(function.outputs.size());
   nacre_status status;
   std::string message;
   {
     nb::gil_scoped_release unlocked;
-    status = nacre_session_run(session.get(), 0, tensors.data(), int32_t(tensors.size()),
+    status = nacre_session_run(session.get(), *index, tensors.data(), int32_t(tensors.size()),
                                results.tensors.data(), int32_t(results.tensors.size()));
     if (status != NACRE_OK)
       message = nacre_last_error();
@@ -152,6 +196,6 @@ nb::list Program::run(nb::handle given) {
 nb::object Program::call(nb::args given, nb::kwargs named) {
   if (given.size() && named.size())
     raise(getExceptions().runError, "inputs are given by position or by name, not both");
-  nb::list arrays = named.size() ? run(named) : run(given);
+  nb::list arrays = run(named.size() ? nb::handle(named) : nb::handle(given), functions.front().name);
   return arrays.size() == 1 ? nb::object(arrays[0]) : nb::object(nb::tuple(arrays));
 }

@@ -35,22 +35,34 @@ class Program {
 public:
   Program(Model model, int32_t threads);
 
-  /// Inputs as a sequence, or as a mapping by name; all outputs, in order.
-  nb::list run(nb::handle inputs);
+  /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order.
+  nb::list run(nb::handle inputs, const std::string &function);
 
   /// Inputs by position or by name; the output alone if there is one, else a tuple.
   nb::object call(nb::args inputs, nb::kwargs named);
 
-  const std::vector<Signature> &getInputs() const { return inputs; }
-  const std::vector<Signature> &getOutputs() const { return outputs; }
+  const std::vector<Signature> &getInputs() const { return functions.front().inputs; }
+  const std::vector<Signature> &getOutputs() const { return functions.front().outputs; }
+  std::vector<std::string> getFunctions() const;
   int32_t getThreads() const { return session.threads(); }
 
-private:
-  std::vector<nb::object> collect(nb::handle given) const;
-  std::vector<nb::object> collectByName(nb::handle given) const;
+  /// A copy of a parameter's value; a new value for one that training changes.
+  nb::object readParameter(const std::string &name);
+  void writeParameter(const std::string &name, nb::handle value);
+  std::vector<std::string> getParameters() const;
 
-  Session session; // keeps the model alive
-  std::vector<Signature> inputs, outputs;
+private:
+  struct Entry {
+    std::string name;
+    std::vector<Signature> inputs, outputs;
+  };
+  static std::vector<nb::object> collect(const Entry &function, nb::handle given);
+  static std::vector<nb::object> collectByName(const Entry &function, nb::handle given);
+  int32_t findParameter(const std::string &name) const;
+
+  Model model;
+  Session session;
+  std::vector<Entry> functions;
 };
 
 } // namespace nacre::python

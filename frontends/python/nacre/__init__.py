@@ -58,6 +58,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     input_shapes: Shapes | None = None,
     threads: int = 0,
     target_cpu: str | None = None,
+    train: Mapping[str, str] | None = None,
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
@@ -65,7 +66,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     its weights in other files. `dims` fixes dynamic dimensions by their names,
     `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). Runs use
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
-    `target_cpu` by LLVM's name.
+    `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`), it
+    has a function `step` as well, which changes the parameters.
 
     Raises CompileError, whose message lists everything that cannot be compiled;
     InternalError, which is none of these, for a fault of the compiler's own.
@@ -73,7 +75,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     source = _serialize(model) if hasattr(model, "SerializeToString") else model
     if not isinstance(source, bytes):
         source = os.fspath(source)
-    return _core.compile(source, dict(dims or {}), _shapes(input_shapes), threads, target_cpu or "")
+    return _core.compile(
+        source, dict(dims or {}), _shapes(input_shapes), threads, target_cpu or "", _train(train)
+    )
 
 
 def compile_to_file(
@@ -82,6 +86,7 @@ def compile_to_file(
     dims: Dims | None = None,
     input_shapes: Shapes | None = None,
     target_cpu: str | None = None,
+    train: Mapping[str, str] | None = None,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`.
 
@@ -89,7 +94,12 @@ def compile_to_file(
     written.
     """
     _core.compile_to_file(
-        os.fspath(model), os.fspath(path), dict(dims or {}), _shapes(input_shapes), target_cpu or ""
+        os.fspath(model),
+        os.fspath(path),
+        dict(dims or {}),
+        _shapes(input_shapes),
+        target_cpu or "",
+        _train(train),
     )
 
 
@@ -109,6 +119,10 @@ def _serialize(model: onnx.ModelProto) -> bytes:
             f"the model cannot be serialized ({error}); save it with external data "
             "(onnx.save_model(..., save_as_external_data=True)) and compile the file"
         ) from None
+
+
+def _train(train: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if train is None else dict(train)
 
 
 def _shapes(shapes: Shapes | None) -> dict[str, list[int]]:

@@ -48,8 +48,24 @@ class Model:
     def threads(self) -> int:
         """How many threads a run uses at most"""
 
-    def run(self, inputs: Sequence[ArrayLike] | dict[str, ArrayLike]) -> list[NDArray[Any]]:
-        """Runs the model. Inputs: a sequence of arrays, or a dict of them by name.
+    @property
+    def functions(self) -> list[str]:
+        """The names of the model's functions: main, and step if it can be trained"""
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the model's parameters"""
+
+    def read_parameter(self, name: str) -> NDArray[Any]:
+        """A copy of a parameter's value, made between runs"""
+
+    def write_parameter(self, name: str, value: ArrayLike) -> None:
+        """Gives a parameter that training changes another value, between runs"""
+
+    def run(
+        self, inputs: Sequence[ArrayLike] | dict[str, ArrayLike], function: str = "main"
+    ) -> list[NDArray[Any]]:
+        """Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name.
 
         Returns a list of all outputs in order. Raises RunError.
         """
@@ -68,8 +84,14 @@ def compile(
     input_shapes: dict[str, list[int]],
     threads: int,
     target_cpu: str,
+    train: dict[str, str] | None,
 ) -> Model: ...
 def compile_to_file(
-    model: str, path: str, dims: dict[str, int], input_shapes: dict[str, list[int]], target_cpu: str
+    model: str,
+    path: str,
+    dims: dict[str, int],
+    input_shapes: dict[str, list[int]],
+    target_cpu: str,
+    train: dict[str, str] | None,
 ) -> None: ...
 def load(path: str, threads: int) -> Model: ...

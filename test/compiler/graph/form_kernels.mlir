@@ -22,8 +22,26 @@ func.func @two_uses(%a: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> (tensor<4x4xf32
   return %0, %1 : tensor<4x4xf32>, tensor<4x4xf32>
 }
 
+// An update is a kernel of its own, that computes the new value over the old one.
+// CHECK-LABEL: func.func @update
+// CHECK: %[[W:.*]] = nn.get_parameter @w
+// CHECK: %[[G:.*]] = kern.call @reduce_{{[0-9]+}}
+// CHECK: %[[NEW:.*]] = kern.call @sgd_{{[0-9]+}} ins(%[[G]], %{{.*}} : tensor<4xf32>, tensor<f32>) outs(%[[W]] : tensor<4xf32>)
+// CHECK: nn.set_parameter @w, %[[NEW]]
+nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
+func.func @update(%x: tensor<?x4xf32>, %rate: tensor<f32>) {
+  %w = nn.get_parameter @w : tensor<4xf32>
+  %g = nn.reduce sum, %x {axes = array<i64: 0>} : (tensor<?x4xf32>) -> tensor<4xf32>
+  %new = nn.sgd %w, %g, %rate : (tensor<4xf32>, tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  nn.set_parameter @w, %new : tensor<4xf32>
+  return
+}
+
 // CHECK: kern.func @matmul_0
 // CHECK-NEXT: nn.matmul
 // CHECK-NEXT: nn.add
 // CHECK-NEXT: nn.relu
 // CHECK-NEXT: kern.return
+
+// CHECK: kern.func @sgd_{{[0-9]+}}(%[[GRADIENT:.*]]: tensor<4xf32>, %[[RATE:.*]]: tensor<f32>, %[[OLD:.*]]: tensor<4xf32>)
+// CHECK-NEXT: nn.sgd %[[OLD]], %[[GRADIENT]], %[[RATE]]

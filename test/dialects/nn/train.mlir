@@ -10,3 +10,14 @@ func.func @nll_loss(%p: tensor<?x10x4xf32>, %l: tensor<8x?xi64>, %w: tensor<10xf
       : (tensor<?x10x4xf32>, tensor<8x?xi64>, tensor<10xf32>) -> (tensor<?x?xf32>, tensor<?x?xf32>)
   return %0#0, %1#1 : tensor<?x?xf32>, tensor<?x?xf32>
 }
+
+nn.parameter trainable @w = dense<1.0> : tensor<4x8xf32>
+// CHECK-LABEL: @sgd
+func.func @sgd(%g: tensor<4x?xf32>, %rate: tensor<f32>) {
+  // CHECK: nn.sgd %{{.*}} : (tensor<4x8xf32>, tensor<4x?xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: nn.set_parameter @w, %{{.*}} : tensor<4x8xf32>
+  %w = nn.get_parameter @w : tensor<4x8xf32>
+  %new = nn.sgd %w, %g, %rate : (tensor<4x8xf32>, tensor<4x?xf32>, tensor<f32>) -> tensor<4x8xf32>
+  nn.set_parameter @w, %new : tensor<4x8xf32>
+  return
+}

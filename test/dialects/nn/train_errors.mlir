@@ -33,3 +33,29 @@ func.func @class_weights(%p: tensor<4x10xf32>, %l: tensor<4xi64>, %w: tensor<9xf
   %0:2 = nn.nll_loss %p, %l weighted %w : (tensor<4x10xf32>, tensor<4xi64>, tensor<9xf32>) -> (tensor<4xf32>, tensor<4xf32>)
   return
 }
+
+// -----
+
+func.func @sgd(%w: tensor<4xf32>, %g: tensor<3x4xf32>, %rate: tensor<f32>) {
+  // expected-error @below {{expects a gradient that fits the parameter and a scalar rate, found 'tensor<4xf32>', 'tensor<3x4xf32>', 'tensor<f32>'}}
+  %0 = nn.sgd %w, %g, %rate : (tensor<4xf32>, tensor<3x4xf32>, tensor<f32>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+nn.parameter @w = dense<1.0> : tensor<4xf32>
+func.func @constant(%x: tensor<4xf32>) {
+  // expected-error @below {{names no trainable parameter: @w}}
+  nn.set_parameter @w, %x : tensor<4xf32>
+  return
+}
+
+// -----
+
+nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
+func.func @other_type(%x: tensor<5xf32>) {
+  // expected-error @below {{sets a value of type 'tensor<5xf32>', but the parameter is 'tensor<4xf32>'}}
+  nn.set_parameter @w, %x : tensor<5xf32>
+  return
+}

@@ -1,0 +1,69 @@
+//===- NNReduceGradients.cpp - Of reductions and normalisations -*- C++ -*-===//
+#include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
+#include "dialects/nn/TensorExpr.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+using Gradients = SmallVectorImpl<Value>;
+
+//===----------------------------------------------------------------------===//
+// ReduceOp
+//===----------------------------------------------------------------------===//
+
+/// The number of elements that each mean is of, in the type of `like`.
+static TensorExpr countElements(TensorExpr like, Value input, ArrayRef<int64_t> axes) {
+  OpBuilder &b = like.getBuilder();
+  SizeMath m(b, like.getLoc());
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t axis : axes)
+    sizes.push_back(m.dim(input, axis));
+  OpFoldResult count = m.product(sizes);
+  if (auto known = getConstantIntValue(count))
+    return like.constant(*known);
+  return like.with(CastOp::create(b, like.getLoc(), createSizeScalar(b, like.getLoc(), count),
+                                  like.getType().getElementType()));
+}
+
+LogicalResult ReduceOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  ReduceKind kind = getKind();
+  if (kind == ReduceKind::prod)
+    return failure();
+  Location loc = getLoc();
+  TensorExpr dy(b, loc, gradients[0]), x = dy.with(getInput());
+  if (kind == ReduceKind::mean)
+    dy = dy / countElements(dy, getInput(), getAxes());
+  auto withAxes = [&](TensorExpr row) {
+    return getKeepdims() || getAxes().empty() ? row : row.with(UnsqueezeOp::create(b, loc, row, getAxes()));
+  };
+  dy = withAxes(dy);
+  if (kind == ReduceKind::max || kind == ReduceKind::min) {
+    // Equal extremes share.
+    TensorExpr isExtreme = where(x == withAxes(dy.with(getResult())), dy.constant(1), dy.constant(0));
+    operands.push_back(isExtreme * (dy / sumAlong(isExtreme, getAxes())));
+    return success();
+  }
+  operands.push_back(BroadcastOp::create(b, loc, dy, createSizes(b, loc, getDims(b, loc, getInput()))));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// SoftmaxOp, NormalizeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult SoftmaxOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  TensorExpr dy(b, getLoc(), gradients[0]), y = dy.with(getResult());
+  int64_t axis = getAxis();
+  operands.push_back(getLog() ? dy - exp(y) * sumAlong(dy, axis) : y * (dy - sumAlong(dy * y, axis)));
+  return success();
+}
+
+LogicalResult NormalizeOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  TensorExpr dy(b, getLoc(), gradients[0]), x = dy.with(getInput()), y = dy.with(getResult());
+  TensorExpr distance = getRms() ? x : x - meanAlong(x, getAxes());
+  TensorExpr deviation = sqrt(meanAlong(square(distance), getAxes()) + getEpsilon().convertToDouble());
+  TensorExpr moved = dy - y * meanAlong(dy * y, getAxes());
+  operands.push_back((getRms() ? moved : moved - meanAlong(dy, getAxes())) / deviation);
+  return success();
+}

@@ -1,0 +1,41 @@
+// RUN: nacre-opt %s --make-train-step=loss=output:l -split-input-file -verify-diagnostics
+
+nn.parameter trainable @w = dense<0.5> : tensor<4xf32>
+func.func @main() -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<4xf32>
+  // expected-error @below {{has no gradient}}
+  %c = nn.cumulative sum, %w {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
+  %l = nn.reduce sum, %c {axes = array<i64: 0>} : (tensor<4xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+nn.parameter trainable @w = dense<0.5> : tensor<4xf32>
+func.func @main() -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<4xf32>
+  // expected-error @below {{has no gradient with these attributes}}
+  %l = nn.reduce prod, %w {axes = array<i64: 0>} : (tensor<4xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// expected-error @below {{no output is called 'l' for the loss: the outputs are a, b}}
+func.func @main(%x: tensor<f32>) -> (tensor<f32> {nn.name = "a"}, tensor<f32> {nn.name = "b"}) {
+  return %x, %x : tensor<f32>, tensor<f32>
+}
+
+// -----
+
+// expected-error @below {{the loss 'l' is not one floating-point number: it is 'tensor<2xf32>'}}
+func.func @main(%x: tensor<2xf32>) -> (tensor<2xf32> {nn.name = "l"}) {
+  return %x : tensor<2xf32>
+}
+
+// -----
+
+// expected-error @below {{there is nothing to train: the loss depends on no floating-point parameter}}
+func.func @main(%x: tensor<f32>) -> (tensor<f32> {nn.name = "l"}) {
+  return %x : tensor<f32>
+}
