@@ -109,7 +109,7 @@ private:
     Value total = *made;
     // Each parameter is read once, at the start, however many uses it has.
     llvm::MapVector<StringAttr, nn::GetParameterOp> reads;
-    step.walk<WalkOrder::PreOrder>([&](nn::GetParameterOp get) {
+    step.walk([&](nn::GetParameterOp get) {
       if (!symbols.lookup<nn::ParameterOp>(get.getName()).getTrainable())
         return;
       nn::GetParameterOp &first = reads[get.getNameAttr().getAttr()];
