@@ -19,6 +19,7 @@
 #include "dialects/nn/NodeLocation.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace nacre::graph {
 #define GEN_PASS_DEF_MAKETRAINSTEPPASS
