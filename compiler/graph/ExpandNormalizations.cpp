@@ -13,8 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/TensorMath.h"
 #include "dialects/nn/Expr.h"
-#include "dialects/nn/NNOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -25,49 +25,24 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
+using graph::TensorMath;
 
 namespace {
 
-/// Writes arithmetic on tensors.
-class Graph {
-public:
-  Graph(OpBuilder &b, Location loc) : b(b), loc(loc) {}
-
-  template <typename Op, typename... Args>
-  Value make(Args &&...args) {
-    return b.createOrFold<Op>(loc, std::forward<Args>(args)...);
-  }
-  Value cast(Value x, Type type) {
-    return getElementTypeOrSelf(x) == type ? x : make<nn::CastOp>(x, type);
-  }
-  Value scalar(Type type, double value) {
-    auto tensor = RankedTensorType::get({}, type);
-    return nn::ConstantOp::create(b, loc, tensor,
-                                  DenseElementsAttr::get(tensor, Attribute(b.getFloatAttr(type, value))));
-  }
-  Value ints(ArrayRef<int64_t> values) {
-    auto type = RankedTensorType::get(static_cast<int64_t>(values.size()), b.getI64Type());
-    return nn::ConstantOp::create(b, loc, type, DenseIntElementsAttr::get(type, values));
-  }
-  /// A vector of the channels in the input's rank, which broadcasts to it.
-  Value alignChannels(Value vector, RankedTensorType input, bool channelsLast) {
-    SmallVector<int64_t> others;
-    for (int64_t i = 0; i < input.getRank(); ++i)
-      if (i != (channelsLast ? input.getRank() - 1 : 1))
-        others.push_back(i);
-    return make<nn::UnsqueezeOp>(vector, others);
-  }
-
-private:
-  OpBuilder &b;
-  Location loc;
-};
+/// A vector of the channels in the input's rank, which broadcasts to it.
+Value alignChannels(TensorMath &g, Value vector, RankedTensorType input, bool channelsLast) {
+  SmallVector<int64_t> others;
+  for (int64_t i = 0; i < input.getRank(); ++i)
+    if (i != (channelsLast ? input.getRank() - 1 : 1))
+      others.push_back(i);
+  return g.make<nn::UnsqueezeOp>(vector, others);
+}
 
 struct ExpandBatchNorm : OpRewritePattern<nn::BatchNormOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(nn::BatchNormOp op, PatternRewriter &rewriter) const override {
-    Graph g(rewriter, op.getLoc());
+    TensorMath g(rewriter, op.getLoc());
     RankedTensorType input = op.getInput().getType();
     // The widest of all operands, at least f32.
     Type compute = nn::getComputeType(input.getElementType());
@@ -80,8 +55,8 @@ struct ExpandBatchNorm : OpRewritePattern<nn::BatchNormOp> {
     Value factor = g.make<nn::DivOp>(g.cast(op.getScale(), compute), deviation);
     Value offset = g.make<nn::SubOp>(g.cast(op.getBias(), compute),
                                      g.make<nn::MulOp>(g.cast(op.getMean(), compute), factor));
-    factor = g.alignChannels(factor, input, op.getChannelsLast());
-    offset = g.alignChannels(offset, input, op.getChannelsLast());
+    factor = alignChannels(g, factor, input, op.getChannelsLast());
+    offset = alignChannels(g, offset, input, op.getChannelsLast());
     Value result = g.make<nn::AddOp>(g.make<nn::MulOp>(g.cast(op.getInput(), compute), factor), offset);
     rewriter.replaceOp(op, g.cast(result, input.getElementType()));
     return success();
@@ -92,7 +67,7 @@ struct ExpandGroupNorm : OpRewritePattern<nn::GroupNormOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(nn::GroupNormOp op, PatternRewriter &rewriter) const override {
-    Graph g(rewriter, op.getLoc());
+    TensorMath g(rewriter, op.getLoc());
     Value x = op.getInput();
     if (!op.getChannelsLast())
       return rewriter.notifyMatchFailure(op, "its layout is not chosen");
@@ -118,8 +93,8 @@ struct ExpandGroupNorm : OpRewritePattern<nn::GroupNormOp> {
       x = g.make<nn::NormalizeOp>(x, axes, op.getEpsilon(), false);
       x = g.make<nn::ReshapeOp>(x, whole, true);
     }
-    Value scale = g.alignChannels(g.cast(op.getScale(), compute), input, op.getChannelsLast());
-    Value bias = g.alignChannels(g.cast(op.getBias(), compute), input, op.getChannelsLast());
+    Value scale = alignChannels(g, g.cast(op.getScale(), compute), input, op.getChannelsLast());
+    Value bias = alignChannels(g, g.cast(op.getBias(), compute), input, op.getChannelsLast());
     x = g.make<nn::AddOp>(g.make<nn::MulOp>(x, scale), bias);
     rewriter.replaceOp(op, g.cast(x, element));
     return success();

@@ -10,6 +10,14 @@ def InferShapesPass : Pass<"infer-shapes", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ExpandAttentionPass : Pass<"expand-attention", "::mlir::func::FuncOp"> {
+  let summary = "Write attention as matrix products, a softmax and element-wise ops";
+  let description = [{
+    Precondition: types inferred. Postcondition: no nn.attention is left; sizes that
+    were made for it are nn ops, which scalarize-shapes expects.
+  }];
+}
+
 def ScalarizeShapesPass : Pass<"scalarize-shapes", "::mlir::func::FuncOp"> {
   let summary = "Turn shape arithmetic on small tensors into scalar arithmetic";
   let description = [{

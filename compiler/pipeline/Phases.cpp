@@ -30,6 +30,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   OpPassManager &main = passes.nest<func::FuncOp>();
   main.addPass(graph::createInferShapesPass());
   addCleanup(main);
+  main.addPass(graph::createExpandAttentionPass());
   main.addPass(graph::createScalarizeShapesPass());
   addCleanup(main);
   main.addPass(graph::createInferShapesPass());

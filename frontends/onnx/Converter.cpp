@@ -421,6 +421,8 @@ const ConverterTable &ConverterTable::get() {
     registerReductionConverters(all);
     registerNormalizationConverters(all);
     registerLinearConverters(all);
+    registerAttentionConverters(all);
+    registerLossConverters(all);
     registerConvConverters(all);
     registerRecurrentConverters(all);
     registerShapeConverters(all);

@@ -342,6 +342,8 @@ void registerMathConverters(ConverterTable &table);
 void registerReductionConverters(ConverterTable &table);
 void registerNormalizationConverters(ConverterTable &table);
 void registerLinearConverters(ConverterTable &table);
+void registerAttentionConverters(ConverterTable &table);
+void registerLossConverters(ConverterTable &table);
 void registerConvConverters(ConverterTable &table);
 void registerRecurrentConverters(ConverterTable &table);
 void registerShapeConverters(ConverterTable &table);

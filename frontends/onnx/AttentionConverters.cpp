@@ -1,0 +1,210 @@
+//===- AttentionConverters.cpp - Attention ----------------------*- C++ -*-===//
+#include "frontends/onnx/ShapeVectors.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::frontend;
+
+static Type elementTypeOf(Value value) {
+  return NodeContext::typeOf(value).getElementType();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// [N, S, H * D] → [N, H, S, D]
+static Value splitHeads(NodeContext &c, Value x, int64_t heads) {
+  Value apart = c.make<nn::ReshapeOp>(x, c.intsConstant({0, 0, heads, -1}),
+                                      /*allowzero=*/false);
+  return c.make<nn::TransposeOp>(apart, ArrayRef<int64_t>{0, 2, 1, 3});
+}
+
+/// Query, key and value as [N, H, S, D].
+static LogicalResult getHeads(NodeContext &c, Value &query, Value &key,
+                              Value &value) {
+  auto queryHeads = c.getOptionalInt("q_num_heads"),
+       heads = c.getOptionalInt("kv_num_heads");
+  for (unsigned i = 0; i < 3; ++i)
+    if (c.rankOf(c.input(i)) != c.rankOf(query) ||
+        (c.rankOf(query) != 3 && c.rankOf(query) != 4))
+      return c.error("inputs Q, K and V have ranks " + Twine(c.rankOf(query)) +
+                     ", " + Twine(c.rankOf(key)) + " and " +
+                     Twine(c.rankOf(value)) + ", expected 3, or 4, for all");
+  if (elementTypeOf(value) != elementTypeOf(query))
+    return c.error("values of another type than the queries' are not supported");
+  if (c.rankOf(query) == 4) // said again by the shapes
+    return success();
+  if (!queryHeads || !heads || *queryHeads < 1 || *heads < 1)
+    return c.error("inputs of rank 3 need the attributes 'q_num_heads' and "
+                   "'kv_num_heads', positive");
+  query = splitHeads(c, query, *queryHeads);
+  key = splitHeads(c, key, *heads);
+  value = splitHeads(c, value, *heads);
+  return success(query && key && value);
+}
+
+/// A mask that, as of opset 24, may have fewer columns than there are keys: those
+/// that are missing are not seen.
+static Value padMask(NodeContext &c, Value mask, Value key) {
+  if (!mask || !key || c.version() < 24)
+    return mask;
+  ShapeVectors v(c);
+  int64_t rank = c.rankOf(mask);
+  Type type = elementTypeOf(mask);
+  if (rank == 0 || (c.typeOf(mask).getDimSize(rank - 1) == c.typeOf(key).getDimSize(2) &&
+                    !c.typeOf(key).isDynamicDim(2)))
+    return mask;
+  Value missing = v.max(v.sub(v.size(key, 2), v.size(mask, rank - 1)), 0);
+  Value pads = v.concat({v.repeat(0, 2 * rank - 1), missing});
+  Value hidden =
+      type.isInteger(1)
+          ? c.constant(DenseElementsAttr::get(RankedTensorType::get({}, type), false))
+          : c.scalarConstant(type, -std::numeric_limits<double>::infinity());
+  return pads ? c.make<nn::PadOp>(mask, pads, hidden, nn::PadMode::Constant) : Value();
+}
+
+/// The type of the softmax, where an attribute says so.
+static TypeAttr getSoftmaxType(NodeContext &c) {
+  auto given = c.getOptionalInt("softmax_precision");
+  Type type = given ? c.elementType(*given) : Type();
+  if (type && !isa<FloatType>(type))
+    (void)c.error("'softmax_precision' is " + Twine(*given) +
+                  ", expected a floating-point type");
+  return type ? TypeAttr::get(type) : TypeAttr();
+}
+
+/// The attribute as a number of places, null where it is -1: no limit.
+static IntegerAttr getWindow(NodeContext &c, StringRef name) {
+  int64_t places = c.version() >= 25 ? c.getInt(name, -1) : -1;
+  if (places < -1)
+    (void)c.error("attribute '" + name + "' is " + Twine(places) +
+                  ", expected -1 or more");
+  return places < 0 ? IntegerAttr() : c.getBuilder().getI64IntegerAttr(places);
+}
+
+static LogicalResult convertAttention(NodeContext &c) {
+  Value query = c.input(0), key = c.input(1), value = c.input(2),
+        pastKey = c.input(4), pastValue = c.input(5), lengths = c.input(6);
+  bool isFlat = c.rankOf(query) == 3;
+  auto scale = c.getOptionalFloat("scale");
+  double softcap = c.getFloat("softcap", 0);
+  int64_t mode = c.getInt("qk_matmul_output_mode", 0);
+  auto kind = nn::symbolizeAttentionScores(static_cast<uint32_t>(mode));
+  TypeAttr softmaxType = getSoftmaxType(c);
+  IntegerAttr left = getWindow(c, "left_window_size"),
+              right = getWindow(c, "right_window_size");
+  if (c.getFlag("is_causal"))
+    right = c.getBuilder().getI64IntegerAttr(0);
+  if (mode < 0 || !kind)
+    return c.error("attribute 'qk_matmul_output_mode' is " + Twine(mode) +
+                   ", expected 0 to 3");
+  if (bool(pastKey) != bool(pastValue))
+    return c.error("one of the inputs past_key and past_value is left out");
+  if (pastKey && lengths)
+    return c.error("the inputs past_key and nonpad_kv_seqlen are given both");
+  if (failed(getHeads(c, query, key, value)))
+    return failure();
+
+  // The place of the first query among the keys.
+  ShapeVectors v(c);
+  Value offset;
+  if (pastKey) {
+    offset = v.size(pastKey, 2);
+    key = c.make<nn::ConcatOp>(ValueRange{pastKey, key}, 2);
+    value = c.make<nn::ConcatOp>(ValueRange{pastValue, value}, 2);
+  } else if (lengths) {
+    offset = v.sub(lengths, v.size(query, 2));
+  }
+  if (!left && !right)
+    offset = nullptr;
+  Value mask = padMask(c, c.input(3), key);
+  if (c.hadError())
+    return failure();
+  Builder &b = c.getBuilder();
+  auto attention = c.createTyped<nn::AttentionOp>(
+      {}, query, key, value, mask, lengths, offset, *kind,
+      scale ? b.getF64FloatAttr(*scale) : FloatAttr(), b.getF64FloatAttr(softcap),
+      left, right, softmaxType);
+  if (!attention)
+    return failure();
+  Value result = attention.getResult();
+  if (isFlat) {
+    result = c.make<nn::TransposeOp>(result, ArrayRef<int64_t>{0, 2, 1, 3});
+    result = c.make<nn::CollapseOp>(result, 2, 4);
+  }
+  return c.setResults({result, key, value, attention.getScores()});
+}
+
+//===----------------------------------------------------------------------===//
+// RotaryEmbedding
+//===----------------------------------------------------------------------===//
+
+/// Every `step`-th element of the last of four dimensions, from `begin` to `end`.
+static Value cutLast(NodeContext &c, Value x, Value begin, Value end, int64_t step) {
+  ShapeVectors v(c);
+  Value starts = v.concat({v.repeat(0, 3), begin});
+  Value ends = v.concat({v.repeat(std::numeric_limits<int64_t>::max(), 3), end});
+  return starts && ends
+             ? c.make<nn::SliceOp>(x, starts, ends, c.intsConstant({1, 1, 1, step}))
+             : Value();
+}
+
+/// Pairs of elements as complex numbers, turned by angles. A pair is two neighbours if
+/// `interleaved`, else an element of the first half and its counterpart in the second.
+static LogicalResult convertRotaryEmbedding(NodeContext &c) {
+  ShapeVectors v(c);
+  Value x = c.input(0);
+  bool interleaved = c.getFlag("interleaved");
+  int64_t heads = c.getInt("num_heads", 0), rotated = c.getInt("rotary_embedding_dim", 0),
+          rank = c.rankOf(x), places = rank == 4 ? 2 : 1;
+  if (rank != 3 && rank != 4)
+    return c.error("the input has rank " + Twine(rank) + ", expected 3 or 4");
+  if (rank == 3 && heads < 1)
+    return c.error("an input of rank 3 needs the attribute 'num_heads', positive");
+  if (rotated < 0 || rotated % 2 != 0)
+    return c.error("attribute 'rotary_embedding_dim' is " + Twine(rotated) +
+                   ", expected an even number");
+  // [N, H, S, D], or [N, S, H, D].
+  if (rank == 3)
+    x = c.make<nn::ReshapeOp>(x, c.intsConstant({0, 0, heads, -1}), /*allowzero=*/false);
+  if (!x)
+    return failure();
+  int64_t depth = c.typeOf(x).getDimSize(3);
+  if (!ShapedType::isDynamic(depth) && (rotated > depth || (rotated == 0 && depth % 2 != 0)))
+    return c.error("heads of size " + Twine(depth) + " cannot be rotated by pairs" +
+                   (rotated ? " in " + Twine(rotated) + " elements" : Twine()));
+  Value half = rotated ? v.constant(rotated / 2) : v.div(v.size(x, 3), 2), whole = v.mul(half, 2);
+  Value sizes = places == 2 ? v.concat({v.size(x, 0), v.constant(1), v.size(x, 2), half})
+                            : v.concat({v.size(x, 0), v.size(x, 1), v.constant(1), half});
+  auto table = [&](unsigned input) {
+    Value angles = c.input(input);
+    if (c.hasInput(3))
+      angles = c.make<nn::GatherOp>(angles, c.input(3), 0, /*in_bounds=*/false);
+    return angles && sizes ? c.make<nn::ReshapeOp>(angles, sizes, /*allowzero=*/true) : Value();
+  };
+  Value cosine = table(1), sine = table(2), zero = v.constant(0);
+  Value first = interleaved ? cutLast(c, x, zero, whole, 2) : cutLast(c, x, zero, half, 1);
+  Value second = interleaved ? cutLast(c, x, v.constant(1), whole, 2) : cutLast(c, x, half, whole, 1);
+  Value real = c.make<nn::SubOp>(c.make<nn::MulOp>(cosine, first), c.make<nn::MulOp>(sine, second));
+  Value imaginary = c.make<nn::AddOp>(c.make<nn::MulOp>(sine, first), c.make<nn::MulOp>(cosine, second));
+  if (interleaved) {
+    real = c.make<nn::UnsqueezeOp>(real, ArrayRef<int64_t>{4});
+    imaginary = c.make<nn::UnsqueezeOp>(imaginary, ArrayRef<int64_t>{4});
+  }
+  Value result = c.make<nn::ConcatOp>(ValueRange{real, imaginary}, interleaved ? 4 : 3);
+  if (interleaved)
+    result = c.make<nn::CollapseOp>(result, 3, 5);
+  if (rotated && rotated != depth) {
+    Value rest = cutLast(c, x, whole, v.constant(std::numeric_limits<int64_t>::max()), 1);
+    result = c.make<nn::ConcatOp>(ValueRange{result, rest}, 3);
+  }
+  if (rank == 3)
+    result = c.make<nn::CollapseOp>(result, 2, 4);
+  return c.replaceWith(result);
+}
+
+void nacre::frontend::registerAttentionConverters(ConverterTable &table) {
+  table.add("Attention", convertAttention);
+  table.add("RotaryEmbedding", convertRotaryEmbedding);
+}
