@@ -297,3 +297,29 @@ SmallVector<Value> CastOp::buildElements(OpBuilder &b, Location loc, ValueRange 
 OpFoldResult CastOp::fold(FoldAdaptor) {
   return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
 }
+
+//===----------------------------------------------------------------------===//
+// BitcastOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult BitcastOp::verify() {
+  auto width = [](Type type) { return type.isInteger(1) ? 8 : type.getIntOrFloatBitWidth(); };
+  Type from = getElementTypeOrSelf(getInput());
+  if (!isa<IntegerType, FloatType>(getTo()) || width(from) != width(getTo()))
+    return emitOpError("expects a type of ") << width(from) << " bits, found " << getTo();
+  return success();
+}
+
+SmallVector<Value> BitcastOp::buildElements(OpBuilder &b, Location loc, ValueRange e) {
+  Expr x(b, loc, e[0]);
+  Type from = x.getElementType(), to = getTo();
+  if (from.isInteger(1) || to.isInteger(1) || (isa<IntegerType>(from) && isa<IntegerType>(to)))
+    return {convert(x, /*isUnsigned=*/true, to)};
+  if (auto integer = dyn_cast<IntegerType>(to))
+    to = b.getIntegerType(integer.getWidth());
+  return {x.convert<arith::BitcastOp>(to)};
+}
+
+OpFoldResult BitcastOp::fold(FoldAdaptor) {
+  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
+}

@@ -315,4 +315,21 @@ def NN_CastOp : NN_ElementwiseOp<"cast", [NN_Differentiable],
   let hasFolder = 1;
 }
 
+def NN_BitcastOp : NN_ElementwiseOp<"bitcast", [],
+    "properties.as<Properties *>()->getTo().getValue()"> {
+  let summary = "The same bits under another element type";
+  let description = [{
+    Both types have the same width; booleans are bytes, 0 or 1, and any other byte
+    becomes true.
+
+    ```mlir
+    %y = nn.bitcast %x to i32 : (tensor<4xf32>) -> tensor<4xi32>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let assemblyFormat = "$input `to` $to attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
 #endif // NACRE_DIALECTS_NN_NNELEMENTWISEOPS_TD

@@ -1,4 +1,5 @@
-//===- AttentionConverters.cpp - Attention ----------------------*- C++ -*-===//
+//===- AttentionConverters.cpp - Attention, and what goes with it -*- C++ -*-===//
+#include "dialects/nn/Expr.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -204,7 +205,74 @@ static LogicalResult convertRotaryEmbedding(NodeContext &c) {
   return c.replaceWith(result);
 }
 
+//===----------------------------------------------------------------------===//
+// CausalConvWithState
+//===----------------------------------------------------------------------===//
+
+/// Sums of products of each channel's windows, whose number is that of the input's
+/// places: a grouped convolution, or, where the number of channels is not known, the
+/// windows one by one.
+static Value convolveChannels(NodeContext &c, Value padded, Value weight, Value bias) {
+  ShapeVectors v(c);
+  int64_t channels = c.typeOf(weight).getDimSize(0);
+  SmallVector<int64_t> ones{1}, none{0, 0};
+  if (!ShapedType::isDynamic(channels))
+    return c.make<nn::ConvOp>(padded, weight, bias, ones, ones, none, nn::AutoPad::NotSet,
+                              channels, /*channels_last=*/false);
+  auto places = [&](Value count) {
+    return c.make<nn::RangeOp>(v.scalar(0), v.scalar(1), v.toScalar(count));
+  };
+  Value begins = c.make<nn::UnsqueezeOp>(places(v.size(c.input(0), 2)), ArrayRef<int64_t>{1});
+  Value indices = c.make<nn::AddOp>(begins, places(v.size(weight, 2)));
+  Value windows = c.make<nn::GatherOp>(padded, indices, 2, /*in_bounds=*/true);
+  AffineExpr n, channel, place, tap;
+  bindDims(c.getContext(), n, channel, place, tap);
+  auto map = [&](ArrayRef<AffineExpr> results) { return AffineMap::get(4, 0, results, c.getContext()); };
+  Value taps = c.make<nn::SqueezeOp>(weight, ArrayRef<int64_t>{1});
+  Value result = c.make<nn::ContractOp>(
+      ValueRange{windows, taps},
+      c.getBuilder().getAffineMapArrayAttr({map({n, channel, place, tap}), map({channel, tap}),
+                                            map({n, channel, place})}));
+  return bias ? c.make<nn::AddOp>(result, c.make<nn::UnsqueezeOp>(bias, ArrayRef<int64_t>{1})) : result;
+}
+
+static LogicalResult convertCausalConv(NodeContext &c) {
+  ShapeVectors v(c);
+  Value input = c.input(0), weight = c.input(1), past = c.input(3);
+  StringRef activation = c.getString("activation", "none");
+  if (activation != "none" && activation != "silu" && activation != "swish")
+    return c.error("attribute 'activation' is '" + activation + "', expected none, silu or swish");
+  if (c.rankOf(input) != 3 || c.rankOf(weight) != 3)
+    return c.error("input and weight have ranks " + Twine(c.rankOf(input)) + " and " +
+                   Twine(c.rankOf(weight)) + ", expected 3");
+  Type type = c.typeOf(input).getElementType();
+  Value missing = v.sub(v.size(weight, 2), 1);
+  if (!past) {
+    Value shape = v.concat({v.size(input, 0), v.size(input, 1), missing});
+    past = shape ? c.make<nn::BroadcastOp>(c.scalarConstant(type, 0), shape) : Value();
+  } else if (missing) {
+    // Another number of places in the past would move the windows.
+    Value shape = v.concat({v.size(input, 0), v.size(input, 1), missing});
+    past = c.make<nn::ReshapeOp>(past, shape, /*allowzero=*/true);
+  }
+  if (c.hadError())
+    return failure();
+  Value padded = c.make<nn::ConcatOp>(ValueRange{past, input}, 2);
+  Value result = convolveChannels(c, padded, weight, c.input(2));
+  Value starts = v.concat({v.repeat(0, 2), v.size(input, 2)});
+  Value ends = v.repeat(std::numeric_limits<int64_t>::max(), 3);
+  if (c.hadError())
+    return failure();
+  Value present = c.make<nn::SliceOp>(padded, starts, ends, v.repeat(1, 3));
+  if (activation != "none") {
+    result = v.cast(result, nn::getComputeType(type));
+    result = v.cast(c.make<nn::MulOp>(result, c.make<nn::SigmoidOp>(result)), type);
+  }
+  return c.setResults({result, present});
+}
+
 void nacre::frontend::registerAttentionConverters(ConverterTable &table) {
+  table.add("CausalConvWithState", convertCausalConv);
   table.add("Attention", convertAttention);
   table.add("RotaryEmbedding", convertRotaryEmbedding);
 }

@@ -423,6 +423,8 @@ const ConverterTable &ConverterTable::get() {
     registerLinearConverters(all);
     registerAttentionConverters(all);
     registerLossConverters(all);
+    registerTrainingConverters(all);
+    registerMlConverters(all);
     registerConvConverters(all);
     registerRecurrentConverters(all);
     registerShapeConverters(all);
@@ -432,6 +434,7 @@ const ConverterTable &ConverterTable::get() {
     registerResizeConverters(all);
     registerConstantConverters(all);
     registerControlConverters(all);
+    registerScanConverters(all);
     registerSequenceConverters(all);
     registerQuantConverters(all);
     return all;

@@ -344,6 +344,8 @@ void registerNormalizationConverters(ConverterTable &table);
 void registerLinearConverters(ConverterTable &table);
 void registerAttentionConverters(ConverterTable &table);
 void registerLossConverters(ConverterTable &table);
+void registerTrainingConverters(ConverterTable &table);
+void registerMlConverters(ConverterTable &table);
 void registerConvConverters(ConverterTable &table);
 void registerRecurrentConverters(ConverterTable &table);
 void registerShapeConverters(ConverterTable &table);
@@ -353,6 +355,7 @@ void registerGenerateConverters(ConverterTable &table);
 void registerResizeConverters(ConverterTable &table);
 void registerConstantConverters(ConverterTable &table);
 void registerControlConverters(ConverterTable &table);
+void registerScanConverters(ConverterTable &table);
 void registerSequenceConverters(ConverterTable &table);
 void registerQuantConverters(ConverterTable &table);
 

@@ -138,6 +138,11 @@ static LogicalResult convertCastLike(NodeContext &c) {
   return c.replaceWith<nn::CastOp>(c.input(0), c.inputType(1).getElementType());
 }
 
+static LogicalResult convertBitCast(NodeContext &c) {
+  Type type = c.elementType(c.getInt("to", 0));
+  return type ? c.replaceWith<nn::BitcastOp>(c.input(0), type) : failure();
+}
+
 //===----------------------------------------------------------------------===//
 // Activations
 //===----------------------------------------------------------------------===//
@@ -320,6 +325,7 @@ void nacre::frontend::registerMathConverters(ConverterTable &table) {
   table.add("Where", convertWhere);
   table.add("Cast", convertCast);
   table.add("CastLike", convertCastLike);
+  table.add("BitCast", convertBitCast);
 
   table.add("Relu", convertFunction<nn::ReluOp>);
   table.add("LeakyRelu", convertLeakyRelu);

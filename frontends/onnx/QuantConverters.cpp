@@ -4,7 +4,7 @@
 // exact, but not yet kernels of their own.
 //
 //===----------------------------------------------------------------------===//
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -14,19 +14,51 @@ using namespace nacre::frontend;
 // Helpers
 //===----------------------------------------------------------------------===//
 
+/// Each element along `axis` repeated `blockSize` times, and cut to the tensor's size:
+/// the last block may be shorter.
+static Value repeatBlocks(NodeContext &c, Value parameter, Value tensor,
+                          int64_t axis, int64_t blockSize) {
+  int64_t rank = c.rankOf(tensor);
+  auto normal = c.normalizeAxis(axis, rank);
+  if (!normal || blockSize < 0 || c.rankOf(parameter) != rank) {
+    if (normal)
+      (void)c.error("scales of blocks (block_size " + Twine(blockSize) +
+                    ") have rank " + Twine(c.rankOf(parameter)) +
+                    ", expected blocks of positive size and rank " + Twine(rank));
+    return {};
+  }
+  int64_t size = c.typeOf(tensor).getDimSize(*normal), blocks = c.typeOf(parameter).getDimSize(*normal);
+  if (!ShapedType::isDynamic(size) && !ShapedType::isDynamic(blocks) &&
+      blocks != llvm::divideCeilSigned(size, blockSize)) {
+    (void)c.error("there are " + Twine(blocks) + " blocks of " + Twine(blockSize) + " for " + Twine(size) +
+                  " elements");
+    return {};
+  }
+  ShapeVectors v(c);
+  Value apart = c.make<nn::UnsqueezeOp>(parameter, ArrayRef<int64_t>{*normal + 1});
+  Value shape = v.concat({v.part(v.shape(parameter), 0, *normal + 1),
+                          v.constant(blockSize),
+                          v.part(v.shape(parameter), *normal + 1, rank)});
+  Value all = shape ? c.make<nn::BroadcastOp>(apart, shape) : Value();
+  if (!all)
+    return {};
+  all = c.make<nn::CollapseOp>(all, *normal, *normal + 2);
+  Value cut = c.make<nn::SliceOp>(all, v.repeat(0, rank), v.shape(tensor), v.repeat(1, rank));
+  // Too few blocks, or another shape, do not pass.
+  return cut ? c.make<nn::ReshapeOp>(cut, v.shape(tensor), /*allowzero=*/true) : Value();
+}
+
 /// Scales and zero points of a tensor as they broadcast against it: a vector
-/// belongs to dimension `axis`. Null for null, or after an error.
+/// belongs to dimension `axis`, and with a block size they have the tensor's rank.
+/// Null for null, or after an error.
 static Value alignParameter(NodeContext &c, Value parameter, Value tensor,
                             int64_t axis, int64_t blockSize) {
   if (!parameter || c.hadError())
     return {};
   int64_t rank = NodeContext::rankOf(tensor);
   auto type = NodeContext::typeOf(parameter);
-  if (blockSize != 0) {
-    (void)c.error("scales of blocks (block_size " + Twine(blockSize) +
-                  ") are not supported");
-    return {};
-  }
+  if (blockSize != 0)
+    return repeatBlocks(c, parameter, tensor, axis, blockSize);
   if (type.getRank() == 0 ||
       (type.getRank() == 1 && type.getDimSize(0) == 1 && rank == 0))
     return parameter;

@@ -34,8 +34,8 @@ func.func @grouped(%q: tensor<2x4x8x16xf32>, %k: tensor<2x2x6x16xf32>, %v: tenso
 // CHECK-LABEL: @masked
 // CHECK-SAME: %[[M:[a-z0-9]+]]: tensor<8x6xi1>
 func.func @masked(%q: tensor<2x4x8x16xf32>, %k: tensor<2x4x6x16xf32>, %v: tensor<2x4x6x10xf32>, %m: tensor<8x6xi1>) -> tensor<2x4x8x10xf32> {
-  // CHECK: %[[C:.*]] = nn.compare le, %{{.*}}, %{{.*}} : (tensor<6xi64>, tensor<8x1xi64>) -> tensor<8x6xi1>
-  // CHECK: %[[A:.*]] = nn.and %[[C]], %[[M]]
+  // CHECK: %[[C:.*]] = nn.constant dense<{{\[}}[true, false, false, false, false, false], [true, true,
+  // CHECK: %[[A:.*]] = nn.and %[[M]], %[[C]]
   // CHECK: %[[B:.*]] = nn.where %[[A]]
   // CHECK: nn.add %{{.*}}, %[[B]] : (tensor<2x4x8x6xf32>, tensor<8x6xf32>)
   // CHECK: %[[P:.*]] = nn.softmax
@@ -55,10 +55,11 @@ func.func @dynamic(%q: tensor<?x?x?x?xf16>, %k: tensor<?x?x?x?xf16>, %v: tensor<
   // CHECK: nn.sqrt {{.*}} : (tensor<f32>)
   // CHECK: nn.tanh
   // CHECK: nn.compare lt
+  // CHECK: nn.compare le, %{{.*}}, %{{.*}} : (tensor<?xi64>, tensor<?x1xi64>) -> tensor<?x?xi1>
   // CHECK: nn.broadcast %{{.*}} -> tensor<?x?x?x?xf16>
   // CHECK: nn.softmax %{{.*}} : (tensor<?x?x?x?xf32>)
   // CHECK-NOT: nn.attention
-  %y, %s = nn.attention %q, %k, %v mask %m lengths %l scores raw {softcap = 2.0, softmax_type = f32}
+  %y, %s = nn.attention %q, %k, %v mask %m lengths %l scores raw {softcap = 2.0, softmax_type = f32, right_window = 0 : i64}
       : (tensor<?x?x?x?xf16>, tensor<?x?x?x?xf16>, tensor<?x?x?x?xf16>, tensor<?x?xf16>, tensor<?xi64>)
       -> (tensor<?x?x?x?xf16>, tensor<?x?x?x?xf16>)
   return %y : tensor<?x?x?x?xf16>

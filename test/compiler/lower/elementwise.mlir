@@ -60,3 +60,14 @@ func.func @constant() -> (tensor<2xi1>, tensor<2xui8>) {
   %1 = nn.constant dense<[255, 3]> : tensor<2xui8>
   return %0, %1 : tensor<2xi1>, tensor<2xui8>
 }
+
+// -----
+
+// The bits stay, whatever the signs of the types.
+// CHECK-LABEL: @bitcast
+// CHECK-SAME: (%{{.*}}: tensor<4xf32>) -> tensor<4xi32>
+func.func @bitcast(%a: tensor<4xf32>) -> tensor<4xui32> {
+  // CHECK: arith.bitcast %{{.*}} : f32 to i32
+  %0 = nn.bitcast %a to ui32 : (tensor<4xf32>) -> tensor<4xui32>
+  return %0 : tensor<4xui32>
+}

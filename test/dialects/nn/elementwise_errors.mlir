@@ -49,3 +49,11 @@ func.func @cast(%a: tensor<4xf32>) {
   %0 = nn.cast %a to i64 : (tensor<4xf32>) -> tensor<4xi32>
   return
 }
+
+// -----
+
+func.func @bitcast(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expects a type of 32 bits, found 'i64'}}
+  %0 = nn.bitcast %x to i64 : (tensor<4xf32>) -> tensor<4xi64>
+  return
+}

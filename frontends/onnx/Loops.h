@@ -1,0 +1,86 @@
+//===- Loops.h - What If, Loop and Scan share -------------------*- C++ -*-===//
+//
+// Control flow becomes scf on tensors. The graphs are converted in a draft, as
+// the types of their results decide those of the scf op.
+//
+//===----------------------------------------------------------------------===//
+#ifndef NACRE_FRONTENDS_ONNX_LOOPS_H
+#define NACRE_FRONTENDS_ONNX_LOOPS_H
+
+#include "frontends/onnx/Converter.h"
+
+namespace nacre::frontend {
+
+/// Whether a tensor of the type can be taken for a scalar.
+bool mayHaveOneElement(RankedTensorType type);
+/// The only element of a tensor, as a scalar.
+Value extractScalar(mlir::OpBuilder &b, mlir::Location loc, Value tensor);
+/// The tensor with its sizes known more, or less, precisely.
+Value castSizes(mlir::OpBuilder &b, mlir::Location loc, mlir::Type type, Value value);
+/// A type that holds both: sizes that differ become dynamic. Null if ranks or
+/// element types differ, or one is no tensor.
+RankedTensorType joinTypes(mlir::Type lhs, mlir::Type rhs);
+
+/// A graph converted before the op that it belongs to exists.
+struct Draft {
+  mlir::Operation *holder = nullptr;
+  mlir::Block *block = nullptr;
+  /// What the graph gives.
+  SmallVector<Value> values;
+};
+Draft createDraft(NodeContext &c);
+/// Moves the finished graph into a region of its op.
+void moveDraft(Draft &draft, mlir::Region &region);
+
+/// A tensor that a loop collects, one slice in each iteration. The slices so
+/// far are carried. Where a slice's sizes are dynamic, they are carried flat,
+/// with the sizes of the last slice, as nothing has sizes before the first
+/// iteration.
+class Collected {
+public:
+  /// With `inFront` each slice goes before those of earlier iterations.
+  Collected(Value slice, bool inFront = false)
+      : slice(slice), type(NodeContext::typeOf(slice)), inFront(inFront) {}
+
+  /// What is carried into the first iteration; empty after an error.
+  SmallVector<Value> createInitial(NodeContext &c) const;
+  /// What is carried on, in the body; empty after an error.
+  SmallVector<Value> add(NodeContext &c, mlir::ValueRange carried) const;
+  /// The tensor, behind the loop; null after an error.
+  Value finish(NodeContext &c, mlir::ValueRange carried, Value count) const;
+
+private:
+  Value slice;
+  RankedTensorType type;
+  bool inFront;
+};
+
+/// The graph of a loop, converted, with the types of what it carries. Its block has
+/// the iteration, an index, and the states as arguments.
+struct LoopBody {
+  Draft draft;
+  SmallVector<mlir::Type> types;
+};
+
+/// Converts a loop's graph in a block of an index (the iteration) and the
+/// states, which `getArguments` makes the graph's inputs of. The graph's
+/// outputs from `firstState` on are the next states. A state whose sizes change
+/// gets dynamic ones, and as that may change others, the graph is converted
+/// again, with ever fewer sizes.
+std::optional<LoopBody>
+convertBody(NodeContext &c, const ::onnx::GraphProto &graph, ArrayRef<Value> states,
+            unsigned firstState,
+            llvm::function_ref<SmallVector<Value>(mlir::Block &)> getArguments);
+
+/// Builds the loop of a converted body: scf.for if `condition` is null and sizes
+/// stay, else scf.while, which ends before iteration `count` (if that is not null) and
+/// where the last iteration gave a false `condition`, or `first` is false.
+/// Gives the final states and the collected tensors; nullopt after an error.
+std::optional<SmallVector<Value>>
+buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
+          ArrayRef<Value> nextStates, ArrayRef<Collected> collected,
+          Value count, Value condition, Value first);
+
+} // namespace nacre::frontend
+
+#endif // NACRE_FRONTENDS_ONNX_LOOPS_H
