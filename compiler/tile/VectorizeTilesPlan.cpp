@@ -86,8 +86,9 @@ private:
       info.form = ValueInfo::Ramp;
     else if (hasVarying || ramps)
       info.form = ValueInfo::Varying;
-    // What may trap is computed only where the op would compute it.
-    if (isIntegerDivision(&op))
+    // What may trap is computed only where the op would compute it. An epilogue stands
+    // outside of the reduction.
+    if (isIntegerDivision(&op) && op.getBlock() == &nest.body())
       info.pinned = true;
     for (Value result : op.getResults()) {
       if (!result.getType().isIntOrIndexOrFloat()) {

@@ -186,22 +186,14 @@ static LogicalResult convertArgReduce(NodeContext &c) {
               : failure();
 }
 
-/// Along the axis that is marked: the dimensions before it and those after it become
-/// one each.
-static LogicalResult cumulateMarked(NodeContext &c, ReduceKind kind, Value axis, bool exclusive,
+/// Along an axis that arrives at run time.
+static LogicalResult cumulateAround(NodeContext &c, ReduceKind kind, Value axis, bool exclusive,
                                     bool reverse) {
   ShapeVectors v(c);
-  Value x = c.input(0);
-  int64_t rank = c.rankOf(x);
-  axis = v.normalize(axis, rank);
-  Value shape = v.shape(x), places = v.constant(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
-  SmallVector<Value> sizes;
-  for (auto predicate : {nn::ComparePredicate::lt, nn::ComparePredicate::eq, nn::ComparePredicate::gt})
-    sizes.push_back(v.product(shape, v.compare(predicate, places, axis)));
-  Value merged = v.concat(sizes);
+  Value x = c.input(0), merged = v.sizesAround(x, axis);
   Value rows = merged ? c.make<nn::ReshapeOp>(x, merged, /*allowzero=*/true) : Value();
   Value result = rows ? c.make<nn::CumulativeOp>(kind, rows, 1, exclusive, reverse) : Value();
-  return result ? c.replaceWith<nn::ReshapeOp>(result, shape, /*allowzero=*/true) : failure();
+  return result ? c.replaceWith<nn::ReshapeOp>(result, v.shape(x), /*allowzero=*/true) : failure();
 }
 
 template <ReduceKind kind>
@@ -216,7 +208,7 @@ static LogicalResult convertCumulative(NodeContext &c) {
     return c.error("input 1 (axis) is not one number");
   auto given = c.constantInts(operand);
   if (!given)
-    return cumulateMarked(c, kind, operand, exclusive, reverse);
+    return cumulateAround(c, kind, operand, exclusive, reverse);
   auto axis = c.normalizeAxis(given->front(), c.rankOf(c.input(0)));
   return axis ? c.replaceWith<nn::CumulativeOp>(kind, c.input(0), *axis,
                                                 exclusive, reverse)

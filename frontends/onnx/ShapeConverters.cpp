@@ -81,8 +81,7 @@ static LogicalResult convertSqueeze(NodeContext &c) {
   }
   // Which dimensions remain is known only at run time.
   auto count = v.knownLength(axes);
-  auto rank = v.resultRank(count ? std::optional(type.getRank() - *count) : std::nullopt,
-                           axes ? "axes" : "sizes of 1");
+  auto rank = v.resultRank(count ? std::optional(type.getRank() - *count) : std::nullopt, "axes");
   if (!rank)
     return failure();
   if (*rank < 0 || *rank > type.getRank())

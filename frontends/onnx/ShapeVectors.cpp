@@ -136,15 +136,25 @@ Value ShapeVectors::all(Value conditions) {
   return compare(nn::ComparePredicate::eq, sum(toI64(violated)), like(violated, 0));
 }
 
-Value ShapeVectors::product(Value vector, Value conditions) {
-  Value factors = select(conditions, vector, like(vector, 1));
-  return factors ? c.make<nn::ReduceOp>(nn::ReduceKind::prod, factors, ArrayRef<int64_t>{0}, true)
-                 : Value();
-}
-
 //===----------------------------------------------------------------------===//
 // Axes
 //===----------------------------------------------------------------------===//
+
+Value ShapeVectors::sizesAround(Value tensor, Value axis) {
+  if (!tensor || !axis)
+    return {};
+  int64_t rank = c.rankOf(tensor);
+  axis = normalize(axis, rank);
+  Value sizes = shape(tensor), places = constant(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+  SmallVector<Value> products;
+  for (auto side : {nn::ComparePredicate::lt, nn::ComparePredicate::eq, nn::ComparePredicate::gt}) {
+    Value factors = select(compare(side, places, axis), sizes, like(sizes, 1));
+    products.push_back(factors ? c.make<nn::ReduceOp>(nn::ReduceKind::prod, factors,
+                                                      ArrayRef<int64_t>{0}, /*keepdims=*/true)
+                               : Value());
+  }
+  return concat(products);
+}
 
 Value ShapeVectors::marks(Value axes, int64_t rank) {
   if (!axes)

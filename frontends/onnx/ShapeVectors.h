@@ -72,9 +72,11 @@ public:
   Value maximum(Value vector);
   /// Whether all of a vector of booleans hold: a boolean scalar.
   Value all(Value conditions);
-  /// The product of the elements of which a condition holds: a vector of length 1.
-  Value product(Value vector, Value conditions);
 
+  /// The three sizes of a tensor whose dimensions before `axis` (a vector of length 1)
+  /// are merged, and those after it: what runs along an axis that arrives at run time
+  /// runs along the second. Required: the axis is in [-rank, rank).
+  Value sizesAround(Value tensor, Value axis);
   /// How many times each of `rank` dimensions is named by `axes`, which may be of any
   /// length. Required: axes in [-rank, rank), none given twice.
   Value marks(Value axes, int64_t rank);

@@ -12,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from support import module
 
+HEAD = '<ir_version: 10, opset_import: ["" : 23]>\n'
 Inputs = dict[str, np.ndarray]
 
 
@@ -25,7 +26,7 @@ def random(*shape: int) -> np.ndarray:
 
 def check(text: str, runs: Sequence[Inputs], faults: Sequence[tuple[Inputs, str]] = ()) -> None:
     """Compiles once, runs with each of the inputs, and fails as foreseen with others."""
-    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 23]>\n' + text)
+    model = parser.parse_model(HEAD + text)
     onnx.checker.check_model(model)
     for node in model.graph.node:
         node.name = "the_node"
@@ -65,6 +66,24 @@ def test_reduce(op: str) -> None:
     )
 
 
+@pytest.mark.parametrize("type_", ["uint8", "int32", "uint64", "float16", "bool"])
+def test_reduce_types(type_: str) -> None:
+    dtype = np.dtype(type_)
+    x = np.random.default_rng(3).integers(0, 2 if type_ == "bool" else 60, (3, 4, 5)).astype(dtype)
+    runs = [{"x": x, "axes": axes} for axes in AXES]
+    # Booleans know max and min alone, and 8-bit integers those and nothing else.
+    for op in ["Max", "Min"] + ([] if dtype.itemsize == 1 else ["Sum", "Mean"]):
+        text = f"m ({type_}[a, b, c] x, int64[k] axes) => ({type_}[r, s, t] y) {{ y = Reduce{op} (x, axes) }}"
+        model = parser.parse_model(HEAD + text)
+        program = module().compile(model.SerializeToString())
+        for inputs in runs:
+            axes = tuple(inputs["axes"]) or (0, 1, 2)
+            wanted = getattr(np, op.lower())(x, axis=axes, keepdims=True)
+            (y,) = program.run(inputs)
+            assert y.dtype == dtype
+            np.testing.assert_allclose(y, np.trunc(wanted) if dtype.kind in "iu" else wanted, rtol=1e-3)
+
+
 def test_reduce_without_dimensions() -> None:
     text = (
         "m (float[a, b, c] x, int64[2] axes) => (float[r] y)"
@@ -92,7 +111,7 @@ def test_reduce_to_the_declared_rank() -> None:
 @pytest.mark.parametrize("op, over_none", [("Sum", 0), ("Prod", 1), ("Max", -np.inf), ("Min", np.inf)])
 def test_reduce_nothing(op: str, over_none: float) -> None:
     text = f"m (float[a, b] x, int64[k] axes) => (float[r, s] y) {{ y = Reduce{op} (x, axes) }}"
-    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 23]>\n' + text)
+    model = parser.parse_model(HEAD + text)
     program = module().compile(model.SerializeToString())
     x = np.zeros((2, 0), np.float32)
     (y,) = program.run({"x": x, "axes": ints(1)})
@@ -104,7 +123,7 @@ def test_reduce_nothing(op: str, over_none: float) -> None:
 def test_reduce_large() -> None:
     """More than one tile, on two threads."""
     text = "m (float[a, b, c] x, int64[k] axes) => (float[r, s, t] y) { y = ReduceMean (x, axes) }"
-    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 23]>\n' + text)
+    model = parser.parse_model(HEAD + text)
     program = module().compile(model.SerializeToString(), threads=2)
     x = random(70, 130, 90)
     for axes in AXES[:-1]:

@@ -137,6 +137,32 @@ func.func @epilogue(%a: memref<8x48xf32>, %b: memref<48x32xf32>, %bias: memref<3
   return
 }
 
+// A division on the result, outside of the reduction's loop.
+// CHECK-LABEL: func.func @epilogue_division
+// CHECK: scf.for
+// CHECK: scf.yield
+// CHECK: arith.divsi
+// CHECK: memref.store
+// CHECK: return
+func.func @epilogue_division(%a: memref<8x?xi32>, %n: i32, %d: memref<8xi32>) {
+  %zero = arith.constant 0 : i32
+  linalg.fill ins(%zero : i32) outs(%d : memref<8xi32>)
+  linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (m)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%a : memref<8x?xi32>) outs(%d : memref<8xi32>) {
+  ^bb0(%x: i32, %y: i32):
+    %0 = arith.addi %y, %x : i32
+    linalg.yield %0 : i32
+  }
+  linalg.generic {indexing_maps = [affine_map<(m) -> (m)>], iterator_types = ["parallel"]}
+      outs(%d : memref<8xi32>) {
+  ^bb0(%x: i32):
+    %0 = arith.divsi %x, %n : i32
+    linalg.yield %0 : i32
+  }
+  return
+}
+
 // The target of the second op is read by the first: they stay apart.
 // CHECK-LABEL: func.func @no_epilogue
 // CHECK: vector.fma
