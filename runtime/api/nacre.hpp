@@ -267,6 +267,26 @@ struct TensorInfo {
   }
 };
 
+// "f32[batch, 3, 224]"
+inline std::string toString(const TensorInfo &info) {
+  std::string text = nacre_dtype_name(info.dtype);
+  text += '[';
+  for (const Dim &dim : info.dims) {
+    text += text.back() == '[' ? "" : ", ";
+    text += dim.size >= 0        ? std::to_string(dim.size)
+            : dim.symbol.empty() ? "?"
+                                 : std::string(dim.symbol);
+  }
+  return text + ']';
+}
+inline std::string toString(const TensorView &tensor) {
+  std::string text = nacre_dtype_name(tensor.dtype());
+  text += '[';
+  for (int64_t dim : tensor.dims())
+    text += (text.back() == '[' ? "" : ", ") + std::to_string(dim);
+  return text + ']';
+}
+
 struct Function {
   int32_t index = 0;
   std::string_view name;
@@ -294,10 +314,11 @@ public:
     nacre_model_get_info(get(), &info);
     return info;
   }
-  std::vector<Function> functions() const {
+  std::vector<Function> functions() const { return functionsOf(get()); }
+  static std::vector<Function> functionsOf(const nacre_model *model) {
     std::vector<Function> result;
     nacre_function_info f = {};
-    for (int32_t i = 0; nacre_model_get_function(get(), i, &f) == NACRE_OK;
+    for (int32_t i = 0; nacre_model_get_function(model, i, &f) == NACRE_OK;
          ++i) {
       Function &function = result.emplace_back();
       function.index = i;
@@ -305,10 +326,10 @@ public:
       function.arenaSize = f.arena_size;
       nacre_tensor_info info = {};
       for (int32_t j = 0; j < f.input_count; ++j)
-        if (nacre_model_get_input(get(), i, j, &info) == NACRE_OK)
+        if (nacre_model_get_input(model, i, j, &info) == NACRE_OK)
           function.inputs.emplace_back(info);
       for (int32_t j = 0; j < f.output_count; ++j)
-        if (nacre_model_get_output(get(), i, j, &info) == NACRE_OK)
+        if (nacre_model_get_output(model, i, j, &info) == NACRE_OK)
           function.outputs.emplace_back(info);
     }
     return result;

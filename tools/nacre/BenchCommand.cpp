@@ -105,7 +105,9 @@ static Result<std::vector<Row>> measureKernels(Subject &subject, llvm::ArrayRef<
     if (launches[i] == 0)
       continue;
     Row row{kernels[i], double(least[i]) / 1e6, launches[i], -1};
-    if (row.kernel.flops >= 0 && row.ms > 0)
+    if (row.kernel.flops == 0)
+      row.gflops = 0;
+    else if (row.kernel.flops > 0 && row.ms > 0)
       row.gflops = double(row.kernel.flops) * double(row.launches) / row.ms / 1e6;
     rows.push_back(row);
   }
@@ -173,7 +175,7 @@ static void print(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, int th
   double total = 0;
   for (const Row &row : rows)
     total += row.ms;
-  llvm::outs() << "       ms   share launches   GFLOP/s and part of the peak  kernel\n";
+  llvm::outs() << "       ms   share launches   GFLOP/s, part of peak   kernel\n";
   for (const Row &row : rows) {
     llvm::outs() << llvm::format("%9.4f %5.1f %% %8lld ", row.ms, total > 0 ? 100 * row.ms / total : 0.0,
                                  (long long)row.launches);

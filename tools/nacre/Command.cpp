@@ -140,15 +140,3 @@ Result<Session> tool::createSession(const Model &model, int threads) {
 std::string tool::toUtf8(std::string_view text) { return llvm::json::fixUTF8(llvm::StringRef(text)); }
 
 void tool::printJson(llvm::json::Value value) { llvm::outs() << llvm::formatv("{0:2}\n", value); }
-
-std::string tool::describe(const TensorInfo &info) {
-  std::string text = nacre_dtype_name(info.dtype);
-  text += '[';
-  for (size_t i = 0; i < info.dims.size(); ++i) {
-    if (i)
-      text += ", ";
-    const Dim &dim = info.dims[i];
-    text += dim.size >= 0 ? std::to_string(dim.size) : dim.symbol.empty() ? "?" : std::string(dim.symbol);
-  }
-  return text + ']';
-}

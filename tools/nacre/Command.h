@@ -69,9 +69,6 @@ private:
   bool shown = false;
 };
 
-/// "f32[batch, 3, 224]".
-std::string describe(const TensorInfo &info);
-
 } // namespace nacre::tool
 
 #endif // NACRE_TOOLS_NACRE_COMMAND_H

@@ -10,11 +10,10 @@ namespace cl = llvm::cl;
 
 static int runInfo();
 static Command command("info", "Print a model's signature, kernels, sizes and target",
-                       "  nacre info model.so --kernels\n"
+                       "  nacre info model.so\n"
                        "  nacre info model.onnx --json      compiles it first\n", runInfo);
 static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.subcommand),
                                  cl::desc("<model.so | model.onnx>"));
-static cl::opt<bool> kernels("kernels", cl::sub(command.subcommand), cl::desc("List the kernels too"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print JSON"));
 static CompileFlags flags(command.subcommand);
 
@@ -76,19 +75,21 @@ static int runInfo() {
   for (const Function &function : model->functions()) {
     llvm::outs() << "function " << function.name << '\n';
     for (const TensorInfo &input : function.inputs)
-      llvm::outs() << "  input   " << input.name << ": " << describe(input) << '\n';
+      llvm::outs() << "  input   " << input.name << ": " << toString(input) << '\n';
     for (const TensorInfo &output : function.outputs)
-      llvm::outs() << "  output  " << output.name << ": " << describe(output) << '\n';
+      llvm::outs() << "  output  " << output.name << ": " << toString(output) << '\n';
     llvm::outs() << "  arena   " << function.arenaSize << " bytes\n";
   }
-  llvm::outs() << "weights   " << info.parameter_size << " bytes in " << info.parameter_count << " tensors\n"
-               << "kernels   " << info.kernel_count << '\n'
-               << "target    " << info.target_cpu << '\n'
+  llvm::outs() << "weights   " << info.parameter_size << " bytes in " << info.parameter_count << " tensors\n";
+  if (info.state_size)
+    llvm::outs() << "state     " << info.state_size << " bytes in each session\n";
+  llvm::outs() << "target    " << info.target_cpu << '\n'
                << "abi       " << info.abi_version << '\n'
-               << "made from " << info.provenance << '\n';
-  if (kernels)
-    for (const nacre_kernel_info &kernel : model->kernels())
-      llvm::outs() << llvm::format("  %-24s %12lld flops  ", kernel.name, (long long)kernel.flops)
-                   << kernel.nodes << '\n';
+               << "made from " << info.provenance << '\n'
+               << "kernels   " << info.kernel_count << '\n';
+  for (const nacre_kernel_info &kernel : model->kernels()) {
+    std::string flops = kernel.flops < 0 ? "?" : std::to_string(kernel.flops);
+    llvm::outs() << llvm::format("  %-24s %12s flops  ", kernel.name, flops.c_str()) << kernel.nodes << '\n';
+  }
   return kSuccess;
 }

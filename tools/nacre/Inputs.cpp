@@ -43,14 +43,17 @@ bool InputFlags::parse(const CompileOptions &compiled) {
 
 Result<std::map<std::string, HostTensor, std::less<>>> InputFlags::readFiles() const {
   std::map<std::string, HostTensor, std::less<>> values;
-  for (const std::string &archive : archives) {
-    Status status = readArchive(archive, [&](llvm::StringRef name, HostTensor tensor) -> Status {
-      if (!values.try_emplace(name.str(), std::move(tensor)).second)
-        return Error{NACRE_INVALID_VALUE, archive + ": a second value for the input '" + name.str() + "'"};
-      return {};
-    });
-    if (!status)
-      return status.error();
+  for (const std::string &path : archives) {
+    Result<Archive> archive = Archive::open(path);
+    if (!archive)
+      return archive.error();
+    for (const ArchiveEntry &entry : archive->getEntries()) {
+      Result<HostTensor> tensor = archive->read(entry);
+      if (!tensor)
+        return tensor.error();
+      if (!values.try_emplace(entry.name, *std::move(tensor)).second)
+        return Error{NACRE_INVALID_VALUE, path + ": a second value for the input '" + entry.name + "'"};
+    }
   }
   for (const auto &[name, place] : places) { // a single file goes before an archive
     Result<HostTensor> tensor = readTensor(place, name);
@@ -68,7 +71,7 @@ Result<std::vector<HostTensor>> InputFlags::read(const Function &function, bool 
   std::vector<HostTensor> tensors;
   std::string missing, known;
   for (const TensorInfo &info : function.inputs) {
-    std::string line = "\n  " + std::string(info.name) + ": " + describe(info);
+    std::string line = "\n  " + std::string(info.name) + ": " + toString(info);
     known += line;
     if (auto value = values->find(info.name); value != values->end()) {
       tensors.push_back(std::move(value->second));

@@ -76,7 +76,7 @@ static int runRun() {
                                            {"dims", llvm::json::Array(view.dims())},
                                            {"file", toUtf8(*result)}});
     else
-      llvm::outs() << *result << ": " << describe(view.dtype(), view.dims()) << '\n';
+      llvm::outs() << *result << ": " << toString(view) << '\n';
   }
   if (json)
     printJson(llvm::json::Object{{"outputs", std::move(written)}});

@@ -8,7 +8,7 @@ using llvm::StringRef;
 
 namespace {
 
-Result<std::unique_ptr<llvm::MemoryBuffer>> open(const std::string &path) {
+Result<std::unique_ptr<llvm::MemoryBuffer>> openFile(const std::string &path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, false, /*RequiresNullTerminator=*/false);
   if (!buffer)
     return Error{NACRE_NOT_FOUND, path + ": " + buffer.getError().message()};
@@ -17,20 +17,16 @@ Result<std::unique_ptr<llvm::MemoryBuffer>> open(const std::string &path) {
 
 /// The array of that name, or the only one.
 Result<HostTensor> readFromArchive(const std::string &path, StringRef key, bool isExplicit) {
-  auto buffer = open(path);
-  if (!buffer)
-    return buffer.error();
-  auto entries = parseArchive((*buffer)->getBuffer(), path);
-  if (!entries)
-    return entries.error();
+  Result<Archive> archive = Archive::open(path);
+  if (!archive)
+    return archive.error();
+  if (const ArchiveEntry *entry = archive->find(key))
+    return archive->read(*entry);
+  if (!isExplicit && archive->getEntries().size() == 1)
+    return archive->read(archive->getEntries().front());
   std::string names;
-  for (const ArchiveEntry &entry : *entries) {
-    if (entry.name == key)
-      return extract(entry, path);
+  for (const ArchiveEntry &entry : archive->getEntries())
     names += (names.empty() ? "" : ", ") + entry.name;
-  }
-  if (!isExplicit && entries->size() == 1)
-    return extract(entries->front(), path);
   return Error{NACRE_NOT_FOUND, path + " has no array '" + key.str() + "', only: " + names};
 }
 
@@ -42,7 +38,7 @@ Result<HostTensor> tool::readTensor(const std::string &place, StringRef name) {
     return readFromArchive(path.take_front(colon + 4).str(), path.drop_front(colon + 5), true);
   if (path.ends_with(".npz"))
     return readFromArchive(place, name, false);
-  auto buffer = open(place);
+  auto buffer = openFile(place);
   if (!buffer)
     return buffer.error();
   if (path.ends_with(".pb"))
@@ -50,22 +46,27 @@ Result<HostTensor> tool::readTensor(const std::string &place, StringRef name) {
   return parseNpy((*buffer)->getBuffer(), place);
 }
 
-Status tool::readArchive(const std::string &path,
-                         llvm::function_ref<Status(StringRef name, HostTensor tensor)> take) {
-  auto buffer = open(path);
+Result<Archive> Archive::open(const std::string &path) {
+  Archive archive;
+  archive.path = path;
+  auto buffer = openFile(path);
   if (!buffer)
     return buffer.error();
-  auto entries = parseArchive((*buffer)->getBuffer(), path);
+  archive.buffer = *std::move(buffer);
+  auto entries = parseArchive(archive.buffer->getBuffer(), path);
   if (!entries)
     return entries.error();
-  for (const ArchiveEntry &entry : *entries) {
-    Result<HostTensor> tensor = extract(entry, path);
-    if (!tensor)
-      return tensor.error();
-    if (Status status = take(entry.name, *std::move(tensor)); !status)
-      return status;
-  }
-  return {};
+  archive.entries = *std::move(entries);
+  return archive;
+}
+
+Result<HostTensor> Archive::read(const ArchiveEntry &entry) const { return extract(entry, path); }
+
+const ArchiveEntry *Archive::find(StringRef name) const {
+  for (const ArchiveEntry &entry : entries)
+    if (entry.name == name)
+      return &entry;
+  return nullptr;
 }
 
 Result<std::string> tool::writeTensor(const std::string &path, const std::string &name,

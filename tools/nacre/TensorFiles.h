@@ -8,8 +8,8 @@
 #define NACRE_TOOLS_NACRE_TENSORFILES_H
 
 #include "tools/nacre/HostTensor.h"
-#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 namespace nacre::tool {
 
@@ -17,9 +17,31 @@ namespace nacre::tool {
 /// all.npz:key.
 Result<HostTensor> readTensor(const std::string &place, llvm::StringRef name);
 
-/// Hands over each array of a .npz archive with its name, until one is an error.
-Status readArchive(const std::string &path,
-                   llvm::function_ref<Status(llvm::StringRef name, HostTensor tensor)> take);
+/// An array in a .npz archive and its .npy file, stored or deflated.
+struct ArchiveEntry {
+  std::string name; // without .npy
+  llvm::StringRef packed;
+  size_t size = 0; // unpacked
+  uint32_t checksum = 0;
+  bool isDeflated = false;
+};
+
+/// A mapped .npz archive, whose arrays are read when asked for.
+class Archive {
+public:
+  static Result<Archive> open(const std::string &path);
+  const std::vector<ArchiveEntry> &getEntries() const { return entries; }
+  Result<HostTensor> read(const ArchiveEntry &entry) const;
+  /// The entry of that name, or null.
+  const ArchiveEntry *find(llvm::StringRef name) const;
+
+private:
+  Archive() = default;
+
+  std::string path;
+  std::unique_ptr<llvm::MemoryBuffer> buffer;
+  std::vector<ArchiveEntry> entries;
+};
 
 /// Writes path.npy, or path.pb if NumPy lacks the type; returns the file's path.
 /// The file appears complete or not at all.
@@ -33,14 +55,7 @@ Result<HostTensor> parseNpy(llvm::StringRef bytes, const std::string &file);
 bool isNpyType(nacre_dtype dtype);
 Status writeNpy(const std::string &path, const TensorView &tensor);
 
-/// A .npz archive: names of the arrays and their .npy files. Stored or deflated.
-struct ArchiveEntry {
-  std::string name; // without .npy
-  llvm::StringRef packed;
-  size_t size = 0; // unpacked
-  uint32_t checksum = 0;
-  bool isDeflated = false;
-};
+/// The arrays of a .npz archive.
 Result<std::vector<ArchiveEntry>> parseArchive(llvm::StringRef bytes, const std::string &file);
 Result<HostTensor> extract(const ArchiveEntry &entry, const std::string &file);
 

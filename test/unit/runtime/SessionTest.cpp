@@ -608,6 +608,11 @@ TEST_F(StateTest, EachSessionHasItsOwn) {
   ASSERT_EQ(nacre_session_read_parameter(a.session, 2, zeros, 20), NACRE_OK);
   EXPECT_EQ(zeros[4], 0.0f);
   ASSERT_EQ(nacre_session_reset_parameters(a.session), NACRE_OK);
+  nacre_tensor_info info;
+  for (int32_t i : {0, 1}) { // a constant, a mutable one
+    ASSERT_EQ(nacre_model_get_parameter(a.model, i, &info), NACRE_OK);
+    EXPECT_EQ(info.is_mutable, i);
+  }
   nacre_tensor v;
   ASSERT_EQ(nacre_session_get_parameter(a.session, 1, &v), NACRE_OK);
   EXPECT_STREQ(v.name, "v");

@@ -1,0 +1,56 @@
+//===- Exporter.cpp - Trained models back into ONNX -------------*- C++ -*-===//
+#include "compiler/api/Exporter.h"
+#include "frontends/onnx/OnnxExporter.h"
+#include "llvm/ADT/StringRef.h"
+
+using namespace nacre;
+
+Exporter::Exporter() = default;
+Exporter::Exporter(Exporter &&) noexcept = default;
+Exporter &Exporter::operator=(Exporter &&) noexcept = default;
+Exporter::~Exporter() = default;
+
+Result<Exporter> Exporter::open(const std::string &source, const Model &model, bool allowSymlinks) {
+  Exporter result;
+  ImportOptions options;
+  options.allowSymlinks = allowSymlinks;
+  std::string message;
+  result.exporter = OnnxExporter::open(source, options, message);
+  if (!result.exporter)
+    return Error{NACRE_INVALID_VALUE, source + ": " + message};
+  int32_t index = -1;
+  for (const TensorInfo &parameter : model.parameters()) {
+    ++index;
+    if (!parameter.isMutable)
+      continue;
+    std::string name(parameter.name);
+    std::optional<InitializerInfo> initializer = result.exporter->find(name);
+    if (!initializer)
+      return Error{NACRE_INVALID_VALUE, source + ": the trained parameter '" + name + "' is no initializer of the model"};
+    // The numbers of element types are ONNX's.
+    bool fits = initializer->dataType == parameter.dtype && initializer->dims.size() == parameter.dims.size();
+    for (size_t i = 0; fits && i < parameter.dims.size(); ++i)
+      fits = initializer->dims[i] == parameter.dims[i].size;
+    if (!fits)
+      return Error{NACRE_INTERNAL, source + ": internal error: the trained parameter '" + name + "' is " +
+                                       toString(parameter) + ", which its initializer is not"};
+    result.parameters.emplace_back(index, std::move(name));
+  }
+  if (result.parameters.empty())
+    return Error{NACRE_INVALID_VALUE, source + ": the model has no initializers to train"};
+  return result;
+}
+
+Status Exporter::write(Session &session, const std::string &path) {
+  OnnxExporter::Values values;
+  for (const auto &[index, name] : parameters) {
+    nacre_tensor tensor = {};
+    if (nacre_status status = nacre_session_get_parameter(session.get(), index, &tensor))
+      return Error::last(status);
+    values[name] = {static_cast<const char *>(tensor.data), size_t(tensor.size)};
+  }
+  std::string message;
+  if (!exporter->write(path, values, message))
+    return Error{NACRE_IO_ERROR, message};
+  return {};
+}
