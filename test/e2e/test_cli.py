@@ -178,7 +178,7 @@ def test_sizes_fixed_at_compile_time(folder: Path, tmp_path: Path) -> None:
 
 def test_info(folder: Path) -> None:
     plain = nacre("info", folder / "sum.so").out
-    for part in ("x", "y", "out/z", "f32", "N"):
+    for part in ("x: f32[N, 4]", "out/z: f32[N, 4]", "weights", "target", "made from", "node0 (Add)"):
         assert part in plain
     described = json.loads(nacre("info", folder / "sum.so", "--json").out)
     (main,) = described["functions"]
@@ -192,7 +192,24 @@ def test_bench(folder: Path) -> None:
     assert "median" in plain
     figures = json.loads(nacre("bench", folder / "sum.so", "--dim", "N=64", "--json").out)
     assert figures["median_ms"] > 0
+    assert figures["min_ms"] <= figures["median_ms"] <= figures["p99_ms"]
     nacre("bench", folder / "sum.so", "--dim", "N=64", "--per-kernel")
+
+
+def test_bench_of_static_sizes_knows_its_operations(tmp_path: Path) -> None:
+    """Kernels that only move data do not hide the rate of the whole."""
+    model = small_models.save(
+        small_models.HEAD + "t (float[32, 64] x, float[32, 64] y) => (float[64, 64] z)"
+        " { a = Transpose <perm = [1, 0]> (x) b = Exp (a) z = MatMul (b, y) }",
+        tmp_path / "t.onnx",
+    )
+    options = ["--seconds", "0.1", "--threads", "1"]
+    figures = json.loads(nacre("bench", model, *options, "--per-kernel", "--json").out)
+    assert figures["gflops"] > 0 and figures["peak_percent"] > 0
+    assert all(kernel["gflops"] is not None for kernel in figures["kernels"])
+    plain = nacre("bench", model, *options, "--per-kernel").out
+    assert "GFLOP/s" in plain and "of the measured FMA peak" in plain
+    assert "MatMul" in plain
 
 
 @pytest.mark.parametrize("command", [[], ["compile"], ["run"], ["bench"], ["info"], ["train"]])
