@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +14,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import small_models
-from support import nacre
-
-# The command line knows no `train` yet: the differentiation of nn, the loss and the
-# optimiser are still to be written (issue «Training», and the foundation's point 8).
-pytestmark = pytest.mark.xfail(reason="nacre train does not exist yet", strict=True)
+from support import NACRE, nacre
 
 OPTIONS = ["--loss", "softmax-cross-entropy", "--optimizer", "sgd:lr=0.1"]
 
@@ -89,3 +89,152 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ran = nacre("train", model, *OPTIONS, *data, "-o", out, ok=False)
         assert ran.status == 1, ran.text()
         assert not out.exists()
+        if name != "large":  # what the model takes, and what the data has
+            assert "data: f32[N, 64]" in ran.err and "labels: i64[N]" in ran.err, ran.err
+            assert f"data: f32[1797, {wrong['data'].shape[1]}]" in ran.err, ran.err
+    assert "found 100" in _refused_labels(tmp_path, model, images, labels)
+
+
+def _refused_labels(folder: Path, model: Path, images: np.ndarray, labels: np.ndarray) -> str:
+    np.savez(folder / "one.npz", data=images, labels=np.where(labels == 0, 100, labels))
+    data = ["--data", folder / "one.npz"]
+    return nacre("train", model, *OPTIONS, *data, "-o", folder / "no.onnx", ok=False).err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mlp.onnx and digits.npz."""
+    folder = tmp_path_factory.mktemp("train")
+    images, labels = digits()
+    small_models.save_perceptron(folder / "mlp.onnx", 64, 10)
+    np.savez(folder / "digits.npz", data=images, labels=labels)
+    return folder
+
+
+def train(folder: Path, out: Path, *options: str | Path, model: str = "mlp.onnx") -> dict:
+    """The summary of a training."""
+    data = ["--data", folder / "digits.npz"]
+    out_options = ["-o", out, "--json"]
+    return json.loads(nacre("train", folder / model, *OPTIONS, *data, *options, *out_options).out)
+
+
+def test_same_seed_same_file(folder: Path, tmp_path: Path) -> None:
+    """Whatever the number of threads; another seed, other bits."""
+    for name, options in (
+        ("one", ["--threads", "1"]),
+        ("two", ["--threads", "2"]),
+        ("again", ["--threads", "2"]),
+        ("other", ["--seed", "5"]),
+    ):
+        train(folder, tmp_path / name, "--epochs", "2", *options)
+    one, two, again, other = (
+        (tmp_path / name).read_bytes() for name in ("one", "two", "again", "other")
+    )
+    assert one == two == again
+    assert one != other
+
+
+def test_summary_and_lines(folder: Path, tmp_path: Path) -> None:
+    summary = train(folder, tmp_path / "a.onnx", "--epochs", "3", "--batch-size", "100")
+    assert summary["examples"] == 1797 and summary["batch_size"] == 100
+    losses = [epoch["loss"] for epoch in summary["epochs"]]
+    assert losses == sorted(losses, reverse=True) and len(losses) == 3
+    assert all(epoch["examples_per_second"] > 0 for epoch in summary["epochs"])
+    data = ["--data", folder / "digits.npz", "--epochs", "3", "-o", tmp_path / "b.onnx"]
+    lines = nacre("train", folder / "mlp.onnx", *OPTIONS, *data).out.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == [f"epoch {n}/3" for n in (1, 2, 3)]
+    assert "b.onnx" in lines[3]
+
+
+def test_labels_of_any_integer_type(folder: Path, tmp_path: Path) -> None:
+    images, labels = digits()
+    train(folder, tmp_path / "wide.onnx", "--epochs", "1")
+    for kind in (np.int32, np.uint8):
+        np.savez_compressed(tmp_path / "digits.npz", data=images, labels=labels.astype(kind))
+        data = ["--data", tmp_path / "digits.npz", "--epochs", "1"]
+        nacre("train", folder / "mlp.onnx", *OPTIONS, *data, "-o", tmp_path / "narrow.onnx")
+        assert (tmp_path / "narrow.onnx").read_bytes() == (tmp_path / "wide.onnx").read_bytes()
+
+
+def test_a_fixed_batch(folder: Path, tmp_path: Path) -> None:
+    """Then no other size is taken; the examples left over wait for another epoch."""
+    model = onnx.load(folder / "mlp.onnx")
+    for info in (*model.graph.input, *model.graph.output):
+        info.type.tensor_type.shape.dim[0].dim_value = 50
+    onnx.save(model, tmp_path / "fixed.onnx")
+    data = ["--data", folder / "digits.npz", "--epochs", "1", "-o", tmp_path / "out.onnx"]
+    ran = nacre("train", tmp_path / "fixed.onnx", *OPTIONS, *data, "--json")
+    assert json.loads(ran.out)["batch_size"] == 50
+    ran = nacre("train", tmp_path / "fixed.onnx", *OPTIONS, *data, "--batch-size", "32", ok=False)
+    assert ran.status == 1 and "fixed at 50" in ran.err and "32" in ran.err
+    # The same by the command line.
+    ran = nacre("train", folder / "mlp.onnx", *OPTIONS, *data, "--dim", "N=50", "--json")
+    assert json.loads(ran.out)["batch_size"] == 50
+
+
+def test_external_data_stays_external(folder: Path, tmp_path: Path) -> None:
+    model = onnx.load(folder / "mlp.onnx")
+    (tmp_path / "in").mkdir()
+    external = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 512}
+    onnx.save(model, tmp_path / "in/mlp.onnx", **external)
+    data = ["--data", folder / "digits.npz", "--epochs", "1"]
+    out = tmp_path / "out.onnx"
+    nacre("train", tmp_path / "in/mlp.onnx", *OPTIONS, *data, "-o", out)
+    train(folder, tmp_path / "inside.onnx", "--epochs", "1")
+    assert (tmp_path / "out.onnx.data").stat().st_size >= 64 * 32 * 4
+    onnx.checker.check_model(out)
+    moved, inside = weights(out), weights(tmp_path / "inside.onnx")
+    for name, value in inside.items():
+        np.testing.assert_array_equal(moved[name], value, err_msg=name)
+
+
+def test_a_loss_that_diverges_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.onnx"
+    options = ["--data", folder / "digits.npz", "--optimizer", "sgd:lr=1e30", "-o", out]
+    ran = nacre("train", folder / "mlp.onnx", *options, ok=False)
+    assert ran.status == 1 and "learning rate" in ran.err, ran.text()
+    assert not out.exists()
+
+
+def test_interrupt(folder: Path, tmp_path: Path) -> None:
+    """Ctrl-C: gone within a second, and no file left, whole or half."""
+    out = tmp_path / "out.onnx"
+    command = [NACRE, "train", folder / "mlp.onnx", *OPTIONS, "--data", folder / "digits.npz"]
+    command += ["--epochs", "1000000", "-o", out]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert running.stdout and running.stdout.readline().startswith("epoch 1/")
+    running.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, message = running.communicate(timeout=60)
+    assert time.monotonic() - start < 1
+    assert running.returncode == -signal.SIGINT
+    assert "nothing was written" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
+    data = ["--data", folder / "digits.npz", "--epochs", "1"]
+    for out in (tmp_path / "absent/out.onnx", tmp_path):
+        ran = nacre("train", folder / "mlp.onnx", *data, "-o", out, ok=False)
+        assert ran.status == 1 and str(out) in ran.err, ran.text()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--optimizer", "adamw"],
+        ["--optimizer", "sgd:momentum=0.9"],
+        ["--optimizer", "sgd:lr=-1"],
+        ["--loss", "hinge"],
+        ["--epochs", "0"],
+        ["--batch-size", "0"],
+    ],
+)
+def test_usage(folder: Path, tmp_path: Path, options: list[str]) -> None:
+    data = ["--data", folder / "digits.npz", "-o", tmp_path / "out.onnx"]
+    ran = nacre("train", folder / "mlp.onnx", *data, *options, ok=False)
+    assert ran.status == 2, ran.text()
+    assert options[0] in ran.err

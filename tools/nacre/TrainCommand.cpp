@@ -1,0 +1,286 @@
+//===- TrainCommand.cpp - nacre train ---------------------------*- C++ -*-===//
+#include "compiler/api/Exporter.h"
+#include "runtime/api/nacre_train.hpp"
+#include "tools/nacre/Command.h"
+#include "tools/nacre/TensorFiles.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Signals.h"
+#include "llvm/Support/raw_ostream.h"
+#include <atomic>
+#include <chrono>
+#include <csignal>
+
+using namespace nacre;
+using namespace nacre::tool;
+namespace cl = llvm::cl;
+using Clock = std::chrono::steady_clock;
+
+static int runTrain();
+static Command command("train", "Train a model's weights and write it as ONNX again",
+                       "  nacre train mlp.onnx --data digits.npz -o trained.onnx\n"
+                       "  nacre train mlp.onnx --data digits.npz -o trained.onnx --loss softmax-cross-entropy \\\n"
+                       "    --optimizer sgd:lr=0.1 --epochs 10 --batch-size 64\n"
+                       "  The data has an array for each input by its name, and `labels`: class numbers.\n"
+                       "  A batch that the model fixes is kept; then examples left over wait for another epoch.\n", runTrain);
+static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.subcommand), cl::desc("<model.onnx>"));
+static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::Required, cl::value_desc("file.npz"),
+                                     cl::desc("The examples"));
+static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::Required, cl::value_desc("file"),
+                                   cl::desc("The trained model"));
+static cl::opt<std::string> loss("loss", cl::sub(command.subcommand), cl::init("softmax-cross-entropy"),
+                                 cl::value_desc("loss"), cl::desc("softmax-cross-entropy (default) or output:NAME"));
+static cl::opt<std::string> optimizer("optimizer", cl::sub(command.subcommand), cl::init("sgd"),
+                                      cl::value_desc("sgd:lr=0.01"), cl::desc("The optimiser (default sgd:lr=0.01)"));
+static cl::opt<int64_t> epochs("epochs", cl::sub(command.subcommand), cl::init(10), cl::value_desc("n"),
+                               cl::desc("Passes over the data (default 10)"));
+static cl::opt<int64_t> batchSize("batch-size", cl::sub(command.subcommand), cl::value_desc("n"),
+                                  cl::desc("Examples per step (default 32)"));
+static cl::opt<uint64_t> seed("seed", cl::sub(command.subcommand), cl::value_desc("n"),
+                              cl::desc("Orders the examples (default 0)"));
+static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_desc("n"),
+                            cl::desc("Threads (default: all cores); the result is the same"));
+static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
+static CompileFlags compileFlags(command.subcommand);
+
+namespace {
+
+/// What to do, as the command line says.
+struct Plan {
+  CompileOptions compile;
+  TrainerOptions trainer;
+};
+
+/// Takes "sgd:lr=0.1"; false after a message.
+bool parseOptimizer(const std::string &text, std::string &name, float &learningRate) {
+  auto [kind, settings] = llvm::StringRef(text).split(':');
+  name = kind.str();
+  auto refuse = [&](const std::string &why) {
+    fail("--optimizer " + text + ": " + why + "; expected sgd:lr=0.1", kUsageError);
+    return false;
+  };
+  if (kind != "sgd")
+    return refuse("unknown optimiser '" + name + "'");
+  llvm::SmallVector<llvm::StringRef> parts;
+  settings.split(parts, ',', -1, /*KeepEmpty=*/false);
+  for (llvm::StringRef part : parts) {
+    auto [key, value] = part.split('=');
+    double number = 0;
+    if (key != "lr")
+      return refuse("unknown setting '" + key.str() + "'");
+    if (value.getAsDouble(number) || !(number > 0) || !std::isfinite(float(number)))
+      return refuse("'" + value.str() + "' is no learning rate");
+    learningRate = float(number);
+  }
+  return true;
+}
+
+bool makePlan(Plan &plan) {
+  if (!compileFlags.fill(plan.compile))
+    return false;
+  TrainOptions train;
+  train.loss = loss;
+  auto refuse = [](const std::string &message) {
+    fail(message, kUsageError);
+    return false;
+  };
+  if (!llvm::StringRef(path).ends_with(".onnx"))
+    return refuse(path + ": expected a model.onnx, whose weights can be written again");
+  if (loss != "softmax-cross-entropy" && !llvm::StringRef(loss).starts_with("output:"))
+    return refuse("--loss " + loss + ": expected softmax-cross-entropy or output:NAME");
+  if (!parseOptimizer(optimizer, train.optimizer, plan.trainer.learningRate))
+    return false;
+  if (epochs < 1 || epochs > UINT32_MAX)
+    return refuse("--epochs " + std::to_string(epochs) + ": expected 1 or more");
+  if (batchSize.getNumOccurrences() && batchSize < 1)
+    return refuse("--batch-size " + std::to_string(batchSize) + ": expected 1 or more");
+  plan.compile.train = train;
+  plan.trainer.batchSize = batchSize;
+  plan.trainer.seed = seed;
+  return true;
+}
+
+/// Labels in files have whatever integer type was at hand; a loss takes i64.
+void widen(HostTensor &tensor) {
+  auto convert = [&](auto example) {
+    using T = decltype(example);
+    std::vector<std::byte> wide(tensor.data.size() / sizeof(T) * sizeof(int64_t));
+    for (size_t i = 0; i < tensor.data.size() / sizeof(T); ++i) {
+      T narrow;
+      std::memcpy(&narrow, &tensor.data[i * sizeof(T)], sizeof(T));
+      int64_t element = int64_t(narrow);
+      std::memcpy(&wide[i * sizeof(int64_t)], &element, sizeof(int64_t));
+    }
+    tensor.data = std::move(wide);
+    tensor.dtype = NACRE_I64;
+  };
+  switch (tensor.dtype) {
+  case NACRE_I8: return convert(int8_t());
+  case NACRE_U8: return convert(uint8_t());
+  case NACRE_I16: return convert(int16_t());
+  case NACRE_U16: return convert(uint16_t());
+  case NACRE_I32: return convert(int32_t());
+  case NACRE_U32: return convert(uint32_t());
+  case NACRE_U64: return convert(uint64_t()); // what is beyond becomes negative: refused
+  default: return;
+  }
+}
+
+/// The arrays that a function of the model takes.
+Result<std::vector<std::pair<std::string, HostTensor>>> readColumns(const Archive &archive, const Model &model) {
+  std::vector<std::pair<std::string, HostTensor>> columns;
+  for (const Function &function : model.functions()) {
+    if (function.name != "step")
+      continue;
+    for (const TensorInfo &input : function.inputs) {
+      const ArchiveEntry *entry = archive.find(input.name);
+      if (!entry)
+        continue; // the trainer knows which it needs
+      Result<HostTensor> tensor = archive.read(*entry);
+      if (!tensor)
+        return tensor.error();
+      if (input.name == "labels" && input.dtype == NACRE_I64)
+        widen(*tensor);
+      columns.emplace_back(entry->name, *std::move(tensor));
+    }
+  }
+  return columns;
+}
+
+/// Ctrl-C during training: the run in flight ends, nothing is written.
+std::atomic<nacre_session *> interruptible = nullptr;
+std::atomic<bool> wasInterrupted = false;
+
+void interrupt() {
+  wasInterrupted = true;
+  if (nacre_session *session = interruptible)
+    nacre_session_cancel(session);
+}
+
+/// A line that is written over while training goes on; only on a terminal.
+class ProgressLine {
+public:
+  explicit ProgressLine(const Trainer &trainer) : trainer(trainer), isShown(llvm::errs().is_displayed()) {}
+  ~ProgressLine() { clear(); }
+
+  void show(int64_t epoch, const TrainingStep &step) {
+    Clock::time_point now = Clock::now();
+    seen += step.examples - (step.index ? lastExamples : 0);
+    lastExamples = step.examples;
+    if (!isShown || now - last < std::chrono::milliseconds(100))
+      return;
+    last = now;
+    double rate = double(seen) / seconds(start);
+    double left = (double(trainer.examples()) * double(epochs) - double(seen)) / rate;
+    llvm::errs() << "\r\033[K"
+                 << llvm::format("epoch %lld/%lld  %3.0f %%  loss %.4f  %.0f examples/s  %.0f s left",
+                                 (long long)epoch + 1, (long long)epochs,
+                                 100.0 * double(step.examples) / double(trainer.examples()), step.loss, rate, left);
+    llvm::errs().flush();
+  }
+  void clear() {
+    if (isShown)
+      llvm::errs() << "\r\033[K";
+  }
+
+  static double seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+private:
+  const Trainer &trainer;
+  bool isShown;
+  Clock::time_point start = Clock::now(), last = start;
+  int64_t seen = 0, lastExamples = 0;
+};
+
+/// All epochs: a line for each, or entries of `list`.
+Status runEpochs(Trainer &trainer, llvm::json::Array &list, bool printsJson) {
+  ProgressLine line(trainer);
+  for (int64_t epoch = 0; epoch < epochs; ++epoch) {
+    Clock::time_point start = Clock::now();
+    int64_t seen = 0;
+    Result<double> mean = trainer.runEpoch(epoch, [&](const TrainingStep &step) {
+      seen = step.examples;
+      line.show(epoch, step);
+      return !wasInterrupted;
+    });
+    if (!mean)
+      return mean.error();
+    double rate = double(seen) / ProgressLine::seconds(start);
+    line.clear();
+    if (printsJson)
+      list.push_back(llvm::json::Object{{"epoch", epoch + 1}, {"loss", *mean}, {"examples_per_second", rate}});
+    else
+      llvm::outs() << llvm::format("epoch %lld/%lld: loss %.4f, %.0f examples/s\n", (long long)epoch + 1,
+                                   (long long)epochs, *mean, rate);
+    llvm::outs().flush();
+  }
+  return {};
+}
+
+/// The process ends as if it had not caught the signal, so that a shell's script ends too.
+int endInterrupted() {
+  fail("interrupted: nothing was written");
+  std::signal(SIGINT, SIG_DFL);
+  std::raise(SIGINT);
+  return kInputError;
+}
+
+} // namespace
+
+static int runTrain() {
+  Plan plan;
+  if (!makePlan(plan))
+    return kUsageError;
+  bool printsJson = json;
+  std::string target = output;
+  Result<Archive> archive = Archive::open(dataPath);
+  if (!archive)
+    return fail(archive.error());
+  Clock::time_point start = Clock::now();
+  Result<Model> model = openModel(path, plan.compile);
+  if (!model)
+    return fail(model.error());
+  double compileSeconds = ProgressLine::seconds(start);
+  Result<Exporter> exporter = Exporter::open(path, *model, plan.compile.allowSymlinks);
+  if (!exporter)
+    return fail(exporter.error());
+  Result<std::vector<std::pair<std::string, HostTensor>>> arrays = readColumns(*archive, *model);
+  if (!arrays)
+    return fail(arrays.error());
+  std::vector<Column> columns;
+  for (const auto &[name, tensor] : *arrays)
+    columns.push_back({name, tensor.view()});
+  Result<Session> session = createSession(*model, threads);
+  if (!session)
+    return fail(session.error());
+  Result<Trainer> trainer = Trainer::create(*std::move(session), std::move(columns), plan.trainer);
+  if (!trainer)
+    return fail(trainer.error());
+
+  interruptible = trainer->session().get();
+  llvm::sys::SetInterruptFunction(interrupt);
+  llvm::json::Array list;
+  start = Clock::now();
+  Status trained = runEpochs(*trainer, list, printsJson);
+  double seconds = ProgressLine::seconds(start);
+  if (wasInterrupted)
+    return endInterrupted();
+  if (!trained)
+    return fail(trained.error());
+  // From here on Ctrl-C removes what is written so far and ends.
+  llvm::sys::SetInterruptFunction(nullptr);
+  interruptible = nullptr;
+  if (Status written = exporter->write(trainer->session(), target); !written)
+    return fail(written.error());
+  if (printsJson)
+    printJson(llvm::json::Object{{"model", toUtf8(target)},
+                                 {"examples", trainer->examples()},
+                                 {"batch_size", trainer->batchSize()},
+                                 {"compile_seconds", compileSeconds},
+                                 {"seconds", seconds},
+                                 {"epochs", std::move(list)}});
+  else
+    llvm::outs() << target << ": " << trainer->examples() << " examples, " << epochs << " epochs in "
+                 << llvm::format("%.2f", seconds) << " s\n";
+  return kSuccess;
+}
