@@ -1,6 +1,7 @@
-//===- BufferizableKernels.cpp - How kern.call bufferizes -------*- C++ -*-===//
+//===- BufferizableKernels.cpp - How calls bufferize ------------*- C++ -*-===//
 #include "compiler/buffer/BufferizableKernels.h"
 #include "dialects/kern/KernOps.h"
+#include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -33,8 +34,9 @@ FailureOr<Value> getDenseBuffer(RewriterBase &rewriter, Value tensor, Type argum
   return copy;
 }
 
-struct KernelCallInterface
-    : DstBufferizableOpInterfaceExternalModel<KernelCallInterface, kern::CallOp> {
+/// Of a call, kern.call or rt.host_call, with the operands `inputs` and `outs`.
+template <typename Call>
+struct CallInterface : DstBufferizableOpInterfaceExternalModel<CallInterface<Call>, Call> {
   // A destination is written as a whole; one that holds something is read before.
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
     return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand) ||
@@ -46,8 +48,8 @@ struct KernelCallInterface
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
-                          BufferizationState &state) const {
-    auto call = cast<kern::CallOp>(op);
+                          BufferizationState &bufferization) const {
+    auto call = cast<Call>(op);
     rewriter.setInsertionPoint(op);
     SmallVector<Value> inputs, outs;
     for (Value input : call.getInputs()) {
@@ -55,19 +57,24 @@ struct KernelCallInterface
         inputs.push_back(input);
         continue;
       }
-      FailureOr<Value> buffer = getDenseBuffer(rewriter, input, input.getType(), options, state);
+      FailureOr<Value> buffer = getDenseBuffer(rewriter, input, input.getType(), options, bufferization);
       if (failed(buffer))
         return failure();
       inputs.push_back(*buffer);
     }
     for (Value out : call.getOuts()) {
-      FailureOr<Value> buffer = getBuffer(rewriter, out, options, state);
+      FailureOr<Value> buffer = getBuffer(rewriter, out, options, bufferization);
       if (failed(buffer))
         return failure();
       outs.push_back(*buffer);
     }
-    auto bufferized = kern::CallOp::create(rewriter, op->getLoc(), TypeRange{}, call.getCallee(), inputs, outs);
-    bufferized->setDiscardableAttrs(call->getDiscardableAttrDictionary());
+    // The same op without results: operands are inputs, then destinations.
+    OperationState state(op->getLoc(), op->getName());
+    state.addOperands(inputs);
+    state.addOperands(outs);
+    state.addAttributes(op->getDiscardableAttrDictionary().getValue());
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    rewriter.create(state);
     replaceOpWithBufferizedValues(rewriter, op, outs);
     return success();
   }
@@ -77,6 +84,9 @@ struct KernelCallInterface
 
 void buffer::registerBufferizableOpInterfaces(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, kern::KernDialect *) {
-    kern::CallOp::attachInterface<KernelCallInterface>(*context);
+    kern::CallOp::attachInterface<CallInterface<kern::CallOp>>(*context);
+  });
+  registry.addExtension(+[](MLIRContext *context, rt::RtDialect *) {
+    rt::HostCallOp::attachInterface<CallInterface<rt::HostCallOp>>(*context);
   });
 }

@@ -8,7 +8,7 @@ class DialectRegistry;
 
 namespace nacre::buffer {
 
-/// Attaches BufferizableOpInterface to kern.call.
+/// Attaches BufferizableOpInterface to kern.call and rt.host_call.
 void registerBufferizableOpInterfaces(mlir::DialectRegistry &registry);
 
 } // namespace nacre::buffer

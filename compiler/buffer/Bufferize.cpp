@@ -129,6 +129,17 @@ void convertParameters(func::FuncOp func) {
   });
 }
 
+/// Makes a host function's constant strings rt.strings.
+void convertStrings(func::FuncOp func) {
+  OpBuilder b(func.getContext());
+  func.walk([&](nn::StringConstantOp op) {
+    b.setInsertionPoint(op);
+    Value memref = rt::StringsOp::create(b, op.getLoc(), getBufferType(op.getType()), op.getValuesAttr());
+    op.replaceAllUsesWith(createTensor(b, op.getLoc(), op.getType(), memref, false));
+    op.erase();
+  });
+}
+
 /// Computes each result into rt.output: in place if a kernel makes it into a tensor of
 /// its own, else by a copy.
 void convertOutputs(func::FuncOp func) {
@@ -229,6 +240,7 @@ struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
       convertInputs(func);
       convertOutputs(func);
       convertParameters(func); // after what copies to outputs
+      convertStrings(func);
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttrsAttr();
       func.removeResAttrsAttr();

@@ -1,4 +1,4 @@
-//===- AbiTypes.h - runtime/abi/nacre_abi.h for generated code --*- C++ -*-===//
+//===- AbiTypes.h - runtime/abi for generated code --------------*- C++ -*-===//
 //
 // The one place where the compiler learns the layout of the ABI's structs.
 // Generated code reads a context or a tensor by byte offset; the descriptor of
@@ -11,6 +11,7 @@
 #define NACRE_COMPILER_CODEGEN_ABITYPES_H
 
 #include "runtime/abi/nacre_abi.h"
+#include "runtime/abi/nacre_host.h"
 #include <cstddef>
 #include <cstdint>
 
@@ -39,12 +40,26 @@ inline constexpr int64_t stop = offsetof(nacre_abi_context, stop);
 inline constexpr int64_t tensorSize = sizeof(nacre_abi_tensor);
 inline constexpr int64_t tensorData = offsetof(nacre_abi_tensor, data);
 inline constexpr int64_t tensorDims = offsetof(nacre_abi_tensor, dims);
+
+inline constexpr int64_t hostTensorSize = sizeof(nacre_host_tensor);
+inline constexpr int64_t hostTensorData = offsetof(nacre_host_tensor, data);
+inline constexpr int64_t hostTensorDims = offsetof(nacre_host_tensor, dims);
+inline constexpr int64_t hostTensorDtype = offsetof(nacre_host_tensor, dtype);
+inline constexpr int64_t hostTensorRank = offsetof(nacre_host_tensor, rank);
+inline constexpr int64_t hostCallSize = sizeof(nacre_host_call);
+inline constexpr int64_t hostCallInputs = offsetof(nacre_host_call, inputs);
+inline constexpr int64_t hostCallOutputs = offsetof(nacre_host_call, outputs);
+inline constexpr int64_t hostCallNumbers = offsetof(nacre_host_call, numbers);
+inline constexpr int64_t hostCallNode = offsetof(nacre_host_call, node);
+inline constexpr int64_t hostCallInputCount = offsetof(nacre_host_call, input_count);
+inline constexpr int64_t hostCallOutputCount = offsetof(nacre_host_call, output_count);
+inline constexpr int64_t hostCallNumberCount = offsetof(nacre_host_call, number_count);
 } // namespace offset
 
 /// The struct types of a model's descriptor.
 struct DescriptorTypes {
   explicit DescriptorTypes(llvm::LLVMContext &context);
-  llvm::StructType *dim, *tensorInfo, *function, *kernelInfo, *parameterInfo, *model;
+  llvm::StructType *dim, *tensorInfo, *valueInfo, *function, *kernelInfo, *parameterInfo, *model;
 };
 
 } // namespace nacre::codegen::abi

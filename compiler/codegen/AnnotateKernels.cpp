@@ -34,8 +34,8 @@ Value getRoot(Value value) {
 }
 
 bool isKnownRoot(Value root) {
-  return isa_and_present<rt::ArenaOp, rt::AllocOp, rt::InputOp, rt::OutputOp, rt::ParameterOp>(
-      root.getDefiningOp());
+  return isa_and_present<rt::ArenaOp, rt::AllocOp, rt::InputOp, rt::OutputOp, rt::ParameterOp,
+                         rt::StringsOp>(root.getDefiningOp());
 }
 
 /// Whether two buffers certainly have no byte in common.

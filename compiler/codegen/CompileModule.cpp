@@ -282,6 +282,11 @@ private:
       return module.emitError(llvm::toString(support.takeError()));
     if (*support)
       objects.push_back({"nacre.support", std::move(*support)});
+    auto needsHost = needsHostLibrary(buffers);
+    if (!needsHost)
+      return module.emitError(llvm::toString(needsHost.takeError()));
+    if (*needsHost)
+      objects.push_back({"nacre.library", getHostLibrary()});
     return success();
   }
 

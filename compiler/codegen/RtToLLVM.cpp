@@ -51,6 +51,8 @@ LogicalResult RtFunction::lower(Operation *op) {
       .Case([&](rt::AllocOp op) { return lowerAllocation(op, abi::offset::allocate), success(); })
       .Case([&](rt::ScratchOp op) { return lowerAllocation(op, abi::offset::scratch), success(); })
       .Case([&](rt::CheckOp op) { return lowerCheck(op), success(); })
+      .Case([&](rt::StringsOp op) { return lowerStrings(op), success(); })
+      .Case([&](rt::HostCallOp op) { return lowerHostCall(op), success(); })
       .Case([&](rt::LaunchOp op) { return lowerLaunch(op), success(); })
       .Case([&](kern::CallOp op) { return lowerCall(op); })
       .Case([&](func::CallOp op) { return lowerPartCall(op), success(); })

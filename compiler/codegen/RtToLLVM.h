@@ -1,7 +1,8 @@
 //===- RtToLLVM.h - Functions and rt ops to the llvm dialect ----*- C++ -*-===//
 //
 // Shared by the files of the pass: RtToLLVM.cpp (functions, and which op goes
-// where), RtMemory.cpp (buffers), RtCalls.cpp (kernels, parallel loops, checks).
+// where), RtMemory.cpp (buffers), RtCalls.cpp (kernels, parallel loops, checks),
+// RtHost.cpp (strings and the host library).
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_COMPILER_CODEGEN_RTTOLLVM_H
@@ -44,6 +45,7 @@ private:
   void lowerInput(rt::InputOp op);
   mlir::LogicalResult lowerOutput(rt::OutputOp op);
   void lowerRelease(rt::ReleaseOp op);
+  void lowerStrings(rt::StringsOp op);
   /// The address of a static dense buffer at a place known now (arena, parameter,
   /// input), or null: it needs no descriptor.
   mlir::Value constantAddress(mlir::Value memref);
@@ -59,6 +61,9 @@ private:
   void lowerPartCall(mlir::func::CallOp op);
   void lowerLaunch(rt::LaunchOp op);
   void lowerCheck(rt::CheckOp op);
+  void lowerHostCall(rt::HostCallOp op);
+  /// An array of nacre_host_tensor that describes the buffers.
+  mlir::Value describeTensors(mlir::ValueRange buffers, mlir::ArrayRef<mlir::Attribute> types);
   /// A function `void task(context, environment, begin, end)` that calls the
   /// body with what it finds in the environment.
   mlir::LLVM::LLVMFuncOp makeTask(mlir::LLVM::LLVMFuncOp body,

@@ -1,5 +1,6 @@
 //===- Signature.cpp - The model as plain data ------------------*- C++ -*-===//
 #include "compiler/codegen/Signature.h"
+#include "dialects/nn/NNOps.h"
 #include "runtime/abi/nacre_abi.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -25,6 +26,7 @@ int32_t nacre::codegen::getDtype(Type type) {
            : complex.getElementType().isF64() ? NACRE_DTYPE_C128
                                               : NACRE_DTYPE_UNDEFINED;
   return llvm::TypeSwitch<Type, int32_t>(type)
+      .Case([](nacre::nn::StringType) { return NACRE_DTYPE_STRING; })
       .Case([](Float32Type) { return NACRE_DTYPE_F32; })
       .Case([](Float64Type) { return NACRE_DTYPE_F64; })
       .Case([](Float16Type) { return NACRE_DTYPE_F16; })
@@ -78,13 +80,44 @@ static LogicalResult readTensors(func::FuncOp function, StringRef attribute,
   return success();
 }
 
+/// `nn.output_values`, which frontends put on a function some of whose outputs are no
+/// tensors: the values' names, kinds ("tensor", "sequence", "nothing", "optional tensor",
+/// ...) and how many results each is.
+static LogicalResult readValues(func::FuncOp function, FunctionInfo &info) {
+  auto list = function->getAttrOfType<ArrayAttr>("nn.output_values");
+  if (!list)
+    return success();
+  int64_t next = 0;
+  for (auto entry : list.getAsRange<DictionaryAttr>()) {
+    auto name = entry.getAs<StringAttr>("name"), kind = entry.getAs<StringAttr>("kind");
+    auto count = entry.getAs<IntegerAttr>("count");
+    if (!name || !kind || !count)
+      return function.emitOpError("has malformed nn.output_values");
+    StringRef text = kind.getValue();
+    ValueInfo value;
+    value.name = name.str();
+    value.isOptional = text.consume_front("optional ");
+    value.kind = llvm::StringSwitch<int32_t>(text)
+                     .Case("tensor", NACRE_ABI_TENSOR)
+                     .Case("sequence", NACRE_ABI_SEQUENCE)
+                     .Default(NACRE_ABI_NOTHING);
+    value.first = next;
+    next += value.count = count.getInt();
+    info.outputValues.push_back(std::move(value));
+  }
+  if (next != int64_t(info.outputs.size()))
+    return function.emitOpError("has nn.output_values for ") << next << " outputs";
+  return success();
+}
+
 FailureOr<FunctionInfo> FunctionInfo::get(func::FuncOp function) {
   FunctionInfo info;
   info.name = function.getName().str();
   if (auto size = function->getAttrOfType<IntegerAttr>("nacre.arena_size"))
     info.arenaSize = size.getInt();
   if (failed(readTensors(function, "nacre.inputs", info.inputs)) ||
-      failed(readTensors(function, "nacre.outputs", info.outputs)))
+      failed(readTensors(function, "nacre.outputs", info.outputs)) ||
+      failed(readValues(function, info)))
     return failure();
   return info;
 }

@@ -27,9 +27,16 @@ struct TensorInfo {
                                          mlir::ShapedType type, mlir::ArrayAttr symbols = {});
 };
 
+/// A nacre_abi_value_info.
+struct ValueInfo {
+  std::string name;
+  int32_t kind = 0, isOptional = 0, first = 0, count = 0;
+};
+
 struct FunctionInfo {
   std::string name;
   std::vector<TensorInfo> inputs, outputs;
+  std::vector<ValueInfo> outputValues; // empty: each output is a tensor for itself
   int64_t arenaSize = 0;
 
   static mlir::FailureOr<FunctionInfo> get(mlir::func::FuncOp function);

@@ -1,4 +1,4 @@
-//===- Support.h - Helpers that LLVM calls ----------------------*- C++ -*-===//
+//===- Support.h - What is linked into models where called ------*- C++ -*-===//
 #ifndef NACRE_COMPILER_CODEGEN_SUPPORT_H
 #define NACRE_COMPILER_CODEGEN_SUPPORT_H
 
@@ -12,6 +12,11 @@ namespace nacre::codegen {
 /// that the given objects want, or null if they want none.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 makeSupport(llvm::ArrayRef<llvm::MemoryBufferRef> objects, const CpuTarget &target);
+
+/// Whether an object calls the host library (runtime/host), and that library: one
+/// object for any CPU, which needs libc alone.
+llvm::Expected<bool> needsHostLibrary(llvm::ArrayRef<llvm::MemoryBufferRef> objects);
+std::unique_ptr<llvm::MemoryBuffer> getHostLibrary();
 
 } // namespace nacre::codegen
 

@@ -9,6 +9,8 @@ using namespace nacre;
 static Type convertElementType(Type type) {
   if (type.isInteger(1))
     return IntegerType::get(type.getContext(), 8);
+  if (isa<nn::StringType>(type))
+    return IntegerType::get(type.getContext(), 64);
   if (type.isUnsignedInteger())
     return IntegerType::get(type.getContext(), type.getIntOrFloatBitWidth());
   return type;

@@ -18,7 +18,8 @@
 
 namespace nacre::lower {
 
-/// nn's tensor types to those of linalg: ui8 → i8, i1 → i8, elsewhere the same.
+/// nn's tensor types to those of linalg: ui8 → i8, i1 → i8, !nn.string → i64 (an
+/// address), elsewhere the same.
 struct StorageTypeConverter : mlir::TypeConverter {
   StorageTypeConverter();
 };
@@ -90,6 +91,7 @@ void populateRecurrentToLinalgPatterns(const mlir::TypeConverter &converter,
 void populateShapeToLinalgPatterns(const mlir::TypeConverter &converter,
                                    mlir::RewritePatternSet &patterns);
 void populateIndexingToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateHostToRtPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateGenerateToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateSortToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateResampleToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

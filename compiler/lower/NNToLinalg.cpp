@@ -40,7 +40,8 @@ struct ConvertCarrier : ConversionPattern {
 
   LogicalResult matchAndRewrite(Operation *op, ArrayRef<Value> operands,
                                 ConversionPatternRewriter &rewriter) const override {
-    if ((isa<nn::NNDialect>(op->getDialect()) && !isa<nn::GetParameterOp, nn::SetParameterOp>(op)) ||
+    if ((isa<nn::NNDialect>(op->getDialect()) &&
+         !isa<nn::GetParameterOp, nn::SetParameterOp, nn::StringConstantOp>(op)) ||
         op->getNumRegions() != 0)
       return rewriter.notifyMatchFailure(op, "not a carrier");
     FailureOr<Operation *> converted = convertOpResultTypes(op, operands, *getTypeConverter(), rewriter);
@@ -111,6 +112,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateLinearToLinalgPatterns(converter, patterns);
     lower::populateNormalizeToLinalgPatterns(converter, patterns);
     lower::populatePoolToLinalgPatterns(converter, patterns);
+    lower::populateHostToRtPatterns(converter, patterns);
     lower::populateIndexingToLinalgPatterns(converter, patterns);
     lower::populateGenerateToLinalgPatterns(converter, patterns);
     lower::populateSortToLinalgPatterns(converter, patterns);
@@ -137,7 +139,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
       return converter.isLegal(op.getArgumentTypes()) && converter.isLegal(op.getResultTypes()) &&
              converter.isLegal(&op.getFunctionBody());
     });
-    target.addDynamicallyLegalOp<nn::GetParameterOp, nn::SetParameterOp>(
+    target.addDynamicallyLegalOp<nn::GetParameterOp, nn::SetParameterOp, nn::StringConstantOp>(
         [&](Operation *op) { return converter.isLegal(op); });
     target.markUnknownOpDynamicallyLegal([&](Operation *op) {
       return isa<linalg::LinalgOp>(op) || isa_and_present<linalg::LinalgOp>(op->getParentOp()) ||

@@ -4,12 +4,12 @@ include "mlir/Pass/PassBase.td"
 def NNToLinalgPass : Pass<"nn-to-linalg"> {
   let summary = "Lower nn ops to linalg, tensor, arith and math";
   let description = [{
-    One pattern per op, one for all element-wise ops. Unsigned element types become
-    signless and booleans become i8 (0 or 1) in all tensors, at function boundaries
-    too. Works on any op with a body (module, func.func, kern.func).
+    One pattern per op, one for all element-wise ops, one for all that the host library
+    computes. Unsigned element types become signless, booleans i8 (0 or 1) and strings
+    i64 (addresses) in all tensors, at function boundaries too. Works on any op with a body (module, func.func, kern.func).
     Precondition: types inferred; element-wise ops broadcast in static dimensions only.
-    Postcondition: no nn op but nn.parameter, nn.get_parameter and
-    nn.set_parameter is left.
+    Postcondition: no nn op but parameters, their reads and writes, and constant
+    strings is left.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::bufferization::BufferizationDialect",

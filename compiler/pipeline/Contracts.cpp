@@ -43,8 +43,8 @@ LogicalResult nacre::verifyAfterGraph(ModuleOp module) {
 
 LogicalResult nacre::verifyAfterLower(ModuleOp module) {
   return check(module, [](Operation *op) {
-    return !isNN(op) || isa<nn::ParameterOp, nn::GetParameterOp, nn::SetParameterOp>(op);
-  }, "after the lower phase, no nn op is left but parameters");
+    return !isNN(op) || isa<nn::ParameterOp, nn::GetParameterOp, nn::SetParameterOp, nn::StringConstantOp>(op);
+  }, "after the lower phase, no nn op is left but parameters and constant strings");
 }
 
 LogicalResult nacre::verifyAfterTile(ModuleOp module) { return verifyAfterLower(module); }

@@ -22,12 +22,27 @@ def NN_Dialect : Dialect {
     The graph that every frontend produces and every graph pass transforms.
     Operations work on ranked tensors whose dimensions may be dynamic. Element
     types are f16, bf16, f32, f64, i8..i64 (signless, read as signed),
-    ui8..ui64 (unsigned) and i1 (booleans).
+    ui8..ui64 (unsigned), i1 (booleans) and `!nn.string`.
   }];
+  let useDefaultTypePrinterParser = 1;
   // Folders evaluate and reified sizes are built with these.
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
   let hasConstantMaterializer = 1;
+}
+
+def NN_StringType : TypeDef<NN_Dialect, "String"> {
+  let mnemonic = "string";
+  let summary = "A string: bytes, by convention UTF-8";
+  let description = [{
+    An element type. In memory an element is the address of an immutable string that
+    lives as long as the run, or 0 for the empty one: moving elements moves addresses,
+    and only functions of the host library (see HostOpInterface) look inside.
+
+    ```mlir
+    tensor<?x4x!nn.string>
+    ```
+  }];
 }
 
 // Element types.
@@ -37,9 +52,13 @@ def NN_UInt : AnyTypeOf<[UI8, UI16, UI32, UI64], "unsigned integer">;
 def NN_Bool : TypeAlias<I1, "boolean">;
 def NN_Number : AnyTypeOf<[NN_Float, NN_SInt, NN_UInt], "number">;
 def NN_Element : AnyTypeOf<[NN_Number, NN_Bool], "number or boolean">;
+def NN_AnyElement : AnyTypeOf<[NN_Number, NN_Bool, NN_StringType], "number, boolean or string">;
 
 // Tensors.
 def NN_Tensor : RankedTensorOf<[NN_Element]>;
+// For ops that only move elements.
+def NN_AnyTensor : RankedTensorOf<[NN_AnyElement]>;
+def NN_StringTensor : RankedTensorOf<[NN_StringType]>;
 def NN_NumberTensor : RankedTensorOf<[NN_Number]>;
 def NN_FloatTensor : RankedTensorOf<[NN_Float]>;
 def NN_BoolTensor : RankedTensorOf<[NN_Bool]>;

@@ -18,7 +18,7 @@ def NN_FoldsElementwise : NativeOpTrait<"FoldsElementwise"> {
 class NN_ElementwiseOp<string mnemonic, list<Trait> traits = [], string elementType = "{}">
     : NN_TensorOp<mnemonic, !listconcat([NN_FoldsElementwise,
         DeclareOpInterfaceMethods<NN_ElementwiseOpInterface>], traits)> {
-  let results = (outs NN_Tensor:$result);
+  let results = (outs NN_AnyTensor:$result);
   // More definitions, after those below; $cppClass is the class.
   string definitions = "";
   let extraClassDefinition = [{
@@ -291,7 +291,7 @@ def NN_WhereOp : NN_ElementwiseOp<"where", [NN_Differentiable], "::mlir::getElem
     %y = nn.where %c, %a, %b : (tensor<4x1xi1>, tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
     ```
   }];
-  let arguments = (ins NN_BoolTensor:$condition, NN_Tensor:$on_true, NN_Tensor:$on_false);
+  let arguments = (ins NN_BoolTensor:$condition, NN_AnyTensor:$on_true, NN_AnyTensor:$on_false);
   let assemblyFormat = "$condition `,` $on_true `,` $on_false attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let hasFolder = 1;

@@ -39,8 +39,8 @@ def NN_OneHotOp : NN_TensorOp<"one_hot", [NN_HasKernelRole, NN_HasShapeOperands,
         : (tensor<4xi64>, tensor<i64>, tensor<2xf32>) -> tensor<4x?xf32>
     ```
   }];
-  let arguments = (ins NN_NumberTensor:$indices, NN_IndexScalar:$depth, NN_Tensor:$values, I64Attr:$axis);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_NumberTensor:$indices, NN_IndexScalar:$depth, NN_AnyTensor:$values, I64Attr:$axis);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$indices `,` $depth `,` $values `at` $axis attr-dict `:` functional-type(operands, results)";
 }
 
@@ -76,8 +76,8 @@ def NN_ReverseSequenceOp : NN_TensorOp<"reverse_sequence", [NN_HasKernelRole, NN
         : (tensor<8x4x?xf32>, tensor<4xi64>) -> tensor<8x4x?xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$lengths, I64Attr:$batch_axis, I64Attr:$time_axis);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, NN_IndexVector:$lengths, I64Attr:$batch_axis, I64Attr:$time_axis);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `,` $lengths attr-dict `:` functional-type(operands, results)";
 }
 

@@ -308,12 +308,21 @@ KernelRole GatherNdOp::getKernelRole() { return KernelRole::Indexed; }
 // ScatterElementsOp
 //===----------------------------------------------------------------------===//
 
+/// Strings can only be replaced.
+static LogicalResult verifyReduction(std::optional<Location> loc, RankedTensorType data,
+                                     ScatterReduction reduction) {
+  if (isa<StringType>(data.getElementType()) && reduction != ScatterReduction::Replace)
+    return emitOptionalError(loc, "strings cannot be joined by '", stringifyScatterReduction(reduction), "'");
+  return success();
+}
+
 LogicalResult ScatterElementsOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                                   ValueRange operands, DictionaryAttr,
                                                   OpaqueProperties properties, RegionRange,
                                                   SmallVectorImpl<Type> &types) {
   auto data = typeOf(operands[0]), indices = typeOf(operands[1]), updates = typeOf(operands[2]);
-  if (failed(verifyElementwiseIndices(loc, data, indices, properties.as<Properties *>()->getAxis().getInt())))
+  if (failed(verifyElementwiseIndices(loc, data, indices, properties.as<Properties *>()->getAxis().getInt())) ||
+      failed(verifyReduction(loc, data, properties.as<Properties *>()->getReduction())))
     return failure();
   if (updates.getElementType() != data.getElementType() ||
       failed(verifyCompatibleShape(updates.getShape(), indices.getShape())))
@@ -368,11 +377,11 @@ KernelRole ScatterElementsOp::getKernelRole() { return KernelRole::Alone; }
 //===----------------------------------------------------------------------===//
 
 LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ValueRange operands,
-                                            DictionaryAttr, OpaqueProperties, RegionRange,
+                                            DictionaryAttr, OpaqueProperties properties, RegionRange,
                                             SmallVectorImpl<Type> &types) {
   auto data = typeOf(operands[0]), indices = typeOf(operands[1]), updates = typeOf(operands[2]);
   auto length = getTupleLength(loc, data, indices, 0);
-  if (failed(length))
+  if (failed(length) || failed(verifyReduction(loc, data, properties.as<Properties *>()->getReduction())))
     return failure();
   SmallVector<int64_t> expected(indices.getShape().drop_back());
   llvm::append_range(expected, data.getShape().drop_front(*length));

@@ -13,7 +13,7 @@ class NN_IndexedOp<string mnemonic, list<Trait> traits = []>
         DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>,
         DeclareOpInterfaceMethods<NN_IndexedOpInterface, ["buildIndexLimit"]>,
         NN_IsChecked], traits)> {
-  let results = (outs NN_Tensor:$result);
+  let results = (outs NN_AnyTensor:$result);
   let extraClassDefinition = [{
     ::mlir::OpOperand &$cppClass::getIndexOperand() { return getIndicesMutable(); }
     bool $cppClass::isInBounds() { return getInBounds(); }
@@ -52,7 +52,7 @@ def NN_GatherOp : NN_IndexedOp<"gather", [NN_Differentiable, DeclareOpInterfaceM
     %y = nn.gather %table, %ids along 0 : (tensor<30522x768xf32>, tensor<?x?xi64>) -> tensor<?x?x768xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$data, NN_IntTensor:$indices, I64Attr:$axis, UnitAttr:$in_bounds);
+  let arguments = (ins NN_AnyTensor:$data, NN_IntTensor:$indices, I64Attr:$axis, UnitAttr:$in_bounds);
   let assemblyFormat = "$data `,` $indices `along` $axis attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
 }
@@ -67,7 +67,7 @@ def NN_GatherElementsOp : NN_IndexedOp<"gather_elements", [NN_Differentiable, De
     %y = nn.gather_elements %x, %i along 1 : (tensor<4x8xf32>, tensor<4x2xi64>) -> tensor<4x2xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$data, NN_IntTensor:$indices, I64Attr:$axis, UnitAttr:$in_bounds);
+  let arguments = (ins NN_AnyTensor:$data, NN_IntTensor:$indices, I64Attr:$axis, UnitAttr:$in_bounds);
   let assemblyFormat = "$data `,` $indices `along` $axis attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
 }
@@ -83,7 +83,7 @@ def NN_GatherNdOp : NN_IndexedOp<"gather_nd", [DeclareOpInterfaceMethods<NN_Move
     %y = nn.gather_nd %x, %i {batch_dims = 1 : i64} : (tensor<2x4x8xf32>, tensor<2x3x1xi64>) -> tensor<2x3x8xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$data, NN_IntTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims,
+  let arguments = (ins NN_AnyTensor:$data, NN_IntTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims,
                    UnitAttr:$in_bounds);
   let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
@@ -108,7 +108,7 @@ def NN_ScatterElementsOp : NN_IndexedOp<"scatter_elements", [DeclareOpInterfaceM
         : (tensor<4x8xf32>, tensor<4x2xi64>, tensor<4x2xf32>) -> tensor<4x8xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$data, NN_IntTensor:$indices, NN_Tensor:$updates, I64Attr:$axis,
+  let arguments = (ins NN_AnyTensor:$data, NN_IntTensor:$indices, NN_AnyTensor:$updates, I64Attr:$axis,
                    EnumProp<NN_ScatterReduction>:$reduction, UnitAttr:$in_bounds);
   let assemblyFormat = [{
     $data `,` $indices `,` $updates `along` $axis $reduction attr-dict `:` functional-type(operands, results)
@@ -128,7 +128,7 @@ def NN_ScatterNdOp : NN_IndexedOp<"scatter_nd", [DeclareOpInterfaceMethods<NN_Mo
         : (tensor<8x4xf32>, tensor<?x1xi64>, tensor<?x4xf32>) -> tensor<8x4xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$data, NN_IntTensor:$indices, NN_Tensor:$updates,
+  let arguments = (ins NN_AnyTensor:$data, NN_IntTensor:$indices, NN_AnyTensor:$updates,
                    EnumProp<NN_ScatterReduction>:$reduction, UnitAttr:$in_bounds);
   let assemblyFormat = [{
     $data `,` $indices `,` $updates $reduction attr-dict `:` functional-type(operands, results)

@@ -199,6 +199,20 @@ def NN_IndexedOpInterface : OpInterface<"IndexedOpInterface"> {
   ];
 }
 
+def NN_HostOpInterface : OpInterface<"HostOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op that a function of the host library (runtime/host) computes, as what it does
+    is not numeric. It becomes a kernel of its own that calls the function with the
+    operands, room for the results, and the numbers below.
+  }];
+  let methods = [
+    InterfaceMethod<"The function's symbol", "::llvm::StringRef", "getHostFunction">,
+    InterfaceMethod<"What the op's attributes say, as the function wants it",
+      "::llvm::SmallVector<int64_t>", "getHostNumbers", (ins), "", [{ return {}; }]>
+  ];
+}
+
 def NN_BatchedOpInterface : OpInterface<"BatchedOpInterface"> {
   let cppNamespace = "::nacre::nn";
   let description = [{

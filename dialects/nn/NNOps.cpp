@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -16,7 +17,14 @@ using namespace nacre::nn;
 #include "dialects/nn/NNEnums.cpp.inc"
 #include "dialects/nn/NNInterfaces.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialects/nn/NNTypes.cpp.inc"
+
 void NNDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/nn/NNTypes.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/nn/NNOps.cpp.inc"

@@ -14,6 +14,8 @@
 
 #include "dialects/nn/NNDialect.h.inc"
 #include "dialects/nn/NNEnums.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/nn/NNTypes.h.inc"
 
 #include "dialects/nn/NNShapes.h"
 #include "dialects/nn/NNSizeMath.h"

@@ -17,6 +17,7 @@ include "dialects/nn/NNIndexingOps.td"
 include "dialects/nn/NNGenerateOps.td"
 include "dialects/nn/NNResampleOps.td"
 include "dialects/nn/NNSpatialOps.td"
+include "dialects/nn/NNTextOps.td"
 include "dialects/nn/NNTrainOps.td"
 
 #endif // NACRE_DIALECTS_NN_NNOPS_TD

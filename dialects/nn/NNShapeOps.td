@@ -21,8 +21,8 @@ def NN_TransposeOp : NN_MovementOp<"transpose", [NN_Differentiable]> {
     %y = nn.transpose %x {permutation = array<i64: 0, 2, 1>} : (tensor<2x3x?xf32>) -> tensor<2x?x3xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$permutation);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -38,8 +38,8 @@ def NN_BroadcastOp : NN_MovementOp<"broadcast", [NN_Differentiable, NN_HasShapeO
     %y = nn.broadcast %x, %shape : (tensor<?x1xf32>, tensor<3xi64>) -> tensor<4x?x?xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$shape);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, NN_IndexVector:$shape);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
 }
 
@@ -51,7 +51,7 @@ def NN_ShapeOp : NN_TensorOp<"shape", [DeclareOpInterfaceMethods<NN_ScalarsOpInt
     %s = nn.shape %x : (tensor<?x3xf32>) -> tensor<2xi64>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input);
+  let arguments = (ins NN_AnyTensor:$input);
   let results = (outs NN_IndexVector:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
@@ -65,7 +65,7 @@ def NN_SizeOp : NN_TensorOp<"size", [DeclareOpInterfaceMethods<NN_ScalarsOpInter
     %n = nn.size %x : (tensor<?x3xf32>) -> tensor<i64>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input);
+  let arguments = (ins NN_AnyTensor:$input);
   let results = (outs RankedTensorOf<[I64]>:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
@@ -91,8 +91,8 @@ def NN_ReshapeOp : NN_MovementOp<"reshape", [NN_Differentiable, NN_IsChecked,
     %y = nn.reshape %x, %s : (tensor<?x768xf32>, tensor<3xi64>) -> tensor<?x12x64xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$shape, UnitAttr:$allowzero, UnitAttr:$exact);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, NN_IndexVector:$shape, UnitAttr:$allowzero, UnitAttr:$exact);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
 }
 
@@ -106,8 +106,8 @@ def NN_SqueezeOp : NN_MovementOp<"squeeze", [NN_Differentiable, NN_IsChecked]> {
     %y = nn.squeeze %x {axes = array<i64: 0, 2>} : (tensor<1x4x?xf32>) -> tensor<4xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$axes);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, DenseI64ArrayAttr:$axes);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
 
@@ -120,8 +120,8 @@ def NN_UnsqueezeOp : NN_MovementOp<"unsqueeze", [NN_Differentiable]> {
     %y = nn.unsqueeze %x {axes = array<i64: 0, 2>} : (tensor<4xf32>) -> tensor<1x4x1xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$axes);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, DenseI64ArrayAttr:$axes);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
 
@@ -135,8 +135,8 @@ def NN_CollapseOp : NN_MovementOp<"collapse", [NN_Differentiable]> {
     %y = nn.collapse %x from 1 to 3 : (tensor<?x4x5xf32>) -> tensor<?x20xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, I64Attr:$begin, I64Attr:$end);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, I64Attr:$begin, I64Attr:$end);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `from` $begin `to` $end attr-dict `:` functional-type(operands, results)";
 }
 
@@ -156,9 +156,9 @@ def NN_SliceOp : NN_MovementOp<"slice", [NN_Differentiable, NN_HasShapeOperands,
         : (tensor<8x?xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<4x?xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$starts, NN_IndexVector:$ends,
+  let arguments = (ins NN_AnyTensor:$input, NN_IndexVector:$starts, NN_IndexVector:$ends,
                    NN_IndexVector:$steps);
-  let results = (outs NN_Tensor:$result);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `,` $starts `,` $ends `,` $steps attr-dict `:` functional-type(operands, results)";
   let extraClassDeclaration = NN_InferredTypes.declaration # [{
     /// What is taken of dimension `i`.
@@ -173,8 +173,8 @@ def NN_ConcatOp : NN_MovementOp<"concat", [NN_Differentiable, NN_IsChecked]> {
     %y = nn.concat %a, %b along 1 : (tensor<2x3xf32>, tensor<2x?xf32>) -> tensor<2x?xf32>
     ```
   }];
-  let arguments = (ins Variadic<NN_Tensor>:$inputs, I64Attr:$axis);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins Variadic<NN_AnyTensor>:$inputs, I64Attr:$axis);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$inputs `along` $axis attr-dict `:` functional-type(operands, results)";
 }
 
@@ -197,9 +197,9 @@ def NN_PadOp : NN_MovementOp<"pad", [NN_Differentiable, NN_HasShapeOperands, NN_
     %y = nn.pad %x, %p, %zero constant : (tensor<2x8xf32>, tensor<4xi64>, tensor<f32>) -> tensor<2x7xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexVector:$pads, NN_Tensor:$value,
+  let arguments = (ins NN_AnyTensor:$input, NN_IndexVector:$pads, NN_AnyTensor:$value,
                    EnumProp<NN_PadMode>:$mode);
-  let results = (outs NN_Tensor:$result);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `,` $pads `,` $value $mode attr-dict `:` functional-type(operands, results)";
 }
 

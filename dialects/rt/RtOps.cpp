@@ -94,3 +94,12 @@ void CheckOp::build(OpBuilder &builder, OperationState &state, Value condition, 
                     const Twine &text) {
   build(builder, state, condition, static_cast<int32_t>(status), nodeMessage(state.location, text));
 }
+
+void HostCallOp::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  for (OpOperand &operand : getInputsMutable())
+    if (isa<BaseMemRefType>(operand.get().getType()))
+      effects.emplace_back(MemoryEffects::Read::get(), &operand);
+  for (OpOperand &operand : getOutsMutable())
+    if (isa<BaseMemRefType>(operand.get().getType()))
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+}

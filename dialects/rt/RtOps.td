@@ -1,7 +1,7 @@
 //===- RtOps.td - The runtime's ABI as ops ----------------------*- tablegen -*-===//
 //
-// Nothing else in the compiler knows runtime/abi/nacre_abi.h. Every op here is one
-// field or function of nacre_abi_context.
+// Nothing else in the compiler knows runtime/abi. Every op here is one field or
+// function of nacre_abi_context, or what nacre_host.h adds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_DIALECTS_RT_RTOPS_TD
@@ -9,6 +9,7 @@
 
 include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Rt_Dialect : Dialect {
@@ -183,6 +184,46 @@ def Rt_CheckOp : Rt_Op<"check"> {
   let hasCanonicalizeMethod = 1;
   let builders = [OpBuilder<(ins "::mlir::Value":$condition, "::nacre::rt::Status":$status,
                              "const ::llvm::Twine &":$text)>];
+}
+
+def Rt_StringsOp : Rt_Op<"strings", [Pure]> {
+  let summary = "The memory of strings known at compile time";
+  let description = [{
+    Addresses of strings (nacre_abi_string), 0 for empty ones.
+
+    ```mlir
+    %s = rt.strings ["monday", "tuesday"] : memref<2xi64>
+    ```
+  }];
+  let arguments = (ins StrArrayAttr:$values);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$values attr-dict `:` type($result)";
+}
+
+def Rt_HostCallOp : Rt_Op<"host_call", [AttrSizedOperandSegments, DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "Calls a function of the host library";
+  let description = [{
+    See runtime/abi/nacre_host.h. On tensors, result `i` is destination `i` after the
+    call; on memrefs there are no results. `types` are the element types of inputs and
+    destinations as the model has them, `numbers` what the function wants besides;
+    `node` stands in front of its messages. Only in kernels, outside of rt.parallel.
+
+    ```mlir
+    rt.host_call "nacre_host_string_concat" for "node 'c' (StringConcat): " [] ins(%a, %b : memref<3xi64>, memref<3xi64>)
+        outs(%d : memref<3xi64>) {types = [!nn.string, !nn.string, !nn.string]}
+    ```
+  }];
+  let arguments = (ins StrAttr:$function, StrAttr:$node, DenseI64ArrayAttr:$numbers, TypeArrayAttr:$types,
+                   Variadic<AnyType>:$inputs, Variadic<AnyType>:$outs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $function `for` $node $numbers (`ins` `(` $inputs^ `:` type($inputs) `)`)?
+    (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutsMutable(); }
+  }];
 }
 
 #endif // NACRE_DIALECTS_RT_RTOPS_TD

@@ -27,6 +27,10 @@ static LogicalResult convertConstant(NodeContext &c) {
       return c.replaceWith(
           c.constant(DenseElementsAttr::get(type, ArrayRef<float>(values))));
     }
+    if (c.hasAttr("value_string"))
+      return c.replaceWith(c.stringConstant(c.getString("value_string")));
+    if (c.hasAttr("value_strings"))
+      return c.replaceWith(c.stringsConstant(c.getStrings("value_strings")));
   }
   return c.hadError() ? failure()
                       : c.error("it has no value of a supported form");
@@ -38,7 +42,14 @@ static LogicalResult convertConstantOfShape(NodeContext &c) {
   if (c.hadError())
     return failure();
   Value scalar;
-  if (fill) {
+  if (fill && isa<nn::StringType>(c.typeOf(fill).getElementType())) {
+    if (c.typeOf(fill).getNumElements() != 1)
+      return c.error("the attribute 'value' has more or fewer elements than 1");
+    auto axes = llvm::to_vector(llvm::seq<int64_t>(0, c.rankOf(fill)));
+    scalar = c.make<nn::SqueezeOp>(fill, axes);
+    if (!scalar)
+      return failure();
+  } else if (fill) {
     auto value = dyn_cast_or_null<DenseElementsAttr>(c.constantValue(fill));
     if (!value || value.getNumElements() != 1)
       return c.error("the attribute 'value' has the type " +

@@ -15,8 +15,29 @@ using ::onnx::GraphProto;
 // If
 //===----------------------------------------------------------------------===//
 
+/// What a value is made of: itself, or the tensors of a sequence or optional (see
+/// SequenceConverters.cpp); nullopt if those are not known.
+static std::optional<SmallVector<Value>> getTensors(Value value) {
+  if (!isa<TupleType>(value.getType()))
+    return SmallVector<Value>{value};
+  auto made = value.getDefiningOp<UnrealizedConversionCastOp>();
+  return made ? std::optional(SmallVector<Value>(made.getInputs())) : std::nullopt;
+}
+
+/// A sequence or optional as `like` is one, made of other tensors.
+static Value remake(NodeContext &c, Value like, ValueRange tensors) {
+  auto tuple = dyn_cast<TupleType>(like.getType());
+  if (!tuple)
+    return tensors.front();
+  SmallVector<Type> types(tuple.getTypes().drop_back(tensors.size())); // an optional's mark
+  llvm::append_range(types, tensors.getTypes());
+  return UnrealizedConversionCastOp::create(c.getBuilder(), c.getLoc(), TupleType::get(c.getContext(), types), tensors)
+      .getResult(0);
+}
+
 /// A branch whose condition is known is converted alone, in place. The others
 /// become scf.if; tensors that the branches size differently get dynamic sizes.
+/// A sequence has as many elements in one branch as in the other.
 static LogicalResult convertIf(NodeContext &c) {
   const GraphProto *graphs[] = {c.getGraph("then_branch"),
                                 c.getGraph("else_branch")};
@@ -48,24 +69,45 @@ static LogicalResult convertIf(NodeContext &c) {
   if (!complete)
     return failure();
   SmallVector<Type> types;
+  SmallVector<Value> tensors[2];
   for (unsigned i = 0; i < c.numOutputs(); ++i) {
-    types.push_back(joinTypes(drafts[0].values[i].getType(),
-                              drafts[1].values[i].getType()));
-    if (!types.back())
-      return c.error("output " + Twine(i) +
-                     " has another rank or element type in one branch " +
-                     "than in the other, which is not supported");
+    Value made[] = {drafts[0].values[i], drafts[1].values[i]};
+    auto yes = getTensors(made[0]), no = getTensors(made[1]);
+    auto size = [&](unsigned branch) {
+      auto tuple = dyn_cast<TupleType>(made[branch].getType());
+      return tuple ? int64_t(tuple.size()) : -1;
+    };
+    if (!yes || !no || yes->size() != no->size() || size(0) != size(1))
+      return c.error("output " + Twine(i) + " is a sequence or optional whose length or presence is not the same " +
+                     "in both branches, which is not supported");
+    for (auto [lhs, rhs] : llvm::zip_equal(*yes, *no)) {
+      types.push_back(joinTypes(lhs.getType(), rhs.getType()));
+      if (!types.back())
+        return c.error("output " + Twine(i) +
+                       " has another rank or element type in one branch " +
+                       "than in the other, which is not supported");
+    }
+    llvm::append_range(tensors[0], *yes);
+    llvm::append_range(tensors[1], *no);
   }
   auto result = scf::IfOp::create(b, loc, types, condition);
   for (unsigned i : {0u, 1u}) {
     OpBuilder inside = OpBuilder::atBlockEnd(drafts[i].block);
     SmallVector<Value> values;
-    for (auto [value, type] : llvm::zip(drafts[i].values, types))
+    for (auto [value, type] : llvm::zip_equal(tensors[i], types))
       values.push_back(castSizes(inside, loc, type, value));
     scf::YieldOp::create(inside, loc, values);
     moveDraft(drafts[i], result->getRegion(i));
   }
-  return c.setResults(SmallVector<Value>(result.getResults()));
+  SmallVector<Value> outputs;
+  ValueRange rest = result.getResults();
+  for (unsigned i = 0; i < c.numOutputs(); ++i) {
+    Value like = drafts[0].values[i];
+    size_t count = getTensors(like)->size();
+    outputs.push_back(remake(c, like, rest.take_front(count)));
+    rest = rest.drop_front(count);
+  }
+  return c.setResults(outputs);
 }
 
 //===----------------------------------------------------------------------===//

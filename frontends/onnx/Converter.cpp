@@ -370,12 +370,22 @@ Value NodeContext::constant(ElementsAttr value) {
     return {};
   return nn::ConstantOp::create(builder, loc, value.getShapedType(), value);
 }
+Value NodeContext::stringsConstant(ArrayRef<StringRef> values) {
+  auto type = RankedTensorType::get({int64_t(values.size())}, nn::StringType::get(getContext()));
+  return failed ? Value() : nn::StringConstantOp::create(builder, loc, type, builder.getStrArrayAttr(values));
+}
+Value NodeContext::stringConstant(StringRef value) {
+  auto type = RankedTensorType::get({}, nn::StringType::get(getContext()));
+  return failed ? Value() : nn::StringConstantOp::create(builder, loc, type, builder.getStrArrayAttr(value));
+}
 Value NodeContext::intsConstant(ArrayRef<int64_t> values) {
   auto type =
       RankedTensorType::get({int64_t(values.size())}, builder.getI64Type());
   return constant(DenseIntElementsAttr::get(type, values));
 }
 Value NodeContext::scalarConstant(Type elementType, double value) {
+  if (isa<nn::StringType>(elementType))
+    return stringConstant("");
   auto type = RankedTensorType::get({}, elementType);
   if (auto floatType = dyn_cast<FloatType>(elementType))
     return constant(DenseElementsAttr::get(
@@ -437,6 +447,7 @@ const ConverterTable &ConverterTable::get() {
     registerScanConverters(all);
     registerSequenceConverters(all);
     registerQuantConverters(all);
+    registerTextConverters(all);
     return all;
   }();
   return table;

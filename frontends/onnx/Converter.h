@@ -232,8 +232,11 @@ public:
   Value constant(mlir::ElementsAttr value);
   /// A 1-D i64 constant.
   Value intsConstant(ArrayRef<int64_t> values);
+  /// Constant strings: a vector, a scalar.
+  Value stringsConstant(ArrayRef<StringRef> values);
+  Value stringConstant(StringRef value);
   /// A rank-0 constant of an element type; integers must be exactly
-  /// representable.
+  /// representable. Of strings the empty one, whatever the value.
   Value scalarConstant(mlir::Type elementType, double value);
 
   /// The element type of a TensorProto.DataType (attributes `to`, `dtype`), or
@@ -334,6 +337,9 @@ template <typename Op> LogicalResult convertBroadcasting(NodeContext &c) {
 
 /// A convolution with the node's window attributes; null after an error.
 Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
+/// Casts from and to strings, and their comparison (TextConverters.cpp).
+LogicalResult convertTextCast(NodeContext &c, Value value, mlir::Type to);
+LogicalResult convertTextEqual(NodeContext &c);
 /// Einsum (EinsumConverter.cpp), of the family Linear.
 LogicalResult convertEinsum(NodeContext &c);
 
@@ -358,6 +364,7 @@ void registerControlConverters(ConverterTable &table);
 void registerScanConverters(ConverterTable &table);
 void registerSequenceConverters(ConverterTable &table);
 void registerQuantConverters(ConverterTable &table);
+void registerTextConverters(ConverterTable &table);
 
 } // namespace nacre::frontend
 

@@ -542,6 +542,13 @@ Value GraphImporter::createTensor(const TensorProto &tensor, StringRef name,
     (void)error(loc, what + ": " + problem);
     return {};
   }
+  if (isa<nn::StringType>(type.getElementType())) {
+    ArrayAttr strings = getStrings(tensor, type, problem);
+    if (strings)
+      return nn::StringConstantOp::create(builder, loc, type, strings);
+    (void)error(loc, what + ": " + problem);
+    return {};
+  }
   bool trains = isInitializer && options.trainable && isa<FloatType>(type.getElementType());
   bool inIR = isSmall(type) && !trains;
   if (Value known = inIR ? Value() : tensorValues.lookup(&tensor))

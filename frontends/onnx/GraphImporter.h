@@ -67,6 +67,12 @@ struct Frame {
   std::string prefix;
 };
 
+/// An output of the model as tensors: see FunctionInfo's `nn.output_values`.
+struct OutputValue {
+  std::string kind;
+  SmallVector<Value> tensors;
+};
+
 class GraphImporter {
 public:
   GraphImporter(mlir::MLIRContext &context, const ImportOptions &options,
@@ -97,6 +103,7 @@ private:
   RankedTensorType getInputType(const ::onnx::ValueInfoProto &input,
                                 SmallVectorImpl<mlir::Attribute> &symbols);
   void removeStandIns();
+  std::optional<OutputValue> flattenOutput(const ::onnx::ValueInfoProto &output, Value value);
   LogicalResult checkOutput(const ::onnx::ValueInfoProto &output, Value value);
 
   //===--- graphs ---===//

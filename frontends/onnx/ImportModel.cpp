@@ -151,7 +151,10 @@ GraphImporter::getInputType(const ValueInfoProto &input,
     return RankedTensorType();
   };
   if (!input.type().has_tensor_type())
-    return refuse("is no tensor, which is not supported");
+    return refuse(input.type().value_case() == ::onnx::TypeProto::VALUE_NOT_SET
+                      ? "has no type"
+                      : "is no tensor: how long a sequence is, or whether an optional has an element, "
+                        "would be known only at run time, which is not supported");
   const auto &tensor = input.type().tensor_type();
   Type element = getElementType(&context, tensor.elem_type());
   if (!element)
@@ -168,7 +171,7 @@ GraphImporter::getInputType(const ValueInfoProto &input,
     return refuse("has rank " + Twine(rank) + ", expected at most 64");
 
   SmallVector<int64_t> shape;
-  int64_t bytes = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  int64_t bytes = isa<nn::StringType>(element) ? 16 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
   for (int64_t axis = 0; axis < rank; ++axis) {
     int64_t size = isFixed ? fixed->second[axis] : ShapedType::kDynamic;
     StringRef symbol;
@@ -198,13 +201,58 @@ GraphImporter::getInputType(const ValueInfoProto &input,
   return RankedTensorType::get(shape, element);
 }
 
+/// What an output of the model is: tensors, and the kind that they are together.
+std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &output, Value value) {
+  // The values that a tuple was made of; none if it comes from elsewhere (a loop).
+  auto getParts = [](Value tuple) -> std::optional<SmallVector<Value>> {
+    auto made = tuple.getDefiningOp<UnrealizedConversionCastOp>();
+    return made ? std::optional(SmallVector<Value>(made.getInputs())) : std::nullopt;
+  };
+  auto refuse = [&](const Twine &why) {
+    (void)error(modelLoc, "output " + quoted(output.name()) + " " + why);
+    return std::nullopt;
+  };
+  const StringRef unknown = "is a sequence or optional whose length or presence is known only at run time, "
+                            "which is not supported";
+  const auto *declared = &output.type();
+  bool isOptional = declared->has_optional_type();
+  if (isOptional)
+    declared = &declared->optional_type().elem_type();
+  auto tuple = dyn_cast<TupleType>(value.getType());
+  if (tuple && tuple.size() > 0 && isa<NoneType>(tuple.getType(0))) { // an optional
+    isOptional = true;
+    auto element = getParts(value);
+    if (!element)
+      return refuse(unknown);
+    if (element->empty())
+      return OutputValue{"optional nothing", {}};
+    value = element->front();
+    tuple = dyn_cast<TupleType>(value.getType());
+  }
+  OutputValue result{"tensor", {value}};
+  if (tuple) {
+    auto elements = getParts(value);
+    if (!elements)
+      return refuse(unknown);
+    result = {"sequence", *elements};
+  }
+  if (!llvm::all_of(result.tensors, [](Value tensor) { return isa<RankedTensorType>(tensor.getType()); }))
+    return refuse("holds something else than tensors, which is not supported");
+  if (declared->value_case() != ::onnx::TypeProto::VALUE_NOT_SET && declared->has_sequence_type() != bool(tuple))
+    return refuse(tuple ? "is a sequence, but not by its declaration" : "is no tensor by its declaration");
+  if (isOptional)
+    result.kind = "optional " + result.kind;
+  return result;
+}
+
 LogicalResult GraphImporter::checkOutput(const ValueInfoProto &output,
                                          Value value) {
-  auto actual = dyn_cast<RankedTensorType>(value.getType());
-  if (!actual)
-    return error(modelLoc, "output " + quoted(output.name()) +
-                               " is no tensor, which is not supported");
-  const auto &type = output.type();
+  auto actual = cast<RankedTensorType>(value.getType());
+  const auto *declared = &output.type();
+  while (declared->has_optional_type() || declared->has_sequence_type())
+    declared = declared->has_optional_type() ? &declared->optional_type().elem_type()
+                                             : &declared->sequence_type().elem_type();
+  const auto &type = *declared;
   if (type.value_case() == ::onnx::TypeProto::VALUE_NOT_SET)
     return success();
   if (!type.has_tensor_type())
@@ -294,20 +342,41 @@ LogicalResult GraphImporter::run() {
     return failure();
 
   SmallVector<DictionaryAttr> resultAttributes;
+  SmallVector<Attribute> outputValues;
+  SmallVector<Value> tensors;
+  bool allTensors = true;
+  auto addName = [&](const std::string &name) {
+    if (!names.insert(name).second)
+      (void)error(modelLoc, "two outputs are named " + quoted(name));
+  };
   for (auto [output, value] : llvm::zip_equal(graph.output(), *results)) {
-    if (!names.insert(output.name()).second)
-      (void)error(modelLoc, "two outputs are named " + quoted(output.name()));
-    (void)checkOutput(output, value);
-    resultAttributes.push_back(b.getDictionaryAttr(
-        b.getNamedAttr("nn.name", b.getStringAttr(output.name()))));
+    auto flat = flattenOutput(output, value);
+    if (!flat)
+      continue;
+    bool isOne = StringRef(flat->kind).ends_with("tensor");
+    allTensors &= flat->kind == "tensor";
+    if (!isOne)
+      addName(output.name());
+    for (auto [i, tensor] : llvm::enumerate(flat->tensors)) {
+      std::string name = output.name() + (isOne ? "" : "[" + std::to_string(i) + "]");
+      addName(name);
+      (void)checkOutput(output, tensor);
+      tensors.push_back(tensor);
+      resultAttributes.push_back(b.getDictionaryAttr(b.getNamedAttr("nn.name", b.getStringAttr(name))));
+    }
+    outputValues.push_back(b.getDictionaryAttr(
+        {b.getNamedAttr("name", b.getStringAttr(output.name())),
+         b.getNamedAttr("kind", b.getStringAttr(flat->kind)),
+         b.getNamedAttr("count", b.getI64IntegerAttr(flat->tensors.size()))}));
   }
   if (errorCount)
     return failure();
   fence.erase();
+  func::ReturnOp::create(builder, modelLoc, tensors);
   removeStandIns();
-  func::ReturnOp::create(builder, modelLoc, *results);
-  main.setFunctionType(
-      b.getFunctionType(types, ValueRange(*results).getTypes()));
+  main.setFunctionType(b.getFunctionType(types, ValueRange(tensors).getTypes()));
+  if (!allTensors)
+    main->setAttr("nn.output_values", b.getArrayAttr(outputValues));
   main.setAllArgAttrs(attributes);
   main.setAllResultAttrs(resultAttributes);
   return success();

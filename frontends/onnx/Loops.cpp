@@ -63,8 +63,11 @@ SmallVector<Value> Collected::createInitial(NodeContext &c) const {
   SmallVector<int64_t> shape{0};
   if (type.hasStaticShape())
     llvm::append_range(shape, type.getShape());
-  Value none = c.constant(
-      DenseElementsAttr::get(type.clone(shape), ArrayRef<Attribute>()));
+  Value none =
+      isa<nn::StringType>(type.getElementType())
+          ? Value(nn::StringConstantOp::create(c.getBuilder(), c.getLoc(), type.clone(shape),
+                                               c.getBuilder().getArrayAttr({})))
+          : c.constant(DenseElementsAttr::get(type.clone(shape), ArrayRef<Attribute>()));
   if (!none)
     return {};
   shape[0] = ShapedType::kDynamic;

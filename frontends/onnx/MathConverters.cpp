@@ -76,6 +76,11 @@ static LogicalResult convertCompare(NodeContext &c) {
   return c.replaceWith<nn::CompareOp>(predicate, c.input(0), rhs);
 }
 
+static LogicalResult convertEqual(NodeContext &c) {
+  return isa<nn::StringType>(c.inputType(0).getElementType()) ? convertTextEqual(c)
+                                                              : convertCompare<nn::ComparePredicate::eq>(c);
+}
+
 static LogicalResult convertIsInf(NodeContext &c) {
   return c.replaceWith<nn::IsInfOp>(c.input(0),
                                     c.getFlag("detect_positive", true),
@@ -127,15 +132,21 @@ static Type getCastType(NodeContext &c) {
   return type;
 }
 
+static LogicalResult castTo(NodeContext &c, Type type) {
+  if (isa<nn::StringType>(type) || isa<nn::StringType>(c.inputType(0).getElementType()))
+    return convertTextCast(c, c.input(0), type);
+  return c.replaceWith<nn::CastOp>(c.input(0), type);
+}
+
 static LogicalResult convertCast(NodeContext &c) {
   ignoreNarrowFloatRules(c);
   Type type = getCastType(c);
-  return type ? c.replaceWith<nn::CastOp>(c.input(0), type) : failure();
+  return type ? castTo(c, type) : failure();
 }
 
 static LogicalResult convertCastLike(NodeContext &c) {
   ignoreNarrowFloatRules(c);
-  return c.replaceWith<nn::CastOp>(c.input(0), c.inputType(1).getElementType());
+  return castTo(c, c.inputType(1).getElementType());
 }
 
 static LogicalResult convertBitCast(NodeContext &c) {
@@ -306,7 +317,7 @@ void nacre::frontend::registerMathConverters(ConverterTable &table) {
   table.add("Acosh", convertFunction<nn::AcoshOp>);
   table.add("Atanh", convertFunction<nn::AtanhOp>);
 
-  table.add("Equal", convertCompare<nn::ComparePredicate::eq>);
+  table.add("Equal", convertEqual);
   table.add("Less", convertCompare<nn::ComparePredicate::lt>);
   table.add("LessOrEqual", convertCompare<nn::ComparePredicate::le>);
   table.add("Greater", convertCompare<nn::ComparePredicate::gt>);

@@ -1,5 +1,6 @@
 //===- TensorData.cpp - TensorProto as an attribute -------------*- C++ -*-===//
 #include "frontends/onnx/TensorData.h"
+#include "dialects/nn/NNOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -49,6 +50,8 @@ Type frontend::getElementType(MLIRContext *context, int64_t dataType) {
     return unsignedType(64);
   case TensorProto::BOOL:
     return b.getI1Type();
+  case TensorProto::STRING:
+    return nn::StringType::get(context);
   default:
     return {};
   }
@@ -76,7 +79,7 @@ bool frontend::isSmall(RankedTensorType type) {
 
 /// Bytes of an element where it is stored; booleans take one.
 static unsigned elementBytes(Type type) {
-  return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
+  return isa<nn::StringType>(type) ? 8 : llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
 }
 
 RankedTensorType frontend::getTensorType(MLIRContext *context,
@@ -214,6 +217,18 @@ static std::optional<Storage> getStorage(const TensorProto &tensor,
     storage.file.reset();
   }
   return storage;
+}
+
+ArrayAttr frontend::getStrings(const TensorProto &tensor, RankedTensorType type, std::string &error) {
+  if (tensor.data_location() == TensorProto::EXTERNAL || tensor.has_raw_data())
+    error = "strings are stored raw or in another file, which is not allowed";
+  else if (tensor.string_data_size() != type.getNumElements())
+    error = "it has " + std::to_string(tensor.string_data_size()) + " strings, its type needs " +
+            std::to_string(type.getNumElements());
+  else
+    return Builder(type.getContext()).getStrArrayAttr(
+        SmallVector<StringRef>(tensor.string_data().begin(), tensor.string_data().end()));
+  return {};
 }
 
 ElementsAttr frontend::getTensorValue(const TensorProto &tensor,

@@ -24,6 +24,9 @@ mlir::RankedTensorType getTensorType(mlir::MLIRContext *context,
                                      const ::onnx::TensorProto &tensor,
                                      std::string &error);
 
+/// The elements of a tensor of strings; null with a message if they are malformed.
+mlir::ArrayAttr getStrings(const ::onnx::TensorProto &tensor, mlir::RankedTensorType type, std::string &error);
+
 /// The value of a tensor: DenseElementsAttr if `inIR`, else a dense_resource
 /// named `name` that points into the file where the bytes lie there as they are
 /// needed. Null with a message if size and dimensions disagree, or the data is

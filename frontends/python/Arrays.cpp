@@ -43,6 +43,8 @@ int toNumpyType(int32_t dtype) {
     return NPY_COMPLEX64;
   case NACRE_C128:
     return NPY_COMPLEX128;
+  case NACRE_STRING:
+    return NPY_OBJECT;
   default:
     return -1;
   }
@@ -138,6 +140,47 @@ void unpack(const uint8_t *packed, npy_intp count, int bits, bool isSigned, uint
   }
 }
 
+/// The bytes of the Python strings (or bytes objects) of an object array, which keeps
+/// them alive. Throws a TypeError at what is no string.
+void readStrings(PyArrayObject *array, std::vector<nacre_string> &strings) {
+  auto **elements = static_cast<PyObject **>(PyArray_DATA(array));
+  for (npy_intp i = 0, count = PyArray_SIZE(array); i < count; ++i) {
+    Py_ssize_t size = 0;
+    const char *data = nullptr;
+    if (elements[i] && PyUnicode_Check(elements[i])) {
+      data = PyUnicode_AsUTF8AndSize(elements[i], &size); // kept by the string itself
+      if (!data)
+        throw nb::python_error();
+    } else if (elements[i] && PyBytes_Check(elements[i])) {
+      data = PyBytes_AS_STRING(elements[i]);
+      size = PyBytes_GET_SIZE(elements[i]);
+    } else {
+      throw nb::type_error(("element " + std::to_string(i) + " of an array of objects is no string").c_str());
+    }
+    strings.push_back({data, size});
+  }
+}
+
+/// An array of Python strings. Bytes that are no UTF-8 become surrogates, as Python has it.
+nb::object makeStrings(const nacre_tensor &tensor) {
+  npy_intp dims[NACRE_MAX_RANK];
+  for (int32_t i = 0; i < tensor.rank; ++i)
+    dims[i] = tensor.dims[i];
+  nb::object array = nb::steal(PyArray_SimpleNew(tensor.rank, dims, NPY_OBJECT));
+  if (!array.is_valid())
+    throw nb::python_error();
+  auto *object = reinterpret_cast<PyArrayObject *>(array.ptr());
+  auto **elements = static_cast<PyObject **>(PyArray_DATA(object));
+  auto *strings = static_cast<const nacre_string *>(tensor.data);
+  for (npy_intp i = 0, count = PyArray_SIZE(object); i < count; ++i) {
+    PyObject *text = PyUnicode_DecodeUTF8(strings[i].data, strings[i].size, "surrogateescape");
+    if (!text)
+      throw nb::python_error();
+    Py_XSETREF(elements[i], text);
+  }
+  return array;
+}
+
 void releaseTensor(PyObject *capsule) {
   auto *tensor = static_cast<nacre_tensor *>(PyCapsule_GetPointer(capsule, nullptr));
   nacre_tensor_release(tensor);
@@ -171,6 +214,14 @@ nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
       throw nb::python_error();
     array = reinterpret_cast<PyArrayObject *>(memory.array.ptr());
   }
+  // NumPy's own strings, of fixed length or not, become Python's.
+  if (int type = PyArray_TYPE(array); type == NPY_UNICODE || type == NPY_STRING || type == NPY_VSTRING) {
+    memory.array = nb::steal(PyArray_FromAny(memory.array.ptr(), PyArray_DescrFromType(NPY_OBJECT), 0, 0,
+                                             flags | NPY_ARRAY_FORCECAST, nullptr));
+    if (!memory.array.is_valid())
+      throw nb::python_error();
+    array = reinterpret_cast<PyArrayObject *>(memory.array.ptr());
+  }
   nacre_tensor tensor = {};
   tensor.dtype = getElementType(array);
   if (tensor.dtype == NACRE_UNDEFINED) {
@@ -183,6 +234,11 @@ nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
   for (int32_t i = 0; i < tensor.rank; ++i)
     tensor.dims[i] = PyArray_DIM(array, i);
   tensor.data = PyArray_DATA(array);
+  if (tensor.dtype == NACRE_STRING) {
+    readStrings(array, memory.strings);
+    tensor.data = memory.strings.data();
+    return tensor;
+  }
   if (int bits = nacre_dtype_bits(tensor.dtype); bits < 8) {
     memory.packed = pack(static_cast<uint8_t *>(tensor.data), PyArray_SIZE(array), bits);
     tensor.data = memory.packed.data();
@@ -206,6 +262,8 @@ std::tuple<nb::object, void *, int64_t> nacre::python::makeArray(const nacre_ten
 }
 
 nb::object nacre::python::toArray(nacre_tensor &tensor) {
+  if (tensor.dtype == NACRE_STRING)
+    return makeStrings(tensor);
   npy_intp dims[NACRE_MAX_RANK];
   npy_intp count = 1;
   for (int32_t i = 0; i < tensor.rank; ++i)

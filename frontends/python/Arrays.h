@@ -2,7 +2,8 @@
 //
 // Arrays that are row-major, aligned and in native byte order are used where they lie;
 // others are copied once. Types that NumPy lacks (bfloat16, float8, int4, ...) travel as
-// arrays of ml_dtypes, which is imported when the first of them is met.
+// arrays of ml_dtypes, which is imported when the first of them is met. Strings are
+// arrays of Python strings (dtype object); NumPy's own string types are taken too.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_FRONTENDS_PYTHON_ARRAYS_H
@@ -29,6 +30,7 @@ nb::object getDtype(int32_t dtype);
 struct InputMemory {
   nb::object array;
   std::vector<uint8_t> packed; // of types below a byte
+  std::vector<nacre_string> strings; // their bytes are those of the Python strings in `array`
 };
 
 /// An input tensor that refers to `object`'s memory, or to a copy in `memory`. Throws a

@@ -89,6 +89,14 @@ Program loadModel(const std::string &path, int32_t threads) {
 }
 
 std::string describe(const Signature &signature) {
+  if (signature.kind != NACRE_VALUE_TENSOR) {
+    std::string text = "ValueInfo(name=" + std::string(nb::repr(signature.key).c_str());
+    if (signature.kind == NACRE_VALUE_NOTHING)
+      return text + ", nothing)";
+    for (const Signature &element : signature.elements)
+      text += ", " + describe(element);
+    return text + ")";
+  }
   return "TensorInfo(name=" + std::string(nb::repr(signature.key).c_str()) + ", dtype=" +
          nacre_dtype_name(signature.dtype) + ", shape=" + nb::repr(signature.shape).c_str() + ")";
 }
@@ -112,7 +120,12 @@ NB_MODULE(_core, module) {
 
   nb::class_<Signature>(module, "TensorInfo", "What an input or an output must look like")
       .def_ro("name", &Signature::name)
-      .def_prop_ro("dtype", [](const Signature &s) { return getDtype(s.dtype); })
+      .def_prop_ro("dtype", [](const Signature &s) { return s.kind == NACRE_VALUE_TENSOR ? getDtype(s.dtype) : nb::none(); })
+      .def_prop_ro("elements",
+                   [](const Signature &s) {
+                     return s.kind == NACRE_VALUE_SEQUENCE ? nb::cast(s.elements) : nb::none();
+                   },
+                   "Of a sequence: its tensors. None of a tensor, and of an optional without an element")
       .def_ro("shape", &Signature::shape, "Sizes; names of dynamic dimensions, or None")
       .def("__repr__", describe);
 
@@ -121,7 +134,9 @@ NB_MODULE(_core, module) {
                       "Thread-safe: runs may overlap, and other Python threads go on meanwhile.")
       .def("run", &Program::run, nb::arg("inputs"), nb::arg("function") = "main",
            "Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name.\n"
-           "Returns a list of all outputs in order. Raises RunError.")
+           "Strings are arrays of Python strings.\n"
+           "Returns a list of all outputs in order; a sequence is a list of arrays, an optional\n"
+           "without an element None. Raises RunError.")
       .def("__call__", &Program::call, nb::arg("inputs"), nb::arg("named_inputs"),
            "Runs the model on arrays by position, or by name as keywords.\n"
            "Returns the output, or a tuple of them if the model has not exactly one.")

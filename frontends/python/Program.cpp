@@ -28,9 +28,25 @@ std::vector<Signature> describe(const std::vector<TensorInfo> &infos) {
     }
     std::string name(info.name);
     nb::object key = nb::str(name.data(), name.size());
-    result.push_back({std::move(name), info.dtype, std::move(key), nb::tuple(shape)});
+    result.push_back({std::move(name), info.dtype, std::move(key), nb::tuple(shape), NACRE_VALUE_TENSOR, {}});
   }
   return result;
+}
+
+/// Outputs as the model's author sees them.
+std::vector<Signature> describeOutputs(const Function &function) {
+  std::vector<Signature> tensors = describe(function.outputs), outputs;
+  for (const ValueInfo &value : function.outputValues) {
+    auto first = tensors.begin() + value.first;
+    if (value.kind == NACRE_VALUE_TENSOR) {
+      outputs.push_back(*first);
+      continue;
+    }
+    nb::object key = nb::str(value.name.data(), value.name.size());
+    outputs.push_back({std::string(value.name), NACRE_UNDEFINED, std::move(key), nb::tuple(), value.kind,
+                       {first, first + value.count}});
+  }
+  return outputs;
 }
 
 /// Outputs of a run; what is not handed over is given back.
@@ -80,8 +96,8 @@ void nacre::python::raise(PyObject *exception, const std::string &message) {
 Program::Program(Model given, int32_t threads)
     : model(std::move(given)), session(createSession(model, threads)) {
   for (const Function &function : model.functions())
-    functions.push_back(
-        {std::string(function.name), describe(function.inputs), describe(function.outputs)});
+    functions.push_back({std::string(function.name), describe(function.inputs), describeOutputs(function),
+                         function.outputValues, function.outputs.size()});
   if (functions.empty())
     raise(getExceptions().error, "the model has no function");
 }
@@ -175,7 +191,7 @@ nb::list Program::run(nb::handle given, const std::string &name) {
   std::vector<nacre_tensor> tensors(values.size());
   for (size_t i = 0; i < values.size(); ++i)
     tensors[i] = toTensor(values[i], memory[i]);
-  Outputs results(function.outputs.size());
+  Outputs results(function.tensorCount);
   nacre_status status;
   std::string message;
   {
@@ -187,10 +203,17 @@ nb::list Program::run(nb::handle given, const std::string &name) {
   }
   if (status != NACRE_OK)
     raise(getExceptions().runError, message);
-  nb::list arrays;
-  for (nacre_tensor &tensor : results.tensors)
-    arrays.append(toArray(tensor));
-  return arrays;
+  nb::list list;
+  for (const ValueInfo &value : function.values) {
+    nb::list arrays;
+    for (int32_t i = 0; i < value.count; ++i)
+      arrays.append(toArray(results.tensors[size_t(value.first + i)]));
+    if (value.kind == NACRE_VALUE_SEQUENCE)
+      list.append(arrays);
+    else
+      list.append(value.count ? nb::object(arrays[0]) : nb::none());
+  }
+  return list;
 }
 
 nb::object Program::call(nb::args given, nb::kwargs named) {

@@ -27,6 +27,8 @@ struct Signature {
   int32_t dtype = NACRE_UNDEFINED;
   nb::object key;   // the name as a Python string
   nb::tuple shape;  // sizes, names of dynamic dimensions, None for unnamed ones
+  nacre_value_kind kind = NACRE_VALUE_TENSOR;
+  std::vector<Signature> elements; // of a sequence
 };
 
 /// nacre.Model of the package: one session with its model. Runs may overlap: the
@@ -35,7 +37,8 @@ class Program {
 public:
   Program(Model model, int32_t threads);
 
-  /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order.
+  /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order:
+  /// arrays, lists of them (sequences), None (optionals without an element).
   nb::list run(nb::handle inputs, const std::string &function);
 
   /// Inputs by position or by name; the output alone if there is one, else a tuple.
@@ -55,6 +58,8 @@ private:
   struct Entry {
     std::string name;
     std::vector<Signature> inputs, outputs;
+    std::vector<ValueInfo> values; // how a run's tensors make the outputs
+    size_t tensorCount;
   };
   static std::vector<nb::object> collect(const Entry &function, nb::handle given);
   static std::vector<nb::object> collectByName(const Entry &function, nb::handle given);

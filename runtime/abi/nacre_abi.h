@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define NACRE_ABI_VERSION 1u
+#define NACRE_ABI_VERSION 2u
 /* "NACR" read as a little-endian 32-bit integer. */
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */
@@ -70,6 +70,14 @@ enum nacre_abi_status {
 
 typedef struct nacre_abi_context nacre_abi_context;
 
+/* A string: bytes, by convention UTF-8; zeros may be among them. An element of a
+ * tensor of strings is the address of one, or NULL for the empty string; it is
+ * never changed, and lives until the run ends. */
+typedef struct nacre_abi_string {
+  const char *data; /* may be NULL only if size is 0 */
+  int64_t size;     /* never negative */
+} nacre_abi_string;
+
 /* A dense, row-major tensor. data may be NULL only when it has no elements.
  * Inputs overlap no output. */
 typedef struct nacre_abi_tensor {
@@ -116,7 +124,7 @@ struct nacre_abi_context {
                   const int64_t *dims);
 
   /* Records a failure and sets `stop`; of several, the one that a serial run
-   * would meet first wins. `message` is a static string that names the node.
+   * would meet first wins. `message` names the node; it is copied.
    * Thread-safe; the caller goes on in a memory-safe way or returns. */
   void (*fail)(nacre_abi_context *context, int32_t status, const char *message);
 
@@ -148,6 +156,21 @@ typedef struct nacre_abi_tensor_info {
   const nacre_abi_dim *dims;
 } nacre_abi_tensor_info;
 
+/* What an output of the model is, as its author sees it. */
+enum nacre_abi_value_kind {
+  NACRE_ABI_TENSOR = 0,   /* one tensor */
+  NACRE_ABI_SEQUENCE = 1, /* as many tensors as it has elements */
+  NACRE_ABI_NOTHING = 2   /* an optional without an element: no tensor */
+};
+
+typedef struct nacre_abi_value_info {
+  const char *name;
+  int32_t kind;        /* enum nacre_abi_value_kind */
+  int32_t is_optional; /* 1: declared optional, whether it has an element or not */
+  int32_t first;       /* which of the function's outputs it is made of */
+  int32_t count;
+} nacre_abi_value_info;
+
 /* One entry of the model: "main" for inference, "step" for a training step. */
 typedef struct nacre_abi_function {
   const char *name;
@@ -159,6 +182,11 @@ typedef struct nacre_abi_function {
   int32_t input_count;
   int32_t output_count;
   int64_t arena_size;
+  /* What the outputs are together; NULL and 0: each is a tensor for itself.
+   * Values follow each other and cover all outputs. */
+  const nacre_abi_value_info *output_values;
+  int32_t output_value_count;
+  int32_t reserved;
 } nacre_abi_function;
 
 /* A kernel, for profiles and reports. Work is per run at the static shapes;

@@ -168,7 +168,9 @@ nacre_status nacre_model_get_function(const nacre_model *model,
   if (nacre_status s = checkIndex("function", function, abi.function_count))
     return s;
   const nacre_abi_function &from = abi.functions[function];
-  *info = {from.name, from.input_count, from.output_count, from.arena_size};
+  *info = {from.name, from.input_count, from.output_count, from.arena_size,
+           from.output_value_count ? from.output_value_count
+                                   : from.output_count};
   return NACRE_OK;
 }
 
@@ -224,6 +226,33 @@ nacre_status nacre_model_get_output(const nacre_model *model, int32_t function,
   if (nacre_status s = checkIndex("output", index, from.output_count))
     return s;
   describe(from.outputs[index], *info);
+  return NACRE_OK;
+}
+
+nacre_status nacre_model_get_output_value(const nacre_model *model,
+                                          int32_t function, int32_t index,
+                                          nacre_value_info *info) {
+  static_assert(int(NACRE_VALUE_TENSOR) == NACRE_ABI_TENSOR &&
+                int(NACRE_VALUE_SEQUENCE) == NACRE_ABI_SEQUENCE &&
+                int(NACRE_VALUE_NOTHING) == NACRE_ABI_NOTHING);
+  REQUIRE(info);
+  *info = {};
+  REQUIRE(model);
+  const nacre_abi_model &abi = unwrap(model)->abi();
+  if (nacre_status s = checkIndex("function", function, abi.function_count))
+    return s;
+  const nacre_abi_function &from = abi.functions[function];
+  bool isPlain = from.output_value_count == 0;
+  if (nacre_status s =
+          checkIndex("output value", index,
+                     isPlain ? from.output_count : from.output_value_count))
+    return s;
+  if (isPlain) {
+    *info = {from.outputs[index].name, NACRE_VALUE_TENSOR, 0, index, 1};
+    return NACRE_OK;
+  }
+  const nacre_abi_value_info &value = from.output_values[index];
+  *info = {value.name, value.kind, value.is_optional, value.first, value.count};
   return NACRE_OK;
 }
 

@@ -165,7 +165,25 @@ typedef struct nacre_function_info {
   int32_t input_count;
   int32_t output_count;
   int64_t arena_size; /* bytes of intermediate memory per run in flight */
+  int32_t output_value_count; /* see nacre_value_info */
 } nacre_function_info;
+
+typedef enum nacre_value_kind {
+  NACRE_VALUE_TENSOR = 0,
+  NACRE_VALUE_SEQUENCE = 1,
+  NACRE_VALUE_NOTHING = 2 /* an optional without an element */
+} nacre_value_kind;
+
+/* An output as the model's author sees it. Runs deal in tensors alone: a
+ * sequence is `count` outputs of the function, from `first` on; a tensor is one
+ * output, an optional without an element none. */
+typedef struct nacre_value_info {
+  const char *name;
+  int32_t kind;        /* nacre_value_kind */
+  int32_t is_optional; /* 1: declared optional */
+  int32_t first;
+  int32_t count;
+} nacre_value_info;
 
 /* What an input, an output or a parameter must look like. */
 typedef struct nacre_tensor_info {
@@ -203,6 +221,10 @@ NACRE_API nacre_status nacre_model_get_input(const nacre_model *model,
 NACRE_API nacre_status nacre_model_get_output(const nacre_model *model,
                                               int32_t function, int32_t index,
                                               nacre_tensor_info *info);
+NACRE_API nacre_status nacre_model_get_output_value(const nacre_model *model,
+                                                    int32_t function,
+                                                    int32_t index,
+                                                    nacre_value_info *info);
 NACRE_API nacre_status nacre_model_get_kernel(const nacre_model *model,
                                               int32_t kernel,
                                               nacre_kernel_info *info);
@@ -214,6 +236,13 @@ NACRE_API nacre_status nacre_model_find_parameter(const nacre_model *model,
                                                   int32_t *parameter);
 
 /* ---- Tensors ------------------------------------------------------------- */
+
+/* An element of a tensor of strings: `size` bytes at `data`, by convention UTF-8.
+ * Zeros may be among them, and none need follow. */
+typedef struct nacre_string {
+  const char *data; /* may be NULL only if size is 0 */
+  int64_t size;
+} nacre_string;
 
 /* A tensor in memory. Zero-initialise it ({0}) and set what is known.
  *
@@ -227,7 +256,11 @@ NACRE_API nacre_status nacre_model_find_parameter(const nacre_model *model,
  *   and the earlier contents are gone. It may outlive the session.
  * - data != NULL, owner == NULL: the caller's memory of `size` bytes. A run
  *   whose result needs more fails with NACRE_INVALID_SHAPE and leaves the
- *   needed dims and size here. */
+ *   needed dims and size here.
+ *
+ * Strings (NACRE_STRING): data points to nacre_strings, whose bytes must stay
+ * as they are during the run. As an output only the runtime's memory will do;
+ * the strings' bytes are in it too, behind the elements that `size` counts. */
 typedef struct nacre_tensor {
   const char *name; /* NULL: the input or output at this array position */
   void *data;       /* may be NULL only with no elements */

@@ -108,6 +108,8 @@ template <typename T> constexpr nacre_dtype dtypeOf() {
     return NACRE_C64;
   else if constexpr (std::is_same_v<U, std::complex<double>>)
     return NACRE_C128;
+  else if constexpr (std::is_same_v<U, nacre_string>)
+    return NACRE_STRING;
   else if constexpr (std::is_integral_v<U> && sizeof(U) == 1)
     return std::is_signed_v<U> ? NACRE_I8 : NACRE_U8;
   else if constexpr (std::is_integral_v<U> && sizeof(U) == 2)
@@ -287,11 +289,22 @@ inline std::string toString(const TensorView &tensor) {
   return text + ']';
 }
 
+// An output as the model's author sees it: `count` of the function's outputs,
+// from `first` on.
+struct ValueInfo {
+  std::string_view name;
+  nacre_value_kind kind = NACRE_VALUE_TENSOR;
+  bool isOptional = false;
+  int32_t first = 0;
+  int32_t count = 0;
+};
+
 struct Function {
   int32_t index = 0;
   std::string_view name;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
+  std::vector<ValueInfo> outputValues;
   int64_t arenaSize = 0;
 };
 
@@ -331,6 +344,13 @@ public:
       for (int32_t j = 0; j < f.output_count; ++j)
         if (nacre_model_get_output(model, i, j, &info) == NACRE_OK)
           function.outputs.emplace_back(info);
+      nacre_value_info value = {};
+      for (int32_t j = 0; j < f.output_value_count; ++j)
+        if (nacre_model_get_output_value(model, i, j, &value) == NACRE_OK)
+          function.outputValues.push_back({value.name,
+                                           nacre_value_kind(value.kind),
+                                           value.is_optional != 0, value.first,
+                                           value.count});
     }
     return result;
   }

@@ -22,7 +22,8 @@ static bool isAligned(const void *pointer) {
 static const char *faultOf(const nacre_abi_tensor_info &info) {
   if (!info.name)
     return "it has no name";
-  if (nacre_abi_dtype_bits(info.dtype) == 0)
+  if (nacre_abi_dtype_bits(info.dtype) == 0 &&
+      info.dtype != NACRE_DTYPE_STRING)
     return "its element type is unknown to this runtime";
   if (info.rank < 0 || info.rank > NACRE_ABI_MAX_RANK)
     return "its rank is out of range";
@@ -44,6 +45,24 @@ static nacre_status checkTensors(const char *what, const char *kind,
       return fail(NACRE_CORRUPT, "%s: %s %d ('%s') is damaged: %s", what, kind,
                   i, Quoted(tensors[i].name).text, fault);
   return NACRE_OK;
+}
+
+static nacre_status checkValues(const char *what,
+                                const nacre_abi_function &function) {
+  int32_t count = function.output_value_count, next = 0;
+  bool good = count >= 0 && (count == 0 || function.output_values);
+  for (int32_t i = 0; good && i < count; ++i) {
+    const nacre_abi_value_info &value = function.output_values[i];
+    good = value.name && value.first == next && value.count >= 0 &&
+           value.count <= function.output_count - next &&
+           (value.kind == NACRE_ABI_SEQUENCE ||
+            (value.kind == NACRE_ABI_TENSOR && value.count == 1) ||
+            (value.kind == NACRE_ABI_NOTHING && value.count == 0));
+    next += value.count;
+  }
+  if (good && (count == 0 || next == function.output_count))
+    return NACRE_OK;
+  return fail(NACRE_CORRUPT, "%s: the table of output values is damaged", what);
 }
 
 static nacre_status checkParameter(const char *what,
@@ -110,6 +129,8 @@ nacre_status checkDescriptor(const char *what, const nacre_abi_model *model,
     if (status == NACRE_OK)
       status =
           checkTensors(what, "output", function.outputs, function.output_count);
+    if (status == NACRE_OK)
+      status = checkValues(what, function);
     if (status != NACRE_OK)
       return status;
   }

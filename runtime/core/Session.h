@@ -10,6 +10,9 @@ namespace nacre::runtime {
 
 class Session;
 
+// An element of strings as generated code sees it.
+using Handle = const nacre_abi_string *;
+
 // Where an output of a run goes.
 struct OutputSlot {
   nacre_tensor *target = nullptr; // the caller's; null: nobody asked
@@ -17,6 +20,7 @@ struct OutputSlot {
   int64_t capacity = 0;           // of memory
   Block *block = nullptr;         // the session's memory, if there is no other
   bool produced = false;
+  Handle *strings = nullptr; // of an output of strings: the run's own memory
   int64_t bytes = 0;
   int64_t dims[NACRE_MAX_RANK] = {};
 };
@@ -67,6 +71,8 @@ private:
 
   nacre_status prepare(const nacre_tensor *inputs, int32_t inputCount,
                        nacre_tensor *outputs, int32_t outputCount);
+  nacre_status readStrings();
+  nacre_status writeStrings();
   nacre_status call();
   void deliver(bool success);
 

@@ -72,6 +72,10 @@ int64_t bytesOf(int32_t dtype, int32_t rank, const int64_t *dims) {
   for (int32_t i = 0; i < rank; ++i)
     if (__builtin_mul_overflow(count, dims[i], &count))
       return -1;
+  if (dtype == NACRE_STRING)
+    return count > INT64_MAX / int64_t(sizeof(nacre_string))
+               ? -1
+               : count * int64_t(sizeof(nacre_string));
   return nacre_abi_dtype_bytes(dtype, count);
 }
 
@@ -95,7 +99,7 @@ static bool isRowMajor(const nacre_tensor &tensor) {
 static bool isAligned(const void *data, int32_t dtype) {
   // Complex numbers are pairs; nothing is aligned to more than 8 bytes.
   int32_t bytes = nacre_abi_dtype_bits(dtype) / 8;
-  bytes = bytes > 8 ? 8 : bytes;
+  bytes = bytes > 8 || dtype == NACRE_STRING ? 8 : bytes;
   return bytes <= 1 ||
          reinterpret_cast<uintptr_t>(data) % static_cast<uint32_t>(bytes) == 0;
 }
@@ -254,6 +258,9 @@ static nacre_status checkOutput(nacre_tensor &output,
                         "the element type is %s, expected %s",
                         nacre_abi_dtype_name(output.dtype),
                         nacre_abi_dtype_name(info.dtype));
+  if (info.dtype == NACRE_STRING)
+    return refuseTensor("output", info.name, NACRE_INVALID_ARGUMENT,
+                        "strings need the runtime's memory: leave data NULL");
   int64_t capacity = capacityOf(output, info.dtype);
   if (capacity < 0)
     return refuseTensor("output", info.name, NACRE_INVALID_ARGUMENT,

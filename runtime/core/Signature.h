@@ -14,7 +14,8 @@ struct SymbolValue {
   int32_t dim = -1;
 };
 
-// Bytes of a tensor of these dims, or -1 if one is negative or it is too much.
+// Bytes of a tensor of these dims as callers hold it, or -1 if one is negative
+// or it is too much. An element of strings is a nacre_string.
 int64_t bytesOf(int32_t dtype, int32_t rank, const int64_t *dims);
 
 // Checks a tensor that is to be read, "input 'x': ..."; not its symbols.

@@ -16,6 +16,17 @@ std::optional<size_t> tool::getByteSize(nacre_dtype dtype, std::span<const int64
   return bytes < 0 ? std::nullopt : std::optional<size_t>(size_t(bytes));
 }
 
+HostTensor tool::makeStrings(std::vector<int64_t> dims, std::vector<std::string> strings) {
+  HostTensor tensor{NACRE_STRING, std::move(dims), {}, {}};
+  std::vector<nacre_string> elements;
+  tensor.text = std::make_shared<const std::vector<std::string>>(std::move(strings));
+  for (const std::string &string : *tensor.text)
+    elements.push_back({string.data(), int64_t(string.size())});
+  auto bytes = std::as_bytes(std::span(elements));
+  tensor.data.assign(bytes.begin(), bytes.end());
+  return tensor;
+}
+
 std::string tool::describe(nacre_dtype dtype, std::span<const int64_t> dims) {
   std::string text = nacre_dtype_name(dtype);
   text += '[';
@@ -25,7 +36,7 @@ std::string tool::describe(nacre_dtype dtype, std::span<const int64_t> dims) {
 }
 
 HostTensor tool::makeRandom(nacre_dtype dtype, std::span<const int64_t> dims, uint64_t seed) {
-  HostTensor tensor{dtype, {dims.begin(), dims.end()}, {}};
+  HostTensor tensor{dtype, {dims.begin(), dims.end()}, {}, {}};
   size_t bytes = getByteSize(dtype, dims).value_or(0);
   tensor.data.resize(bytes);
   std::mt19937_64 engine(seed);

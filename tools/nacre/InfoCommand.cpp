@@ -76,8 +76,16 @@ static int runInfo() {
     llvm::outs() << "function " << function.name << '\n';
     for (const TensorInfo &input : function.inputs)
       llvm::outs() << "  input   " << input.name << ": " << toString(input) << '\n';
-    for (const TensorInfo &output : function.outputs)
-      llvm::outs() << "  output  " << output.name << ": " << toString(output) << '\n';
+    for (const ValueInfo &value : function.outputValues) {
+      llvm::outs() << "  output  " << value.name << ": " << (value.isOptional ? "optional " : "");
+      if (value.kind == NACRE_VALUE_NOTHING)
+        llvm::outs() << "nothing";
+      if (value.kind == NACRE_VALUE_SEQUENCE)
+        llvm::outs() << "sequence of " << value.count << (value.count ? ": " : "");
+      for (int32_t i = 0; i < value.count; ++i)
+        llvm::outs() << (i ? ", " : "") << toString(function.outputs[size_t(value.first + i)]);
+      llvm::outs() << '\n';
+    }
     llvm::outs() << "  arena   " << function.arenaSize << " bytes\n";
   }
   llvm::outs() << "weights   " << info.parameter_size << " bytes in " << info.parameter_count << " tensors\n";

@@ -8,7 +8,7 @@ namespace cl = llvm::cl;
 
 InputFlags::InputFlags(cl::SubCommand &command)
     : files("input", cl::sub(command), cl::value_desc("name=file"),
-            cl::desc("An input's value: .npy, .npz[:key] or .pb (TensorProto)")),
+            cl::desc("An input's value: .npy, .npz[:key] or .pb (ONNX TensorProto)")),
       archives("inputs", cl::sub(command), cl::value_desc("file.npz"), cl::desc("Inputs by their names")),
       sizes("size", cl::sub(command), cl::value_desc("symbol=8"),
             cl::desc("A dynamic dimension's size, for random inputs (default 1)")),

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/nacre/TensorFiles.h"
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileOutputBuffer.h"
 #include "llvm/Support/MathExtras.h"
@@ -47,6 +48,39 @@ void swapBytes(HostTensor &tensor) {
     std::reverse(&tensor.data[i], &tensor.data[i] + size);
 }
 
+/// NumPy's fixed-length strings: code points of 32 bits, zeros at the end.
+std::string toUtf8(const char *data, size_t length, bool isBig) {
+  std::string text;
+  llvm::SmallVector<uint32_t> codes;
+  for (size_t i = 0; i < length; ++i)
+    codes.push_back(llvm::support::endian::read32(data + 4 * i, isBig ? llvm::endianness::big
+                                                                      : llvm::endianness::little));
+  while (!codes.empty() && codes.back() == 0)
+    codes.pop_back();
+  for (uint32_t code : codes) {
+    char bytes[4], *end = bytes;
+    if (llvm::ConvertCodePointToUTF8(code, end))
+      text.append(bytes, end);
+    else
+      text += "\xEF\xBF\xBD"; // the replacement character
+  }
+  return text;
+}
+
+/// The elements of an array of strings of `length` code points.
+Result<HostTensor> parseText(StringRef data, HostTensor tensor, size_t length, bool isBig, bool isFortran,
+                             const std::string &name) {
+  std::optional<size_t> count = getByteSize(NACRE_U8, tensor.dims);
+  if (length > data.size() || !count || *count > data.size() / std::max<size_t>(4 * length, 1))
+    return bad(name, "the shape needs more bytes than the file has");
+  if (isFortran && tensor.dims.size() > 1)
+    return bad(name, "strings in column-major order are not supported");
+  std::vector<std::string> strings;
+  for (size_t i = 0; i < *count; ++i)
+    strings.push_back(toUtf8(data.data() + 4 * length * i, length, isBig));
+  return makeStrings(std::move(tensor.dims), std::move(strings));
+}
+
 /// Moves column-major elements into row-major order.
 void transposeOrder(HostTensor &tensor, size_t elementSize) {
   std::vector<std::byte> source = std::move(tensor.data);
@@ -77,12 +111,12 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
   size_t prefix = version == 1 ? 10 : 12;
   if (version < 1 || version > 3 || bytes.size() < prefix)
     return bad(name, "unknown .npy version");
-  size_t length = version == 1 ? llvm::support::endian::read16le(bytes.data() + 8)
-                               : llvm::support::endian::read32le(bytes.data() + 8);
-  if (bytes.size() - prefix < length)
+  size_t headerSize = version == 1 ? llvm::support::endian::read16le(bytes.data() + 8)
+                                   : llvm::support::endian::read32le(bytes.data() + 8);
+  if (bytes.size() - prefix < headerSize)
     return bad(name, "the header is truncated");
-  StringRef header = bytes.substr(prefix, length);
-  StringRef data = bytes.drop_front(prefix + length);
+  StringRef header = bytes.substr(prefix, headerSize);
+  StringRef data = bytes.drop_front(prefix + headerSize);
 
   HostTensor tensor;
   StringRef descr = getField(header, "descr");
@@ -93,7 +127,10 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
   for (const NpyType &type : kTypes)
     if (!descr.empty() && descr.drop_front() == StringRef(type.descr).drop_front())
       tensor.dtype = type.dtype;
-  if (tensor.dtype == NACRE_UNDEFINED)
+  StringRef textLength = descr.drop_front();
+  size_t length = 0;
+  bool isText = textLength.consume_front("U") && !textLength.getAsInteger(10, length);
+  if (tensor.dtype == NACRE_UNDEFINED && !isText)
     return bad(name, "elements of NumPy's type '" + descr.str() +
                          "' are not supported; types that NumPy lacks travel as ONNX TensorProto (.pb)");
   StringRef shape = getField(header, "shape");
@@ -110,6 +147,9 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
       return bad(name, "malformed shape (" + shape.str() + ")");
     tensor.dims.push_back(size);
   }
+  if (isText)
+    return parseText(data, std::move(tensor), length, descr.starts_with(">"),
+                     getField(header, "fortran_order").starts_with("True"), name);
   std::optional<size_t> size = getByteSize(tensor.dtype, tensor.dims);
   if (!size || data.size() < *size)
     return bad(name, "the shape (" + shape.str() + ") needs more bytes than the file has");

@@ -1,6 +1,6 @@
-//===- ProtoFile.cpp - ONNX's files of one tensor ---------------*- C++ -*-===//
+//===- ProtoFile.cpp - ONNX's files of values -------------------*- C++ -*-===//
 #include "tools/nacre/TensorFiles.h"
-#include "onnx-ml.pb.h"
+#include "onnx-data.pb.h"
 #include "llvm/Support/FileOutputBuffer.h"
 #include <cstring>
 
@@ -53,11 +53,27 @@ void readElements(const onnx::TensorProto &proto, HostTensor &tensor) {
   }
 }
 
+Result<HostTensor> convertStrings(const onnx::TensorProto &proto, std::vector<int64_t> dims, const std::string &file) {
+  std::optional<size_t> count = getByteSize(NACRE_U8, dims);
+  if (proto.has_raw_data() || !count || size_t(proto.string_data_size()) != *count)
+    return Error{NACRE_CORRUPT, file + ": the tensor has " + std::to_string(proto.string_data_size()) +
+                                    " strings, its shape " + describe(NACRE_STRING, dims) + " needs " +
+                                    (count ? std::to_string(*count) : "more")};
+  return makeStrings(std::move(dims), {proto.string_data().begin(), proto.string_data().end()});
+}
+
 Result<HostTensor> convert(const onnx::TensorProto &proto, const std::string &file) {
   auto bad = [&](const std::string &what) { return Error{NACRE_CORRUPT, file + ": " + what}; };
-  HostTensor tensor{nacre_dtype(proto.data_type()), {proto.dims().begin(), proto.dims().end()}, {}};
+  HostTensor tensor{nacre_dtype(proto.data_type()), {proto.dims().begin(), proto.dims().end()}, {}, {}};
   if (proto.data_location() == onnx::TensorProto::EXTERNAL || proto.external_data_size())
     return bad("the tensor's data lies in another file, which is not supported for inputs");
+  if (proto.has_segment())
+    return bad("the tensor is stored in segments, which is not supported");
+  if (proto.dims_size() > NACRE_MAX_RANK)
+    return bad("the tensor has " + std::to_string(proto.dims_size()) + " dimensions, expected at most " +
+               std::to_string(NACRE_MAX_RANK));
+  if (tensor.dtype == NACRE_STRING)
+    return convertStrings(proto, std::move(tensor.dims), file);
   if (!nacre_dtype_bits(proto.data_type()))
     return bad("no ONNX TensorProto of a type that models take (data_type " +
                std::to_string(proto.data_type()) + ")");
@@ -69,28 +85,87 @@ Result<HostTensor> convert(const onnx::TensorProto &proto, const std::string &fi
   return tensor;
 }
 
-} // namespace
-
-Result<HostTensor> tool::parseProto(StringRef bytes, const std::string &file) {
-  onnx::TensorProto proto;
-  if (bytes.size() > size_t(INT32_MAX))
-    return Error{NACRE_CORRUPT, file + ": more than 2 GiB, which Protobuf cannot hold"};
-  if (!proto.ParseFromArray(bytes.data(), int(bytes.size())))
-    return Error{NACRE_CORRUPT, file + ": no ONNX TensorProto"};
-  return convert(proto, file);
-}
-
-Status tool::writeProto(const std::string &path, const std::string &name, const TensorView &tensor) {
-  onnx::TensorProto proto;
-  proto.set_name(name);
+void fill(const TensorView &tensor, onnx::TensorProto &proto) {
   proto.set_data_type(tensor.dtype());
   for (int64_t dim : tensor.dims())
     proto.add_dims(dim);
-  size_t bytes = *getByteSize(tensor.dtype(), tensor.dims());
-  proto.set_raw_data(tensor.data(), bytes);
-  std::string content;
-  if (bytes > size_t(INT32_MAX) || !proto.SerializeToString(&content))
-    return Error{NACRE_IO_ERROR, path + ": more than 2 GiB, which Protobuf cannot hold"};
+  if (tensor.dtype() == NACRE_STRING)
+    for (const nacre_string &string : tensor.as<nacre_string>())
+      proto.add_string_data(string.data, size_t(string.size));
+  else
+    proto.set_raw_data(tensor.data(), *getByteSize(tensor.dtype(), tensor.dims()));
+}
+
+void fill(const std::string &name, std::span<const TensorView> tensors, onnx::SequenceProto &proto) {
+  proto.set_name(name);
+  proto.set_elem_type(onnx::SequenceProto::TENSOR);
+  for (const TensorView &tensor : tensors)
+    fill(tensor, *proto.add_tensor_values());
+}
+
+template <typename Proto> std::optional<Proto> parse(StringRef bytes) {
+  Proto proto;
+  return proto.ParseFromArray(bytes.data(), int(bytes.size())) ? std::optional(std::move(proto)) : std::nullopt;
+}
+
+} // namespace
+
+// The messages say nowhere what they are. An optional is on the wire what a sequence of
+// one tensor is, and to a tensor's reader one that is stored in segments.
+Result<HostTensor> tool::parseProto(StringRef bytes, const std::string &file) {
+  if (bytes.size() > size_t(INT32_MAX))
+    return Error{NACRE_CORRUPT, file + ": more than 2 GiB, which Protobuf cannot hold"};
+  auto isTensor = [](const onnx::TensorProto &tensor) { return tensor.data_type() != 0; };
+  auto sequence = parse<onnx::SequenceProto>(bytes);
+  if (sequence && sequence->elem_type() == onnx::SequenceProto::TENSOR && sequence->tensor_values_size() &&
+      llvm::all_of(sequence->tensor_values(), isTensor)) {
+    if (sequence->tensor_values_size() == 1)
+      return convert(sequence->tensor_values(0), file);
+    return Error{NACRE_INVALID_VALUE, file + ": a sequence of " + std::to_string(sequence->tensor_values_size()) +
+                                          " tensors, where the model takes one tensor"};
+  }
+  auto tensor = parse<onnx::TensorProto>(bytes);
+  if (!tensor)
+    return Error{NACRE_CORRUPT, file + ": no ONNX TensorProto"};
+  return convert(*tensor, file);
+}
+
+Status tool::writeProto(const std::string &path, const ValueInfo &value, std::span<const TensorView> tensors) {
+  std::string name(value.name), content;
+  size_t bytes = 0;
+  for (const TensorView &tensor : tensors) {
+    bytes += getByteSize(tensor.dtype(), tensor.dims()).value_or(0);
+    for (const nacre_string &string : tensor.as<nacre_string>())
+      bytes += size_t(string.size);
+  }
+  auto serialize = [&](const auto &proto) { return proto.SerializeToString(&content); };
+  auto tooLarge = [&] { return Error{NACRE_IO_ERROR, path + ": more than 2 GiB, which Protobuf cannot hold"}; };
+  if (bytes > size_t(INT32_MAX))
+    return tooLarge();
+  bool isSequence = value.kind == NACRE_VALUE_SEQUENCE, written = false;
+  if (value.isOptional) {
+    onnx::OptionalProto proto;
+    proto.set_name(name);
+    proto.set_elem_type(isSequence                           ? onnx::OptionalProto::SEQUENCE
+                        : value.kind == NACRE_VALUE_TENSOR ? onnx::OptionalProto::TENSOR
+                                                             : onnx::OptionalProto::UNDEFINED);
+    if (isSequence)
+      fill(name, tensors, *proto.mutable_sequence_value());
+    else if (!tensors.empty())
+      fill(tensors.front(), *proto.mutable_tensor_value());
+    written = serialize(proto);
+  } else if (isSequence) {
+    onnx::SequenceProto proto;
+    fill(name, tensors, proto);
+    written = serialize(proto);
+  } else {
+    onnx::TensorProto proto;
+    proto.set_name(name);
+    fill(tensors.front(), proto);
+    written = serialize(proto);
+  }
+  if (!written)
+    return tooLarge();
   auto file = llvm::FileOutputBuffer::create(path, content.size());
   if (!file)
     return Error{NACRE_IO_ERROR, path + ": " + llvm::toString(file.takeError())};

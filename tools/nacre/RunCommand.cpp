@@ -11,7 +11,7 @@ using namespace nacre::tool;
 namespace cl = llvm::cl;
 
 static int runRun();
-static Command command("run", "Run a model once; each output becomes NAME.npy (NAME.pb where NumPy lacks the type)",
+static Command command("run", "Run a model once; each output becomes NAME.npy (NAME.pb where NumPy has nothing like it)",
                        "  nacre run model.so --input x=x.npy --output-dir out\n"
                        "  nacre run model.onnx --input x=all.npz:key --input y=y.pb     compiled in process\n"
                        "  nacre run model.so --inputs all.npz                           arrays by name\n"
@@ -33,6 +33,36 @@ static std::string getFileName(std::string_view name) {
     if (c == '/' || c == '\\' || c == '\0')
       c = '_';
   return file == "." || file == ".." ? "_" + file : file;
+}
+
+static llvm::json::Object toJson(const TensorView &tensor) {
+  return llvm::json::Object{{"dtype", nacre_dtype_name(tensor.dtype())},
+                            {"dims", llvm::json::Array(tensor.dims())}};
+}
+
+/// A tensor's type; of a sequence those of its elements.
+static llvm::json::Object toJson(const ValueInfo &value, llvm::ArrayRef<TensorView> tensors, const std::string &file) {
+  llvm::json::Object object;
+  if (value.kind == NACRE_VALUE_TENSOR) {
+    object = toJson(tensors.front());
+  } else {
+    llvm::json::Array elements;
+    for (const TensorView &tensor : tensors)
+      elements.push_back(toJson(tensor));
+    object["elements"] = value.kind == NACRE_VALUE_SEQUENCE ? llvm::json::Value(std::move(elements)) : nullptr;
+  }
+  object["name"] = toUtf8(value.name);
+  object["file"] = toUtf8(file);
+  return object;
+}
+
+static std::string describeValue(const ValueInfo &value, llvm::ArrayRef<TensorView> tensors) {
+  if (value.kind == NACRE_VALUE_NOTHING)
+    return "nothing";
+  std::string text;
+  for (const TensorView &tensor : tensors)
+    text += (text.empty() ? "" : ", ") + describe(tensor.dtype(), tensor.dims());
+  return value.kind == NACRE_VALUE_TENSOR ? text : "sequence of " + std::to_string(value.count) + ": " + text;
 }
 
 static int runRun() {
@@ -60,23 +90,22 @@ static int runRun() {
     return fail(directory + ": " + error.message());
   llvm::json::Array written;
   llvm::StringSet<> names;
-  for (size_t i = 0; i < outputs->size(); ++i) {
-    std::string name(function.outputs[i].name), file = getFileName(name);
+  for (const ValueInfo &value : function.outputValues) {
+    std::string name(value.name), file = getFileName(name);
     while (!names.insert(file).second) // a/b and a_b are two outputs
       file += '_';
     llvm::SmallString<128> place(directory);
     llvm::sys::path::append(place, file);
-    TensorView view = (*outputs)[i].view();
-    Result<std::string> result = writeTensor(std::string(place), name, view);
+    std::vector<TensorView> tensors;
+    for (int32_t i = 0; i < value.count; ++i)
+      tensors.push_back((*outputs)[size_t(value.first + i)].view());
+    Result<std::string> result = writeValue(std::string(place), value, tensors);
     if (!result)
       return fail(result.error());
     if (json)
-      written.push_back(llvm::json::Object{{"name", toUtf8(name)},
-                                           {"dtype", nacre_dtype_name(view.dtype())},
-                                           {"dims", llvm::json::Array(view.dims())},
-                                           {"file", toUtf8(*result)}});
+      written.push_back(toJson(value, tensors, *result));
     else
-      llvm::outs() << *result << ": " << toString(view) << '\n';
+      llvm::outs() << *result << ": " << describeValue(value, tensors) << '\n';
   }
   if (json)
     printJson(llvm::json::Object{{"outputs", std::move(written)}});

@@ -69,11 +69,12 @@ const ArchiveEntry *Archive::find(StringRef name) const {
   return nullptr;
 }
 
-Result<std::string> tool::writeTensor(const std::string &path, const std::string &name,
-                                      const TensorView &tensor) {
-  bool isNpy = isNpyType(tensor.dtype());
+Result<std::string> tool::writeValue(const std::string &path, const ValueInfo &value,
+                                     std::span<const TensorView> tensors) {
+  bool isTensor = value.kind == NACRE_VALUE_TENSOR && !value.isOptional;
+  bool isNpy = isTensor && isNpyType(tensors.front().dtype());
   std::string file = path + (isNpy ? ".npy" : ".pb");
-  Status status = isNpy ? writeNpy(file, tensor) : writeProto(file, name, tensor);
+  Status status = isNpy ? writeNpy(file, tensors.front()) : writeProto(file, value, tensors);
   if (!status)
     return status.error();
   return file;

@@ -1,7 +1,7 @@
 //===- TensorFiles.h - Tensors in files -------------------------*- C++ -*-===//
 //
 // Three kinds, told apart by their suffix: NumPy's .npy and .npz, and .pb, an ONNX
-// TensorProto, for the types that NumPy lacks.
+// TensorProto, SequenceProto or OptionalProto, for what NumPy lacks.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_TOOLS_NACRE_TENSORFILES_H
@@ -43,10 +43,10 @@ private:
   std::vector<ArchiveEntry> entries;
 };
 
-/// Writes path.npy, or path.pb if NumPy lacks the type; returns the file's path.
-/// The file appears complete or not at all.
-Result<std::string> writeTensor(const std::string &path, const std::string &name,
-                                const TensorView &tensor);
+/// Writes an output's value: path.npy, or path.pb if it is no single tensor or NumPy lacks
+/// the type; returns the file's path. The file appears complete or not at all.
+Result<std::string> writeValue(const std::string &path, const ValueInfo &value,
+                               std::span<const TensorView> tensors);
 
 // ---- The kinds. `file` is how messages call the bytes.
 
@@ -59,9 +59,10 @@ Status writeNpy(const std::string &path, const TensorView &tensor);
 Result<std::vector<ArchiveEntry>> parseArchive(llvm::StringRef bytes, const std::string &file);
 Result<HostTensor> extract(const ArchiveEntry &entry, const std::string &file);
 
-/// An ONNX TensorProto with its data inside.
+/// An ONNX TensorProto with its data inside, or a SequenceProto or OptionalProto of
+/// exactly one.
 Result<HostTensor> parseProto(llvm::StringRef bytes, const std::string &file);
-Status writeProto(const std::string &path, const std::string &name, const TensorView &tensor);
+Status writeProto(const std::string &path, const ValueInfo &value, std::span<const TensorView> tensors);
 
 } // namespace nacre::tool
 

@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 __version__: str
 
+# An output: an array, a sequence of arrays, or an optional without an element.
+Value = NDArray[Any] | list[NDArray[Any]] | None
+
 class Error(Exception):
     """Any failure of Nacre"""
 
@@ -29,10 +32,14 @@ class TensorInfo:
     @property
     def name(self) -> str: ...
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any] | None:
+        """Of a tensor; strings are objects. None of other values"""
     @property
     def shape(self) -> tuple[int | str | None, ...]:
         """Sizes; names of dynamic dimensions, or None"""
+    @property
+    def elements(self) -> list[TensorInfo] | None:
+        """Of a sequence: its tensors. None of a tensor, and of an optional without an element"""
 
 class Model:
     """A compiled model with threads and memory: made by nacre.compile or nacre.load.
@@ -64,15 +71,17 @@ class Model:
 
     def run(
         self, inputs: Sequence[ArrayLike] | dict[str, ArrayLike], function: str = "main"
-    ) -> list[NDArray[Any]]:
+    ) -> list[Value]:
         """Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name.
+        Strings are arrays of Python strings.
 
-        Returns a list of all outputs in order. Raises RunError.
+        Returns a list of all outputs in order; a sequence is a list of arrays, an optional
+        without an element None. Raises RunError.
         """
 
     def __call__(
         self, *inputs: ArrayLike, **named_inputs: ArrayLike
-    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
+    ) -> Value | tuple[Value, ...]:
         """Runs the model on arrays by position, or by name as keywords.
 
         Returns the output, or a tuple of them if the model has not exactly one.

@@ -39,7 +39,13 @@ TEST_F(AbiTypesTest, MatchTheHeader) {
   expect(types.function, sizeof(nacre_abi_function),
          {AT(nacre_abi_function, name), AT(nacre_abi_function, run), AT(nacre_abi_function, inputs),
           AT(nacre_abi_function, outputs), AT(nacre_abi_function, input_count),
-          AT(nacre_abi_function, output_count), AT(nacre_abi_function, arena_size)});
+          AT(nacre_abi_function, output_count), AT(nacre_abi_function, arena_size),
+          AT(nacre_abi_function, output_values), AT(nacre_abi_function, output_value_count),
+          AT(nacre_abi_function, reserved)});
+  expect(types.valueInfo, sizeof(nacre_abi_value_info),
+         {AT(nacre_abi_value_info, name), AT(nacre_abi_value_info, kind),
+          AT(nacre_abi_value_info, is_optional), AT(nacre_abi_value_info, first),
+          AT(nacre_abi_value_info, count)});
   expect(types.kernelInfo, sizeof(nacre_abi_kernel_info),
          {AT(nacre_abi_kernel_info, name), AT(nacre_abi_kernel_info, nodes),
           AT(nacre_abi_kernel_info, flops), AT(nacre_abi_kernel_info, bytes)});

@@ -1,6 +1,7 @@
 // The headers that both sides share.
 #include "runtime/abi/nacre_checksum.h"
 #include "runtime/abi/nacre_dtype.h"
+#include "runtime/abi/nacre_host.h"
 #include "runtime/api/nacre.h"
 #include "runtime/device/Cpu.h"
 
@@ -88,7 +89,11 @@ TEST(AbiTest, LayoutOf64Bits) {
   EXPECT_EQ(sizeof(nacre_abi_tensor), 16u);
   EXPECT_EQ(sizeof(nacre_abi_dim), 16u);
   EXPECT_EQ(sizeof(nacre_abi_tensor_info), 24u);
-  EXPECT_EQ(sizeof(nacre_abi_function), 48u);
+  EXPECT_EQ(sizeof(nacre_abi_function), 64u);
+  EXPECT_EQ(sizeof(nacre_abi_value_info), 24u);
+  EXPECT_EQ(sizeof(nacre_abi_string), 16u);
+  EXPECT_EQ(sizeof(nacre_host_tensor), 24u);
+  EXPECT_EQ(sizeof(nacre_host_call), 48u);
   EXPECT_EQ(sizeof(nacre_abi_kernel_info), 32u);
   EXPECT_EQ(sizeof(nacre_abi_parameter_info), 56u);
   EXPECT_EQ(offsetof(nacre_abi_model, parameter_data), 56u);

@@ -1,0 +1,49 @@
+// RUN: nacre-opt %s --split-input-file --verify-diagnostics
+
+// expected-error@+1 {{has 1 strings for 'tensor<2x!nn.string>'}}
+func.func @count() -> tensor<2x!nn.string> {
+  %0 = "nn.string_constant"() {values = ["a"]} : () -> tensor<2x!nn.string>
+  return %0 : tensor<2x!nn.string>
+}
+
+// -----
+
+func.func @compare(%x: tensor<2x!nn.string>) {
+  // expected-error@+1 {{must be ranked tensor of number or boolean values}}
+  %0 = "nn.compare"(%x, %x) {predicate = #nn<compare_predicate eq>} : (tensor<2x!nn.string>, tensor<2x!nn.string>) -> tensor<2xi1>
+  return
+}
+
+// -----
+
+func.func @keys(%x: tensor<2x!nn.string>, %k: tensor<2xi64>, %o: tensor<i64>) {
+  // expected-error@+1 {{expects a vector of keys of the input's type, found 'tensor<2xi64>'}}
+  %0 = nn.lookup %x in %k to %k or %o : (tensor<2x!nn.string>, tensor<2xi64>, tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @values(%x: tensor<2xi64>, %k: tensor<2xi64>, %v: tensor<3xi64>, %o: tensor<i64>) {
+  // expected-error@+1 {{expects a value for each key, found 'tensor<3xi64>' for 'tensor<2xi64>'}}
+  %0 = nn.lookup %x in %k to %v or %o : (tensor<2xi64>, tensor<2xi64>, tensor<3xi64>, tensor<i64>) -> tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @scatter(%x: tensor<2x!nn.string>, %i: tensor<1xi64>, %u: tensor<1x!nn.string>) {
+  // expected-error@+2 {{strings cannot be joined by 'add'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.scatter_elements %x, %i, %u along 0 add : (tensor<2x!nn.string>, tensor<1xi64>, tensor<1x!nn.string>) -> tensor<2x!nn.string>
+  return
+}
+
+// -----
+
+func.func @words(%x: tensor<2x3x!nn.string>, %s: tensor<1x!nn.string>) {
+  // expected-error@+2 {{expected vectors of strings, found 'tensor<2x3x!nn.string>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0:2 = nn.string_normalize %x without %s to none : (tensor<2x3x!nn.string>, tensor<1x!nn.string>) -> (tensor<6x!nn.string>, tensor<i64>)
+  return
+}
