@@ -1,7 +1,7 @@
 // RUN: nacre-opt %s --split-input-file --verify-diagnostics
 
-// expected-error@+1 {{has 1 strings for 'tensor<2x!nn.string>'}}
 func.func @count() -> tensor<2x!nn.string> {
+  // expected-error@+1 {{has 1 strings for 'tensor<2x!nn.string>'}}
   %0 = "nn.string_constant"() {values = ["a"]} : () -> tensor<2x!nn.string>
   return %0 : tensor<2x!nn.string>
 }
@@ -10,7 +10,7 @@ func.func @count() -> tensor<2x!nn.string> {
 
 func.func @compare(%x: tensor<2x!nn.string>) {
   // expected-error@+1 {{must be ranked tensor of number or boolean values}}
-  %0 = "nn.compare"(%x, %x) {predicate = #nn<compare_predicate eq>} : (tensor<2x!nn.string>, tensor<2x!nn.string>) -> tensor<2xi1>
+  %0 = nn.compare eq, %x, %x : (tensor<2x!nn.string>, tensor<2x!nn.string>) -> tensor<2xi1>
   return
 }
 
