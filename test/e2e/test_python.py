@@ -115,8 +115,10 @@ def test_errors(path: Path, tmp_path: Path) -> None:
     for bad in ([X], [X, Y, Y], [X, Y[:1]], [X, Y.astype(np.float64)], {"x": X}, [X.ravel(), Y]):
         with pytest.raises(module().RunError):
             program.run(bad)
-    with pytest.raises(TypeError, match="type"):  # no array that any model takes
+    with pytest.raises(module().RunError, match="element type is string, expected f32"):
         program.run([X, np.array(["a"], object)])
+    with pytest.raises(TypeError):  # no array that any model takes
+        program.run([X, np.array([object()], object)])
     (result,) = program.run([X, Y])  # a refused call leaves the program as it was
     np.testing.assert_array_equal(result, X + Y)
     unknown = small_models.save(small_models.UNKNOWN, tmp_path / "unknown.onnx")
