@@ -71,14 +71,15 @@ Result<Model> compile(const std::string &path, const CompileOptions &options = {
 Result<Model> compile(std::span<const std::byte> model, const CompileOptions &options = {});
 
 /// Compiles into one self-contained shared library, which appears complete or not at
-/// all. With `stopAfter`, nothing is written.
+/// all. With a `stopAfter` before the last phase, nothing is written.
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
 
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();
 
-/// Every phase with its passes, in the syntax that nacre-opt reads.
+/// Every phase with its passes, in the syntax that nacre-opt reads, as for a CPU with
+/// AVX-512: vector width and registers follow the target.
 std::string describePipeline();
 
 } // namespace nacre
