@@ -124,6 +124,16 @@ int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> 
   return elements * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
 }
 
+/// Some input is read along the columns for every row again, and is not packed: its
+/// columns are moved into a buffer once for each tile (VectorizeTilesStage.cpp).
+bool readsColumnsInPlace(linalg::LinalgOp op, unsigned columns, unsigned rows) {
+  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    return map.isProjectedPermutation() && map.isFunctionOfDim(columns) &&
+           !map.isFunctionOfDim(rows);
+  });
+}
+
 /// A divisor of `size` at most `limit`, if one is not much smaller; else the limit.
 int64_t divide(int64_t size, int64_t limit) {
   if (size <= limit)
@@ -205,10 +215,11 @@ private:
   }
 
   /// Panels of 64 columns; as many rows as keep the other input in half of the second-
-  /// level cache, but tiles enough for several threads.
+  /// level cache, or as many as make up for moving the columns if they are not packed; but
+  /// tiles enough for several threads.
   SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
                                        ArrayRef<int64_t> ranges, const LoopTracer &tracer) {
-    constexpr int64_t kColumns = 64, kMinTiles = 8;
+    constexpr int64_t kColumns = 64, kMinTiles = 8, kMostRows = 1024, kAssumedRows = 512;
     SmallVector<int64_t> anchorSizes;
     for (int64_t size : anchor.getStaticLoopRanges())
       anchorSizes.push_back(assume(size));
@@ -222,12 +233,19 @@ private:
 
     for (unsigned loop : parallel)
       anchorSizes[loop] = 1;
-    int64_t tiles = 1;
-    for (int64_t range : ranges.take_front(parallel.size()))
-      tiles *= range;
     auto rootLoop = [&](size_t i) { return root == anchor ? parallel[i] : i; };
+    auto inPlace = [&](size_t i) {
+      return readsColumnsInPlace(anchor, parallel.back(), parallel[i]);
+    };
+    auto rangeOf = [&](size_t i) {
+      bool isDynamic = ShapedType::isDynamic(root.getStaticLoopRanges()[rootLoop(i)]);
+      return isDynamic && inPlace(i) ? kAssumedRows : ranges[rootLoop(i)];
+    };
+    int64_t tiles = 1, movedRows = 1;
+    for (size_t i = 0; i < parallel.size(); ++i)
+      tiles *= rangeOf(i);
     for (int64_t i = parallel.size() - 1; i >= 0; --i) {
-      int64_t loop = rootLoop(i), range = ranges[loop];
+      int64_t loop = rootLoop(i), range = rangeOf(i);
       if (tracer.getFixedLoops()[loop])
         continue;
       int64_t size;
@@ -235,16 +253,20 @@ private:
         size = std::min(range, kColumns);
       } else {
         // The largest size whose rows fit the cache and that leaves tiles enough.
+        bool moved = inPlace(i);
         auto fits = [&](int64_t candidate) {
           anchorSizes[parallel[i]] = candidate;
-          return getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= l2Bytes / 2 &&
-                 tiles / candidate >= kMinTiles;
+          bool isSmall =
+              moved ? movedRows * candidate <= kMostRows
+                    : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= l2Bytes / 2;
+          return isSmall && tiles / candidate >= kMinTiles;
         };
         size = range;
         while (size > 1 && !fits(size))
           size = size > 2 ? divide(range, size - 1) : 1;
       }
       anchorSizes[parallel[i]] = size;
+      movedRows *= inPlace(i) ? size : 1;
       tiles /= size;
       sizes[loop] = size;
     }

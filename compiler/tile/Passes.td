@@ -22,8 +22,9 @@ def ForwardDestinationsPass : Pass<"forward-destinations", "::nacre::kern::FuncO
 def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
   let summary = "Decide a kernel's tile sizes";
   let description = [{
-    An analytic choice: a contraction's input tile fits the second-level cache, an
-    element-wise tile the first; a loop that some reduction of the kernel runs over
+    An analytic choice: a contraction's input tile fits the second-level cache, unless
+    columns are moved for each tile, which many rows then share; an element-wise tile
+    fits the first; a loop that some reduction of the kernel runs over
     is never tiled; kernels too small for two threads are not tiled at all. The
     decision is the kernel's `tiling` attribute; one that is there already is kept.
     Precondition: a kernel of structured ops on tensors. Postcondition: `tiling` is
@@ -95,7 +96,9 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
   let options = [
     Option<"vectorBits", "vector-bits", "unsigned", "512", "Width of a vector register">,
     Option<"registers", "registers", "unsigned", "32", "Number of vector registers">,
-    Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">
+    Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">,
+    Option<"stageRows", "stage-rows", "int64_t", "256",
+           "Rows from which on operands are moved that could be read where they are">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -206,18 +206,17 @@ private:
       return {};
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
-    SmallVector<linalg::GenericOp> staged = stageOperands(
-        rewriter, list[number], foldFills(*nest), epilogue, {vectorBits, registers, fma});
-    if (staged.size() == 3) // with the epilogue
-      forget(list, epilogue);
-    return staged;
+    Staged staged = stageOperands(rewriter, list[number], foldFills(*nest), epilogue,
+                                  {vectorBits, registers, fma, stageRows});
+    forget(list, staged.epilogue);
+    return std::move(staged.ops);
   }
 
   /// Vectorizes `list[number]`, and maybe with it the op that follows.
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers, fma};
+    VectorTarget target = {vectorBits, registers, fma, stageRows};
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;

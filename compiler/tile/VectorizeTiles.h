@@ -21,6 +21,9 @@ struct VectorTarget {
   unsigned vectorBits = 512;
   unsigned registers = 32;
   bool fma = true;
+  /// Rows from which on moving an operand pays that could be read where it is, if a
+  /// reduction has half as many steps, each 8 times as many bytes from the one before.
+  int64_t stageRows = 256;
 };
 
 /// A set of loops of a nest, one bit for each.
@@ -165,14 +168,19 @@ struct Plan {
 llvm::SmallVector<unsigned> matchEpilogueLoops(mlir::linalg::GenericOp op,
                                                mlir::linalg::GenericOp epilogue);
 
-/// Replaces a contraction with an operand that lanes along the output cannot follow by
-/// loops that move tiles of it into a buffer first. Returns the structured ops in the
-/// loops, in order; `op` is gone, and so are its `fills` and `epilogue` (may be null) if
-/// they could follow it into the loops. Empty if there is nothing to stage.
-llvm::SmallVector<mlir::linalg::GenericOp>
-stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
-              llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
-              const VectorTarget &target);
+/// What replaced an op: structured ops in order, and the op's epilogue if they do its work
+/// too (it is gone then).
+struct Staged {
+  llvm::SmallVector<mlir::linalg::GenericOp> ops;
+  mlir::linalg::GenericOp epilogue;
+};
+
+/// Replaces a contraction with an operand that lanes along the output cannot follow, or
+/// whose rows are far apart and read often, by loops that move tiles of it into a buffer
+/// first. `op` and its `fills` are gone then. No ops if there is nothing to stage.
+Staged stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
+                     llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
+                     const VectorTarget &target);
 
 /// Integer division and remainder: they trap on zero.
 bool isIntegerDivision(mlir::Operation *op);

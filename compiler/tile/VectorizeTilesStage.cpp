@@ -1,11 +1,18 @@
-//===- VectorizeTilesStage.cpp - Stage an operand that lanes cannot follow --===//
+//===- VectorizeTilesStage.cpp - Stage an operand before it is read often ---===//
 //
 // Before: c(m, n) += a(m, k) * b(n, k)
 // After:  for n0 in steps of two vectors:
 //           buffer(k, n) = b(n0 + n, k)              (transposed in registers)
 //           c(m, n0 + n) += a(m, k) * buffer(k, n)   (lanes along n)
 //
-// Each element is moved once for all rows m; a sum over lanes would cost more.
+// Each element is moved once for all rows m; a sum over lanes would cost more. An
+// operand b(k, n), which lanes can follow, is staged too if there are many rows and
+// its own are far apart: two vectors of each of them fill few sets of the caches and
+// take a page each, so that every block of rows m would fetch them from far again.
+// Where sizes are not known, the loops ask for them:
+//
+//   if m and k are large: as above
+//   else:                 c(m, n) += a(m, k) * b(k, n)
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTiles.h"
@@ -24,7 +31,7 @@ namespace {
 /// Iterations that must share an element before moving it pays.
 constexpr int64_t kFewestRows = 16;
 /// The buffer holds at most so many elements for each lane.
-constexpr int64_t kLongestColumn = 512;
+constexpr int64_t kLongestColumn = 1024;
 
 struct Staging {
   unsigned operand;
@@ -35,9 +42,37 @@ struct Staging {
   /// The reduction that is done in pieces, and their size. -1: the whole is staged.
   int pieced = -1;
   int64_t piece = 0;
+  /// What must hold for it to pay, where sizes are not known: the iterations of these
+  /// loops together are at least so many.
+  SmallVector<std::pair<SmallVector<unsigned>, int64_t>> conditions;
+
+  /// Adds a condition. Fails if it is known not to hold.
+  bool require(ArrayRef<unsigned> loops, ArrayRef<int64_t> sizes, int64_t limit) {
+    SmallVector<unsigned> unknown;
+    for (unsigned loop : loops) {
+      if (ShapedType::isDynamic(sizes[loop]))
+        unknown.push_back(loop);
+      else
+        limit = llvm::divideCeil(limit, std::max<int64_t>(sizes[loop], 1));
+    }
+    if (!unknown.empty() && limit > 1)
+      conditions.push_back({unknown, limit});
+    return !unknown.empty() || limit <= 1;
+  }
 };
 
-std::optional<Staging> findStaging(linalg::GenericOp op) {
+/// How many bytes a memref's dimension `dim` is from one index to the next.
+int64_t bytesApart(MemRefType type, unsigned dim) {
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(type.getStridesAndOffset(strides, offset)))
+    return 0;
+  Type element = type.getElementType();
+  int64_t bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
+  return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic : strides[dim] * bits / 8;
+}
+
+std::optional<Staging> findStaging(linalg::GenericOp op, int64_t manyRows) {
   if (!op.hasPureBufferSemantics() || op.getNumDpsInits() != 1 || op.hasIndexSemantics())
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -52,34 +87,40 @@ std::optional<Staging> findStaging(linalg::GenericOp op) {
   };
   if (!atLeast(staging.lanes, 8) || op.getNumReductionLoops() == 0)
     return std::nullopt;
-  bool found = false;
+  OpOperand *found = nullptr;
+  bool followed = false;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     AffineMap map = op.getMatchingIndexingMap(operand);
     if (!isa<MemRefType>(operand->get().getType()) || !map.isFunctionOfDim(staging.lanes))
       continue;
-    // Lanes along the last dimension need nothing.
+    // Lanes can follow along the last dimension.
     auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
     bool elsewhere = llvm::any_of(map.getResults().drop_back(), [&](AffineExpr expr) {
       return expr.isFunctionOfDim(staging.lanes);
     });
-    if (last && last.getPosition() == staging.lanes && !elsewhere)
+    bool follows = last && last.getPosition() == staging.lanes && !elsewhere;
+    if (follows && (found || !map.isProjectedPermutation()))
       continue;
-    if (found || !map.isProjectedPermutation())
+    if ((found && !followed) || !map.isProjectedPermutation())
       return std::nullopt;
-    found = true;
-    staging.operand = operand->getOperandNumber();
+    found = operand;
+    followed = follows;
   }
   if (!found)
     return std::nullopt;
-  AffineMap map = op.getIndexingMapsArray()[staging.operand];
+  staging.operand = found->getOperandNumber();
+  AffineMap map = op.getMatchingIndexingMap(found);
+  SmallVector<unsigned> sharing;
   int64_t rows = 1, column = 1;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
     if (loop == staging.lanes)
       continue;
     bool isReduction = iterators[loop] == utils::IteratorType::reduction;
     if (!map.isFunctionOfDim(loop)) {
-      if (!isReduction)
+      if (!isReduction) {
+        sharing.push_back(loop);
         rows *= ShapedType::isDynamic(sizes[loop]) ? kFewestRows : sizes[loop];
+      }
       continue;
     }
     (isReduction ? staging.reductions : staging.outer).push_back(loop);
@@ -108,6 +149,14 @@ std::optional<Staging> findStaging(linalg::GenericOp op) {
     if (staging.piece < 8)
       return std::nullopt;
   }
+  if (followed) {
+    unsigned dim = *map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
+    int64_t apart = bytesApart(cast<MemRefType>(found->get().getType()), dim);
+    if ((!ShapedType::isDynamic(apart) && apart < 8 * manyRows) ||
+        !staging.require(sharing, sizes, manyRows) ||
+        !staging.require(staging.reductions, sizes, manyRows / 2))
+      return std::nullopt;
+  }
   return staging;
 }
 
@@ -129,21 +178,61 @@ public:
       tiles[staging.pieced] = staging.piece;
   }
 
+  /// Writes everything at the builder's position. `epilogue` may be null.
   SmallVector<linalg::GenericOp> run(ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
                                      ArrayRef<unsigned> epilogueLoops) {
-    bool whole = staging.pieced < 0;
-    b.setInsertionPoint(epilogue && whole ? epilogue : op);
-    SmallVector<Range> ranges = cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, loc);
-    for (Range range : ranges)
+    for (Range range : cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, loc))
       bounds.push_back(range.size);
+    if (staging.conditions.empty())
+      return runStaged(fills, epilogue, epilogueLoops);
+    auto choice = scf::IfOp::create(b, loc, pays(), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(choice.thenYield());
+    SmallVector<linalg::GenericOp> results = runStaged(fills, epilogue, epilogueLoops);
+    b.setInsertionPoint(choice.elseYield());
+    for (Operation *fill : fills)
+      b.clone(*fill);
+    results.push_back(cast<linalg::GenericOp>(b.clone(*op)));
+    if (epilogue)
+      results.push_back(cast<linalg::GenericOp>(b.clone(*epilogue)));
+    return results;
+  }
+
+private:
+  /// The conditions that are asked when the code runs.
+  Value pays() {
+    Value all;
+    for (auto &[loops, limit] : staging.conditions) {
+      Value product;
+      for (unsigned loop : loops) {
+        Value size = getValueOrCreateConstantIndexOp(b, loc, bounds[loop]);
+        product = product ? arith::MulIOp::create(b, loc, product, size).getResult() : size;
+      }
+      Value holds = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, product,
+                                          arith::ConstantIndexOp::create(b, loc, limit));
+      all = all ? arith::AndIOp::create(b, loc, all, holds).getResult() : holds;
+    }
+    return all;
+  }
+
+  SmallVector<linalg::GenericOp> runStaged(ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
+                                           ArrayRef<unsigned> epilogueLoops) {
+    OpBuilder::InsertionGuard guard(b);
+    bool whole = staging.pieced < 0;
+    if (!whole)
+      for (Operation *fill : fills)
+        b.clone(*fill);
     ivs.resize(op.getNumLoops());
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+    scf::ForOp outermost;
     for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
       if (!tiles[loop])
         continue;
       auto body = scf::ForOp::create(b, loc, zero,
                                      getValueOrCreateConstantIndexOp(b, loc, bounds[loop]),
                                      arith::ConstantIndexOp::create(b, loc, tiles[loop]));
+      if (!outermost)
+        outermost = body;
       b.setInsertionPointToStart(body.getBody());
       ivs[loop] = body.getInductionVar();
     }
@@ -158,12 +247,15 @@ public:
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     maps[staging.operand] = bufferMap();
     results.back().setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
-    if (whole && epilogue)
+    if (epilogue && whole) {
       results.push_back(clone(epilogue, tile(epilogue, epilogueLoops)));
+    } else if (epilogue) {
+      b.setInsertionPointAfter(outermost);
+      results.push_back(cast<linalg::GenericOp>(b.clone(*epilogue)));
+    }
     return results;
   }
 
-private:
   /// The operands of `other`, whose loops are `loops` of the op, in the current tile.
   SmallVector<Value> tile(linalg::GenericOp other, ArrayRef<unsigned> loops) {
     SmallVector<OpFoldResult> at, sizes, limits;
@@ -240,10 +332,10 @@ private:
 
 } // namespace
 
-SmallVector<linalg::GenericOp>
-nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op, ArrayRef<Operation *> fills,
-                           linalg::GenericOp epilogue, const VectorTarget &target) {
-  std::optional<Staging> staging = findStaging(op);
+Staged nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op,
+                                  ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
+                                  const VectorTarget &target) {
+  std::optional<Staging> staging = findStaging(op, target.stageRows);
   if (!staging)
     return {};
   SmallVector<unsigned> loops;
@@ -255,13 +347,13 @@ nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op, ArrayRe
   Type element = cast<MemRefType>(op.getDpsInits().front().getType()).getElementType();
   unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
   Stager stager(rewriter, op, *staging, 2 * target.vectorBits / std::max(bits, 8u));
-  SmallVector<linalg::GenericOp> results = stager.run(fills, epilogue, loops);
-  if (staging->pieced < 0) {
-    for (Operation *fill : fills)
-      rewriter.eraseOp(fill);
-    if (epilogue)
-      rewriter.eraseOp(epilogue);
-  }
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(epilogue ? epilogue : op);
+  Staged staged = {stager.run(fills, epilogue, loops), epilogue};
+  for (Operation *fill : fills)
+    rewriter.eraseOp(fill);
+  if (epilogue)
+    rewriter.eraseOp(epilogue);
   rewriter.eraseOp(op);
-  return results;
+  return staged;
 }

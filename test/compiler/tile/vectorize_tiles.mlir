@@ -225,3 +225,58 @@ func.func @staged(%a: memref<128x64xf32>, %b: memref<96x64xf32>, %c: memref<128x
   }
   return
 }
+
+// Rows of the second operand are 2 KiB apart and 256 rows of the first one read them: 32
+// columns at a time are moved into a buffer.
+// CHECK-LABEL: func.func @staged_rows
+// CHECK: %[[BUFFER:.+]] = memref.alloca() {alignment = 64 : i64} : memref<128x32xf32>
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK-COUNT-2: vector.store {{.*}} memref<4096xf32>
+// CHECK: scf.for
+// CHECK: iter_args
+// CHECK: vector.load {{.*}} memref<4096xf32>
+// CHECK: vector.fma
+// CHECK-NOT: scf.if
+func.func @staged_rows(%a: memref<256x128xf32>, %b: memref<128x512xf32>, %c: memref<256x512xf32>) {
+  linalg.matmul ins(%a, %b : memref<256x128xf32>, memref<128x512xf32>) outs(%c : memref<256x512xf32>)
+  return
+}
+
+// So few rows read them where they are.
+// CHECK-LABEL: func.func @few_rows
+// CHECK-NOT: alloca
+// CHECK: return
+func.func @few_rows(%a: memref<64x128xf32>, %b: memref<128x512xf32>, %c: memref<64x512xf32>) {
+  linalg.matmul ins(%a, %b : memref<64x128xf32>, memref<128x512xf32>) outs(%c : memref<64x512xf32>)
+  return
+}
+
+// The code asks for the sizes that are not known, here of the first operand's rows. What
+// stands around the op goes with it into both branches.
+// CHECK-LABEL: func.func @asks_for_rows
+// CHECK: %[[ROWS:.+]] = memref.dim %arg0, %c0
+// CHECK: %[[MANY:.+]] = arith.cmpi sge, %[[ROWS]], %c256
+// CHECK: scf.if %[[MANY]]
+// CHECK: vector.store {{.*}} memref<4096xf32>
+// CHECK: vector.fma
+// CHECK: math.tanh
+// CHECK: } else {
+// CHECK-NOT: memref<4096xf32>
+// CHECK: vector.fma
+// CHECK-NOT: scf.for
+// CHECK: math.tanh
+// CHECK-NOT: linalg
+// CHECK: return
+func.func @asks_for_rows(%a: memref<?x128xf32>, %b: memref<128x512xf32>, %c: memref<?x512xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%c : memref<?x512xf32>)
+  linalg.matmul ins(%a, %b : memref<?x128xf32>, memref<128x512xf32>) outs(%c : memref<?x512xf32>)
+  linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>],
+                  iterator_types = ["parallel", "parallel"]} outs(%c : memref<?x512xf32>) {
+  ^bb0(%x: f32):
+    %0 = math.tanh %x : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
