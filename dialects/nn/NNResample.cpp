@@ -219,7 +219,9 @@ LogicalResult RoiAlignOp::inferReturnTypes(MLIRContext *context, std::optional<L
                                            OpaqueProperties properties, RegionRange regions,
                                            SmallVectorImpl<Type> &types) {
   Adaptor adaptor(operands, attributes, properties, regions);
-  if (typeOf(operands[2]).getRank() != 1)
+  RankedTensorType images = typeOf(operands[2]), rois = typeOf(operands[1]);
+  if (images.getRank() != 1 ||
+      (rois.getRank() == 2 && failed(verifyCompatibleDims({images.getDimSize(0), rois.getDimSize(0)}))))
     return emitOptionalError(loc, "expected one image for each region, found ", operands[2].getType());
   if (static_cast<int64_t>(adaptor.getSamplingRatio()) < 0)
     return emitOptionalError(loc, "the sampling ratio is negative");

@@ -1,6 +1,7 @@
 //===- RtOps.cpp - The runtime's ABI as ops ---------------------*- C++ -*-===//
 #include "dialects/rt/RtOps.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace nacre::rt;
@@ -57,6 +58,41 @@ void ParallelOp::print(OpAsmPrinter &printer) {
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false,
                       /*printBlockTerminators=*/!getBody().hasOneBlock());
   printer.printOptionalAttrDict((*this)->getAttrs(), {getGrainAttrName()});
+}
+
+/// Memory of `type` needs one size for each of its dynamic dimensions.
+static LogicalResult verifySizes(Operation *op, Type type, size_t sizes) {
+  int64_t dynamic = cast<MemRefType>(type).getNumDynamicDims();
+  if (dynamic != static_cast<int64_t>(sizes))
+    return op->emitOpError("has ") << sizes << " sizes for " << dynamic << " dynamic dimensions of " << type;
+  return success();
+}
+
+LogicalResult ArenaOp::verify() { return verifySizes(*this, getType(), 0); }
+LogicalResult AllocOp::verify() { return verifySizes(*this, getType(), getSizes().size()); }
+LogicalResult ScratchOp::verify() { return verifySizes(*this, getType(), getSizes().size()); }
+LogicalResult OutputOp::verify() { return verifySizes(*this, getType(), getSizes().size()); }
+
+LogicalResult StringsOp::verify() {
+  if (cast<MemRefType>(getType()).getNumElements() != static_cast<int64_t>(getValues().size()))
+    return emitOpError("has ") << getValues().size() << " strings for " << getType();
+  return success();
+}
+
+LogicalResult HostCallOp::verify() {
+  if (getTypes().size() != getInputs().size() + getOuts().size())
+    return emitOpError("expects an element type for each input and destination, found ") << getTypes().size();
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto body = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(*this, getBodyAttr());
+  if (!body)
+    return emitOpError("names no function: ") << getBodyAttr();
+  if (body.getNumArguments() != getCaptures().size() + 2)
+    return emitOpError("captures ") << getCaptures().size() << " values for a body of " << body.getNumArguments()
+                                    << " arguments, of which two are begin and end";
+  return success();
 }
 
 /// The first name in a location, depth first.

@@ -8,6 +8,7 @@
 #define NACRE_DIALECTS_RT_RTOPS_TD
 
 include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -20,6 +21,16 @@ def Rt_Dialect : Dialect {
 }
 
 class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
+
+def Rt_Offset : ConfinedAttr<I64Attr, [IntNonNegative]>;
+def Rt_Grain : ConfinedAttr<I64Attr, [IntPositive]>;
+// The failures of enum nacre_abi_status that code can report.
+def Rt_Status : ConfinedAttr<I32Attr, [IntMinValue<1>, IntMaxValue<3>]>;
+
+// Memory of one size for each `?` of its type.
+class Rt_SizedOp<string mnemonic, list<Trait> traits = []> : Rt_Op<mnemonic, traits> {
+  let hasVerifier = 1;
+}
 
 def Rt_ParallelOp : Rt_Op<"parallel", [
     SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects, AutomaticAllocationScope]> {
@@ -36,7 +47,7 @@ def Rt_ParallelOp : Rt_Op<"parallel", [
     }
     ```
   }];
-  let arguments = (ins Index:$count, I64Attr:$grain);
+  let arguments = (ins Index:$count, Rt_Grain:$grain);
   let regions = (region AnyRegion:$body);
   let hasCustomAssemblyFormat = 1;
   let skipDefaultBuilders = 1;
@@ -55,7 +66,7 @@ def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let assemblyFormat = "attr-dict";
 }
 
-def Rt_LaunchOp : Rt_Op<"launch"> {
+def Rt_LaunchOp : Rt_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A parallel loop whose body is a function";
   let description = [{
     What rt.parallel becomes at code generation: `body` is a private kern.func that
@@ -66,7 +77,7 @@ def Rt_LaunchOp : Rt_Op<"launch"> {
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$body, Variadic<AnyType>:$captures, Index:$count,
-                   I64Attr:$grain);
+                   Rt_Grain:$grain);
   let assemblyFormat = [{
     $body `(` ($captures^ `:` type($captures))? `)` `to` $count `grain` $grain attr-dict
   }];
@@ -82,24 +93,24 @@ def Rt_ParameterOp : Rt_Op<"parameter", [Pure]> {
     %w = rt.parameter "conv1.weight" : memref<64x3x7x7xf32>
     ```
   }];
-  let arguments = (ins StrAttr:$name, UnitAttr:$state, OptionalAttr<I64Attr>:$offset);
+  let arguments = (ins StrAttr:$name, UnitAttr:$state, OptionalAttr<Rt_Offset>:$offset);
   let results = (outs AnyMemRef:$result);
   let assemblyFormat = "(`state` $state^)? $name (`at` $offset^)? attr-dict `:` type($result)";
 }
 
-def Rt_ArenaOp : Rt_Op<"arena", [Pure]> {
+def Rt_ArenaOp : Rt_SizedOp<"arena", [Pure]> {
   let summary = "A planned buffer in the arena";
   let description = [{
     ```mlir
     %b = rt.arena 4096 : memref<16x32xf32>
     ```
   }];
-  let arguments = (ins I64Attr:$offset);
+  let arguments = (ins Rt_Offset:$offset);
   let results = (outs AnyMemRef:$result);
   let assemblyFormat = "$offset attr-dict `:` type($result)";
 }
 
-def Rt_AllocOp : Rt_Op<"alloc"> {
+def Rt_AllocOp : Rt_SizedOp<"alloc"> {
   let summary = "Memory whose size is known only at run time";
   let description = [{
     A failed allocation ends the run with a status. Only in host functions.
@@ -124,7 +135,7 @@ def Rt_ReleaseOp : Rt_Op<"release"> {
   let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
 }
 
-def Rt_ScratchOp : Rt_Op<"scratch"> {
+def Rt_ScratchOp : Rt_SizedOp<"scratch"> {
   let summary = "Scratch memory of the calling worker";
   let description = [{
     Valid until the body of the enclosing rt.parallel ends. Only in kernels.
@@ -147,13 +158,13 @@ def Rt_InputOp : Rt_Op<"input", [Pure]> {
     %x = rt.input 0 : memref<?x784xf32>
     ```
   }];
-  let arguments = (ins I64Attr:$index);
+  let arguments = (ins Rt_Offset:$index);
   let results = (outs AnyMemRef:$result);
   let assemblyFormat = "$index attr-dict `:` type($result)";
 }
 
 // Not an allocation: without it the run would lack an output, even one of no elements.
-def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemWrite]>]> {
+def Rt_OutputOp : Rt_SizedOp<"output", [MemoryEffects<[MemWrite]>]> {
   let summary = "The memory for an output of the running function";
   let description = [{
     The caller's memory if it gave some that fits, else the session's.
@@ -162,7 +173,7 @@ def Rt_OutputOp : Rt_Op<"output", [MemoryEffects<[MemWrite]>]> {
     %y = rt.output 0 (%n) : memref<?x10xf32>
     ```
   }];
-  let arguments = (ins I64Attr:$index, Variadic<Index>:$sizes);
+  let arguments = (ins Rt_Offset:$index, Variadic<Index>:$sizes);
   let results = (outs AnyMemRef:$result);
   let assemblyFormat = "$index `(` $sizes `)` attr-dict `:` type($result)";
 }
@@ -179,7 +190,7 @@ def Rt_CheckOp : Rt_Op<"check"> {
     rt.check %ok, 2, "node 'add' (Add): sizes do not broadcast"
     ```
   }];
-  let arguments = (ins I1:$condition, I32Attr:$status, StrAttr:$message);
+  let arguments = (ins I1:$condition, Rt_Status:$status, StrAttr:$message);
   let assemblyFormat = "$condition `,` $status `,` $message attr-dict";
   let hasCanonicalizeMethod = 1;
   let builders = [OpBuilder<(ins "::mlir::Value":$condition, "::nacre::rt::Status":$status,
@@ -196,8 +207,9 @@ def Rt_StringsOp : Rt_Op<"strings", [Pure]> {
     ```
   }];
   let arguments = (ins StrArrayAttr:$values);
-  let results = (outs AnyMemRef:$result);
+  let results = (outs AnyStaticShapeMemRef:$result);
   let assemblyFormat = "$values attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Rt_HostCallOp : Rt_Op<"host_call", [AttrSizedOperandSegments, DestinationStyleOpInterface,
@@ -221,6 +233,7 @@ def Rt_HostCallOp : Rt_Op<"host_call", [AttrSizedOperandSegments, DestinationSty
     $function `for` $node $numbers (`ins` `(` $inputs^ `:` type($inputs) `)`)?
     (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict (`->` type($results)^)?
   }];
+  let hasVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutsMutable(); }
   }];

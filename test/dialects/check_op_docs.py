@@ -24,14 +24,19 @@ def faults(op: dict) -> list[str]:
     return found
 
 
-def main() -> int:
-    td, *includes = sys.argv[1:]
+def read_ops(td: str, includes: list[str]) -> dict[str, dict]:
+    """The ops that a .td file defines, by their full names."""
     command = [TBLGEN, "--dump-json", td, *(f"-I{i}" for i in includes)]
     records = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     ops = [records[name] for name in records["!instanceof"]["Op"]]
+    return {f"{records[op['opDialect']['def']]['name']}.{op['opName']}": op for op in ops}
+
+
+def main() -> int:
+    td, *includes = sys.argv[1:]
+    ops = read_ops(td, includes)
     count = 0
-    for op in ops:
-        name = f"{records[op['opDialect']['def']]['name']}.{op['opName']}"
+    for name, op in ops.items():
         for fault in faults(op):
             count += 1
             print(f"{name}: {fault}")

@@ -13,3 +13,14 @@ func.func @rows(%x: tensor<4x?x5xf32>) {
   %3 = nn.normalize %2 {axes = array<i64: 1, 2>, epsilon = 1.0e-5 : f64, rms} : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
   return
 }
+
+// CHECK-LABEL: @channels
+func.func @channels(%x: tensor<?x64x5xf32>, %v: tensor<64xf32>) {
+  // CHECK: nn.batch_norm {{.*}} {epsilon = 1.000000e-05 : f64} : {{.*}} -> tensor<?x64x5xf32>
+  %0 = nn.batch_norm %x, %v, %v, %v, %v {epsilon = 1.0e-5 : f64}
+      : (tensor<?x64x5xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64xf32>) -> tensor<?x?x?xf32>
+  // CHECK: nn.group_norm {{.*}} {epsilon = 1.000000e-05 : f64, groups = 8 : i64} : {{.*}} -> tensor<?x64x5xf32>
+  %1 = nn.group_norm %0, %v, %v {groups = 8 : i64, epsilon = 1.0e-5 : f64}
+      : (tensor<?x?x?xf32>, tensor<64xf32>, tensor<64xf32>) -> tensor<?x?x?xf32>
+  return
+}

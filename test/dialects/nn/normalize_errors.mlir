@@ -42,3 +42,21 @@ func.func @groups(%x: tensor<4x6x2xf32>, %v: tensor<6xf32>) {
       : (tensor<4x6x2xf32>, tensor<6xf32>, tensor<6xf32>) -> tensor<4x6x2xf32>
   return
 }
+
+// -----
+
+func.func @hardmax(%x: tensor<4x5xf32>) {
+  // expected-error@+2 {{expected rising axes below 2, found [2]}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.hardmax %x {axis = 2 : i64} : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @normalize(%x: tensor<4x5xf32>) {
+  // expected-error@+2 {{expected rising axes below 2, found [1, 0]}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.normalize %x {axes = array<i64: 1, 0>, epsilon = 1.0e-5 : f64} : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  return
+}

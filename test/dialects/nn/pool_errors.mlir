@@ -26,3 +26,13 @@ func.func @norm(%x: tensor<1x4x5xf32>) {
       : (tensor<1x4x5xf32>) -> tensor<1x4x5xf32>
   return
 }
+
+// -----
+
+func.func @max_pool_with_indices(%x: tensor<1x2x8x8xf32>) {
+  // expected-error@+2 {{expected 2 kernel sizes, found 1}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %y, %i = nn.max_pool_with_indices %x {kernel = array<i64: 2>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<1x2x8x8xf32>) -> (tensor<1x2x7x7xf32>, tensor<1x2x7x7xi64>)
+  return
+}

@@ -38,3 +38,13 @@ func.func @activation(%g: tensor<7x2x16xf32>, %r: tensor<16x16xf32>) {
       : (tensor<7x2x16xf32>, tensor<16x16xf32>) -> (tensor<7x2x16xf32>, tensor<2x16xf32>)
   return
 }
+
+// -----
+
+func.func @initial(%g: tensor<7x2x48xf32>, %r: tensor<48x16xf32>, %h0: tensor<2x8xf32>) {
+  // expected-error @below {{the size 8 in the initial state, 'tensor<2x8xf32>', does not fit the other operands}}
+  // expected-error @below {{failed to infer returned types}}
+  %y, %h = nn.gru %g, %r initial %h0 {activations = ["sigmoid", "tanh"], alphas = array<f64: 0.0, 0.0>, betas = array<f64: 0.0, 0.0>}
+      : (tensor<7x2x48xf32>, tensor<48x16xf32>, tensor<2x8xf32>) -> (tensor<7x2x16xf32>, tensor<2x16xf32>)
+  return
+}

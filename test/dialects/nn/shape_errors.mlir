@@ -102,3 +102,46 @@ func.func @broadcast(%x: tensor<2xf32>) {
   %y = nn.broadcast %x, %s : (tensor<2xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return
 }
+
+// -----
+
+func.func @transpose(%x: tensor<4x5xf32>) {
+  // expected-error@+1 {{expects a permutation of 2 dimensions}}
+  %0 = nn.transpose %x {permutation = array<i64: 0, 0>} : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @collapse(%x: tensor<4x5xf32>) {
+  // expected-error@+2 {{collapse from 1 to 3 of 'tensor<4x5xf32>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.collapse %x from 1 to 3 : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @shape(%x: tensor<4x5xf32>) {
+  // expected-error@+2 {{inferred type(s) 'tensor<2xi64>' are incompatible with return type(s) of operation 'tensor<3xi64>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.shape %x : (tensor<4x5xf32>) -> tensor<3xi64>
+  return
+}
+
+// -----
+
+func.func @size(%x: tensor<4x5xf32>) {
+  // expected-error@+2 {{inferred type(s) 'tensor<i64>' are incompatible with return type(s) of operation 'tensor<1xi64>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.size %x : (tensor<4x5xf32>) -> tensor<1xi64>
+  return
+}
+
+// -----
+
+func.func @constant() {
+  // expected-error@+1 {{failed to verify that all of {value, result} have same type}}
+  %0 = "nn.constant"() {value = dense<1> : tensor<2xi64>} : () -> tensor<3xi64>
+  return
+}

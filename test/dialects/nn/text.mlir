@@ -2,7 +2,7 @@
 // RUN: nacre-opt %s --cse | FileCheck %s --check-prefix=CSE
 
 // CHECK-LABEL: @types
-func.func @types(%x: tensor<?x!nn.string>, %n: tensor<i64>, %k: tensor<3xi64>) -> tensor<?x!nn.string> {
+func.func @types(%x: tensor<?x!nn.string>, %n: tensor<i64>, %k: tensor<3xi64>, %w: tensor<3xf32>) -> tensor<?x!nn.string> {
   // CHECK: nn.string_constant ["a", "", "\C3\A4\00"] : tensor<3x!nn.string>
   %c = nn.string_constant ["a", "", "\C3\A4\00"] : tensor<3x!nn.string>
   %s = nn.string_constant [","] : tensor<!nn.string>
@@ -20,6 +20,13 @@ func.func @types(%x: tensor<?x!nn.string>, %n: tensor<i64>, %k: tensor<3xi64>) -
   %3 = nn.lookup %x in %c to %k or %n : (tensor<?x!nn.string>, tensor<3x!nn.string>, tensor<3xi64>, tensor<i64>) -> tensor<?xi64>
   // CHECK: nn.string_parse {{.*}} to f32
   %4 = nn.string_parse %x to f32 : (tensor<?x!nn.string>) -> tensor<?xf32>
+  // CHECK: nn.string_count_pieces {{.*}} {max_split = -1 : i64} : {{.*}} -> tensor<?xi64>
+  %6 = nn.string_count_pieces %x at %s {max_split = -1 : i64} : (tensor<?x!nn.string>, tensor<!nn.string>) -> tensor<?xi64>
+  // CHECK: nn.string_format {{.*}} -> tensor<3x!nn.string>
+  %7 = nn.string_format %k : (tensor<3xi64>) -> tensor<3x!nn.string>
+  // CHECK: nn.ngrams {{.*}} count {{.*}} -> tensor<7xf32>
+  %8 = nn.ngrams %x in %c, %k, %k, %w count {max_length = 2 : i64, max_skip = 0 : i64, min_length = 2 : i64, size = 7 : i64}
+      : (tensor<?x!nn.string>, tensor<3x!nn.string>, tensor<3xi64>, tensor<3xi64>, tensor<3xf32>) -> tensor<7xf32>
   // Strings move as anything else does.
   // CHECK: nn.concat {{.*}} -> tensor<?x!nn.string>
   %5 = nn.concat %words, %c along 0 : (tensor<?x!nn.string>, tensor<3x!nn.string>) -> tensor<?x!nn.string>

@@ -59,3 +59,16 @@ func.func @other_type(%x: tensor<5xf32>) {
   nn.set_parameter @w, %x : tensor<5xf32>
   return
 }
+
+// -----
+
+func.func @get_parameter() {
+  // expected-error@+1 {{names no parameter: @missing}}
+  %0 = nn.get_parameter @missing : tensor<4xf32>
+  return
+}
+
+// -----
+
+// expected-error@+1 {{attribute 'value' failed to satisfy constraint: constant vector/tensor attribute}}
+"nn.parameter"() {sym_name = "w", value = 3 : i64} : () -> ()

@@ -48,3 +48,10 @@ func.func @collapse(%x: tensor<?x4x5xf32>) -> (tensor<?x?xf32>, tensor<?x?x?x?xf
   %z = nn.collapse %x from 3 to 3 : (tensor<?x4x5xf32>) -> tensor<?x?x?x?xf32>
   return %y, %z : tensor<?x?xf32>, tensor<?x?x?x?xf32>
 }
+
+// CHECK-LABEL: @size
+func.func @size(%x: tensor<?x3xf32>) -> tensor<i64> {
+  // CHECK: nn.size %{{.*}} : (tensor<?x3xf32>) -> tensor<i64>
+  %n = nn.size %x : (tensor<?x3xf32>) -> tensor<i64>
+  return %n : tensor<i64>
+}

@@ -1,0 +1,19 @@
+// Kernels and calls print and parse back, the tiling decision with them.
+// RUN: nacre-opt %s | nacre-opt | FileCheck %s
+
+// CHECK: kern.func @relu_add(%{{.*}}: tensor<?xf32>, %{{.*}}: tensor<?xf32>, %{{.*}}: tensor<?xf32>) -> tensor<?xf32>
+// CHECK-SAME: nodes = ["/add", "/relu"]
+kern.func @relu_add(%a: tensor<?xf32>, %b: tensor<?xf32>, %out: tensor<?xf32>) -> tensor<?xf32>
+    attributes {nodes = ["/add", "/relu"]} {
+  %0 = nn.add %a, %b : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %1 = nn.relu %0 : (tensor<?xf32>) -> tensor<?xf32>
+  // CHECK: kern.return %{{.*}} : tensor<?xf32>
+  kern.return %1 : tensor<?xf32>
+}
+
+// CHECK-LABEL: func.func @main
+func.func @main(%a: tensor<4xf32>, %b: tensor<4xf32>, %d: tensor<4xf32>) -> tensor<4xf32> {
+  // CHECK: kern.call @relu_add ins(%{{.*}}, %{{.*}} : tensor<4xf32>, tensor<4xf32>) outs(%{{.*}} : tensor<4xf32>) -> tensor<4xf32>
+  %0 = kern.call @relu_add ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

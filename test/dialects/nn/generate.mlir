@@ -1,0 +1,44 @@
+// Ops that make tensors, sort them or count in them infer their result types.
+// RUN: nacre-opt %s -infer-shapes | nacre-opt | FileCheck %s
+
+// CHECK-LABEL: @filled
+func.func @filled(%from: tensor<f32>, %n: tensor<i64>, %i: tensor<4x?xi64>, %values: tensor<2xf32>, %x: tensor<?x8x6xf32>) {
+  %five = nn.constant dense<5> : tensor<i64>
+  // CHECK: nn.range from %{{.*}} by %{{.*}} count %{{.*}} : (tensor<f32>, tensor<f32>, tensor<i64>) -> tensor<5xf32>
+  %0 = nn.range from %from by %from count %five : (tensor<f32>, tensor<f32>, tensor<i64>) -> tensor<?xf32>
+  // CHECK: nn.range from {{.*}} -> tensor<?xf32>
+  %1 = nn.range from %from by %from count %n : (tensor<f32>, tensor<f32>, tensor<i64>) -> tensor<?xf32>
+  // CHECK: nn.one_hot %{{.*}}, %{{.*}}, %{{.*}} at 1 : (tensor<4x?xi64>, tensor<i64>, tensor<2xf32>) -> tensor<4x5x?xf32>
+  %2 = nn.one_hot %i, %five, %values at 1 : (tensor<4x?xi64>, tensor<i64>, tensor<2xf32>) -> tensor<?x?x?xf32>
+  // CHECK: nn.trilu %{{.*}}, %{{.*}} upper : (tensor<?x8x6xf32>, tensor<i64>) -> tensor<?x8x6xf32>
+  %3 = nn.trilu %x, %n upper : (tensor<?x8x6xf32>, tensor<i64>) -> tensor<?x?x?xf32>
+  return
+}
+
+// CHECK-LABEL: @reversed
+func.func @reversed(%x: tensor<8x4x?xf32>, %n: tensor<4xi64>) {
+  // CHECK: nn.reverse_sequence %{{.*}}, %{{.*}} {batch_axis = 1 : i64, time_axis = 0 : i64} : (tensor<8x4x?xf32>, tensor<4xi64>) -> tensor<8x4x?xf32>
+  %0 = nn.reverse_sequence %x, %n {batch_axis = 1 : i64, time_axis = 0 : i64} : (tensor<8x4x?xf32>, tensor<4xi64>) -> tensor<?x?x?xf32>
+  return
+}
+
+// CHECK-LABEL: @counted
+func.func @counted(%x: tensor<?x3xf32>) {
+  // CHECK: %[[N:.*]] = nn.count_non_zero %{{.*}} : (tensor<?x3xf32>) -> tensor<i64>
+  %n = nn.count_non_zero %x : (tensor<?x3xf32>) -> tensor<i64>
+  // CHECK: nn.non_zero %{{.*}}, %[[N]] : (tensor<?x3xf32>, tensor<i64>) -> tensor<2x?xi64>
+  %0 = nn.non_zero %x, %n : (tensor<?x3xf32>, tensor<i64>) -> tensor<?x?xi64>
+  // CHECK: nn.unique %{{.*}} sorted : (tensor<?x3xf32>) -> (tensor<?xi64>, tensor<?xi64>, tensor<?xi64>, tensor<i64>)
+  %first, %inverse, %repeats, %m = nn.unique %x sorted : (tensor<?x3xf32>) -> (tensor<?xi64>, tensor<?xi64>, tensor<?xi64>, tensor<i64>)
+  return
+}
+
+// CHECK-LABEL: @chosen
+func.func @chosen(%x: tensor<?x1000xf32>, %k: tensor<i64>, %boxes: tensor<1x?x4xf32>, %scores: tensor<1x80x?xf32>, %limit: tensor<f32>) {
+  %five = nn.constant dense<5> : tensor<i64>
+  // CHECK: nn.top_k %{{.*}}, %{{.*}} along 1 largest : (tensor<?x1000xf32>, tensor<i64>) -> (tensor<?x5xf32>, tensor<?x5xi64>)
+  %0:2 = nn.top_k %x, %five along 1 largest : (tensor<?x1000xf32>, tensor<i64>) -> (tensor<?x?xf32>, tensor<?x?xi64>)
+  // CHECK: nn.non_max_suppression {{.*}} -> (tensor<?x3xi64>, tensor<i64>)
+  %s, %n = nn.non_max_suppression %boxes, %scores, %k, %limit, %limit : (tensor<1x?x4xf32>, tensor<1x80x?xf32>, tensor<i64>, tensor<f32>, tensor<f32>) -> (tensor<?x3xi64>, tensor<i64>)
+  return
+}
