@@ -1,0 +1,34 @@
+// The chain of inits starts at the destination; nothing else is allocated.
+// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(forward-destinations,canonicalize))' | FileCheck %s
+
+#map = affine_map<(d0, d1, d2) -> (d0, d2)>
+#map1 = affine_map<(d0, d1, d2) -> (d2, d1)>
+#map2 = affine_map<(d0, d1, d2) -> (d0, d1)>
+#map3 = affine_map<(d0, d1) -> (d0, d1)>
+#map4 = affine_map<(d0, d1) -> (d1)>
+
+// CHECK-NOT: tensor.empty
+// CHECK: %[[FILL:.*]] = linalg.fill {{.*}} outs(%arg3
+// CHECK: %[[PRODUCT:.*]] = linalg.generic {{.*}} outs(%[[FILL]]
+// CHECK: linalg.generic {{.*}} outs(%[[PRODUCT]]
+// CHECK-NOT: tensor.empty
+kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tensor<256xf32>, %arg3: tensor<256x256xf32>) -> tensor<256x256xf32> {
+  %cst = arith.constant 0.000000e+00 : f32
+  %0 = tensor.empty() : tensor<256x256xf32>
+  %1 = linalg.fill ins(%cst : f32) outs(%0 : tensor<256x256xf32>) -> tensor<256x256xf32>
+  %2 = linalg.generic {indexing_maps = [#map, #map1, #map2], iterator_types = ["parallel", "parallel", "reduction"]} ins(%arg0, %arg1 : tensor<256x512xf32>, tensor<512x256xf32>) outs(%1 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %5 = arith.mulf %in, %in_0 : f32
+    %6 = arith.addf %out, %5 : f32
+    linalg.yield %6 : f32
+  } -> tensor<256x256xf32>
+  %3 = tensor.empty() : tensor<256x256xf32>
+  %4 = linalg.generic {indexing_maps = [#map3, #map4, #map3], iterator_types = ["parallel", "parallel"]} ins(%2, %arg2 : tensor<256x256xf32>, tensor<256xf32>) outs(%3 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %5 = arith.addf %in, %in_0 : f32
+    %6 = arith.cmpf olt, %5, %cst : f32
+    %7 = arith.select %6, %cst, %5 : f32
+    linalg.yield %7 : f32
+  } -> tensor<256x256xf32>
+  kern.return %4 : tensor<256x256xf32>
+}

@@ -1,0 +1,43 @@
+// Element-wise ops that follow each other become one; the contraction stays by itself.
+// RUN: nacre-opt %s --fuse-elementwise | FileCheck %s
+
+#map = affine_map<(d0, d1, d2) -> (d0, d2)>
+#map1 = affine_map<(d0, d1, d2) -> (d2, d1)>
+#map2 = affine_map<(d0, d1, d2) -> (d0, d1)>
+#map3 = affine_map<(d0, d1) -> (d0, d1)>
+#map4 = affine_map<(d0, d1) -> (d1)>
+
+// CHECK: linalg.fill
+// CHECK: linalg.generic
+// CHECK-SAME: "reduction"
+// CHECK: linalg.generic
+// CHECK-SAME: ["parallel", "parallel"]
+// CHECK: arith.addf
+// CHECK: arith.select
+// CHECK-NOT: linalg.generic
+kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tensor<256xf32>, %arg3: tensor<256x256xf32>) -> tensor<256x256xf32> {
+  %cst = arith.constant 0.000000e+00 : f32
+  %0 = tensor.empty() : tensor<256x256xf32>
+  %1 = linalg.fill ins(%cst : f32) outs(%0 : tensor<256x256xf32>) -> tensor<256x256xf32>
+  %2 = linalg.generic {indexing_maps = [#map, #map1, #map2], iterator_types = ["parallel", "parallel", "reduction"]} ins(%arg0, %arg1 : tensor<256x512xf32>, tensor<512x256xf32>) outs(%1 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %7 = arith.mulf %in, %in_0 : f32
+    %8 = arith.addf %out, %7 : f32
+    linalg.yield %8 : f32
+  } -> tensor<256x256xf32>
+  %3 = tensor.empty() : tensor<256x256xf32>
+  %4 = linalg.generic {indexing_maps = [#map3, #map4, #map3], iterator_types = ["parallel", "parallel"]} ins(%2, %arg2 : tensor<256x256xf32>, tensor<256xf32>) outs(%3 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %7 = arith.addf %in, %in_0 : f32
+    linalg.yield %7 : f32
+  } -> tensor<256x256xf32>
+  %5 = tensor.empty() : tensor<256x256xf32>
+  %6 = linalg.generic {indexing_maps = [#map3, #map3], iterator_types = ["parallel", "parallel"]} ins(%4 : tensor<256x256xf32>) outs(%5 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %cst_0 = arith.constant 0.000000e+00 : f32
+    %7 = arith.cmpf olt, %in, %cst_0 : f32
+    %8 = arith.select %7, %cst_0, %in : f32
+    linalg.yield %8 : f32
+  } -> tensor<256x256xf32>
+  kern.return %6 : tensor<256x256xf32>
+}

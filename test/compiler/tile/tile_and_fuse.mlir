@@ -1,0 +1,33 @@
+// The kernel's last op is tiled as its attribute says, and what it reads is computed tile by tile.
+// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(tile-and-fuse,canonicalize,cse))' | FileCheck %s
+
+#map = affine_map<(d0, d1, d2) -> (d0, d2)>
+#map1 = affine_map<(d0, d1, d2) -> (d2, d1)>
+#map2 = affine_map<(d0, d1, d2) -> (d0, d1)>
+#map3 = affine_map<(d0, d1) -> (d1)>
+#map4 = affine_map<(d0, d1) -> (d0, d1)>
+
+// CHECK: scf.forall {{.*}} to (256, 256) step (128, 64)
+// CHECK: %[[FILL:.*]] = linalg.fill {{.*}} -> tensor<128x64xf32>
+// CHECK: %[[PRODUCT:.*]] = linalg.generic {{.*}} outs(%[[FILL]] : tensor<128x64xf32>)
+// CHECK: linalg.generic {{.*}} outs(%[[PRODUCT]] : tensor<128x64xf32>)
+// CHECK: tensor.parallel_insert_slice
+// CHECK-NOT: linalg
+kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tensor<256xf32>, %arg3: tensor<256x256xf32>) -> tensor<256x256xf32> attributes {tiling = #kern.tiling<[128, 64]>} {
+  %cst = arith.constant 0.000000e+00 : f32
+  %0 = linalg.fill ins(%cst : f32) outs(%arg3 : tensor<256x256xf32>) -> tensor<256x256xf32>
+  %1 = linalg.generic {indexing_maps = [#map, #map1, #map2], iterator_types = ["parallel", "parallel", "reduction"]} ins(%arg0, %arg1 : tensor<256x512xf32>, tensor<512x256xf32>) outs(%0 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %3 = arith.mulf %in, %in_0 : f32
+    %4 = arith.addf %out, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<256x256xf32>
+  %2 = linalg.generic {indexing_maps = [#map3, #map4], iterator_types = ["parallel", "parallel"]} ins(%arg2 : tensor<256xf32>) outs(%1 : tensor<256x256xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %3 = arith.addf %out, %in : f32
+    %4 = arith.cmpf olt, %3, %cst : f32
+    %5 = arith.select %4, %cst, %3 : f32
+    linalg.yield %5 : f32
+  } -> tensor<256x256xf32>
+  kern.return %2 : tensor<256x256xf32>
+}
