@@ -21,18 +21,17 @@ namespace {
 
 class Differentiator {
 public:
-  Differentiator(Value loss, ArrayRef<Value> variables, graph::DimAnalysis &dims)
-      : loss(loss), variables(variables), dims(dims), block(*loss.getParentBlock()),
-        builder(loss.getContext(), &dims) {}
+  Differentiator(Value loss, ArrayRef<Value> variables, Operation *before, graph::DimAnalysis &dims)
+      : loss(loss), variables(variables), before(before), dims(dims), builder(loss.getContext(), &dims) {}
 
   FailureOr<SmallVector<Value>> run() {
     SmallVector<Operation *> ops; // those of the model, before gradients join them
-    for (Operation &op : block.without_terminator())
+    for (Operation &op : llvm::make_range(before->getBlock()->begin(), before->getIterator()))
       ops.push_back(&op);
     findActive(ops);
-    builder.setInsertionPoint(block.getTerminator());
+    builder.setInsertionPoint(before);
     if (active.contains(loss))
-      gradients[loss] = nn::TensorExpr(builder, loss.getLoc(), loss).constant(1);
+      gradients[loss] = createOnes();
     for (Operation *op : llvm::reverse(ops))
       if (failed(visit(op)))
         return failure();
@@ -40,6 +39,14 @@ public:
   }
 
 private:
+  Value createOnes() {
+    Value one = nn::TensorExpr(builder, loss.getLoc(), loss).constant(1);
+    if (cast<RankedTensorType>(loss.getType()).getRank() == 0)
+      return one;
+    Value sizes = nn::createSizes(builder, loss.getLoc(), dims.getDims(loss));
+    return nn::BroadcastOp::create(builder, loss.getLoc(), one, sizes);
+  }
+
   /// Values that depend on the variables through floats: only these need gradients.
   void findActive(ArrayRef<Operation *> ops) {
     active.insert_range(variables);
@@ -128,7 +135,7 @@ private:
     SmallVector<int64_t> shape(type.getShape());
     shape[dim] = ShapedType::kDynamic;
     type = type.clone(shape);
-    OpBuilder plain(block.getTerminator()); // the sizes of what scf.if makes are asked of it
+    OpBuilder plain(before); // the sizes of what scf.if makes are asked of it
     auto branch = scf::IfOp::create(
         plain, loc, isOne,
         [&](OpBuilder &b, Location inner) {
@@ -144,8 +151,8 @@ private:
 
   Value loss;
   ArrayRef<Value> variables;
+  Operation *before;
   graph::DimAnalysis &dims;
-  Block &block;
   OpBuilder builder;
   llvm::DenseSet<Value> active;
   llvm::DenseMap<Value, Value> gradients;
@@ -153,6 +160,7 @@ private:
 
 } // namespace
 
-FailureOr<SmallVector<Value>> graph::differentiate(Value loss, ArrayRef<Value> variables, DimAnalysis &dims) {
-  return Differentiator(loss, variables, dims).run();
+FailureOr<SmallVector<Value>> graph::differentiate(Value loss, ArrayRef<Value> variables, Operation *before,
+                                                   DimAnalysis &dims) {
+  return Differentiator(loss, variables, before, dims).run();
 }

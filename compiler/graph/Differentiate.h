@@ -6,12 +6,13 @@
 
 namespace nacre::graph {
 
-/// Builds the gradients of `loss`, a scalar of the function's entry block, with respect
-/// to `variables` that are defined there, at the block's end; null for one that the loss
-/// does not depend on differentiably. Fails, with a diagnostic, where an op in between
-/// has no gradient.
-mlir::FailureOr<llvm::SmallVector<mlir::Value>>
-differentiate(mlir::Value loss, llvm::ArrayRef<mlir::Value> variables, DimAnalysis &dims);
+/// Builds the gradients of the sum of `loss` with respect to `variables` in front of
+/// `before`, an op of the block that all are defined in; null for one that the loss does
+/// not depend on differentiably. Fails, with a diagnostic, where an op in between has no
+/// gradient.
+mlir::FailureOr<llvm::SmallVector<mlir::Value>> differentiate(mlir::Value loss,
+                                                              llvm::ArrayRef<mlir::Value> variables,
+                                                              mlir::Operation *before, DimAnalysis &dims);
 
 } // namespace nacre::graph
 

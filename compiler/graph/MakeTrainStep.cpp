@@ -125,7 +125,7 @@ private:
     SmallVector<Value> variables;
     for (auto &[name, get] : reads)
       variables.push_back(get);
-    FailureOr<SmallVector<Value>> gradients = graph::differentiate(total, variables, dims);
+    FailureOr<SmallVector<Value>> gradients = graph::differentiate(total, variables, step.getBody().front().getTerminator(), dims);
     if (failed(gradients))
       return failure();
     return addUpdates(step, variables, *gradients, symbols);

@@ -125,6 +125,18 @@ def ExpandNormalizationsPass : Pass<"expand-normalizations", "::mlir::func::Func
   }];
 }
 
+def ResolveGradientsPass : Pass<"resolve-gradients", "::mlir::func::FuncOp"> {
+  let summary = "Replace nn.gradient by the ops that compute it";
+  let description = [{
+    Reverse-mode differentiation (DifferentiableOpInterface) of what stands between an
+    nn.gradient's variables and its value. What it cannot differentiate is an error.
+    Precondition: types inferred, shape arithmetic on scalars. Postcondition: no
+    nn.gradient and no nn.variable is left.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
   let summary = "Make a training step of @main: forward, backward, update";
   let description = [{

@@ -34,6 +34,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   main.addPass(graph::createScalarizeShapesPass());
   addCleanup(main);
   main.addPass(graph::createInferShapesPass());
+  main.addPass(graph::createResolveGradientsPass());
   if (options.training) // gradients are simplified with the rest
     passes.addPass(graph::createMakeTrainStepPass({options.training->loss, options.training->optimizer}));
   OpPassManager &host = passes.nest<func::FuncOp>();

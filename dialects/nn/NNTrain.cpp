@@ -1,4 +1,4 @@
-//===- NNTrain.cpp - Losses and updates of parameters -----------*- C++ -*-===//
+//===- NNTrain.cpp - Losses, gradients, updates of parameters ---*- C++ -*-===//
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
@@ -91,3 +91,55 @@ SmallVector<Value> SgdOp::buildElements(OpBuilder &b, Location loc, ValueRange e
 
 KernelRole SgdOp::getKernelRole() { return KernelRole::Alone; }
 std::optional<unsigned> SgdOp::getInPlaceOperand() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// VariableOp, GradientOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult VariableOp::inferReturnTypes(MLIRContext *, std::optional<Location>, ValueRange operands,
+                                           DictionaryAttr, OpaqueProperties, RegionRange,
+                                           SmallVectorImpl<Type> &types) {
+  types.push_back(operands[0].getType());
+  return success();
+}
+
+LogicalResult VariableOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(getDims(b, getLoc(), getInput()));
+  return success();
+}
+
+LogicalResult VariableOp::buildGradient(OpBuilder &, ValueRange gradients, SmallVectorImpl<Value> &operands) {
+  operands.push_back(gradients[0]);
+  return success();
+}
+
+LogicalResult GradientOp::verify() {
+  for (Value x : getXs())
+    if (!x.getDefiningOp<VariableOp>())
+      return emitOpError("expects nn.variables to derive by, found ") << x;
+  if (getAt().empty())
+    return success();
+  SmallVector<Value> named(getXs());
+  llvm::append_range(named, getZs());
+  if (getAt().size() != named.size())
+    return emitOpError("has ") << named.size() << " variables, but values for " << getAt().size();
+  for (auto [variable, value] : llvm::zip(named, getAt()))
+    if (!detail::areCompatibleTypes(variable.getType(), value.getType()))
+      return emitOpError("a value of the type ") << value.getType() << " for a variable of the type "
+                                                 << variable.getType();
+  return success();
+}
+
+LogicalResult GradientOp::inferReturnTypes(MLIRContext *, std::optional<Location>, ValueRange operands,
+                                           DictionaryAttr, OpaqueProperties properties, RegionRange,
+                                           SmallVectorImpl<Type> &types) {
+  // The xs come after y.
+  llvm::append_range(types, operands.slice(1, properties.as<Properties *>()->operandSegmentSizes[1]).getTypes());
+  return success();
+}
+
+LogicalResult GradientOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  for (Value x : getXs())
+    dims.push_back(getDims(b, getLoc(), x));
+  return success();
+}

@@ -1,4 +1,4 @@
-//===- NNTrainOps.td - Losses and updates of parameters ---------*- tablegen -*-===//
+//===- NNTrainOps.td - Losses, gradients, updates of parameters --*- tablegen -*-===//
 #ifndef NACRE_DIALECTS_NN_NNTRAINOPS_TD
 #define NACRE_DIALECTS_NN_NNTRAINOPS_TD
 
@@ -43,6 +43,45 @@ def NN_SgdOp : NN_ElementwiseOp<"sgd", [
   let arguments = (ins NN_FloatTensor:$parameter, NN_FloatTensor:$gradient, RankedTensorOf<[F32]>:$learning_rate);
   let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = "$parameter `,` $gradient `,` $learning_rate attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def NN_VariableOp : NN_TensorOp<"variable", [NN_Differentiable]> {
+  let summary = "A value that a gradient is taken by";
+  let description = [{
+    The operand itself. Nothing looks through it, so that what is computed from it goes on
+    depending on it, and `nn.gradient` finds all of its uses. `name` keeps variables with
+    equal operands apart. ResolveGradients takes it away.
+
+    ```mlir
+    %h = nn.variable %0 "h" : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$input, StrAttr:$name);
+  let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = "$input $name attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_GradientOp : NN_TensorOp<"gradient", [AttrSizedOperandSegments]> {
+  let summary = "The derivatives of a value by others that it was computed from";
+  let description = [{
+    One result for each of the `xs`: the gradient of the sum of y's elements, zeros where
+    y does not depend on it. `y` is a function of the `xs`, which are nn.variables, and the
+    `zs`, by the ops between them in this block; anything else is constant. With `at`, the
+    function is taken at these values, in the order of the `xs` and then the `zs`, else at
+    the `xs` and `zs` themselves. ResolveGradients replaces the op by what computes it.
+
+    ```mlir
+    %dw, %db = nn.gradient %y by (%w, %b) with (%x)
+        : (tensor<f32>, tensor<4x8xf32>, tensor<8xf32>, tensor<?x4xf32>) -> (tensor<4x8xf32>, tensor<8xf32>)
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$y, Variadic<NN_FloatTensor>:$xs, Variadic<NN_AnyTensor>:$zs,
+                   Variadic<NN_AnyTensor>:$at);
+  let results = (outs Variadic<NN_FloatTensor>:$gradients);
+  let assemblyFormat = [{
+    $y `by` `(` $xs `)` (`with` `(` $zs^ `)`)? (`at` `(` $at^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 

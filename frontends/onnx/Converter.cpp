@@ -319,6 +319,15 @@ SmallVector<Value> NodeContext::foldedResults(Operation *op) {
   return SmallVector<Value>(op->getResults());
 }
 
+Value NodeContext::lookup(StringRef valueName) {
+  auto found = importer.lookup(*scope, valueName);
+  if (!found)
+    importer.reportUndefined(*scope, valueName, loc);
+  failed |= !found;
+  poisoned |= found && found->failed; // reported where it failed
+  return found ? found->value : Value();
+}
+
 void NodeContext::setResult(unsigned index, Value value) {
   if (index < results.size())
     results[index] = value;

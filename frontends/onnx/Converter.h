@@ -100,6 +100,9 @@ public:
   }
   static int64_t rankOf(Value value) { return typeOf(value).getRank(); }
 
+  /// The value that a name of the graph stands for. Null after an error.
+  Value lookup(StringRef name);
+
   unsigned numOutputs() const { return outputNames.size(); }
   /// Whether the model names this output (an unnamed one is not wanted).
   bool hasOutput(unsigned index) const {

@@ -49,6 +49,7 @@ std::optional<NamedValue> GraphImporter::lookup(Scope &scope, StringRef name) {
       made.value =
           createTensor(*found->second, name, "the tensor", loc, entryBuilder, /*isInitializer=*/true);
       made.failed = !made.value;
+      makeVariable(*at, name, made.value, entryBuilder, loc);
       at->values[name] = made;
       return made;
     }
@@ -57,13 +58,44 @@ std::optional<NamedValue> GraphImporter::lookup(Scope &scope, StringRef name) {
 }
 
 void GraphImporter::define(Scope &scope, StringRef name, NamedValue value,
-                           Location loc) {
+                           OpBuilder &builder, Location loc) {
   if (name.empty())
     return;
+  makeVariable(scope, name, value.value, builder, loc);
   if (scope.tensors.contains(name) ||
       !scope.values.try_emplace(name, value).second)
     (void)error(loc, "the name " + quoted(name) +
                          " is already taken by another value of the graph");
+}
+
+void GraphImporter::findVariables(Scope &scope) {
+  for (const NodeProto &node : *scope.nodes) {
+    if (node.op_type() != "Gradient" || node.domain() != kTrainingDomain)
+      continue;
+    int xCount = 0;
+    for (const AttributeProto &attribute : node.attribute())
+      if (attribute.name() == "xs") {
+        xCount = attribute.strings_size();
+        for (const std::string &name : attribute.strings())
+          scope.variables.insert(name);
+      }
+    // What is constant for the gradient may be known at compile time, unless another
+    // value is to be put in its place.
+    for (const AttributeProto &attribute : node.attribute())
+      if (attribute.name() == "zs")
+        for (auto [i, name] : llvm::enumerate(attribute.strings()))
+          if (int input = xCount + int(i); input < node.input_size() && node.input(input) != name)
+            scope.variables.insert(name);
+  }
+}
+
+void GraphImporter::makeVariable(Scope &scope, StringRef name, Value &value,
+                                 OpBuilder &builder, Location loc) {
+  if (!value || scope.variables.empty() || !scope.variables.contains(name))
+    return;
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (type && isa<FloatType>(type.getElementType()))
+    value = nn::VariableOp::create(builder, loc, value, name);
 }
 
 void GraphImporter::reportUndefined(Scope &scope, StringRef name,
@@ -167,6 +199,7 @@ GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
                  64,
              loc))
     return std::nullopt;
+  findVariables(scope);
   addInitializers(graph, scope, loc);
   unsigned argument = 0;
   for (const auto &input : graph.input()) {
@@ -178,7 +211,7 @@ GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
       (void)error(loc, "a graph has an input without a name");
     if (argument < arguments.size())
       define(scope, input.name(), {arguments[argument], !arguments[argument]},
-             loc);
+             builder, loc);
     ++argument;
   }
   importNodes(graph.node(), scope, frame, builder);
@@ -410,7 +443,7 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
   if (errorCount != errors)
     return false;
   for (auto [output, value] : llvm::zip_equal(c.outputNames, c.results))
-    define(scope, output, {value, false}, loc);
+    define(scope, output, {value, false}, builder, loc);
   return true;
 }
 
@@ -433,7 +466,7 @@ void GraphImporter::defineFailed(const NodeProto &node, Scope &scope,
         standIn = {cast.getResult(0), false};
       }
     }
-    define(scope, output, standIn, loc);
+    define(scope, output, standIn, builder, loc);
   }
 }
 
@@ -504,9 +537,10 @@ bool GraphImporter::expandFunction(const NodeProto &node,
   body.caller = &scope;
   body.function = &function;
   body.call = &node;
+  findVariables(body);
   for (auto [index, input] : llvm::enumerate(function.input()))
     define(body, input, index < inputs.size() ? inputs[index] : NamedValue(),
-           loc);
+           builder, loc);
   importNodes(function.node(), body, inner, builder);
 
   if (outOfBudget)
@@ -525,7 +559,7 @@ bool GraphImporter::expandFunction(const NodeProto &node,
     return false;
   for (auto [output, inside] : llvm::zip(node.output(), function.output()))
     if (!output.empty())
-      define(scope, output, *lookup(body, inside), loc);
+      define(scope, output, *lookup(body, inside), builder, loc);
   return true;
 }
 

@@ -26,6 +26,9 @@ struct NamedValue {
   bool failed = false;
 };
 
+/// The domain of Gradient and the optimisers.
+inline constexpr llvm::StringLiteral kTrainingDomain = "ai.onnx.preview.training";
+
 using NodeList = google::protobuf::RepeatedPtrField<::onnx::NodeProto>;
 using ValueInfoList =
     google::protobuf::RepeatedPtrField<::onnx::ValueInfoProto>;
@@ -50,6 +53,9 @@ struct Scope {
   /// The node that computes something of the same rank from a value, known only after
   /// a rank was asked for.
   std::optional<llvm::DenseMap<StringRef, const ::onnx::NodeProto *>> followers;
+  /// What a Gradient node among the nodes differentiates by: these names mean an
+  /// nn.variable.
+  llvm::StringSet<> variables;
   /// The body of a function: where it is called from, and by which node.
   Scope *caller = nullptr;
   const ::onnx::FunctionProto *function = nullptr;
@@ -114,7 +120,11 @@ private:
   /// What a name stands for, here or in a graph around; nullopt if nothing.
   std::optional<NamedValue> lookup(Scope &scope, StringRef name);
   void define(Scope &scope, StringRef name, NamedValue value,
-              mlir::Location loc);
+              mlir::OpBuilder &builder, mlir::Location loc);
+  void findVariables(Scope &scope);
+  /// Replaces the value of a name by an nn.variable if it is to be one.
+  void makeVariable(Scope &scope, StringRef name, Value &value,
+                    mlir::OpBuilder &builder, mlir::Location loc);
   void reportUndefined(Scope &scope, StringRef name, mlir::Location loc);
   /// What the model states about a value of this graph; null if nothing.
   const ::onnx::ValueInfoProto *getDeclared(Scope &scope, StringRef name);

@@ -1,10 +1,12 @@
-//===- TrainingConverters.cpp - Steps of optimisers -------------*- C++ -*-===//
+//===- TrainingConverters.cpp - Gradients, steps of optimisers --*- C++ -*-===//
 //
-// The operators of ai.onnx.preview.training: Inputs: rate R, number of the step T, then
-// n parameters X, n gradients G, and n of each state; outputs: the new X and states.
+// The operators of ai.onnx.preview.training. Of optimisers: inputs: rate R, number of the
+// step T, then n parameters X, n gradients G, and n of each state; outputs: the new X and
+// states.
 //
 //===----------------------------------------------------------------------===//
-#include "frontends/onnx/Converter.h"
+#include "dialects/nn/NodeLocation.h"
+#include "frontends/onnx/GraphImporter.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -122,9 +124,40 @@ static LogicalResult convertAdam(NodeContext &c) {
   });
 }
 
+/// The inputs are values for the xs, then for the zs: mostly the graph's own.
+static LogicalResult convertGradient(NodeContext &c) {
+  SmallVector<StringRef> xs = c.getStrings("xs"), zs = c.getStrings("zs");
+  if (xs.empty() || c.numInputs() != xs.size() + zs.size() || c.numOutputs() > xs.size())
+    return c.error("it has " + Twine(c.numInputs()) + " inputs and " + Twine(c.numOutputs()) + " outputs, but " +
+                   Twine(xs.size()) + " names in xs and " + Twine(zs.size()) + " in zs");
+  SmallVector<Value> variables, others, at(c.allInputs());
+  Value y = c.lookup(c.getString("y"));
+  for (StringRef name : xs)
+    variables.push_back(c.lookup(name));
+  for (StringRef name : zs)
+    others.push_back(c.lookup(name));
+  if (!y || llvm::is_contained(variables, Value()) || llvm::is_contained(others, Value()) ||
+      llvm::is_contained(at, Value()))
+    return failure();
+  for (auto [name, x] : llvm::zip_equal(xs, variables)) {
+    auto type = dyn_cast<RankedTensorType>(x.getType());
+    if (!type || !isa<FloatType>(type.getElementType()))
+      return c.error("xs names " + nn::quoted(name) + ", which is no tensor of floating-point numbers");
+    if (!x.getDefiningOp<nn::VariableOp>())
+      return c.error("xs names " + nn::quoted(name) + ", a value of another graph, which is not supported");
+  }
+  if (auto type = dyn_cast<RankedTensorType>(y.getType()); !type || !isa<FloatType>(type.getElementType()))
+    return c.error("y names " + nn::quoted(c.getString("y")) + ", which is no tensor of floating-point numbers");
+  if (llvm::equal(llvm::concat<Value>(variables, others), at))
+    at.clear();
+  auto gradient = c.create<nn::GradientOp>(y, variables, others, at);
+  return gradient ? c.setResults(SmallVector<Value>(gradient.getGradients())) : failure();
+}
+
 void nacre::frontend::registerTrainingConverters(ConverterTable &table) {
-  StringRef domain = "ai.onnx.preview.training";
+  StringRef domain = kTrainingDomain;
   table.add("Adagrad", convertAdagrad, domain);
   table.add("Adam", convertAdam, domain);
+  table.add("Gradient", convertGradient, domain);
   table.add("Momentum", convertMomentum, domain);
 }

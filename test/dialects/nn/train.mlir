@@ -21,3 +21,17 @@ func.func @sgd(%g: tensor<4x?xf32>, %rate: tensor<f32>) {
   nn.set_parameter @w, %new : tensor<4x8xf32>
   return
 }
+
+// Two variables of one value stay two.
+// CHECK-LABEL: @gradient
+func.func @gradient(%x: tensor<4x8xf32>, %z: tensor<?xi64>) -> tensor<?x?xf32> {
+  // CHECK: nn.variable %{{.*}} "a" : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  // CHECK: nn.variable %{{.*}} "b" : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %a = nn.variable %x "a" : (tensor<4x8xf32>) -> tensor<?x?xf32>
+  %b = nn.variable %x "b" : (tensor<4x8xf32>) -> tensor<?x?xf32>
+  // CHECK: nn.gradient %{{.*}} by(%{{.*}}, %{{.*}}) with(%{{.*}}) at(%{{.*}}, %{{.*}}, %{{.*}}) : {{.*}} -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  %d:2 = nn.gradient %a by (%a, %b) with (%z) at (%x, %b, %z)
+      : (tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?xi64>, tensor<4x8xf32>, tensor<?x?xf32>, tensor<?xi64>)
+      -> (tensor<?x?xf32>, tensor<?x?xf32>)
+  return %d#1 : tensor<?x?xf32>
+}

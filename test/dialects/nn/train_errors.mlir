@@ -72,3 +72,28 @@ func.func @get_parameter() {
 
 // expected-error@+1 {{attribute 'value' failed to satisfy constraint: constant vector/tensor attribute}}
 "nn.parameter"() {sym_name = "w", value = 3 : i64} : () -> ()
+
+// -----
+
+func.func @variable(%x: tensor<4xi64>) {
+  // expected-error@+1 {{operand #0 must be ranked tensor of floating-point values}}
+  %0 = nn.variable %x "x" : (tensor<4xi64>) -> tensor<4xi64>
+  return
+}
+
+// -----
+
+func.func @gradient(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expects nn.variables to derive by}}
+  %0 = nn.gradient %x by (%x) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @values(%x: tensor<4xf32>, %o: tensor<5xf32>) {
+  %v = nn.variable %x "x" : (tensor<4xf32>) -> tensor<4xf32>
+  // expected-error@+1 {{a value of the type 'tensor<5xf32>' for a variable of the type 'tensor<4xf32>'}}
+  %0 = nn.gradient %v by (%v) at (%o) : (tensor<4xf32>, tensor<4xf32>, tensor<5xf32>) -> tensor<4xf32>
+  return
+}

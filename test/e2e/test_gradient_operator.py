@@ -1,0 +1,232 @@
+"""ONNX's Gradient: derivatives within a model, against PyTorch's autograd."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper, numpy_helper, parser
+
+from support import module
+
+HEAD = '<ir_version: 10, opset_import: ["" : 21, "ai.onnx.preview.training" : 1]>\n'
+
+
+def gradient(
+    y: str, xs: list[str], outputs: list[str], zs: list[str] = [], at: list[str] | None = None
+) -> onnx.NodeProto:
+    attributes = {"xs": xs, "y": y} | ({"zs": zs} if zs else {})
+    return helper.make_node(
+        "Gradient", at or xs + zs, outputs, name=f"grad_{y}", domain="ai.onnx.preview.training", **attributes
+    )
+
+
+def build(text: str, *nodes: onnx.NodeProto, initializers: dict[str, np.ndarray] = {}) -> bytes:
+    """The model of the text with nodes added, in order, at its end."""
+    model = parser.parse_model(HEAD + text)
+    model.graph.node.extend(nodes)
+    for name, value in initializers.items():
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    return model.SerializeToString()
+
+
+def draw(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).uniform(-1, 1, shape)
+
+
+def run(model: bytes, **inputs: np.ndarray) -> list[np.ndarray]:
+    program = module().compile(model, threads=2)
+    return program.run(inputs)
+
+
+def check(actual: list[np.ndarray], expected: list[torch.Tensor | np.ndarray]) -> None:
+    assert len(actual) == len(expected)
+    for got, want in zip(actual, expected):
+        value = want.detach().numpy() if isinstance(want, torch.Tensor) else want
+        np.testing.assert_allclose(got, value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_layers(dynamic: bool) -> None:
+    """Two layers, the weights initializers, one of them small; y is no scalar."""
+    batch = "N" if dynamic else "5"
+    w0, b0, w1 = draw(4, 8), draw(8), draw(8, 3)
+    model = build(
+        f"""layers (double[{batch}, 4] x)
+            => (double[{batch}, 3] y, double[{batch}, 4] dx, double[4, 8] dw0, double[8] db0, double[8, 3] dw1)
+        {{ m = MatMul (x, w0) s = Add (m, b0) a = Relu (s) t = MatMul (a, w1) y = Tanh (t) }}""",
+        gradient("y", ["x", "w0", "b0", "w1"], ["dx", "dw0", "db0", "dw1"]),
+        initializers={"w0": w0, "b0": b0, "w1": w1},
+    )
+    x = draw(5, 4)
+    tensors = [torch.tensor(v, requires_grad=True) for v in (x, w0, b0, w1)]
+    y = torch.tanh(torch.relu(tensors[0] @ tensors[1] + tensors[2]) @ tensors[3])
+    check(run(model, x=x), [y, *torch.autograd.grad(y.sum(), tensors)])
+
+
+def test_intermediate_value() -> None:
+    """By a value on the way, which simplifications would otherwise look through."""
+    model = build(
+        """steps (double[3, 4] w) => (double[3, 4] y, double[4, 3] dh, double[3, 4] dw)
+        { h = Transpose <perm = [1, 0]> (w) t = Transpose <perm = [1, 0]> (h) y = Mul (t, t) }""",
+        gradient("y", ["h"], ["dh"]),
+        gradient("y", ["w"], ["dw"]),
+    )
+    w = draw(3, 4)
+    check(run(model, w=w), [w * w, 2 * w.T, 2 * w])
+
+
+def test_equal_values_are_not_the_same() -> None:
+    """a and b are computed alike; only a takes part. What y does not depend on: zeros."""
+    model = build(
+        "twins (double[N] x) => (double[N] da, double[N] db) { a = Exp (x) b = Exp (x) y = Mul (a, a) }",
+        gradient("y", ["a", "b"], ["da", "db"]),
+    )
+    x = draw(6)
+    check(run(model, x=x), [2 * np.exp(x), np.zeros(6)])
+
+
+def test_higher_order() -> None:
+    """The second derivative, and the derivative of a gradient by another variable."""
+    model = build(
+        "cubic (double[4] x, double[4] k) => (double[4] d, double[4] d2, double[4] dk)"
+        " { s = Mul (x, x) c = Mul (s, x) e = Sin (c) y = Mul (e, k) }",
+        gradient("y", ["x", "k"], ["d", ""]),
+        gradient("d", ["x", "k"], ["d2", "dk"]),
+    )
+    x, k = draw(4), draw(2, 2).reshape(4)
+    tx, tk = (torch.tensor(v, requires_grad=True) for v in (x, k))
+    (d,) = torch.autograd.grad((torch.sin(tx**3) * tk).sum(), tx, create_graph=True)
+    check(run(model, x=x, k=k), [d, *torch.autograd.grad(d.sum(), [tx, tk])])
+
+
+def test_constants() -> None:
+    """zs and what is named nowhere are constant, also where a constant must be known."""
+    model = build(
+        "constants (double[2, 3] x, double[2, 3] z, double[2, 3] other) => (double[2, 3] dx)"
+        " { axes = Constant <value_ints = [1]> () p = Mul (x, z) q = Mul (p, other)"
+        "   r = Mul (q, x) y = ReduceSum (r, axes) }",
+        gradient("y", ["x"], ["dx"], zs=["z", "axes"]),
+    )
+    x, z, other = draw(2, 3), draw(3, 2).reshape(2, 3), draw(6).reshape(2, 3)
+    check(run(model, x=x, z=z, other=other), [2 * x * z * other])
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_at_other_values(dynamic: bool) -> None:
+    """The function between xs, zs and y is evaluated at what the node is given."""
+    size = "N" if dynamic else "3"
+    model = build(
+        f"elsewhere (double[{size}] x, double[{size}] z, double[{size}] other)"
+        f" => (double[{size}] y, double[{size}] dx, double[{size}] own)"
+        " { h = Mul (x, z) e = Exp (h) y = Mul (e, x) }",
+        gradient("y", ["x"], ["dx"], zs=["z"], at=["other", "x"]),
+        gradient("y", ["x"], ["own"]),
+    )
+    x, z, other = draw(3, 3)
+    at = torch.tensor(other, requires_grad=True)
+    (elsewhere,) = torch.autograd.grad((torch.exp(at * torch.tensor(x)) * at).sum(), at)
+    own = (x * z + 1) * np.exp(x * z)
+    check(run(model, x=x, z=z, other=other), [x * np.exp(x * z), elsewhere, own])
+
+
+def test_in_a_function() -> None:
+    """Names are those of the function, called twice."""
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21, "local" : 1]>\n'
+        """calls (double[4] p, double[4] q) => (double[4] dp, double[4] dq)
+           { dp = local.slope (p) dq = local.slope (q) }"""
+    )
+    function = helper.make_function(
+        "local",
+        "slope",
+        ["x"],
+        ["dx"],
+        [helper.make_node("Sin", ["x"], ["y"]), gradient("y", ["x"], ["dx"])],
+        [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.preview.training", 1)],
+    )
+    model.functions.append(function)
+    p, q = draw(2, 4)
+    check(run(model.SerializeToString(), p=p, q=q), [np.cos(p), np.cos(q)])
+
+
+def test_in_training() -> None:
+    """A loss that contains a gradient: the step differentiates through it."""
+    model = build(
+        "penalty (double[4] x) => (double l) { p = Mul (x, w) y = Sin (p) }",
+        gradient("y", ["x"], ["dx"]),
+        helper.make_node("Mul", ["dx", "dx"], ["s"]),
+        helper.make_node("ReduceSum", ["s"], ["l"], keepdims=0),
+        initializers={"w": draw(4)},
+    )
+    x, w = draw(4) + 0.5, draw(4)
+    program = module().compile(model, train={"loss": "output:l"}, threads=2)
+    loss = program.run([x, np.float32(1)], function="step")[0]
+    tx, tw = (torch.tensor(v, requires_grad=True) for v in (x, w))
+    (dx,) = torch.autograd.grad(torch.sin(tx * tw).sum(), tx, create_graph=True)
+    total = (dx * dx).sum()
+    (dw,) = torch.autograd.grad(total, tw)
+    np.testing.assert_allclose(loss, total.item(), rtol=1e-6)
+    check([w - program.read_parameter("w")], [dw])
+
+
+REFUSED = {
+    "no gradient": (
+        build(
+            "m (float[4] x) => (float[4] d) { a = Constant <value_int = 0> () c = CumSum (x, a) y = Identity (c) }",
+            gradient("c", ["x"], ["d"]),
+        ),
+        "CumSum",
+    ),
+    "dependent": (
+        build("m (float[4] x) => (float[4] d) { h = Exp (x) y = Mul (h, x) }", gradient("y", ["x", "h"], ["d", ""])),
+        "expects independent variables, but 'h' is computed from another one",
+    ),
+    "integers": (
+        build("m (int64[4] x) => (float[4] d) { y = Cast <to = 1> (x) }", gradient("y", ["x"], ["d"])),
+        "xs names 'x', which is no tensor of floating-point numbers",
+    ),
+    "integer y": (
+        build("m (float[4] x) => (float[4] d) { y = Cast <to = 7> (x) }", gradient("y", ["x"], ["d"])),
+        "y names 'y', which is no tensor of floating-point numbers",
+    ),
+    "unknown": (
+        build("m (float[4] x) => (float[4] d) { y = Exp (x) }", gradient("q", ["x"], ["d"])),
+        "'q' is made by no node",
+    ),
+    "count": (
+        build("m (float[4] x) => (float[4] d) { y = Exp (x) }", gradient("y", ["x"], ["d"], at=["x", "x"])),
+        "it has 2 inputs and 1 outputs, but 1 names in xs and 0 in zs",
+    ),
+    "other shape": (
+        build("m (float[N] x, float[M] o) => (float[N] d) { y = Exp (x) }", gradient("y", ["x"], ["d"], at=["o"])),
+        "not known to have the shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    model, message = REFUSED[case]
+    with pytest.raises(module().CompileError, match="node '") as caught:
+        module().compile(model)
+    assert message in str(caught.value)
+
+
+def test_of_another_graph_is_refused() -> None:
+    """A Gradient in a branch by a value from around it."""
+    model = parser.parse_model(
+        HEAD
+        + """m (bool c, float[4] x) => (float[4] d) {
+          y = Exp (x)
+          d = If (c) <
+            then_branch = then () => (float[4] t) { t = Neg (x) },
+            else_branch = else () => (float[4] e) { e = Abs (x) }>
+        }"""
+    )
+    branch = model.graph.node[1].attribute[0].g
+    del branch.node[:]
+    branch.node.append(gradient("y", ["x"], ["t"]))
+    with pytest.raises(module().CompileError, match="node 'grad_y'.*of another graph"):
+        module().compile(model.SerializeToString())
