@@ -36,6 +36,8 @@ inline constexpr int64_t fail = offsetof(nacre_abi_context, fail);
 inline constexpr int64_t onKernel = offsetof(nacre_abi_context, on_kernel);
 inline constexpr int64_t threadCount = offsetof(nacre_abi_context, thread_count);
 inline constexpr int64_t stop = offsetof(nacre_abi_context, stop);
+inline constexpr int64_t seed = offsetof(nacre_abi_context, seed);
+inline constexpr int64_t runNumber = offsetof(nacre_abi_context, run_number);
 
 inline constexpr int64_t tensorSize = sizeof(nacre_abi_tensor);
 inline constexpr int64_t tensorData = offsetof(nacre_abi_tensor, data);

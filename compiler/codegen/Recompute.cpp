@@ -15,7 +15,7 @@ bool codegen::isRecomputed(Operation *op) {
     return false;
   return op->hasTrait<OpTrait::ConstantLike>() ||
          isa<ViewLikeOpInterface, memref::DimOp, affine::AffineApplyOp, rt::ArenaOp,
-             rt::ParameterOp, rt::InputOp, rt::StringsOp>(op);
+             rt::ParameterOp, rt::InputOp, rt::StringsOp, rt::SeedOp, rt::RunOp>(op);
 }
 
 /// Total order of values that are visible in one place, where control flow is

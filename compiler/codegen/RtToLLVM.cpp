@@ -47,6 +47,8 @@ LogicalResult RtFunction::lower(Operation *op) {
       .Case([&](rt::ParameterOp op) { return lowerParameter(op), success(); })
       .Case([&](rt::InputOp op) { return lowerInput(op), success(); })
       .Case([&](rt::OutputOp op) { return lowerOutput(op); })
+      .Case([&](rt::SeedOp op) { return replaceByField(op, abi::offset::seed), success(); })
+      .Case([&](rt::RunOp op) { return replaceByField(op, abi::offset::runNumber), success(); })
       .Case([&](rt::ReleaseOp op) { return lowerRelease(op), success(); })
       .Case([&](rt::AllocOp op) { return lowerAllocation(op, abi::offset::allocate), success(); })
       .Case([&](rt::ScratchOp op) { return lowerAllocation(op, abi::offset::scratch), success(); })
@@ -72,6 +74,12 @@ Value RtFunction::loadField(Type type, int64_t offset) {
   // The runtime writes none of these fields while a run is in flight.
   return LLVM::LoadOp::create(builder, loc, type, address, /*alignment=*/0, /*isVolatile=*/false,
                               /*isNonTemporal=*/false, /*isInvariant=*/true);
+}
+
+void RtFunction::replaceByField(Operation *op, int64_t offset) {
+  Value value = loadField(op->getResult(0).getType(), offset);
+  op->replaceAllUsesWith(ValueRange(value));
+  op->erase();
 }
 
 Value RtFunction::callField(int64_t offset, Type result, ValueRange arguments) {

@@ -74,6 +74,7 @@ private:
 
   // Building blocks; all insert at `builder`.
   mlir::Value loadField(mlir::Type type, int64_t offset);
+  void replaceByField(mlir::Operation *op, int64_t offset);
   mlir::Value constant(int64_t value, unsigned bits = 64);
   mlir::Value callField(int64_t offset, mlir::Type result, mlir::ValueRange arguments);
   mlir::Value message(mlir::StringRef text);

@@ -178,6 +178,33 @@ def Rt_OutputOp : Rt_SizedOp<"output", [MemoryEffects<[MemWrite]>]> {
   let assemblyFormat = "$index `(` $sizes `)` attr-dict `:` type($result)";
 }
 
+def Rt_SeedOp : Rt_Op<"seed", [Pure]> {
+  let summary = "The session's seed for random numbers";
+  let description = [{
+    The same during a run. Only in host functions.
+
+    ```mlir
+    %s = rt.seed
+    ```
+  }];
+  let results = (outs I64:$result);
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_RunOp : Rt_Op<"run", [Pure]> {
+  let summary = "The number of the run";
+  let description = [{
+    How many runs the session has begun before, since its seed was set. Only in host
+    functions.
+
+    ```mlir
+    %n = rt.run
+    ```
+  }];
+  let results = (outs I64:$result);
+  let assemblyFormat = "attr-dict";
+}
+
 def Rt_CheckOp : Rt_Op<"check"> {
   let summary = "Ends the run with a status unless a condition holds";
   let description = [{

@@ -16,7 +16,8 @@
 extern "C" {
 #endif
 
-#define NACRE_ABI_VERSION 2u
+/* 2: strings and values of outputs. 3: the context's seed and run_number. */
+#define NACRE_ABI_VERSION 3u
 /* "NACR" read as a little-endian 32-bit integer. */
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */
@@ -140,6 +141,11 @@ struct nacre_abi_context {
    */
   volatile int32_t stop;
   int32_t reserved;
+
+  /* What random numbers are made from: the session's seed, and how many runs
+   * the session had begun before this one since the seed was set. */
+  int64_t seed;
+  int64_t run_number;
 };
 
 /* A dimension of the signature: a size, or dynamic with an optional name.

@@ -362,6 +362,12 @@ nacre_status nacre_session_run(nacre_session *session, int32_t function,
                               output_count);
 }
 
+nacre_status nacre_session_set_seed(nacre_session *session, uint64_t seed) {
+  REQUIRE(session);
+  unwrap(session)->setSeed(seed);
+  return NACRE_OK;
+}
+
 nacre_status nacre_session_cancel(nacre_session *session) {
   REQUIRE(session);
   unwrap(session)->cancel();

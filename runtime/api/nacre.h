@@ -304,10 +304,11 @@ typedef struct nacre_session_options {
   int64_t memory_limit;  /* bytes runs may hold; 0: the machine's memory */
   int32_t no_huge_pages; /* 1: do not ask for huge pages */
   int32_t profiling;     /* nacre_profiling */
+  uint64_t seed;         /* see nacre_session_set_seed */
 } nacre_session_options;
 
 #define NACRE_SESSION_OPTIONS_INIT                                             \
-  {sizeof(nacre_session_options), 0, 0, NULL, 0, 0, 0}
+  {sizeof(nacre_session_options), 0, 0, NULL, 0, 0, 0, 0}
 
 /* Makes a session. NULL options: the defaults. The session keeps the model
  * alive. The caller destroys *session. Thread-safe. */
@@ -346,6 +347,16 @@ nacre_session_get_thread_count(const nacre_session *session, int32_t *count);
 NACRE_API nacre_status nacre_session_run(
     nacre_session *session, int32_t function, const nacre_tensor *inputs,
     int32_t input_count, nacre_tensor *outputs, int32_t output_count);
+
+/* Sets what the session's random numbers (RandomNormal, Dropout, ...) are made
+ * from, and begins to count its runs anew. The numbers depend on the seed, on
+ * how many runs of the session began before (those that failed count), and on
+ * the node: they differ from run to run, and a new session with the same seed
+ * repeats them, with any number of threads. Until then the seed is that of the
+ * options, 0 by default. A node with a seed of its own depends on that instead
+ * of the session's. Thread-safe; runs in flight keep what they have. */
+NACRE_API nacre_status nacre_session_set_seed(nacre_session *session,
+                                              uint64_t seed);
 
 /* Ends the runs in flight soon, with NACRE_CANCELLED; later runs are not
  * affected. Thread-safe, and may be called from a signal handler. */

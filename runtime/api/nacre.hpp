@@ -403,6 +403,7 @@ struct SessionOptions {
   int64_t memoryLimit = 0;            // bytes; 0: the machine's memory
   bool hugePages = true;
   nacre_profiling profiling = NACRE_PROFILING_OFF;
+  uint64_t seed = 0; // of random numbers: see Session::setSeed
 };
 
 class Session {
@@ -416,6 +417,7 @@ public:
     c.memory_limit = options.memoryLimit;
     c.no_huge_pages = !options.hugePages;
     c.profiling = options.profiling;
+    c.seed = options.seed;
     nacre_session *session = nullptr;
     nacre_status status = nacre_session_create(model.get(), &c, &session);
     if (status != NACRE_OK)
@@ -430,6 +432,10 @@ public:
     nacre_session_get_thread_count(get(), &count);
     return count;
   }
+
+  // What random numbers are made from, and the runs counted from 0 again: see
+  // nacre_session_set_seed.
+  void setSeed(uint64_t seed) { nacre_session_set_seed(get(), seed); }
 
   // Runs into `outputs`, whose memory is used again.
   Status run(std::span<const TensorView> inputs, std::span<Tensor> outputs,

@@ -57,6 +57,7 @@ nacre_status Session::make(Model &model, const nacre_session_options &options,
     return status;
   }
   session->profiling.store(options.profiling);
+  session->seed = options.seed;
   result = session;
   return NACRE_OK;
 }
@@ -76,17 +77,26 @@ Session::~Session() {
 
 Run *Session::acquireRun() {
   Lock lock(runsMutex);
-  if (Run *run = freeRuns) {
+  Run *run = freeRuns;
+  if (run) {
     freeRuns = run->nextFree;
-    return run;
+  } else {
+    run = Run::make(*this, runCount);
+    if (!run)
+      return nullptr;
+    ++runCount;
+    run->nextOfSession = allRuns.load(std::memory_order_relaxed);
+    allRuns.store(run, std::memory_order_release);
   }
-  Run *run = Run::make(*this, runCount);
-  if (!run)
-    return nullptr;
-  ++runCount;
-  run->nextOfSession = allRuns.load(std::memory_order_relaxed);
-  allRuns.store(run, std::memory_order_release);
+  run->seed = static_cast<int64_t>(seed);
+  run->run_number = nextRunNumber++;
   return run;
+}
+
+void Session::setSeed(uint64_t value) {
+  Lock lock(runsMutex);
+  seed = value;
+  nextRunNumber = 0;
 }
 
 void Session::releaseRun(Run *run) {

@@ -116,6 +116,7 @@ public:
   nacre_status run(int32_t function, const nacre_tensor *inputs,
                    int32_t inputCount, nacre_tensor *outputs,
                    int32_t outputCount);
+  void setSeed(uint64_t seed);
   void cancel();
   void trim();
 
@@ -145,6 +146,8 @@ private:
   Mutex runsMutex;
   Run *freeRuns = nullptr;
   int32_t runCount = 0;
+  uint64_t seed = 0;
+  int64_t nextRunNumber = 0;
   // All runs, only ever added to: cancel walks it from a signal handler.
   std::atomic<Run *> allRuns{nullptr};
 };

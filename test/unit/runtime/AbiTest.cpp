@@ -85,7 +85,9 @@ TEST(AbiTest, LayoutOf64Bits) {
   EXPECT_EQ(offsetof(nacre_abi_context, on_kernel), 72u);
   EXPECT_EQ(offsetof(nacre_abi_context, thread_count), 80u);
   EXPECT_EQ(offsetof(nacre_abi_context, stop), 88u);
-  EXPECT_EQ(sizeof(nacre_abi_context), 96u);
+  EXPECT_EQ(offsetof(nacre_abi_context, seed), 96u);
+  EXPECT_EQ(offsetof(nacre_abi_context, run_number), 104u);
+  EXPECT_EQ(sizeof(nacre_abi_context), 112u);
   EXPECT_EQ(sizeof(nacre_abi_tensor), 16u);
   EXPECT_EQ(sizeof(nacre_abi_dim), 16u);
   EXPECT_EQ(sizeof(nacre_abi_tensor_info), 24u);

@@ -102,6 +102,38 @@ TEST_F(OptionsTest, WrongOptions) {
   EXPECT_EQ(create(), NACRE_OK) << nacre_last_error();
 }
 
+// ---- Seeds ------------------------------------------------------------------
+
+int32_t tellSeed(nacre_abi_context *c, const nacre_abi_tensor *) {
+  auto *told = outputOf<int64_t>(c, 2);
+  told[0] = c->seed;
+  told[1] = c->run_number;
+  return 0;
+}
+
+TEST(SeedTest, RunsAreCountedPerSeed) {
+  FakeModel fake;
+  fake.function("main", tellSeed, {},
+                {fake.tensor("y", NACRE_DTYPE_I64, {"N"})});
+  FakeSession s(fake, 1);
+  auto expectRun = [&](int64_t seed, int64_t number) {
+    std::vector<nacre_tensor> y = {nacre_tensor{}};
+    ASSERT_EQ(s.run({}, y), NACRE_OK) << nacre_last_error();
+    auto *told = static_cast<int64_t *>(y[0].data);
+    EXPECT_EQ(told[0], seed);
+    EXPECT_EQ(told[1], number);
+    nacre_tensor_release(&y[0]);
+  };
+  expectRun(0, 0);
+  expectRun(0, 1);
+  ASSERT_EQ(nacre_session_set_seed(s.session, UINT64_MAX), NACRE_OK);
+  expectRun(-1, 0);
+  std::vector<nacre_tensor> tooMany(2);
+  EXPECT_NE(s.run({}, tooMany), NACRE_OK); // counts
+  expectRun(-1, 2);
+  EXPECT_EQ(nacre_session_set_seed(nullptr, 1), NACRE_INVALID_ARGUMENT);
+}
+
 // ---- Memory -----------------------------------------------------------------
 
 // Uses the arena, sizes that come as data, and scratch; y = x + 1 in the end.
