@@ -123,6 +123,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateRecurrentToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
     lower::populateTrainToLinalgPatterns(converter, patterns);
+    lower::populateRandomToLinalgPatterns(converter, patterns);
     lower::populateViewsToLinalgPatterns(converter, patterns);
     patterns.add<ConvertCarrier>(converter, context);
     patterns.add<ConvertExtract, ConvertFromElements>(converter, context, /*benefit=*/2);

@@ -81,6 +81,26 @@ def NN_ReverseSequenceOp : NN_TensorOp<"reverse_sequence", [NN_HasKernelRole, NN
   let assemblyFormat = "$input `,` $lengths attr-dict `:` functional-type(operands, results)";
 }
 
+def NN_RandomOp : NN_TensorOp<"random", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
+  let summary = "Random numbers, equally likely in [0, 1)";
+  let description = [{
+    Each element is the output of a counter-based generator, Philox4x32-10 (Salmon et
+    al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), for the counter
+    (place of the element in row-major order, `stream`) under `key`: the same numbers
+    whoever computes them, in whichever order. Ops with equal operands and attributes
+    give equal numbers; what shall be independent differs in `key` (which changes from
+    run to run: `rt.seed`, `rt.run`) or in `stream`. Multiples of 2^-24 in f32, of 2^-52
+    in f64. Never folded, as no key is known at compile time.
+
+    ```mlir
+    %y = nn.random %key, %shape stream 3 of f32 : (i64, tensor<2xi64>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins I64:$key, NN_IndexVector:$shape, I64Attr:$stream, TypeAttr:$element);
+  let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = "$key `,` $shape `stream` $stream `of` $element attr-dict `:` functional-type(operands, results)";
+}
+
 //===----------------------------------------------------------------------===//
 // Order and choice. What they find decides how large results are: counts are
 // results, which host code reads before it makes room for what depends on them.

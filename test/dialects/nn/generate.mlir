@@ -42,3 +42,13 @@ func.func @chosen(%x: tensor<?x1000xf32>, %k: tensor<i64>, %boxes: tensor<1x?x4x
   %s, %n = nn.non_max_suppression %boxes, %scores, %k, %limit, %limit : (tensor<1x?x4xf32>, tensor<1x80x?xf32>, tensor<i64>, tensor<f32>, tensor<f32>) -> (tensor<?x3xi64>, tensor<i64>)
   return
 }
+
+// CHECK-LABEL: @random
+func.func @random(%key: i64, %n: tensor<2xi64>) -> (tensor<?x?xf64>, tensor<?x?xf32>) {
+  // CHECK: nn.random %{{.*}}, %{{.*}} stream 3 of f64 : (i64, tensor<2xi64>) -> tensor<?x?xf64>
+  %0 = nn.random %key, %n stream 3 of f64 : (i64, tensor<2xi64>) -> tensor<?x?xf64>
+  %shape = nn.constant dense<[4, 8]> : tensor<2xi64>
+  // CHECK: nn.random %{{.*}}, %{{.*}} stream 4 of f32 : (i64, tensor<2xi64>) -> tensor<4x8xf32>
+  %1 = nn.random %key, %shape stream 4 of f32 : (i64, tensor<2xi64>) -> tensor<?x?xf32>
+  return %0, %1 : tensor<?x?xf64>, tensor<?x?xf32>
+}

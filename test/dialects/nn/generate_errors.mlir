@@ -106,3 +106,31 @@ func.func @non_max_suppression(%boxes: tensor<1x9x4xf32>, %scores: tensor<1x80x8
   %s, %n = nn.non_max_suppression %boxes, %scores, %k, %limit, %limit : (tensor<1x9x4xf32>, tensor<1x80x8xf32>, tensor<i64>, tensor<f32>, tensor<f32>) -> (tensor<?x3xi64>, tensor<i64>)
   return
 }
+
+// -----
+
+func.func @random_element(%key: i64, %n: tensor<2xi64>) {
+  // expected-error@+2 {{expected random numbers in f32 or f64, found 'f16'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.random %key, %n stream 0 of f16 : (i64, tensor<2xi64>) -> tensor<?x?xf16>
+  return
+}
+
+// -----
+
+func.func @random_size(%key: i64) {
+  %n = nn.constant dense<[4, -8]> : tensor<2xi64>
+  // expected-error@+2 {{random numbers with a size of -8}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.random %key, %n stream 0 of f32 : (i64, tensor<2xi64>) -> tensor<?x?xf32>
+  return
+}
+
+// -----
+
+func.func @random_rank(%key: i64, %n: tensor<?xi64>) {
+  // expected-error@+2 {{random numbers need a shape of static length, found 'tensor<?xi64>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.random %key, %n stream 0 of f32 : (i64, tensor<?xi64>) -> tensor<?x?xf32>
+  return
+}

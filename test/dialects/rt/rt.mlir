@@ -19,6 +19,10 @@ func.func @run(%n: index, %ok: i1) {
   rt.release %b : memref<?x8xf32>
   // CHECK: rt.strings ["monday", ""] : memref<2xi64>
   %t = rt.strings ["monday", ""] : memref<2xi64>
+  // CHECK: rt.seed
+  %seed = rt.seed
+  // CHECK: rt.run
+  %run = rt.run
   // CHECK: rt.check %{{.*}}, 2, "sizes differ"
   rt.check %ok, 2, "sizes differ"
   return
