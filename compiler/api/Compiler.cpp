@@ -17,6 +17,20 @@ using namespace nacre;
 
 namespace {
 
+PipelineOptions getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target) {
+  PipelineOptions pipeline;
+  bool wide = target.hasFeature("avx512f");
+  pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
+  pipeline.vectorRegisters = wide ? 32 : 16;
+  pipeline.fma = wide || target.hasFeature("fma");
+  if (options.train)
+    pipeline.training = {options.train->loss, options.train->optimizer};
+  pipeline.stopAfter = options.stopAfter;
+  pipeline.dumpDirectory = options.dumpDirectory;
+  pipeline.timePhases = options.timePhases;
+  return pipeline;
+}
+
 /// One call of the compiler: a context, its diagnostics, and the compilation.
 class Call {
 public:
@@ -35,10 +49,11 @@ public:
       return false;
     }
     if (std::error_code error = makeDumpFolder()) {
+      compilation.culprit = Culprit::File;
       emitError(UnknownLoc::get(&context), "cannot make the folder ") << options.dumpDirectory << ": " << error.message();
       return false;
     }
-    compilation.options = getPipelineOptions(*target);
+    compilation.options = getPipelineOptions(options, *target);
     compilation.codegen.targetCPU = options.targetCpu;
     compilation.codegen.targetFeatures = options.targetFeatures;
     compilation.codegen.dumpDirectory = options.dumpDirectory;
@@ -51,7 +66,6 @@ public:
     };
     compilation.deliver = deliver;
     bool succeeds = succeeded(runPhases(compilation, [&](const Phase &phase) {
-      culprit = phase.culprit;
       isCancelled = options.progress && !options.progress(std::string_view(phase.name));
       return !isCancelled;
     }));
@@ -64,17 +78,17 @@ public:
   Error error() const {
     if (isCancelled)
       return {NACRE_CANCELLED, fileName + ": the compilation was cancelled"};
-    if (culprit == Culprit::File)
+    if (compilation.culprit == Culprit::File)
       return {NACRE_IO_ERROR, messages};
     bool isMarked = messages.find("internal error") != std::string::npos;
-    if (culprit == Culprit::Model && !isMarked && !messages.empty())
+    if (compilation.culprit == Culprit::Model && !isMarked && !messages.empty())
       return {NACRE_INVALID_VALUE, messages};
     std::string text = messages.empty() ? fileName + ": a pass failed without a message" : messages;
     return {NACRE_INTERNAL, (isMarked ? "" : "internal error: ") + text};
   }
 
   /// Says that a failure from here on is one of writing a file.
-  void beginWriting() { culprit = Culprit::File; }
+  void beginWriting() { compilation.culprit = Culprit::File; }
 
 private:
   OwningOpRef<ModuleOp> import(const std::string &path) {
@@ -101,20 +115,6 @@ private:
   std::error_code makeDumpFolder() const {
     return options.dumpDirectory.empty() ? std::error_code()
                                          : llvm::sys::fs::create_directories(options.dumpDirectory);
-  }
-
-  PipelineOptions getPipelineOptions(const codegen::CpuTarget &target) const {
-    PipelineOptions pipeline;
-    bool wide = target.hasFeature("avx512f");
-    pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
-    pipeline.vectorRegisters = wide ? 32 : 16;
-    pipeline.fma = wide || target.hasFeature("fma");
-    if (options.train)
-      pipeline.training = {options.train->loss, options.train->optimizer};
-    pipeline.stopAfter = options.stopAfter;
-    pipeline.dumpDirectory = options.dumpDirectory;
-    pipeline.timePhases = options.timePhases;
-    return pipeline;
   }
 
   /// The module, or the code, as text.
@@ -185,7 +185,6 @@ private:
   std::string fileName;
   MLIRContext context;
   std::string messages;
-  Culprit culprit = Culprit::Model;
   bool isCancelled = false;
   ScopedDiagnosticHandler handler;
   Compilation compilation;
@@ -248,9 +247,12 @@ std::vector<std::string_view> nacre::getPhaseNames() {
   return names;
 }
 
-std::string nacre::describePipeline() {
+Result<std::string> nacre::describePipeline(const CompileOptions &options) {
+  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures);
+  if (!target)
+    return Error{NACRE_INVALID_ARGUMENT, llvm::toString(target.takeError())};
   std::string text;
   llvm::raw_string_ostream stream(text);
-  printPhases(stream, {});
+  printPhases(stream, getPipelineOptions(options, *target));
   return text;
 }

@@ -78,9 +78,9 @@ Status compileToFile(const std::string &path, const std::string &artifact,
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();
 
-/// Every phase with its passes, in the syntax that nacre-opt reads, as for a CPU with
-/// AVX-512: vector width and registers follow the target.
-std::string describePipeline();
+/// Every phase with its passes, in the syntax that nacre-opt reads, for the target and
+/// the training that `options` ask for.
+Result<std::string> describePipeline(const CompileOptions &options = {});
 
 } // namespace nacre
 

@@ -10,6 +10,10 @@
 
 namespace nacre {
 
+/// Whose fault an error is. Importer and graph phase check what a user can do wrong; what
+/// fails after them has passed their checks, so the fault is our own.
+enum class Culprit { Model, Compiler, File };
+
 /// What the phases work on: the module, then the objects made of it. Where it comes
 /// from and where it goes is the caller's to say.
 struct Compilation {
@@ -22,6 +26,8 @@ struct Compilation {
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::optional<codegen::CompiledModule> compiled;
+  /// Who would be at fault if what is running now failed.
+  Culprit culprit = Culprit::Model;
 };
 
 } // namespace nacre

@@ -132,14 +132,20 @@ LogicalResult runPasses(const Phase &phase, Compilation &compilation) {
 /// Writes the module as `<number>-<phase>.mlir`.
 LogicalResult dump(ModuleOp module, const Phase &phase, size_t number, StringRef directory) {
   SmallString<128> path(directory);
-  if (std::error_code error = llvm::sys::fs::create_directories(path))
-    return module.emitError("cannot make the folder ") << path << ": " << error.message();
   llvm::sys::path::append(path, Twine(number) + "-" + phase.name + ".mlir");
+  auto refuse = [&](std::error_code error) {
+    return emitError(UnknownLoc::get(module.getContext()), "cannot write ") << path << ": " << error.message();
+  };
   std::error_code error;
   llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_Text);
   if (error)
-    return module.emitError("cannot write ") << path << ": " << error.message();
+    return refuse(error);
   module.print(file.os(), OpPrintingFlags().elideLargeElementsAttrs().elideLargeResourceString());
+  file.os().close();
+  if (std::error_code error = file.os().error()) { // a full disk
+    file.os().clear_error();
+    return refuse(error);
+  }
   file.keep();
   return success();
 }
@@ -153,6 +159,7 @@ LogicalResult nacre::runPhases(Compilation &compilation,
   const PipelineOptions &options = compilation.options;
   llvm::TimerGroup timers("phases", "Nacre's phases");
   for (auto [number, phase] : llvm::enumerate(kPhases)) {
+    compilation.culprit = phase.culprit;
     if (progress && !progress(phase))
       return failure();
     llvm::Timer timer(phase.name, phase.summary, timers);
@@ -160,9 +167,11 @@ LogicalResult nacre::runPhases(Compilation &compilation,
     if (failed(phase.run ? phase.run(compilation) : runPasses(phase, compilation)) ||
         (phase.verify && failed(phase.verify(*compilation.module))))
       return failure();
-    if (!options.dumpDirectory.empty() && phase.verify &&
-        failed(dump(*compilation.module, phase, number + 1, options.dumpDirectory)))
-      return failure();
+    if (!options.dumpDirectory.empty() && phase.verify) {
+      compilation.culprit = Culprit::File;
+      if (failed(dump(*compilation.module, phase, number + 1, options.dumpDirectory)))
+        return failure();
+    }
     if (options.stopAfter == phase.name)
       break;
   }

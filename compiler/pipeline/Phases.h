@@ -9,10 +9,6 @@
 
 namespace nacre {
 
-/// Whose fault an error is. Importer and graph phase check what a user can do wrong; what
-/// fails after them has passed their checks, so the fault is our own.
-enum class Culprit { Model, Compiler, File };
-
 /// A stretch of the way from file to code, and what must hold at its end.
 struct Phase {
   llvm::StringLiteral name;
@@ -30,8 +26,9 @@ struct Phase {
 /// All phases, in order.
 llvm::ArrayRef<Phase> getPhases();
 
-/// Runs the phases. Failures are diagnostics on the context. `progress` is called
-/// with each phase before it runs; it returns false to cancel, which leaves none.
+/// Runs the phases. Failures are diagnostics on the context, and `compilation.culprit` says
+/// whose they are. `progress` is called with each phase before it runs; it returns false to
+/// cancel, which leaves no diagnostic.
 mlir::LogicalResult runPhases(Compilation &compilation,
                               llvm::function_ref<bool(const Phase &)> progress = nullptr);
 

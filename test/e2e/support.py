@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -36,14 +37,16 @@ def nacre(*arguments: str | Path, ok: bool = True, timeout: float = 300) -> Ran:
     """Runs the command line tool; `ok` asserts success."""
     command = [str(NACRE), *map(str, arguments)]
     # A process of its own whose only child is the tool, to know the tool's peak memory.
-    measured = subprocess.run(
-        [sys.executable, "-S", "-c", _MEASURE, *command],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=timeout,
+    measured = subprocess.Popen(
+        [sys.executable, "-S", "-c", _MEASURE, *command], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    ran = Ran(*json.loads(measured.stdout))
+    try:
+        summary, _ = measured.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(measured.pid, signal.SIGKILL)  # the tool with it
+        measured.wait()
+        raise
+    ran = Ran(*json.loads(summary))
     assert not ok or ran.status == 0, f"{' '.join(command)}\n{ran.text()}"
     return ran
 

@@ -35,6 +35,28 @@ def test_pipeline_lists_all_phases_with_their_passes() -> None:
     assert any("form-kernels" in line for line in passes)
 
 
+def test_pipeline_is_the_targets() -> None:
+    v4, v2 = (nacre("compile", "--print-pipeline", "--target-cpu", cpu).out for cpu in ("x86-64-v4", "x86-64-v2"))
+    assert "vector-bits=512" in v4 and "vector-bits=512" not in v2
+    ran = nacre("compile", "--print-pipeline", "--target-cpu", "i386x", ok=False)
+    assert ran.status == 1 and "i386x" in ran.err
+
+
+def test_stop_after_the_last_phase_is_a_compilation(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.so"
+    summary = json.loads(nacre("compile", model, "--stop-after", "artifact", "-o", out, "--json").out)
+    assert summary["bytes"] == out.stat().st_size
+
+
+def test_a_dump_that_cannot_be_written_is_a_file_error(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "folder" / "1-import.mlir").mkdir(parents=True)
+    for folder, what in (("taken/below", "cannot make the folder"), ("taken", "cannot write"), ("folder", "cannot write")):
+        ran = nacre("compile", model, "-o", tmp_path / "m.so", "--dump-phases", tmp_path / folder, ok=False)
+        assert ran.status == 1 and what in ran.err and "internal" not in ran.err
+    assert not (tmp_path / "m.so").exists()
+
+
 @pytest.mark.parametrize("phase", LEAVES)
 def test_stop_after(model: Path, tmp_path: Path, phase: str) -> None:
     present, absent = LEAVES[phase]

@@ -28,15 +28,18 @@ static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a
 static CompileFlags flags(command.subcommand);
 
 static int runCompile() {
+  CompileOptions options;
+  if (!flags.fill(options))
+    return kUsageError;
   if (printPipeline) {
-    llvm::outs() << describePipeline();
+    Result<std::string> pipeline = describePipeline(options);
+    if (!pipeline)
+      return fail(pipeline.error());
+    llvm::outs() << *pipeline;
     return kSuccess;
   }
   if (model.empty())
     return fail("expected the model to compile; see nacre compile --help", kUsageError);
-  CompileOptions options;
-  if (!flags.fill(options))
-    return kUsageError;
   std::string printed;
   options.stopAfter = stopAfter;
   options.stopOutput = &printed;
@@ -50,7 +53,7 @@ static int runCompile() {
     llvm::sys::path::replace_extension(artifact, "so");
 
   // Linking resets LLVM's options to their defaults, ours among them.
-  bool stops = !stopAfter.empty(), printsJson = json;
+  bool stops = !stopAfter.empty() && stopAfter != getPhaseNames().back(), printsJson = json;
   auto start = std::chrono::steady_clock::now();
   Status status = [&] {
     Progress progress(options);
