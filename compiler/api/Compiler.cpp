@@ -144,6 +144,10 @@ private:
         sizes.push_back(size < 0 ? ShapedType::kDynamic : size);
       import.inputShapes[name] = std::move(sizes);
     }
+    import.inputLengths = options.inputLengths;
+    for (const auto &[name, ranks] : options.examples)
+      import.examples[name] =
+          ranks ? std::optional(SmallVector<int64_t>(ranks->begin(), ranks->end())) : std::nullopt;
     import.dims = options.dims;
     import.allowSymlinks = options.allowSymlinks;
     import.trainable = options.train.has_value();
@@ -154,15 +158,19 @@ private:
   /// What the artefact says of its origin: nothing that differs between equal inputs
   /// (no path, time or machine).
   std::string describeProvenance(ModuleOp module) const {
-    llvm::json::Object dims, shapes;
+    llvm::json::Object dims, shapes, lengths;
     for (const auto &[name, size] : options.dims)
       dims[name] = size;
+    for (const auto &[name, length] : options.inputLengths)
+      lengths[name] = length ? llvm::json::Value(*length) : nullptr;
     for (const auto &[name, shape] : options.inputShapes)
       shapes[name] = llvm::json::Array(shape);
     llvm::json::Object provenance{{"compiler", std::string("nacre ") + nacre_version()},
                                   {"source", llvm::sys::path::filename(fileName)},
                                   {"dims", std::move(dims)},
                                   {"input_shapes", std::move(shapes)}};
+    if (!lengths.empty())
+      provenance["input_lengths"] = std::move(lengths);
     if (options.train)
       provenance["train"] = llvm::json::Object{{"loss", options.train->loss}, {"optimizer", options.train->optimizer}};
     if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))

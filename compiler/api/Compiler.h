@@ -36,8 +36,16 @@ struct TrainOptions {
 
 /// Everything that a compilation can be told.
 struct CompileOptions {
-  /// Shapes of inputs by name, -1 for a size that stays open.
+  /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
+  /// element's; an element "x[0]" of it may have one of its own.
   std::map<std::string, std::vector<int64_t>> inputShapes;
+  /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of
+  /// an optional that has no element. They are part of the compiled model.
+  std::map<std::string, std::optional<int64_t>> inputLengths;
+  /// The ranks of the elements of values that will be given to the model, by input: one of a
+  /// tensor, nullopt for an optional without an element. They say what neither the model
+  /// nor the options above do; inputs that the model does not have are passed over.
+  std::map<std::string, std::optional<std::vector<int64_t>>> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
   /// Compile a function "step" beside "main": it takes the model's inputs, `labels` if the

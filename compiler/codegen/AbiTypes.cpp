@@ -12,7 +12,7 @@ nacre::codegen::abi::DescriptorTypes::DescriptorTypes(LLVMContext &context) {
   tensorInfo = StructType::create({ptr, i32, i32, ptr}, "nacre_abi_tensor_info");
   valueInfo = StructType::create({ptr, i32, i32, i32, i32}, "nacre_abi_value_info");
   function =
-      StructType::create({ptr, ptr, ptr, ptr, i32, i32, i64, ptr, i32, i32}, "nacre_abi_function");
+      StructType::create({ptr, ptr, ptr, ptr, i32, i32, i64, ptr, i32, i32, ptr}, "nacre_abi_function");
   kernelInfo = StructType::create({ptr, ptr, i64, i64}, "nacre_abi_kernel_info");
   parameterInfo =
       StructType::create({tensorInfo, i64, i64, i32, i32, i64}, "nacre_abi_parameter_info");

@@ -85,20 +85,26 @@ private:
     auto *run = Function::Create(type, GlobalValue::ExternalLinkage, "nacre." + info.name, module);
     run->setVisibility(GlobalValue::HiddenVisibility);
     run->setDSOLocal(true);
-    std::vector<Constant *> inputs, outputs, values;
+    std::vector<Constant *> inputs, outputs;
     for (const TensorInfo &input : info.inputs)
       inputs.push_back(tensor(input));
     for (const TensorInfo &output : info.outputs)
       outputs.push_back(tensor(output));
-    for (const ValueInfo &value : info.outputValues)
-      values.push_back(ConstantStruct::get(types.valueInfo,
-                                           {string(value.name), i32(value.kind), i32(value.isOptional),
-                                            i32(value.first), i32(value.count)}));
     return ConstantStruct::get(types.function,
                                {string(info.name), run, array(types.tensorInfo, inputs),
                                 array(types.tensorInfo, outputs), i32(inputs.size()),
-                                i32(outputs.size()), i64(info.arenaSize), array(types.valueInfo, values),
-                                i32(values.size()), i32(0)});
+                                i32(outputs.size()), i64(info.arenaSize), values(info.outputValues),
+                                i32(info.outputValues.size()), i32(info.inputValues.size()),
+                                values(info.inputValues)});
+  }
+
+  Constant *values(const std::vector<ValueInfo> &infos) {
+    std::vector<Constant *> values;
+    for (const ValueInfo &value : infos)
+      values.push_back(ConstantStruct::get(types.valueInfo,
+                                           {string(value.name), i32(value.kind), i32(value.isOptional),
+                                            i32(value.first), i32(value.count)}));
+    return array(types.valueInfo, values);
   }
 
   Constant *parameter(const Parameter &info) {

@@ -80,11 +80,12 @@ static LogicalResult readTensors(func::FuncOp function, StringRef attribute,
   return success();
 }
 
-/// `nn.output_values`, which frontends put on a function some of whose outputs are no
-/// tensors: the values' names, kinds ("tensor", "sequence", "nothing", "optional tensor",
-/// ...) and how many results each is.
-static LogicalResult readValues(func::FuncOp function, FunctionInfo &info) {
-  auto list = function->getAttrOfType<ArrayAttr>("nn.output_values");
+/// `nn.input_values` and `nn.output_values`, which frontends put on a function some of whose
+/// inputs or outputs are no tensors: the values' names, kinds ("tensor", "sequence",
+/// "nothing", "optional tensor", ...) and how many arguments or results each is.
+static LogicalResult readValues(func::FuncOp function, StringRef attribute, size_t tensorCount,
+                                std::vector<ValueInfo> &values) {
+  auto list = function->getAttrOfType<ArrayAttr>(attribute);
   if (!list)
     return success();
   int64_t next = 0;
@@ -92,7 +93,7 @@ static LogicalResult readValues(func::FuncOp function, FunctionInfo &info) {
     auto name = entry.getAs<StringAttr>("name"), kind = entry.getAs<StringAttr>("kind");
     auto count = entry.getAs<IntegerAttr>("count");
     if (!name || !kind || !count)
-      return function.emitOpError("has malformed nn.output_values");
+      return function.emitOpError("has malformed ") << attribute;
     StringRef text = kind.getValue();
     ValueInfo value;
     value.name = name.str();
@@ -103,10 +104,10 @@ static LogicalResult readValues(func::FuncOp function, FunctionInfo &info) {
                      .Default(NACRE_ABI_NOTHING);
     value.first = next;
     next += value.count = count.getInt();
-    info.outputValues.push_back(std::move(value));
+    values.push_back(std::move(value));
   }
-  if (next != int64_t(info.outputs.size()))
-    return function.emitOpError("has nn.output_values for ") << next << " outputs";
+  if (next != int64_t(tensorCount))
+    return function.emitOpError("has ") << attribute << " for " << next << " tensors";
   return success();
 }
 
@@ -117,7 +118,8 @@ FailureOr<FunctionInfo> FunctionInfo::get(func::FuncOp function) {
     info.arenaSize = size.getInt();
   if (failed(readTensors(function, "nacre.inputs", info.inputs)) ||
       failed(readTensors(function, "nacre.outputs", info.outputs)) ||
-      failed(readValues(function, info)))
+      failed(readValues(function, "nn.input_values", info.inputs.size(), info.inputValues)) ||
+      failed(readValues(function, "nn.output_values", info.outputs.size(), info.outputValues)))
     return failure();
   return info;
 }

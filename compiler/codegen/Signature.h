@@ -36,7 +36,7 @@ struct ValueInfo {
 struct FunctionInfo {
   std::string name;
   std::vector<TensorInfo> inputs, outputs;
-  std::vector<ValueInfo> outputValues; // empty: each output is a tensor for itself
+  std::vector<ValueInfo> inputValues, outputValues; // empty: each is a tensor for itself
   int64_t arenaSize = 0;
 
   static mlir::FailureOr<FunctionInfo> get(mlir::func::FuncOp function);

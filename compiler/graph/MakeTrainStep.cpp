@@ -47,6 +47,7 @@ public:
     if (symbols)
       attributes.set("nn.symbols", symbols);
     unsigned index = func.getNumArguments();
+    addValue("nn.input_values", attributes.get("nn.name"), /*isFirst=*/false);
     (void)func.insertArgument(index, type, attributes.getDictionary(func.getContext()), func.getLoc());
     return func.getArgument(index);
   }
@@ -54,11 +55,25 @@ public:
   void addFirstOutput(StringRef name, Value value) {
     Builder b(func.getContext());
     StringAttr unique = b.getStringAttr(makeFree(name));
+    addValue("nn.output_values", unique, /*isFirst=*/true);
     (void)func.insertResult(0, value.getType(), b.getDictionaryAttr(b.getNamedAttr("nn.name", unique)));
     getTerminator()->insertOperands(0, value);
   }
 
 private:
+  /// Where the function says what its inputs or outputs are together: one tensor more.
+  void addValue(StringRef attribute, Attribute name, bool isFirst) {
+    auto list = func->getAttrOfType<ArrayAttr>(attribute);
+    if (!list)
+      return;
+    Builder b(func.getContext());
+    SmallVector<Attribute> values(list.getValue());
+    values.insert(isFirst ? values.begin() : values.end(),
+                  b.getDictionaryAttr({b.getNamedAttr("name", name), b.getNamedAttr("kind", b.getStringAttr("tensor")),
+                                       b.getNamedAttr("count", b.getI64IntegerAttr(1))}));
+    func->setAttr(attribute, b.getArrayAttr(values));
+  }
+
   /// The name, or a longer one that no input or output has.
   std::string makeFree(StringRef name) {
     llvm::StringSet<> taken;

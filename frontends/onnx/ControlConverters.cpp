@@ -1,5 +1,6 @@
 //===- ControlConverters.cpp - If, Loop -------------------------*- C++ -*-===//
 #include "frontends/onnx/Loops.h"
+#include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -20,19 +21,19 @@ using ::onnx::GraphProto;
 static std::optional<SmallVector<Value>> getTensors(Value value) {
   if (!isa<TupleType>(value.getType()))
     return SmallVector<Value>{value};
-  auto made = value.getDefiningOp<UnrealizedConversionCastOp>();
-  return made ? std::optional(SmallVector<Value>(made.getInputs())) : std::nullopt;
+  if (!isOptionalValue(value))
+    return getSequenceElements(value);
+  auto element = getOptionalElement(value);
+  if (!element)
+    return std::nullopt;
+  return *element ? SmallVector<Value>{*element} : SmallVector<Value>();
 }
 
 /// A sequence or optional as `like` is one, made of other tensors.
 static Value remake(NodeContext &c, Value like, ValueRange tensors) {
-  auto tuple = dyn_cast<TupleType>(like.getType());
-  if (!tuple)
-    return tensors.front();
-  SmallVector<Type> types(tuple.getTypes().drop_back(tensors.size())); // an optional's mark
-  llvm::append_range(types, tensors.getTypes());
-  return UnrealizedConversionCastOp::create(c.getBuilder(), c.getLoc(), TupleType::get(c.getContext(), types), tensors)
-      .getResult(0);
+  if (isOptionalValue(like))
+    return makeOptional(c.getBuilder(), c.getLoc(), tensors.empty() ? Value() : tensors.front());
+  return isa<TupleType>(like.getType()) ? makeSequence(c.getBuilder(), c.getLoc(), tensors) : tensors.front();
 }
 
 /// A branch whose condition is known is converted alone, in place. The others

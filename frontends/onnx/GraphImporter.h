@@ -73,6 +73,28 @@ struct Frame {
   std::string prefix;
 };
 
+/// An input of the model as tensors: see FunctionInfo's `nn.input_values`.
+struct InputValue {
+  const ::onnx::ValueInfoProto *proto = nullptr;
+  /// Empty after an error.
+  std::string kind;
+  /// Which of the tensors.
+  unsigned first = 0, count = 0;
+};
+
+/// A tensor that @main takes: an input of the model, or an element of one.
+struct InputTensor {
+  /// "x", or "x[0]".
+  std::string name;
+  /// The model's input.
+  StringRef input;
+  const ::onnx::TypeProto_Tensor *type = nullptr;
+  /// Of a sequence: names in its dimensions are no promise that its elements' sizes are equal.
+  bool isElement = false;
+  /// Of a value that the options show.
+  std::optional<int64_t> exampleRank;
+};
+
 /// An output of the model as tensors: see FunctionInfo's `nn.output_values`.
 struct OutputValue {
   std::string kind;
@@ -105,12 +127,21 @@ private:
       const google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>
           &imports,
       OpsetMap &opsets, const Twine &where);
-  bool bindSymbols(ArrayRef<const ::onnx::ValueInfoProto *> inputs);
-  RankedTensorType getInputType(const ::onnx::ValueInfoProto &input,
-                                SmallVectorImpl<mlir::Attribute> &symbols);
   void removeStandIns();
   std::optional<OutputValue> flattenOutput(const ::onnx::ValueInfoProto &output, Value value);
   LogicalResult checkOutput(const ::onnx::ValueInfoProto &output, Value value);
+
+  //===--- the model's inputs (ModelInputs.cpp) ---===//
+  /// What the model takes, as tensors; false after an error that leaves nothing to look at.
+  bool flattenInputs(const ::onnx::GraphProto &graph, SmallVectorImpl<InputValue> &values,
+                     SmallVectorImpl<InputTensor> &tensors);
+  InputValue flattenInput(const ::onnx::ValueInfoProto &input, SmallVectorImpl<InputTensor> &tensors);
+  bool bindSymbols(ArrayRef<InputValue> values, ArrayRef<InputTensor> tensors);
+  RankedTensorType getInputType(const InputTensor &input,
+                                SmallVectorImpl<mlir::Attribute> &symbols);
+  /// The input's value from its arguments; null after an error in one's type.
+  Value makeInput(const InputValue &input, ArrayRef<mlir::Type> types, mlir::ValueRange arguments,
+                  mlir::OpBuilder &builder);
 
   //===--- graphs ---===//
   void addInitializers(const ::onnx::GraphProto &graph, Scope &scope,

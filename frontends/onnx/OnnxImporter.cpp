@@ -51,6 +51,21 @@ bool ImportOptions::addInputShape(StringRef text, std::string &error) {
   return true;
 }
 
+bool ImportOptions::addInputLength(StringRef text, std::string &error) {
+  auto [name, digits] = text.rsplit('=');
+  int64_t length = 0;
+  bool isNone = digits == "none";
+  if (name.empty() || (!isNone && !parseSize(digits, length))) {
+    error = "malformed length " + nn::quoted(text) + ", expected NAME=3 or NAME=none";
+    return false;
+  }
+  if (!inputLengths.insert({name.str(), isNone ? std::nullopt : std::optional(length)}).second) {
+    error = "the length of " + nn::quoted(name) + " is given twice";
+    return false;
+  }
+  return true;
+}
+
 bool ImportOptions::addDim(StringRef text, std::string &error) {
   auto [name, digits] = text.rsplit('=');
   int64_t size = 0;

@@ -7,13 +7,22 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <map>
+#include <optional>
 #include <string>
 
 namespace nacre {
 
 struct ImportOptions {
-  /// Shapes of inputs by name; mlir::ShapedType::kDynamic keeps a size open.
+  /// Shapes of inputs by name; mlir::ShapedType::kDynamic keeps a size open. That of a
+  /// sequence is each element's; an element "x[0]" of it may have one of its own.
   std::map<std::string, llvm::SmallVector<int64_t>> inputShapes;
+  /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of
+  /// an optional that has no element. They are part of the compiled model.
+  std::map<std::string, std::optional<int64_t>> inputLengths;
+  /// The ranks of the elements of values that will be given to the model, by input: one of a
+  /// tensor, nullopt for an optional without an element. They say what neither the model
+  /// nor the options above do; inputs that the model does not have are passed over.
+  std::map<std::string, std::optional<llvm::SmallVector<int64_t>>> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
   /// Floating-point initializers become trainable parameters, however small.
@@ -41,6 +50,8 @@ struct ImportOptions {
   /// Takes "data=1x3x224x224" ("?" for a size that stays open, nothing after
   /// "=" for a scalar). False with a message if it is malformed.
   bool addInputShape(llvm::StringRef text, std::string &error);
+  /// Takes "sequence=3" and "optional=none".
+  bool addInputLength(llvm::StringRef text, std::string &error);
   /// Takes "batch=8".
   bool addDim(llvm::StringRef text, std::string &error);
 };

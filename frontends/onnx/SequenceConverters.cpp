@@ -1,14 +1,11 @@
 //===- SequenceConverters.cpp - Sequences and optionals ---------*- C++ -*-===//
 //
-// A sequence whose length is known is resolved while importing: its value is a
-// cast of its tensors to a tuple, which nothing but the converters here looks
-// into and which is gone when the import is done. An optional is its element,
-// or a cast to `none`.
+// Both are resolved while importing (see Sequences.h). A split into pieces whose
+// number only a run tells stays lazy: what takes it computes with its tensor.
 //
 //===----------------------------------------------------------------------===//
 #include "frontends/onnx/Converter.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "frontends/onnx/Sequences.h"
 #include "onnx-ml.pb.h"
 
 using namespace mlir;
@@ -16,18 +13,14 @@ using namespace nacre;
 using namespace nacre::frontend;
 
 static Value makeSequence(NodeContext &c, ArrayRef<Value> elements) {
-  auto type = TupleType::get(c.getContext(), ValueRange(elements).getTypes());
-  return UnrealizedConversionCastOp::create(c.getBuilder(), c.getLoc(), type,
-                                            elements)
-      .getResult(0);
+  return makeSequence(c.getBuilder(), c.getLoc(), elements);
 }
 
 /// The tensors of a sequence; nullopt after an error.
 static std::optional<SmallVector<Value>> getElements(NodeContext &c,
                                                      Value sequence) {
-  auto made = sequence.getDefiningOp<UnrealizedConversionCastOp>();
-  if (made && isa<TupleType>(sequence.getType()))
-    return SmallVector<Value>(made.getInputs());
+  if (auto elements = getSequenceElements(sequence))
+    return elements;
   (void)c.error(
       "a sequence whose length is not known at compile time is not supported");
   return std::nullopt;
@@ -100,6 +93,8 @@ static LogicalResult convertSequenceErase(NodeContext &c) {
 }
 
 static LogicalResult convertSequenceAt(NodeContext &c) {
+  if (auto split = getRuntimeSplit(c.input(0)))
+    return convertSplitAt(c, *split);
   auto elements = getElements(c, c.input(0));
   auto position =
       elements ? getPosition(c, 1, elements->size(), 0) : std::nullopt;
@@ -107,6 +102,8 @@ static LogicalResult convertSequenceAt(NodeContext &c) {
 }
 
 static LogicalResult convertSequenceLength(NodeContext &c) {
+  if (auto split = getRuntimeSplit(c.input(0)))
+    return convertSplitLength(c, *split);
   auto elements = getElements(c, c.input(0));
   if (!elements)
     return failure();
@@ -117,6 +114,8 @@ static LogicalResult convertSequenceLength(NodeContext &c) {
 static LogicalResult convertConcatFromSequence(NodeContext &c) {
   int64_t axis = c.getInt("axis", 0);
   bool isNew = c.getFlag("new_axis");
+  if (auto split = getRuntimeSplit(c.input(0)))
+    return convertSplitConcat(c, *split, axis, isNew);
   auto elements = getElements(c, c.input(0));
   if (!elements)
     return failure();
@@ -132,105 +131,6 @@ static LogicalResult convertConcatFromSequence(NodeContext &c) {
   if (c.hadError())
     return failure();
   return c.replaceWith<nn::ConcatOp>(*elements, *normal);
-}
-
-/// `value` from `start` to `end`, 64-bit integers, along a dimension.
-static Value sliceAlong(NodeContext &c, Value value, int64_t axis,
-                        OpFoldResult start, OpFoldResult end) {
-  OpBuilder &b = c.getBuilder();
-  int64_t rank = NodeContext::rankOf(value);
-  auto vector = [&](int64_t elsewhere, OpFoldResult here) -> Value {
-    SmallVector<int64_t> numbers(rank, elsewhere);
-    if (auto known = getConstantIntValue(here)) {
-      numbers[axis] = *known;
-      return c.intsConstant(numbers);
-    }
-    SmallVector<Value> values;
-    for (int64_t i = 0; i < rank; ++i)
-      values.push_back(i == axis ? cast<Value>(here)
-                                 : arith::ConstantIntOp::create(b, c.getLoc(),
-                                                                elsewhere, 64));
-    return tensor::FromElementsOp::create(b, c.getLoc(), values);
-  };
-  return c.make<nn::SliceOp>(value, vector(0, start), vector(INT64_MAX, end),
-                             c.intsConstant(SmallVector<int64_t>(rank, 1)));
-}
-
-/// Where the pieces of a split begin and end; nullopt after an error.
-static std::optional<SmallVector<OpFoldResult>> getBorders(NodeContext &c,
-                                                           int64_t size) {
-  constexpr int64_t kMaxPieces = 1 << 20;
-  OpBuilder &b = c.getBuilder();
-  SmallVector<OpFoldResult> borders{b.getI64IntegerAttr(0)};
-  bool isList = c.hasInput(1) && c.inputType(1).getRank() == 1;
-  auto known =
-      c.hasInput(1) ? c.constantInts(c.input(1)) : SmallVector<int64_t>{1};
-  if (isList && known) {
-    int64_t sum = 0;
-    for (int64_t piece : *known) {
-      if (piece < 0 || llvm::AddOverflow(sum, piece, sum)) {
-        (void)c.error("the split has the piece " + Twine(piece));
-        return std::nullopt;
-      }
-      borders.push_back(b.getI64IntegerAttr(sum));
-    }
-    if (!ShapedType::isDynamic(size) && sum != size) {
-      (void)c.error("the pieces add up to " + Twine(sum) +
-                    ", the dimension has size " + Twine(size));
-      return std::nullopt;
-    }
-    return borders;
-  }
-  if (isList && !c.inputType(1).isDynamicDim(0) &&
-      c.inputType(1).getDimSize(0) <= kMaxPieces &&
-      c.inputType(1).getElementType().isSignlessInteger(64)) {
-    // How many is known, only how long is not.
-    Value sum;
-    for (int64_t i = 0; i < c.inputType(1).getDimSize(0); ++i) {
-      Value place = arith::ConstantIndexOp::create(b, c.getLoc(), i);
-      Value piece = tensor::ExtractOp::create(b, c.getLoc(), c.input(1), place);
-      sum =
-          sum ? Value(arith::AddIOp::create(b, c.getLoc(), sum, piece)) : piece;
-      borders.push_back(sum);
-    }
-    return borders;
-  }
-  if (isList || !known || known->size() != 1 || ShapedType::isDynamic(size)) {
-    (void)c.error("a split into a number of pieces that is not known at "
-                  "compile time is not "
-                  "supported");
-    return std::nullopt;
-  }
-  if (known->front() < 1 || size / known->front() > kMaxPieces) {
-    (void)c.error("the split has the piece " + Twine(known->front()) +
-                  " for a dimension of " + Twine(size));
-    return std::nullopt;
-  }
-  for (int64_t end = 0; end < size;) {
-    end = size - end > known->front() ? end + known->front() : size;
-    borders.push_back(b.getI64IntegerAttr(end));
-  }
-  return borders;
-}
-
-static LogicalResult convertSplitToSequence(NodeContext &c) {
-  // Dimensions are only dropped if there is no split.
-  bool keep = c.getFlag("keepdims", true) || c.hasInput(1);
-  auto axis = c.normalizeAxis(c.getInt("axis", 0), c.inputType(0).getRank());
-  if (!axis)
-    return failure();
-  auto borders = getBorders(c, c.inputType(0).getDimSize(*axis));
-  if (!borders)
-    return failure();
-  SmallVector<Value> pieces;
-  for (size_t i = 1; i < borders->size(); ++i) {
-    Value piece =
-        sliceAlong(c, c.input(0), *axis, (*borders)[i - 1], (*borders)[i]);
-    if (!keep)
-      piece = c.make<nn::SqueezeOp>(piece, ArrayRef<int64_t>{*axis});
-    pieces.push_back(piece);
-  }
-  return c.hadError() ? failure() : c.replaceWith(makeSequence(c, pieces));
 }
 
 /// The graph once for each element, in place.
@@ -276,34 +176,15 @@ static LogicalResult convertSequenceMap(NodeContext &c) {
 // Optionals
 //===----------------------------------------------------------------------===//
 
-/// An optional is a cast of its element, if there is one, to a tuple that
-/// begins with `none`, which no sequence has.
-static bool isOptional(Value value) {
-  auto tuple = dyn_cast<TupleType>(value.getType());
-  return tuple && tuple.size() > 0 && isa<NoneType>(tuple.getType(0));
-}
-
 static LogicalResult convertOptional(NodeContext &c) {
   c.ignoreAttr("type"); // of what is not there
-  SmallVector<Value> elements;
-  SmallVector<Type> types{c.getBuilder().getNoneType()};
-  if (c.hasInput(0)) {
-    elements.push_back(c.input(0));
-    types.push_back(c.input(0).getType());
-  }
-  Type type = TupleType::get(c.getContext(), types);
-  return c.replaceWith(UnrealizedConversionCastOp::create(
-                           c.getBuilder(), c.getLoc(), type, elements)
-                           .getResult(0));
+  return c.replaceWith(makeOptional(c.getBuilder(), c.getLoc(), c.input(0)));
 }
 
 /// The element of an optional, null if it has none. Since opset 18 what is no
 /// optional may stand for one that has an element.
 static Value getElement(Value value) {
-  if (!isOptional(value))
-    return value;
-  auto cast = value.getDefiningOp<UnrealizedConversionCastOp>();
-  return cast && !cast.getInputs().empty() ? cast.getInputs().front() : Value();
+  return isOptionalValue(value) ? getOptionalElement(value).value_or(Value()) : value;
 }
 
 static LogicalResult convertOptionalHasElement(NodeContext &c) {

@@ -20,13 +20,16 @@ namespace {
 using Dims = std::map<std::string, int64_t>;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
+using Lengths = std::map<std::string, std::optional<int64_t>>;
+using Examples = std::map<std::string, std::optional<std::vector<int64_t>>>;
 using Train = std::map<std::string, std::string>;
 
-CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const std::string &targetCpu,
-                           const std::optional<Train> &train) {
+CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const Lengths &lengths,
+                           const std::string &targetCpu, const std::optional<Train> &train) {
   CompileOptions options;
   options.dims = dims;
   options.inputShapes = shapes;
+  options.inputLengths = lengths;
   options.targetCpu = targetCpu;
   if (train) {
     options.train.emplace();
@@ -60,9 +63,11 @@ template <typename Compilation> auto compileUnlocked(Compilation compilation) {
   return result;
 }
 
-Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, int32_t threads,
-                     const std::string &targetCpu, const std::optional<Train> &train) {
-  CompileOptions options = makeOptions(dims, shapes, targetCpu, train);
+Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, const Lengths &lengths,
+                     const Examples &examples, int32_t threads, const std::string &targetCpu,
+                     const std::optional<Train> &train) {
+  CompileOptions options = makeOptions(dims, shapes, lengths, targetCpu, train);
+  options.examples = examples;
   if (PyBytes_Check(source.ptr())) {
     auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
     std::span<const std::byte> bytes(data, size_t(PyBytes_GET_SIZE(source.ptr())));
@@ -75,9 +80,9 @@ Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, 
 }
 
 void compileModelToFile(const std::string &path, const std::string &artifact, const Dims &dims,
-                        const Shapes &shapes, const std::string &targetCpu,
+                        const Shapes &shapes, const Lengths &lengths, const std::string &targetCpu,
                         const std::optional<Train> &train) {
-  CompileOptions options = makeOptions(dims, shapes, targetCpu, train);
+  CompileOptions options = makeOptions(dims, shapes, lengths, targetCpu, train);
   (void)compileUnlocked([&] { return compileToFile(path, artifact, options); });
 }
 
@@ -133,7 +138,8 @@ NB_MODULE(_core, module) {
                       "A compiled model with threads and memory: made by nacre.compile or nacre.load.\n"
                       "Thread-safe: runs may overlap, and other Python threads go on meanwhile.")
       .def("run", &Program::run, nb::arg("inputs"), nb::arg("function") = "main",
-           "Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name.\n"
+           "Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name;\n"
+           "a list of arrays for a sequence, None for an optional without an element.\n"
            "Strings are arrays of Python strings.\n"
            "Returns a list of all outputs in order; a sequence is a list of arrays, an optional\n"
            "without an element None. Raises RunError.")
@@ -155,8 +161,8 @@ NB_MODULE(_core, module) {
       .def("__repr__", describeProgram);
 
   module.def("compile", compileModel, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-             nb::arg().none());
+             nb::arg(), nb::arg(), nb::arg().none());
   module.def("compile_to_file", compileModelToFile, nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-             nb::arg(), nb::arg().none());
+             nb::arg(), nb::arg(), nb::arg().none());
   module.def("load", loadModel);
 }

@@ -33,20 +33,54 @@ std::vector<Signature> describe(const std::vector<TensorInfo> &infos) {
   return result;
 }
 
-/// Outputs as the model's author sees them.
-std::vector<Signature> describeOutputs(const Function &function) {
-  std::vector<Signature> tensors = describe(function.outputs), outputs;
-  for (const ValueInfo &value : function.outputValues) {
+/// Inputs or outputs as the model's author sees them.
+std::vector<Signature> describe(const std::vector<TensorInfo> &infos, const std::vector<ValueInfo> &infosOfValues) {
+  std::vector<Signature> tensors = describe(infos), values;
+  for (const ValueInfo &value : infosOfValues) {
     auto first = tensors.begin() + value.first;
     if (value.kind == NACRE_VALUE_TENSOR) {
-      outputs.push_back(*first);
+      values.push_back(*first);
       continue;
     }
     nb::object key = nb::str(value.name.data(), value.name.size());
-    outputs.push_back({std::string(value.name), NACRE_UNDEFINED, std::move(key), nb::tuple(), value.kind,
+    values.push_back({std::string(value.name), NACRE_UNDEFINED, std::move(key), nb::tuple(), value.kind,
                        {first, first + value.count}});
   }
-  return outputs;
+  return values;
+}
+
+/// Refuses a value of another length than the model was compiled for.
+[[noreturn]] void raiseLength(const ValueInfo &input, const std::string &found, const std::string &length) {
+  std::string name(input.name);
+  std::string expected = input.kind == NACRE_VALUE_NOTHING    ? "none"
+                         : input.kind == NACRE_VALUE_SEQUENCE ? "a list of " + std::to_string(input.count) + " arrays"
+                                                              : "an array";
+  raise(getExceptions().runError, "input '" + name + "': found " + found + ", the model was compiled for " + expected +
+                                      (length.empty() ? "" : "; compile it again with input_lengths={'" + name + "': " +
+                                                                 length + "}"));
+}
+
+/// The arrays that an input's value is made of, to the end of `arrays`.
+void flatten(const ValueInfo &input, nb::handle value, std::vector<nb::object> &arrays) {
+  bool isList = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr());
+  bool isPlain = input.kind == NACRE_VALUE_TENSOR && !input.isOptional;
+  if (isPlain || (input.kind == NACRE_VALUE_TENSOR && !value.is_none())) {
+    arrays.push_back(nb::borrow(value));
+  } else if (value.is_none()) {
+    if (input.kind != NACRE_VALUE_NOTHING)
+      raiseLength(input, "none", input.isOptional ? "None" : "");
+  } else if (input.kind == NACRE_VALUE_NOTHING) {
+    raiseLength(input, isList ? "a list of " + std::to_string(PySequence_Size(value.ptr())) + " arrays" : "an array",
+                isList ? std::to_string(PySequence_Size(value.ptr())) : "1");
+  } else if (!isList) {
+    raiseLength(input, std::string("a ") + Py_TYPE(value.ptr())->tp_name, "");
+  } else {
+    Py_ssize_t count = PySequence_Size(value.ptr());
+    if (count != input.count)
+      raiseLength(input, "a list of " + std::to_string(count) + " arrays", std::to_string(count));
+    for (Py_ssize_t i = 0; i < count; ++i)
+      arrays.push_back(nb::steal(PySequence_GetItem(value.ptr(), i)));
+  }
 }
 
 /// Outputs of a run; what is not handed over is given back.
@@ -96,7 +130,8 @@ void nacre::python::raise(PyObject *exception, const std::string &message) {
 Program::Program(Model given, int32_t threads)
     : model(std::move(given)), session(createSession(model, threads)) {
   for (const Function &function : model.functions())
-    functions.push_back({std::string(function.name), describe(function.inputs), describeOutputs(function),
+    functions.push_back({std::string(function.name), describe(function.inputs, function.inputValues),
+                         describe(function.outputs, function.outputValues), function.inputValues,
                          function.outputValues, function.outputs.size()});
   if (functions.empty())
     raise(getExceptions().error, "the model has no function");
@@ -143,16 +178,22 @@ void Program::writeParameter(const std::string &name, nb::handle value) {
 
 std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle given) {
   std::vector<nb::object> values;
+  Py_ssize_t found = 0;
   for (const Signature &input : function.inputs) {
     PyObject *value = PyDict_GetItemWithError(given.ptr(), input.key.ptr());
     if (!value) {
       if (PyErr_Occurred())
         throw nb::python_error();
+      if (input.kind == NACRE_VALUE_NOTHING) { // may be left out
+        values.push_back(nb::none());
+        continue;
+      }
       raise(getExceptions().runError, "input '" + input.name + "' is missing");
     }
+    ++found;
     values.push_back(nb::borrow(value));
   }
-  if (PyDict_Size(given.ptr()) != Py_ssize_t(values.size()))
+  if (PyDict_Size(given.ptr()) != found)
     for (auto [key, value] : nb::borrow<nb::dict>(given)) {
       bool known = false;
       for (const Signature &input : function.inputs)
@@ -186,7 +227,9 @@ nb::list Program::run(nb::handle given, const std::string &name) {
   if (!index)
     raise(getExceptions().runError, index.error().message);
   const Entry &function = functions[size_t(*index)];
-  std::vector<nb::object> values = collect(function, given);
+  std::vector<nb::object> inputs = collect(function, given), values;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    flatten(function.inputValues[i], inputs[i], values);
   std::vector<InputMemory> memory(values.size());
   std::vector<nacre_tensor> tensors(values.size());
   for (size_t i = 0; i < values.size(); ++i)
@@ -204,7 +247,7 @@ nb::list Program::run(nb::handle given, const std::string &name) {
   if (status != NACRE_OK)
     raise(getExceptions().runError, message);
   nb::list list;
-  for (const ValueInfo &value : function.values) {
+  for (const ValueInfo &value : function.outputValues) {
     nb::list arrays;
     for (int32_t i = 0; i < value.count; ++i)
       arrays.append(toArray(results.tensors[size_t(value.first + i)]));

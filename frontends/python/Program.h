@@ -37,8 +37,8 @@ class Program {
 public:
   Program(Model model, int32_t threads);
 
-  /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order:
-  /// arrays, lists of them (sequences), None (optionals without an element).
+  /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order.
+  /// Both are arrays, lists of them (sequences), None (optionals without an element).
   nb::list run(nb::handle inputs, const std::string &function);
 
   /// Inputs by position or by name; the output alone if there is one, else a tuple.
@@ -58,7 +58,7 @@ private:
   struct Entry {
     std::string name;
     std::vector<Signature> inputs, outputs;
-    std::vector<ValueInfo> values; // how a run's tensors make the outputs
+    std::vector<ValueInfo> inputValues, outputValues; // how a run's tensors make the inputs and outputs
     size_t tensorCount;
   };
   static std::vector<nb::object> collect(const Entry &function, nb::handle given);

@@ -16,8 +16,9 @@
 extern "C" {
 #endif
 
-/* 2: strings and values of outputs. 3: the context's seed and run_number. */
-#define NACRE_ABI_VERSION 3u
+/* 2: strings and values of outputs. 3: the context's seed and run_number.
+ * 4: values of inputs. */
+#define NACRE_ABI_VERSION 4u
 /* "NACR" read as a little-endian 32-bit integer. */
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */
@@ -162,7 +163,7 @@ typedef struct nacre_abi_tensor_info {
   const nacre_abi_dim *dims;
 } nacre_abi_tensor_info;
 
-/* What an output of the model is, as its author sees it. */
+/* What an input or output of the model is, as its author sees it. */
 enum nacre_abi_value_kind {
   NACRE_ABI_TENSOR = 0,   /* one tensor */
   NACRE_ABI_SEQUENCE = 1, /* as many tensors as it has elements */
@@ -173,7 +174,7 @@ typedef struct nacre_abi_value_info {
   const char *name;
   int32_t kind;        /* enum nacre_abi_value_kind */
   int32_t is_optional; /* 1: declared optional, whether it has an element or not */
-  int32_t first;       /* which of the function's outputs it is made of */
+  int32_t first;       /* which of the function's tensors it is made of */
   int32_t count;
 } nacre_abi_value_info;
 
@@ -192,7 +193,9 @@ typedef struct nacre_abi_function {
    * Values follow each other and cover all outputs. */
   const nacre_abi_value_info *output_values;
   int32_t output_value_count;
-  int32_t reserved;
+  int32_t input_value_count;
+  /* The same for the inputs. */
+  const nacre_abi_value_info *input_values;
 } nacre_abi_function;
 
 /* A kernel, for profiles and reports. Work is per run at the static shapes;

@@ -170,7 +170,8 @@ nacre_status nacre_model_get_function(const nacre_model *model,
   const nacre_abi_function &from = abi.functions[function];
   *info = {from.name, from.input_count, from.output_count, from.arena_size,
            from.output_value_count ? from.output_value_count
-                                   : from.output_count};
+                                   : from.output_count,
+           from.input_value_count ? from.input_value_count : from.input_count};
   return NACRE_OK;
 }
 
@@ -229,12 +230,33 @@ nacre_status nacre_model_get_output(const nacre_model *model, int32_t function,
   return NACRE_OK;
 }
 
-nacre_status nacre_model_get_output_value(const nacre_model *model,
-                                          int32_t function, int32_t index,
-                                          nacre_value_info *info) {
+// The value `index` of a function's inputs or outputs. Without a table each
+// tensor is a value.
+static nacre_status getValue(const char *what,
+                             const nacre_abi_tensor_info *tensors,
+                             int32_t tensorCount,
+                             const nacre_abi_value_info *values,
+                             int32_t valueCount, int32_t index,
+                             nacre_value_info &info) {
   static_assert(int(NACRE_VALUE_TENSOR) == NACRE_ABI_TENSOR &&
                 int(NACRE_VALUE_SEQUENCE) == NACRE_ABI_SEQUENCE &&
                 int(NACRE_VALUE_NOTHING) == NACRE_ABI_NOTHING);
+  bool isPlain = valueCount == 0;
+  if (nacre_status s =
+          checkIndex(what, index, isPlain ? tensorCount : valueCount))
+    return s;
+  if (isPlain) {
+    info = {tensors[index].name, NACRE_VALUE_TENSOR, 0, index, 1};
+    return NACRE_OK;
+  }
+  const nacre_abi_value_info &value = values[index];
+  info = {value.name, value.kind, value.is_optional, value.first, value.count};
+  return NACRE_OK;
+}
+
+nacre_status nacre_model_get_input_value(const nacre_model *model,
+                                         int32_t function, int32_t index,
+                                         nacre_value_info *info) {
   REQUIRE(info);
   *info = {};
   REQUIRE(model);
@@ -242,18 +264,22 @@ nacre_status nacre_model_get_output_value(const nacre_model *model,
   if (nacre_status s = checkIndex("function", function, abi.function_count))
     return s;
   const nacre_abi_function &from = abi.functions[function];
-  bool isPlain = from.output_value_count == 0;
-  if (nacre_status s =
-          checkIndex("output value", index,
-                     isPlain ? from.output_count : from.output_value_count))
+  return getValue("input value", from.inputs, from.input_count,
+                  from.input_values, from.input_value_count, index, *info);
+}
+
+nacre_status nacre_model_get_output_value(const nacre_model *model,
+                                          int32_t function, int32_t index,
+                                          nacre_value_info *info) {
+  REQUIRE(info);
+  *info = {};
+  REQUIRE(model);
+  const nacre_abi_model &abi = unwrap(model)->abi();
+  if (nacre_status s = checkIndex("function", function, abi.function_count))
     return s;
-  if (isPlain) {
-    *info = {from.outputs[index].name, NACRE_VALUE_TENSOR, 0, index, 1};
-    return NACRE_OK;
-  }
-  const nacre_abi_value_info &value = from.output_values[index];
-  *info = {value.name, value.kind, value.is_optional, value.first, value.count};
-  return NACRE_OK;
+  const nacre_abi_function &from = abi.functions[function];
+  return getValue("output value", from.outputs, from.output_count,
+                  from.output_values, from.output_value_count, index, *info);
 }
 
 nacre_status nacre_model_get_kernel(const nacre_model *model, int32_t kernel,

@@ -166,6 +166,7 @@ typedef struct nacre_function_info {
   int32_t output_count;
   int64_t arena_size; /* bytes of intermediate memory per run in flight */
   int32_t output_value_count; /* see nacre_value_info */
+  int32_t input_value_count;
 } nacre_function_info;
 
 typedef enum nacre_value_kind {
@@ -174,9 +175,9 @@ typedef enum nacre_value_kind {
   NACRE_VALUE_NOTHING = 2 /* an optional without an element */
 } nacre_value_kind;
 
-/* An output as the model's author sees it. Runs deal in tensors alone: a
- * sequence is `count` outputs of the function, from `first` on; a tensor is one
- * output, an optional without an element none. */
+/* An input or output as the model's author sees it. Runs deal in tensors alone:
+ * a sequence is `count` inputs or outputs of the function, from `first` on; a
+ * tensor is one, an optional without an element none. */
 typedef struct nacre_value_info {
   const char *name;
   int32_t kind;        /* nacre_value_kind */
@@ -221,6 +222,10 @@ NACRE_API nacre_status nacre_model_get_input(const nacre_model *model,
 NACRE_API nacre_status nacre_model_get_output(const nacre_model *model,
                                               int32_t function, int32_t index,
                                               nacre_tensor_info *info);
+NACRE_API nacre_status nacre_model_get_input_value(const nacre_model *model,
+                                                   int32_t function,
+                                                   int32_t index,
+                                                   nacre_value_info *info);
 NACRE_API nacre_status nacre_model_get_output_value(const nacre_model *model,
                                                     int32_t function,
                                                     int32_t index,

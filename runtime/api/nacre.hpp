@@ -289,9 +289,14 @@ inline std::string toString(const TensorView &tensor) {
   return text + ']';
 }
 
-// An output as the model's author sees it: `count` of the function's outputs,
-// from `first` on.
+// An input or output as the model's author sees it: `count` of the function's
+// inputs or outputs, from `first` on.
 struct ValueInfo {
+  explicit ValueInfo(const nacre_value_info &info)
+      : name(info.name), kind(nacre_value_kind(info.kind)),
+        isOptional(info.is_optional != 0), first(info.first),
+        count(info.count) {}
+
   std::string_view name;
   nacre_value_kind kind = NACRE_VALUE_TENSOR;
   bool isOptional = false;
@@ -304,7 +309,7 @@ struct Function {
   std::string_view name;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
-  std::vector<ValueInfo> outputValues;
+  std::vector<ValueInfo> inputValues, outputValues;
   int64_t arenaSize = 0;
 };
 
@@ -347,10 +352,10 @@ public:
       nacre_value_info value = {};
       for (int32_t j = 0; j < f.output_value_count; ++j)
         if (nacre_model_get_output_value(model, i, j, &value) == NACRE_OK)
-          function.outputValues.push_back({value.name,
-                                           nacre_value_kind(value.kind),
-                                           value.is_optional != 0, value.first,
-                                           value.count});
+          function.outputValues.emplace_back(value);
+      for (int32_t j = 0; j < f.input_value_count; ++j)
+        if (nacre_model_get_input_value(model, i, j, &value) == NACRE_OK)
+          function.inputValues.emplace_back(value);
     }
     return result;
   }

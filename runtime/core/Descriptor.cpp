@@ -47,22 +47,24 @@ static nacre_status checkTensors(const char *what, const char *kind,
   return NACRE_OK;
 }
 
-static nacre_status checkValues(const char *what,
-                                const nacre_abi_function &function) {
-  int32_t count = function.output_value_count, next = 0;
-  bool good = count >= 0 && (count == 0 || function.output_values);
+static nacre_status checkValues(const char *what, const char *kind,
+                                const nacre_abi_value_info *values,
+                                int32_t count, int32_t tensorCount) {
+  int32_t next = 0;
+  bool good = count >= 0 && (count == 0 || values);
   for (int32_t i = 0; good && i < count; ++i) {
-    const nacre_abi_value_info &value = function.output_values[i];
+    const nacre_abi_value_info &value = values[i];
     good = value.name && value.first == next && value.count >= 0 &&
-           value.count <= function.output_count - next &&
+           value.count <= tensorCount - next &&
            (value.kind == NACRE_ABI_SEQUENCE ||
             (value.kind == NACRE_ABI_TENSOR && value.count == 1) ||
             (value.kind == NACRE_ABI_NOTHING && value.count == 0));
     next += value.count;
   }
-  if (good && (count == 0 || next == function.output_count))
+  if (good && (count == 0 || next == tensorCount))
     return NACRE_OK;
-  return fail(NACRE_CORRUPT, "%s: the table of output values is damaged", what);
+  return fail(NACRE_CORRUPT, "%s: the table of %s values is damaged", what,
+              kind);
 }
 
 static nacre_status checkParameter(const char *what,
@@ -130,7 +132,13 @@ nacre_status checkDescriptor(const char *what, const nacre_abi_model *model,
       status =
           checkTensors(what, "output", function.outputs, function.output_count);
     if (status == NACRE_OK)
-      status = checkValues(what, function);
+      status =
+          checkValues(what, "input", function.input_values,
+                      function.input_value_count, function.input_count);
+    if (status == NACRE_OK)
+      status =
+          checkValues(what, "output", function.output_values,
+                      function.output_value_count, function.output_count);
     if (status != NACRE_OK)
       return status;
   }

@@ -21,7 +21,10 @@ class Program(Protocol):
 
 
 class Backend(Protocol):
-    def compile(self, model: onnx.ModelProto) -> Program: ...
+    def compile(
+        self, model: onnx.ModelProto, example: dict[str, Any], shapes: dict[str, list[int]]
+    ) -> Program:
+        """`example` is what the program will be run with; `shapes` fixes those that it says."""
 
 
 class NacreBackend:
@@ -32,9 +35,13 @@ class NacreBackend:
 
         self._nacre = nacre
 
-    def compile(self, model: onnx.ModelProto) -> Program:
+    def compile(
+        self, model: onnx.ModelProto, example: dict[str, Any], shapes: dict[str, list[int]]
+    ) -> Program:
         try:
-            return self._nacre.compile(model.SerializeToString(), threads=1)
+            return self._nacre.compile(
+                model.SerializeToString(), threads=1, example=example, input_shapes=shapes
+            )
         except self._nacre.CompileError as error:  # nacre.InternalError is a failure
             raise Refused(str(error)) from None
 
@@ -50,7 +57,9 @@ class OnnxRuntimeBackend:
         self._options.intra_op_num_threads = 1
         self._options.log_severity_level = 4
 
-    def compile(self, model: onnx.ModelProto) -> Program:
+    def compile(
+        self, model: onnx.ModelProto, example: dict[str, Any], shapes: dict[str, list[int]]
+    ) -> Program:
         for info in [*model.graph.input, *model.graph.output]:
             kind = info.type.tensor_type.elem_type
             if kind and helper.tensor_dtype_to_np_dtype(kind).isbuiltin != 1:
@@ -80,7 +89,9 @@ class ReferenceBackend:
 
         self._evaluator = onnx.reference.ReferenceEvaluator
 
-    def compile(self, model: onnx.ModelProto) -> Program:
+    def compile(
+        self, model: onnx.ModelProto, example: dict[str, Any], shapes: dict[str, list[int]]
+    ) -> Program:
         try:
             return _ReferenceProgram(self._evaluator(model))
         except (NotImplementedError, RuntimeError) as error:

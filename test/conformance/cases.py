@@ -46,6 +46,19 @@ class Case:
         weights = {i.name for i in graph.initializer}
         return [info.name for info in graph.input if info.name not in weights]
 
+    def element_shapes(self) -> dict[str, list[int]]:
+        """The shapes of inputs' elements, where inputs are sequences or optionals: their
+        types leave them open.
+        """
+        kinds = {i.name: i.type.WhichOneof("value") for i in self.model("static").graph.input}
+        shapes: dict[str, list[int]] = {}
+        for name, value in zip(self.input_names(), self.data_sets()[0][0]):
+            if isinstance(value, list):
+                shapes |= {f"{name}[{i}]": list(np.shape(e)) for i, e in enumerate(value)}
+            elif value is not None and kinds[name] != "tensor_type":
+                shapes[name] = list(np.shape(value))
+        return shapes
+
     def data_sets(self) -> list[DataSet]:
         if isinstance(self._data, list):
             return [([_value(v) for v in i], [_value(v) for v in o]) for i, o in self._data]
@@ -100,9 +113,13 @@ def make_dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = result.graph
     weights = {i.name for i in graph.initializer}
     for index, info in enumerate(graph.input):
-        if info.name not in weights:
+        if info.name in weights:
+            continue
+        if info.type.WhichOneof("value") == "tensor_type":
             for position, dim in enumerate(_dims(info.type)):
                 dim.dim_param = f"d{index}_{position}"
+        else:
+            _forget_dims(info.type)  # a sequence's elements may differ in size
     for info in graph.output:
         _forget_dims(info.type)
     del graph.value_info[:]

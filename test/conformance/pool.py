@@ -65,14 +65,17 @@ class Result:
 def run_case(backend: Backend, job: Job) -> tuple[str, str]:
     """Status and detail of one case, in this process."""
     case = job.case
+    names = case.input_names()
+    data = case.data_sets()
     try:
-        program = backend.compile(case.model(job.form))
+        shapes = case.element_shapes() if job.form == "static" else {}
+        example = dict(zip(names, data[0][0]))
+        program = backend.compile(case.model(job.form), example, shapes)
     except Refused as error:
         return "refused", str(error)
     except Exception:
         return "error", "while compiling: " + traceback.format_exc()
-    names = case.input_names()
-    for inputs, expected in case.data_sets():
+    for inputs, expected in data:
         try:
             outputs = list(program.run(dict(zip(names, inputs))))
         except Exception:

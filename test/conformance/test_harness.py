@@ -28,7 +28,7 @@ from random_cases import bernoulli, dropout
 class FakeBackend:
     """Right on most cases, and misbehaves in every way on some."""
 
-    def compile(self, model: onnx.ModelProto) -> Any:
+    def compile(self, model: onnx.ModelProto, example: Any, shapes: Any) -> Any:
         from onnx.reference import ReferenceEvaluator
 
         if model.graph.name == "test_and2d":

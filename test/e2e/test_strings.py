@@ -286,7 +286,7 @@ def test_an_optional_or_sequence_of_one_is_read_as_a_tensor(folder: Path, tmp_pa
         assert numpy_helper.to_list(sequence)[0].tolist() == [1, 1]
     (tmp_path / "v.pb").write_bytes(two.SerializeToString())
     ran = nacre("run", folder / "m.so", *options, ok=False)
-    assert ran.status == 1 and "v.pb: a sequence of 2 tensors, where the model takes one tensor" in ran.err
+    assert ran.status == 1 and "v.pb: 2 elements, but the input 'v' is one tensor" in ran.err
 
 
 def test_hostile_protos(folder: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ static cl::opt<std::string> input(cl::Positional, cl::Required,
 static cl::list<std::string> shapes("input-shape",
                                     cl::desc("fix an input's shape"),
                                     cl::value_desc("NAME=1x3x224x224"));
+static cl::list<std::string> lengths("input-length", cl::desc("an input's number of elements"),
+                                     cl::value_desc("NAME=3"));
 static cl::list<std::string> dims("dim", cl::desc("fix a named dimension"),
                                   cl::value_desc("NAME=8"));
 static cl::opt<bool>
@@ -40,6 +42,11 @@ int main(int argc, char **argv) {
   std::string problem;
   for (const std::string &text : shapes)
     if (!options.addInputShape(text, problem)) {
+      llvm::errs() << "error: " << problem << "\n";
+      return 2;
+    }
+  for (const std::string &text : lengths)
+    if (!options.addInputLength(text, problem)) {
       llvm::errs() << "error: " << problem << "\n";
       return 2;
     }

@@ -188,6 +188,8 @@ static int runBench() {
   CompileOptions options;
   if (!compileFlags.fill(options, path) || !inputFlags.parse(options))
     return kUsageError;
+  if (Status read = inputFlags.read(options); !read)
+    return fail(read.error());
   Result<Model> model = openModel(path, options);
   if (!model)
     return fail(model.error());
@@ -195,7 +197,7 @@ static int runBench() {
   if (!session)
     return fail(session.error());
   Function function = model->functions().front();
-  Result<std::vector<HostTensor>> inputs = inputFlags.read(function, true);
+  Result<std::vector<HostTensor>> inputs = inputFlags.collect(function, true);
   if (!inputs)
     return fail(inputs.error());
   int threadCount = session->threads();

@@ -45,6 +45,8 @@ int tool::fail(const Error &error) {
 CompileFlags::CompileFlags(cl::SubCommand &command)
     : inputShapes("input-shape", cl::sub(command), cl::value_desc("name=1x3x224x224"),
                   cl::desc("Fix an input's shape (? keeps a size open)")),
+      inputLengths("input-length", cl::sub(command), cl::value_desc("name=3"),
+                   cl::desc("Elements of an input that is a sequence (optional: 1 or none)")),
       dims("dim", cl::sub(command), cl::value_desc("name=size"),
            cl::desc("Fix a named dimension in all inputs")),
       targetCpu("target-cpu", cl::sub(command), cl::value_desc("cpu"),
@@ -78,6 +80,16 @@ bool CompileFlags::fill(CompileOptions &options) const {
       return false;
     }
     options.inputShapes[name.str()] = std::move(shape);
+  }
+  for (const std::string &text : inputLengths) {
+    auto [name, digits] = llvm::StringRef(text).rsplit('=');
+    int64_t length = 0;
+    bool isNone = digits == "none";
+    if (name.empty() || (!isNone && (digits.getAsInteger(10, length) || length < 0))) {
+      fail("--input-length " + text + ": expected name=3 or name=none", kUsageError);
+      return false;
+    }
+    options.inputLengths[name.str()] = isNone ? std::nullopt : std::optional(length);
   }
   for (const std::string &text : dims) {
     auto [name, size] = llvm::StringRef(text).rsplit('=');
@@ -115,7 +127,7 @@ Progress::~Progress() {
 static bool isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
-  bool isCompiling = !inputShapes.empty() || !targetCpu.empty() || !targetFeatures.empty() ||
+  bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || !targetCpu.empty() || !targetFeatures.empty() ||
                      !dumpPhases.empty() || allowSymlinks || timePhases;
   if (!isSource(path) && isCompiling) {
     fail(path + " is compiled already: options of the compiler are for .onnx files", kUsageError);
@@ -135,6 +147,17 @@ Result<Session> tool::createSession(const Model &model, int threads) {
   if (model.functions().empty())
     return Error{NACRE_CORRUPT, "the model has no function"};
   return Session::create(model, {.threads = threads});
+}
+
+std::string tool::toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors) {
+  std::string text = value.isOptional ? "optional " : "";
+  if (value.kind == NACRE_VALUE_NOTHING)
+    text += "nothing";
+  if (value.kind == NACRE_VALUE_SEQUENCE)
+    text += "sequence of " + std::to_string(value.count) + (value.count ? ": " : "");
+  for (int32_t i = 0; i < value.count; ++i)
+    text += (i ? ", " : "") + nacre::toString(tensors[size_t(value.first + i)]);
+  return text;
 }
 
 std::string tool::toUtf8(std::string_view text) { return llvm::json::fixUTF8(llvm::StringRef(text)); }

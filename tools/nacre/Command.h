@@ -44,7 +44,7 @@ public:
   bool fill(CompileOptions &options, const std::string &path) const;
 
 private:
-  llvm::cl::list<std::string> inputShapes, dims;
+  llvm::cl::list<std::string> inputShapes, inputLengths, dims;
   llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases;
   llvm::cl::opt<bool> allowSymlinks, timePhases;
 };
@@ -54,6 +54,9 @@ Result<Model> openModel(const std::string &path, CompileOptions options);
 
 /// A session on `threads` threads (0: all cores).
 Result<Session> createSession(const Model &model, int threads);
+
+/// "optional sequence of 2: f32[2], f32[N]".
+std::string toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors);
 
 /// Prints a JSON value and a line feed; broken UTF-8 in names is mended before.
 void printJson(llvm::json::Value value);

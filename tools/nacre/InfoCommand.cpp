@@ -34,6 +34,19 @@ static llvm::json::Value toJson(const std::vector<TensorInfo> &tensors) {
   return array;
 }
 
+/// What the tensors are together.
+static llvm::json::Value toJson(const std::vector<ValueInfo> &values) {
+  constexpr const char *kKinds[] = {"tensor", "sequence", "nothing"};
+  llvm::json::Array array;
+  for (const ValueInfo &value : values)
+    array.push_back(llvm::json::Object{{"name", toUtf8(value.name)},
+                                       {"kind", kKinds[value.kind]},
+                                       {"optional", value.isOptional},
+                                       {"first", value.first},
+                                       {"count", value.count}});
+  return array;
+}
+
 static int printAsJson(const Model &model) {
   nacre_model_info info = model.info();
   llvm::json::Array functions, kernelList;
@@ -41,6 +54,8 @@ static int printAsJson(const Model &model) {
     functions.push_back(llvm::json::Object{{"name", std::string(function.name)},
                                            {"inputs", toJson(function.inputs)},
                                            {"outputs", toJson(function.outputs)},
+                                           {"input_values", toJson(function.inputValues)},
+                                           {"output_values", toJson(function.outputValues)},
                                            {"arena_bytes", function.arenaSize}});
   for (const nacre_kernel_info &kernel : model.kernels())
     kernelList.push_back(llvm::json::Object{{"name", kernel.name},
@@ -74,18 +89,10 @@ static int runInfo() {
   nacre_model_info info = model->info();
   for (const Function &function : model->functions()) {
     llvm::outs() << "function " << function.name << '\n';
-    for (const TensorInfo &input : function.inputs)
-      llvm::outs() << "  input   " << input.name << ": " << toString(input) << '\n';
-    for (const ValueInfo &value : function.outputValues) {
-      llvm::outs() << "  output  " << value.name << ": " << (value.isOptional ? "optional " : "");
-      if (value.kind == NACRE_VALUE_NOTHING)
-        llvm::outs() << "nothing";
-      if (value.kind == NACRE_VALUE_SEQUENCE)
-        llvm::outs() << "sequence of " << value.count << (value.count ? ": " : "");
-      for (int32_t i = 0; i < value.count; ++i)
-        llvm::outs() << (i ? ", " : "") << toString(function.outputs[size_t(value.first + i)]);
-      llvm::outs() << '\n';
-    }
+    for (const ValueInfo &value : function.inputValues)
+      llvm::outs() << "  input   " << value.name << ": " << toString(value, function.inputs) << '\n';
+    for (const ValueInfo &value : function.outputValues)
+      llvm::outs() << "  output  " << value.name << ": " << toString(value, function.outputs) << '\n';
     llvm::outs() << "  arena   " << function.arenaSize << " bytes\n";
   }
   llvm::outs() << "weights   " << info.parameter_size << " bytes in " << info.parameter_count << " tensors\n";

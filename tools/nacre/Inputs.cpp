@@ -1,6 +1,5 @@
 //===- Inputs.cpp - The inputs of a run from the command line ---*- C++ -*-===//
 #include "tools/nacre/Inputs.h"
-#include "tools/nacre/TensorFiles.h"
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -8,7 +7,7 @@ namespace cl = llvm::cl;
 
 InputFlags::InputFlags(cl::SubCommand &command)
     : files("input", cl::sub(command), cl::value_desc("name=file"),
-            cl::desc("An input's value: .npy, .npz[:key] or .pb (ONNX TensorProto)")),
+            cl::desc("An input's value: .npy, .npz[:key] or .pb (ONNX, also sequences)")),
       archives("inputs", cl::sub(command), cl::value_desc("file.npz"), cl::desc("Inputs by their names")),
       sizes("size", cl::sub(command), cl::value_desc("symbol=8"),
             cl::desc("A dynamic dimension's size, for random inputs (default 1)")),
@@ -41,8 +40,7 @@ bool InputFlags::parse(const CompileOptions &compiled) {
   return true;
 }
 
-Result<std::map<std::string, HostTensor, std::less<>>> InputFlags::readFiles() const {
-  std::map<std::string, HostTensor, std::less<>> values;
+Status InputFlags::read(CompileOptions &options) {
   for (const std::string &path : archives) {
     Result<Archive> archive = Archive::open(path);
     if (!archive)
@@ -51,48 +49,81 @@ Result<std::map<std::string, HostTensor, std::less<>>> InputFlags::readFiles() c
       Result<HostTensor> tensor = archive->read(entry);
       if (!tensor)
         return tensor.error();
-      if (!values.try_emplace(entry.name, *std::move(tensor)).second)
+      if (!values.try_emplace(entry.name, Given{{{*std::move(tensor)}}, path}).second)
         return Error{NACRE_INVALID_VALUE, path + ": a second value for the input '" + entry.name + "'"};
     }
   }
   for (const auto &[name, place] : places) { // a single file goes before an archive
-    Result<HostTensor> tensor = readTensor(place, name);
-    if (!tensor)
-      return tensor.error();
-    values[name] = *std::move(tensor);
+    Result<HostValue> value = readValue(place, name);
+    if (!value)
+      return value.error();
+    values[name] = {*std::move(value), place};
   }
-  return values;
+  for (const auto &[name, given] : values) {
+    std::vector<int64_t> ranks;
+    for (const HostTensor &tensor : given.value.tensors)
+      ranks.push_back(int64_t(tensor.dims.size()));
+    options.examples[name] = given.value.isNothing ? std::nullopt : std::optional(std::move(ranks));
+  }
+  return {};
 }
 
-Result<std::vector<HostTensor>> InputFlags::read(const Function &function, bool alwaysRandom) const {
-  auto values = readFiles();
-  if (!values)
-    return values.error();
+Status InputFlags::take(const ValueInfo &input, Given given, std::vector<HostTensor> &tensors) const {
+  size_t count = given.value.tensors.size();
+  bool fits = input.kind == NACRE_VALUE_NOTHING ? count == 0 : !given.value.isNothing && count == size_t(input.count);
+  if (fits) {
+    std::move(given.value.tensors.begin(), given.value.tensors.end(), std::back_inserter(tensors));
+    return {};
+  }
+  auto describe = [](bool isNothing, size_t count) {
+    return isNothing ? "nothing" : count == 1 ? "1 element" : std::to_string(count) + " elements";
+  };
+  std::string name(input.name), text = given.file + ": " + describe(given.value.isNothing, count);
+  if (input.kind == NACRE_VALUE_TENSOR && !input.isOptional)
+    return Error{NACRE_INVALID_VALUE, text + ", but the input '" + name + "' is one tensor"};
+  std::string length = given.value.isNothing ? "none" : std::to_string(count);
+  return Error{NACRE_INVALID_VALUE, text + ", but the model was compiled for " +
+                                        describe(input.kind == NACRE_VALUE_NOTHING, size_t(input.count)) +
+                                        " of the input '" + name + "'; compile it again with --input-length " + name +
+                                        "=" + length};
+}
+
+Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bool alwaysRandom) {
   std::vector<HostTensor> tensors;
   std::string missing, known;
-  for (const TensorInfo &info : function.inputs) {
-    std::string line = "\n  " + std::string(info.name) + ": " + toString(info);
-    known += line;
-    if (auto value = values->find(info.name); value != values->end()) {
-      tensors.push_back(std::move(value->second));
-      values->erase(value);
+  for (const ValueInfo &input : function.inputValues) {
+    known += "\n  " + std::string(input.name) + ": " + toString(input, function.inputs);
+    if (auto given = values.find(input.name); given != values.end()) {
+      Status taken = take(input, std::move(given->second), tensors);
+      if (!taken)
+        return taken.error();
+      values.erase(given);
       continue;
     }
-    if (!alwaysRandom && seed.getNumOccurrences() == 0) {
-      missing += line;
-      continue;
+    for (int32_t i = input.first; i < input.first + input.count; ++i) {
+      const TensorInfo &info = function.inputs[size_t(i)];
+      if (auto given = values.find(info.name); given != values.end() && given->second.value.tensors.size() == 1) {
+        tensors.push_back(std::move(given->second.value.tensors.front()));
+        values.erase(given);
+        continue;
+      }
+      std::string line = "\n  " + std::string(info.name) + ": " + toString(info);
+      if (!alwaysRandom && seed.getNumOccurrences() == 0) {
+        missing += line;
+        continue;
+      }
+      std::vector<int64_t> dims;
+      for (const Dim &dim : info.dims) {
+        auto size = symbols.find(dim.symbol);
+        dims.push_back(dim.size >= 0 ? dim.size : size != symbols.end() ? size->second : 1);
+      }
+      if (!getByteSize(info.dtype, dims))
+        return Error{NACRE_INVALID_VALUE, "no random values for the input" + line};
+      tensors.push_back(makeRandom(info.dtype, dims, seed + tensors.size()));
     }
-    std::vector<int64_t> dims;
-    for (const Dim &dim : info.dims) {
-      auto size = symbols.find(dim.symbol);
-      dims.push_back(dim.size >= 0 ? dim.size : size != symbols.end() ? size->second : 1);
-    }
-    if (!getByteSize(info.dtype, dims))
-      return Error{NACRE_INVALID_VALUE, "no random values for the input" + line};
-    tensors.push_back(makeRandom(info.dtype, dims, seed + tensors.size()));
   }
-  if (!values->empty())
-    return Error{NACRE_NOT_FOUND, "the model has no input '" + values->begin()->first + "'; its inputs are:" + known};
+  if (!values.empty())
+    return Error{NACRE_NOT_FOUND, "the model has no input '" + values.begin()->first + "'; its inputs are:" + known};
   if (!missing.empty())
     return Error{NACRE_INVALID_ARGUMENT,
                  "inputs without a value (use --input name=file or --random seed):" + missing};

@@ -3,7 +3,7 @@
 #define NACRE_TOOLS_NACRE_INPUTS_H
 
 #include "tools/nacre/Command.h"
-#include "tools/nacre/HostTensor.h"
+#include "tools/nacre/TensorFiles.h"
 #include <map>
 
 namespace nacre::tool {
@@ -17,17 +17,28 @@ public:
   /// `compiled` says the sizes that --dim gives, which hold for random inputs too.
   bool parse(const CompileOptions &compiled);
 
+  /// Reads the files, and says what is in them for a model that is yet to be compiled: how
+  /// long sequences are, and ranks.
+  Status read(CompileOptions &options);
+
   /// One tensor for each input of the function, in order. Inputs without a file are
   /// random with --random (or if `alwaysRandom`), else an error that lists them.
-  Result<std::vector<HostTensor>> read(const Function &function, bool alwaysRandom) const;
+  Result<std::vector<HostTensor>> collect(const Function &function, bool alwaysRandom);
 
 private:
-  Result<std::map<std::string, HostTensor, std::less<>>> readFiles() const;
+  /// A value, and the file that it is from.
+  struct Given {
+    HostValue value;
+    std::string file;
+  };
+  /// An input's tensors, to the end of `tensors`.
+  Status take(const ValueInfo &input, Given given, std::vector<HostTensor> &tensors) const;
 
   llvm::cl::list<std::string> files, archives, sizes;
   llvm::cl::opt<uint64_t> seed;
   std::map<std::string, std::string, std::less<>> places; // file by input
   std::map<std::string, int64_t, std::less<>> symbols;
+  std::map<std::string, Given, std::less<>> values; // by input
 };
 
 } // namespace nacre::tool

@@ -103,6 +103,23 @@ void fill(const std::string &name, std::span<const TensorView> tensors, onnx::Se
     fill(tensor, *proto.add_tensor_values());
 }
 
+/// Whether it holds tensors, all of a type.
+bool isOfTensors(const onnx::SequenceProto &proto) {
+  auto isTensor = [](const onnx::TensorProto &tensor) { return tensor.data_type() != 0; };
+  return proto.tensor_values_size() && llvm::all_of(proto.tensor_values(), isTensor);
+}
+
+Result<HostValue> convert(const onnx::SequenceProto &proto, const std::string &file) {
+  HostValue value;
+  for (const onnx::TensorProto &element : proto.tensor_values()) {
+    Result<HostTensor> tensor = convert(element, file);
+    if (!tensor)
+      return tensor.error();
+    value.tensors.push_back(*std::move(tensor));
+  }
+  return value;
+}
+
 template <typename Proto> std::optional<Proto> parse(StringRef bytes) {
   Proto proto;
   return proto.ParseFromArray(bytes.data(), int(bytes.size())) ? std::optional(std::move(proto)) : std::nullopt;
@@ -111,23 +128,36 @@ template <typename Proto> std::optional<Proto> parse(StringRef bytes) {
 } // namespace
 
 // The messages say nowhere what they are. An optional is on the wire what a sequence of
-// one tensor is, and to a tensor's reader one that is stored in segments.
-Result<HostTensor> tool::parseProto(StringRef bytes, const std::string &file) {
+// one tensor is, and to a tensor's reader one that is stored in segments. What is no
+// tensor and no sequence of some may be an optional sequence, or an empty message.
+Result<HostValue> tool::parseProto(StringRef bytes, const std::string &file) {
   if (bytes.size() > size_t(INT32_MAX))
     return Error{NACRE_CORRUPT, file + ": more than 2 GiB, which Protobuf cannot hold"};
-  auto isTensor = [](const onnx::TensorProto &tensor) { return tensor.data_type() != 0; };
   auto sequence = parse<onnx::SequenceProto>(bytes);
-  if (sequence && sequence->elem_type() == onnx::SequenceProto::TENSOR && sequence->tensor_values_size() &&
-      llvm::all_of(sequence->tensor_values(), isTensor)) {
-    if (sequence->tensor_values_size() == 1)
-      return convert(sequence->tensor_values(0), file);
-    return Error{NACRE_INVALID_VALUE, file + ": a sequence of " + std::to_string(sequence->tensor_values_size()) +
-                                          " tensors, where the model takes one tensor"};
-  }
+  if (sequence && sequence->elem_type() == onnx::SequenceProto::TENSOR && isOfTensors(*sequence))
+    return convert(*sequence, file);
   auto tensor = parse<onnx::TensorProto>(bytes);
-  if (!tensor)
-    return Error{NACRE_CORRUPT, file + ": no ONNX TensorProto"};
-  return convert(*tensor, file);
+  Result<HostTensor> converted = tensor ? convert(*tensor, file) : Error{NACRE_CORRUPT, file + ": no ONNX TensorProto"};
+  if (converted)
+    return HostValue{{*std::move(converted)}};
+  auto optional = parse<onnx::OptionalProto>(bytes);
+  if (!optional || !optional->unknown_fields().empty() || optional->has_tensor_value() || bytes.empty())
+    return converted.error();
+  bool isSequence = optional->elem_type() == onnx::OptionalProto::SEQUENCE;
+  if (isSequence && optional->has_sequence_value()) {
+    const onnx::SequenceProto &inside = optional->sequence_value();
+    if (inside.tensor_values_size() ? isOfTensors(inside) : inside.unknown_fields().empty())
+      return convert(inside, file);
+    return converted.error();
+  }
+  if (optional->has_sequence_value() || optional->ByteSizeLong() != bytes.size())
+    return converted.error();
+  // Of a tensor's type, none may be the empty sequence.
+  if (optional->elem_type() == onnx::OptionalProto::TENSOR)
+    return HostValue{};
+  if (isSequence || optional->elem_type() == onnx::OptionalProto::UNDEFINED)
+    return HostValue{{}, /*isNothing=*/true};
+  return converted.error();
 }
 
 Status tool::writeProto(const std::string &path, const ValueInfo &value, std::span<const TensorView> tensors) {

@@ -69,6 +69,8 @@ static int runRun() {
   CompileOptions options;
   if (!compileFlags.fill(options, path) || !inputFlags.parse(options))
     return kUsageError;
+  if (Status read = inputFlags.read(options); !read)
+    return fail(read.error());
   Result<Model> model = openModel(path, options);
   if (!model)
     return fail(model.error());
@@ -76,7 +78,7 @@ static int runRun() {
   if (!session)
     return fail(session.error());
   Function function = model->functions().front();
-  Result<std::vector<HostTensor>> inputs = inputFlags.read(function, false);
+  Result<std::vector<HostTensor>> inputs = inputFlags.collect(function, false);
   if (!inputs)
     return fail(inputs.error());
   std::vector<TensorView> views;

@@ -32,18 +32,23 @@ Result<HostTensor> readFromArchive(const std::string &path, StringRef key, bool 
 
 } // namespace
 
-Result<HostTensor> tool::readTensor(const std::string &place, StringRef name) {
+Result<HostValue> tool::readValue(const std::string &place, StringRef name) {
+  auto one = [](Result<HostTensor> tensor) -> Result<HostValue> {
+    if (!tensor)
+      return tensor.error();
+    return HostValue{{*std::move(tensor)}};
+  };
   StringRef path(place);
   if (size_t colon = path.find(".npz:"); colon != StringRef::npos)
-    return readFromArchive(path.take_front(colon + 4).str(), path.drop_front(colon + 5), true);
+    return one(readFromArchive(path.take_front(colon + 4).str(), path.drop_front(colon + 5), true));
   if (path.ends_with(".npz"))
-    return readFromArchive(place, name, false);
+    return one(readFromArchive(place, name, false));
   auto buffer = openFile(place);
   if (!buffer)
     return buffer.error();
   if (path.ends_with(".pb"))
     return parseProto((*buffer)->getBuffer(), place);
-  return parseNpy((*buffer)->getBuffer(), place);
+  return one(parseNpy((*buffer)->getBuffer(), place));
 }
 
 Result<Archive> Archive::open(const std::string &path) {

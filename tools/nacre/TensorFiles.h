@@ -13,9 +13,17 @@
 
 namespace nacre::tool {
 
+/// What a file holds for an input: one tensor for a tensor, an optional tensor or a sequence
+/// of one, which files do not tell apart.
+struct HostValue {
+  std::vector<HostTensor> tensors;
+  /// An optional without an element, which no sequence is.
+  bool isNothing = false;
+};
+
 /// Reads `place`: x.npy, x.pb, all.npz (the array called `name`, or its only one) or
 /// all.npz:key.
-Result<HostTensor> readTensor(const std::string &place, llvm::StringRef name);
+Result<HostValue> readValue(const std::string &place, llvm::StringRef name);
 
 /// An array in a .npz archive and its .npy file, stored or deflated.
 struct ArchiveEntry {
@@ -59,9 +67,8 @@ Status writeNpy(const std::string &path, const TensorView &tensor);
 Result<std::vector<ArchiveEntry>> parseArchive(llvm::StringRef bytes, const std::string &file);
 Result<HostTensor> extract(const ArchiveEntry &entry, const std::string &file);
 
-/// An ONNX TensorProto with its data inside, or a SequenceProto or OptionalProto of
-/// exactly one.
-Result<HostTensor> parseProto(llvm::StringRef bytes, const std::string &file);
+/// An ONNX TensorProto with its data inside, or a SequenceProto or OptionalProto of some.
+Result<HostValue> parseProto(llvm::StringRef bytes, const std::string &file);
 Status writeProto(const std::string &path, const ValueInfo &value, std::span<const TensorView> tensors);
 
 } // namespace nacre::tool

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
 
 from . import _core
 from ._core import (
@@ -50,6 +52,7 @@ __all__ = [
 Path = Union[str, "os.PathLike[str]"]
 Dims = Mapping[str, int]
 Shapes = Mapping[str, Sequence[int]]
+Lengths = Mapping[str, Union[int, None]]
 
 
 def compile(  # noqa: A001 - the natural name, always used as nacre.compile
@@ -59,6 +62,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     threads: int = 0,
     target_cpu: str | None = None,
     train: Mapping[str, str] | None = None,
+    input_lengths: Lengths | None = None,
+    example: Mapping[str, Any] | None = None,
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
@@ -69,6 +74,12 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`), it
     has a function `step` as well, which changes the parameters.
 
+    How many elements an input has that is a sequence, and whether an optional has one, is
+    fixed: `input_lengths` says it by name (None: an optional without an element; 1: an
+    optional tensor that is there), or `example`, values for a run, by name, from which
+    ranks that the model does not declare are taken as well. The elements of a sequence `x`
+    are called `x[0]`, `x[1]`, ...; `input_shapes` takes either name.
+
     Raises CompileError, whose message lists everything that cannot be compiled;
     InternalError, which is none of these, for a fault of the compiler's own.
     """
@@ -76,7 +87,14 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     if not isinstance(source, bytes):
         source = os.fspath(source)
     return _core.compile(
-        source, dict(dims or {}), _shapes(input_shapes), threads, target_cpu or "", _train(train)
+        source,
+        dict(dims or {}),
+        _shapes(input_shapes),
+        dict(input_lengths or {}),
+        {name: _ranks(value) for name, value in (example or {}).items()},
+        threads,
+        target_cpu or "",
+        _train(train),
     )
 
 
@@ -87,6 +105,7 @@ def compile_to_file(
     input_shapes: Shapes | None = None,
     target_cpu: str | None = None,
     train: Mapping[str, str] | None = None,
+    input_lengths: Lengths | None = None,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`.
 
@@ -98,6 +117,7 @@ def compile_to_file(
         os.fspath(path),
         dict(dims or {}),
         _shapes(input_shapes),
+        dict(input_lengths or {}),
         target_cpu or "",
         _train(train),
     )
@@ -123,6 +143,14 @@ def _serialize(model: onnx.ModelProto) -> bytes:
 
 def _train(train: Mapping[str, str] | None) -> dict[str, str] | None:
     return None if train is None else dict(train)
+
+
+def _ranks(value: Any) -> list[int] | None:
+    """Of the elements of an input's value."""
+    if value is None:
+        return None
+    elements = value if isinstance(value, (list, tuple)) else [value]
+    return [np.ndim(element) for element in elements]
 
 
 def _shapes(shapes: Shapes | None) -> dict[str, list[int]]:

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 __version__: str
 
+# An input; lists of arrays are sequences, None is an optional without an element.
+Input = ArrayLike | list[ArrayLike] | None
 # An output: an array, a sequence of arrays, or an optional without an element.
 Value = NDArray[Any] | list[NDArray[Any]] | None
 
@@ -70,9 +72,10 @@ class Model:
         """Gives a parameter that training changes another value, between runs"""
 
     def run(
-        self, inputs: Sequence[ArrayLike] | dict[str, ArrayLike], function: str = "main"
+        self, inputs: Sequence[Input] | dict[str, Input], function: str = "main"
     ) -> list[Value]:
-        """Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name.
+        """Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name;
+        a list of arrays for a sequence, None for an optional without an element.
         Strings are arrays of Python strings.
 
         Returns a list of all outputs in order; a sequence is a list of arrays, an optional
@@ -80,7 +83,7 @@ class Model:
         """
 
     def __call__(
-        self, *inputs: ArrayLike, **named_inputs: ArrayLike
+        self, *inputs: Input, **named_inputs: Input
     ) -> Value | tuple[Value, ...]:
         """Runs the model on arrays by position, or by name as keywords.
 
@@ -91,6 +94,8 @@ def compile(
     source: str | bytes,
     dims: dict[str, int],
     input_shapes: dict[str, list[int]],
+    input_lengths: dict[str, int | None],
+    examples: dict[str, list[int] | None],
     threads: int,
     target_cpu: str,
     train: dict[str, str] | None,
@@ -100,6 +105,7 @@ def compile_to_file(
     path: str,
     dims: dict[str, int],
     input_shapes: dict[str, list[int]],
+    input_lengths: dict[str, int | None],
     target_cpu: str,
     train: dict[str, str] | None,
 ) -> None: ...

@@ -41,7 +41,7 @@ TEST_F(AbiTypesTest, MatchTheHeader) {
           AT(nacre_abi_function, outputs), AT(nacre_abi_function, input_count),
           AT(nacre_abi_function, output_count), AT(nacre_abi_function, arena_size),
           AT(nacre_abi_function, output_values), AT(nacre_abi_function, output_value_count),
-          AT(nacre_abi_function, reserved)});
+          AT(nacre_abi_function, input_value_count), AT(nacre_abi_function, input_values)});
   expect(types.valueInfo, sizeof(nacre_abi_value_info),
          {AT(nacre_abi_value_info, name), AT(nacre_abi_value_info, kind),
           AT(nacre_abi_value_info, is_optional), AT(nacre_abi_value_info, first),

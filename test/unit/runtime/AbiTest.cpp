@@ -91,7 +91,7 @@ TEST(AbiTest, LayoutOf64Bits) {
   EXPECT_EQ(sizeof(nacre_abi_tensor), 16u);
   EXPECT_EQ(sizeof(nacre_abi_dim), 16u);
   EXPECT_EQ(sizeof(nacre_abi_tensor_info), 24u);
-  EXPECT_EQ(sizeof(nacre_abi_function), 64u);
+  EXPECT_EQ(sizeof(nacre_abi_function), 72u);
   EXPECT_EQ(sizeof(nacre_abi_value_info), 24u);
   EXPECT_EQ(sizeof(nacre_abi_string), 16u);
   EXPECT_EQ(sizeof(nacre_host_tensor), 24u);

@@ -147,8 +147,25 @@ TEST_F(StringsTest, ValuesOfSeveralTensors) {
     EXPECT_EQ(info.is_optional, 1);
     EXPECT_EQ(info.count, 2);
   }
+  // The same for inputs.
+  nacre_abi_value_info given = {"o", NACRE_ABI_TENSOR, 1, 0, 1};
+  fake.functions[0].input_values = &given;
+  fake.functions[0].input_value_count = 1;
+  {
+    FakeSession s(fake);
+    ASSERT_EQ(nacre_model_get_input_value(s.model, 0, 0, &info), NACRE_OK);
+    EXPECT_STREQ(info.name, "o");
+    EXPECT_EQ(info.is_optional, 1);
+    EXPECT_EQ(nacre_model_get_input_value(s.model, 0, 1, &info),
+              NACRE_INVALID_ARGUMENT);
+  }
   // Values that do not cover the outputs, or are made of more than there are.
   nacre_model *model = nullptr;
+  given.first = 1;
+  EXPECT_ERROR(nacre_model_create(&fake.descriptor(), nullptr, nullptr, nullptr,
+                                  &model),
+               NACRE_CORRUPT, "model: the table of input values is damaged");
+  given.first = 0;
   for (int32_t count : {1, 3, -1, INT32_MAX}) {
     values[0].count = count;
     EXPECT_ERROR(nacre_model_create(&fake.descriptor(), nullptr, nullptr,

@@ -421,7 +421,7 @@ def high_rank(folder):
     return relu(inputs=[info("x", [1] * 65)])
 
 
-@case("input 'x' is no tensor: how long a sequence is, or whether an optional has an element, would be known only at run time, which is not supported")
+@case("input 'x' is a sequence: how many elements it has must be known at compile time; say so with --input-length x=3")
 def sequence_input(folder):
     return relu(inputs=[helper.make_tensor_sequence_value_info("x", 1, None)])
 

@@ -1,0 +1,70 @@
+//===- Sequences.cpp - Sequences and optionals as values --------*- C++ -*-===//
+#include "frontends/onnx/Sequences.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace nacre;
+using namespace nacre::frontend;
+
+static UnrealizedConversionCastOp makeTuple(OpBuilder &b, Location loc, TypeRange types, ValueRange values) {
+  return UnrealizedConversionCastOp::create(b, loc, TupleType::get(b.getContext(), types), values);
+}
+
+/// The cast that made a tuple; null if the value is none, or comes from a loop.
+static UnrealizedConversionCastOp getTuple(Value value) {
+  return isa<TupleType>(value.getType()) ? value.getDefiningOp<UnrealizedConversionCastOp>()
+                                         : UnrealizedConversionCastOp();
+}
+
+/// Whether the value is a tuple whose first type is a T.
+template <typename T> static bool beginsWith(Value value) {
+  auto tuple = dyn_cast<TupleType>(value.getType());
+  return tuple && tuple.size() > 0 && isa<T>(tuple.getType(0));
+}
+
+Value frontend::makeSequence(OpBuilder &b, Location loc, ValueRange elements) {
+  return makeTuple(b, loc, elements.getTypes(), elements).getResult(0);
+}
+
+std::optional<SmallVector<Value>> frontend::getSequenceElements(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || isOptionalValue(value) || beginsWith<IndexType>(value))
+    return std::nullopt;
+  return SmallVector<Value>(made.getInputs());
+}
+
+Value frontend::makeOptional(OpBuilder &b, Location loc, Value element) {
+  SmallVector<Type> types{b.getNoneType()};
+  SmallVector<Value> elements;
+  if (element) {
+    types.push_back(element.getType());
+    elements.push_back(element);
+  }
+  return makeTuple(b, loc, types, elements).getResult(0);
+}
+
+bool frontend::isOptionalValue(Value value) { return beginsWith<NoneType>(value); }
+
+std::optional<Value> frontend::getOptionalElement(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || !isOptionalValue(value))
+    return std::nullopt;
+  return made.getInputs().empty() ? Value() : made.getInputs().front();
+}
+
+Value frontend::makeRuntimeSplit(OpBuilder &b, Location loc, const RuntimeSplit &split) {
+  Type mark = b.getIndexType();
+  auto made = makeTuple(b, loc, mark, {split.source, split.sizes});
+  made->setAttr("axis", b.getI64IntegerAttr(split.axis));
+  made->setAttr("keeps_axis", b.getBoolAttr(split.keepsAxis));
+  return made.getResult(0);
+}
+
+std::optional<RuntimeSplit> frontend::getRuntimeSplit(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || !beginsWith<IndexType>(value))
+    return std::nullopt;
+  return RuntimeSplit{made.getInputs()[0], made.getInputs()[1],
+                      made->getAttrOfType<IntegerAttr>("axis").getInt(),
+                      made->getAttrOfType<BoolAttr>("keeps_axis").getValue()};
+}
