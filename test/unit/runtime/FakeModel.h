@@ -62,7 +62,7 @@ public:
     auto &out = tensorStorage.emplace_back(std::move(outputs));
     functions.push_back({name, run, in.data(), out.data(),
                          static_cast<int32_t>(in.size()),
-                         static_cast<int32_t>(out.size()), arenaSize});
+                         static_cast<int32_t>(out.size()), arenaSize, nullptr, 0, 0, nullptr});
     return *this;
   }
 
