@@ -53,7 +53,12 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   packing.lanesLoop = lanes.getPosition();
   packing.lanesDim = *map.getResultPosition(lanes);
   int64_t size = type.getDimSize(packing.lanesDim);
-  packing.block = size <= maxBlock / 2 ? maxBlock / 2 : maxBlock;
+  // Rows that share the panel want it as wide as a register block. Without such rows, as
+  // in a depthwise convolution, one vector can be cut into tiles more freely.
+  bool isShared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *other) {
+    return !op.getMatchingIndexingMap(other).isFunctionOfDim(packing.lanesLoop);
+  });
+  packing.block = size <= maxBlock / 2 || !isShared ? maxBlock / 2 : maxBlock;
 
   // Parallel loops first, then the panel, then the reductions.
   auto iterators = op.getIteratorTypesArray();
@@ -83,15 +88,34 @@ RankedTensorType getPackedType(RankedTensorType type, const Packing &packing) {
   return type.clone(shape);
 }
 
-/// A kernel that packs a tensor of the given type.
+/// From the indices of the packed operand to those of the operand.
+AffineMap getSourceMap(const Packing &packing, MLIRContext *context) {
+  int64_t rank = packing.order.size() + 1;
+  SmallVector<AffineExpr> exprs(rank - 1);
+  for (auto [i, dim] : llvm::enumerate(packing.order)) {
+    exprs[dim] = getAffineDimExpr(i, context);
+    if (dim == packing.lanesDim)
+      exprs[dim] = exprs[dim] * packing.block + getAffineDimExpr(rank - 1, context);
+  }
+  return AffineMap::get(rank, 0, exprs, context);
+}
+
+/// A kernel that packs `view` (may be null) of a tensor of the given type.
 kern::FuncOp createPackKernel(OpBuilder &moduleBuilder, Location loc, RankedTensorType type,
-                              const Packing &packing, StringRef name) {
-  RankedTensorType packed = getPackedType(type, packing);
+                              Operation *view, const Packing &packing, StringRef name) {
+  auto viewed = view ? cast<RankedTensorType>(view->getResult(0).getType()) : type;
+  RankedTensorType packed = getPackedType(viewed, packing);
   OpBuilder b(moduleBuilder.getContext());
   auto func = kern::FuncOp::create(moduleBuilder, loc, name,
                                    b.getFunctionType({type, packed}, packed));
   Block *body = b.createBlock(&func.getBody(), {}, {type, packed}, {loc, loc});
   Value source = body->getArgument(0);
+  if (view) {
+    IRMapping mapping;
+    mapping.map(view->getOperand(0), source);
+    source = b.clone(*view, mapping)->getResult(0);
+    type = viewed;
+  }
   if (int64_t size = type.getDimSize(packing.lanesDim); size % packing.block != 0) {
     SmallVector<int64_t> shape(type.getShape());
     SmallVector<OpFoldResult> low(type.getRank(), b.getIndexAttr(0)), high = low;
@@ -101,16 +125,9 @@ kern::FuncOp createPackKernel(OpBuilder &moduleBuilder, Location loc, RankedTens
     source = tensor::PadOp::create(b, loc, type.clone(shape), source, low, high, zero);
   }
   int64_t rank = packed.getRank();
-  SmallVector<AffineExpr> exprs(type.getRank());
-  for (auto [i, dim] : llvm::enumerate(packing.order)) {
-    exprs[dim] = b.getAffineDimExpr(i);
-    if (dim == packing.lanesDim)
-      exprs[dim] = exprs[dim] * packing.block + b.getAffineDimExpr(rank - 1);
-  }
   auto generic = linalg::GenericOp::create(
       b, loc, packed, source, body->getArgument(1),
-      ArrayRef<AffineMap>{AffineMap::get(rank, 0, exprs, b.getContext()),
-                          b.getMultiDimIdentityMap(rank)},
+      ArrayRef<AffineMap>{getSourceMap(packing, b.getContext()), b.getMultiDimIdentityMap(rank)},
       SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
       [](OpBuilder &inner, Location innerLoc, ValueRange e) {
         linalg::YieldOp::create(inner, innerLoc, e[0]);
@@ -139,7 +156,7 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
     ModuleOp module = getOperation();
     SymbolTable symbols(module);
     graph::PrepareBuilder prepare(module);
-    llvm::DenseMap<std::pair<StringAttr, Type>, nn::ParameterOp> packedAlready;
+    llvm::DenseMap<Attribute, nn::ParameterOp> packedAlready;
     OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
     auto main = symbols.lookup<func::FuncOp>("main");
     if (!main)
@@ -155,31 +172,47 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
         if (!get || !argument.hasOneUse())
           continue;
         auto parameter = symbols.lookup<nn::ParameterOp>(get.getName());
-        auto generic = dyn_cast<linalg::GenericOp>(*argument.getUsers().begin());
+        // Groups may be a dimension of their own, or one that is left out.
+        Operation *view = *argument.getUsers().begin();
+        if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(view) || !view->hasOneUse())
+          view = nullptr;
+        OpOperand &operand = view ? *view->getUses().begin() : *argument.getUses().begin();
+        auto generic = dyn_cast<linalg::GenericOp>(operand.getOwner());
         if (!generic || parameter.getTrainable() || argument.getType() != get.getType())
           continue;
-        OpOperand &operand = *argument.getUses().begin();
         std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32);
         if (!packing)
           continue;
 
         auto type = cast<RankedTensorType>(argument.getType());
-        RankedTensorType packedType = getPackedType(type, *packing);
-        nn::ParameterOp &packed = packedAlready[{get.getNameAttr().getAttr(), packedType}];
+        RankedTensorType packedType =
+            getPackedType(cast<RankedTensorType>(operand.get().getType()), *packing);
+        // Small groups would mostly be padding.
+        if (view && packedType.getNumElements() > 2 * type.getNumElements())
+          continue;
+        // The same type may hold the elements in another order.
+        OpBuilder b(call);
+        auto key = b.getArrayAttr({get.getNameAttr(), TypeAttr::get(operand.get().getType()),
+                                   TypeAttr::get(packedType),
+                                   AffineMapAttr::get(getSourceMap(*packing, &getContext()))});
+        nn::ParameterOp &packed = packedAlready[key];
         if (!packed) {
-          kern::FuncOp kernel = createPackKernel(moduleBuilder, get.getLoc(), type, *packing,
+          kern::FuncOp kernel = createPackKernel(moduleBuilder, get.getLoc(), type, view, *packing,
                                                  ("pack_" + Twine(number++)).str());
           symbols.insert(kernel);
-          OpBuilder b = prepare.getBuilder();
+          OpBuilder inside = prepare.getBuilder();
           Value source = prepare.lookup(get);
-          Value empty = tensor::EmptyOp::create(b, get.getLoc(), packedType.getShape(),
+          Value empty = tensor::EmptyOp::create(inside, get.getLoc(), packedType.getShape(),
                                                 packedType.getElementType());
-          auto pack = kern::CallOp::create(b, get.getLoc(), packedType, kernel.getSymName(), source, empty);
+          auto pack = kern::CallOp::create(inside, get.getLoc(), packedType, kernel.getSymName(), source, empty);
           packed = prepare.addResult(pack.getResult(0), (get.getName() + ".packed").str());
         }
-        OpBuilder b(call);
         call.getInputsMutable()[index].set(
             nn::GetParameterOp::create(b, get.getLoc(), packedType, packed.getSymName()));
+        if (view) {
+          operand.set(argument);
+          view->erase();
+        }
         argument.setType(packedType);
         func.setFunctionType(b.getFunctionType(func.getBody().front().getArgumentTypes(),
                                                func.getResultTypes()));

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import numpy_helper, parser
 
 import small_models
 from support import BUILD, module, nacre
@@ -155,3 +156,16 @@ def test_runs_from_many_threads(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_square_weight_may_be_read_in_both_orders() -> None:
+    weight = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 13]>'
+        "tied (float[128, 64] x) => (float[128, 64] y)"
+        " { h = Gemm (x, w) y = Gemm <transB = 1> (h, w) }"
+    )
+    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    x = np.random.default_rng(1).normal(size=(128, 64)).astype(np.float32)
+    (y,) = module().compile(model.SerializeToString()).run([x])
+    np.testing.assert_allclose(y, x.astype(np.float64) @ weight @ weight.T, atol=1e-3)
