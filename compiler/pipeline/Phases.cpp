@@ -63,7 +63,8 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(tile::createPackParametersPass({options.vectorBits}));
-  // Packing is the last that changes a kernel for its caller: from here on, once each.
+  passes.addPass(tile::createPadProducersPass());
+  // This was the last that changes a kernel for its caller: from here on, once each.
   passes.addPass(tile::createDeduplicateKernelsPass());
   OpPassManager &kernel = passes.nest<kern::FuncOp>();
   kernel.addPass(tile::createFuseElementwisePass());

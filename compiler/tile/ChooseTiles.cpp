@@ -134,6 +134,14 @@ bool readsColumnsInPlace(linalg::LinalgOp op, unsigned columns, unsigned rows) {
   });
 }
 
+/// All that is read moves along the columns, as in a depthwise convolution: no row of
+/// registers is shared by them.
+bool movesAlongColumns(linalg::LinalgOp op, unsigned columns) {
+  return llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+    return op.getMatchingIndexingMap(operand).isFunctionOfDim(columns);
+  });
+}
+
 /// A divisor of `size` at most `limit`, if one is not much smaller; else the limit.
 int64_t divide(int64_t size, int64_t limit) {
   if (size <= limit)
@@ -251,6 +259,12 @@ private:
       int64_t size;
       if (i == static_cast<int64_t>(parallel.size()) - 1) {
         size = std::min(range, kColumns);
+        if (movesAlongColumns(anchor, parallel.back()) && range % size != 0)
+          for (int64_t even : {48, 32})
+            if (range % even == 0) {
+              size = even;
+              break;
+            }
       } else {
         // The largest size whose rows fit the cache and that leaves tiles enough.
         bool moved = inPlace(i);

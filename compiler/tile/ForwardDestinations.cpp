@@ -92,14 +92,34 @@ void forward(OpResult result, Value destination) {
   }
 }
 
+/// The part of a padded destination that a result is put into. It stands where the
+/// padding is there: at the start of the kernel.
+Value middleOf(tensor::InsertSliceOp padded) {
+  OpBuilder b(padded);
+  b.setInsertionPointAfterValue(padded.getDest());
+  return tensor::ExtractSliceOp::create(b, padded.getLoc(), padded.getSourceType(), padded.getDest(),
+                                        padded.getMixedOffsets(), padded.getMixedSizes(),
+                                        padded.getMixedStrides());
+}
+
 struct ForwardDestinationsPass
     : tile::impl::ForwardDestinationsPassBase<ForwardDestinationsPass> {
   void runOnOperation() override {
     kern::FuncOp func = getOperation();
     Operation *terminator = func.getBody().back().getTerminator();
-    for (unsigned i = 0, e = terminator->getNumOperands(); i < e; ++i)
-      if (auto result = dyn_cast<OpResult>(terminator->getOperand(i)))
-        forward(result, func.getDestinations()[i]);
+    for (unsigned i = 0, e = terminator->getNumOperands(); i < e; ++i) {
+      auto result = dyn_cast<OpResult>(terminator->getOperand(i));
+      if (!result)
+        continue;
+      Value destination = func.getDestinations()[i];
+      if (auto padded = dyn_cast<tensor::InsertSliceOp>(result.getOwner())) {
+        result = dyn_cast<OpResult>(padded.getSource());
+        if (!result)
+          continue;
+        destination = middleOf(padded);
+      }
+      forward(result, destination);
+    }
   }
 };
 

@@ -71,6 +71,18 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
   let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">];
 }
 
+def PadProducersPass : Pass<"pad-producers", "::mlir::ModuleOp"> {
+  let summary = "Let kernels leave room for the padding that their consumers need";
+  let description = [{
+    Precondition: kernels of structured ops on tensors, each with one call.
+    Postcondition: the same values; where shapes are static, no kernel pads by a
+    constant what another one computes for it alone: that one computes into the middle
+    of a padded destination and fills the border.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::nacre::kern::KernDialect"];
+}
+
 def DeduplicateKernelsPass : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
   let summary = "Keep one of structurally identical kernels";
   let description = [{

@@ -4,15 +4,18 @@
 
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace nacre::tile {
 
-/// The structured op that computes all results of a kernel, whose loops are tiled;
-/// null if several ops do, or another kind of op.
+/// The structured op that computes all results of a kernel, maybe as the middle of padded
+/// ones, whose loops are tiled; null if several ops do, or another kind of op.
 inline mlir::linalg::LinalgOp getRootOp(kern::FuncOp func) {
   mlir::Operation *terminator = func.getBody().back().getTerminator();
   mlir::linalg::LinalgOp root;
   for (mlir::Value result : terminator->getOperands()) {
+    if (auto padded = result.getDefiningOp<mlir::tensor::InsertSliceOp>())
+      result = padded.getSource();
     auto op = result.getDefiningOp<mlir::linalg::LinalgOp>();
     if (!op || (root && op != root))
       return nullptr;
