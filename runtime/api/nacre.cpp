@@ -158,20 +158,28 @@ nacre_status nacre_model_get_info(const nacre_model *model,
   return NACRE_OK;
 }
 
+static nacre_status getFunction(const nacre_model *model, int32_t index,
+                                const nacre_abi_function **function) {
+  REQUIRE(model);
+  const nacre_abi_model &abi = unwrap(model)->abi();
+  if (nacre_status s = checkIndex("function", index, abi.function_count))
+    return s;
+  *function = &abi.functions[index];
+  return NACRE_OK;
+}
+
 nacre_status nacre_model_get_function(const nacre_model *model,
                                       int32_t function,
                                       nacre_function_info *info) {
   REQUIRE(info);
   *info = {};
-  REQUIRE(model);
-  const nacre_abi_model &abi = unwrap(model)->abi();
-  if (nacre_status s = checkIndex("function", function, abi.function_count))
+  const nacre_abi_function *from = nullptr;
+  if (nacre_status s = getFunction(model, function, &from))
     return s;
-  const nacre_abi_function &from = abi.functions[function];
-  *info = {from.name, from.input_count, from.output_count, from.arena_size,
-           from.output_value_count ? from.output_value_count
-                                   : from.output_count,
-           from.input_value_count ? from.input_value_count : from.input_count};
+  *info = {from->name, from->input_count, from->output_count, from->arena_size,
+           from->output_value_count ? from->output_value_count
+                                   : from->output_count,
+           from->input_value_count ? from->input_value_count : from->input_count};
   return NACRE_OK;
 }
 
@@ -204,14 +212,12 @@ nacre_status nacre_model_get_input(const nacre_model *model, int32_t function,
                                    int32_t index, nacre_tensor_info *info) {
   REQUIRE(info);
   *info = {};
-  REQUIRE(model);
-  const nacre_abi_model &abi = unwrap(model)->abi();
-  if (nacre_status s = checkIndex("function", function, abi.function_count))
+  const nacre_abi_function *from = nullptr;
+  if (nacre_status s = getFunction(model, function, &from))
     return s;
-  const nacre_abi_function &from = abi.functions[function];
-  if (nacre_status s = checkIndex("input", index, from.input_count))
+  if (nacre_status s = checkIndex("input", index, from->input_count))
     return s;
-  describe(from.inputs[index], *info);
+  describe(from->inputs[index], *info);
   return NACRE_OK;
 }
 
@@ -219,14 +225,12 @@ nacre_status nacre_model_get_output(const nacre_model *model, int32_t function,
                                     int32_t index, nacre_tensor_info *info) {
   REQUIRE(info);
   *info = {};
-  REQUIRE(model);
-  const nacre_abi_model &abi = unwrap(model)->abi();
-  if (nacre_status s = checkIndex("function", function, abi.function_count))
+  const nacre_abi_function *from = nullptr;
+  if (nacre_status s = getFunction(model, function, &from))
     return s;
-  const nacre_abi_function &from = abi.functions[function];
-  if (nacre_status s = checkIndex("output", index, from.output_count))
+  if (nacre_status s = checkIndex("output", index, from->output_count))
     return s;
-  describe(from.outputs[index], *info);
+  describe(from->outputs[index], *info);
   return NACRE_OK;
 }
 
@@ -259,13 +263,11 @@ nacre_status nacre_model_get_input_value(const nacre_model *model,
                                          nacre_value_info *info) {
   REQUIRE(info);
   *info = {};
-  REQUIRE(model);
-  const nacre_abi_model &abi = unwrap(model)->abi();
-  if (nacre_status s = checkIndex("function", function, abi.function_count))
+  const nacre_abi_function *from = nullptr;
+  if (nacre_status s = getFunction(model, function, &from))
     return s;
-  const nacre_abi_function &from = abi.functions[function];
-  return getValue("input value", from.inputs, from.input_count,
-                  from.input_values, from.input_value_count, index, *info);
+  return getValue("input value", from->inputs, from->input_count,
+                  from->input_values, from->input_value_count, index, *info);
 }
 
 nacre_status nacre_model_get_output_value(const nacre_model *model,
@@ -273,13 +275,11 @@ nacre_status nacre_model_get_output_value(const nacre_model *model,
                                           nacre_value_info *info) {
   REQUIRE(info);
   *info = {};
-  REQUIRE(model);
-  const nacre_abi_model &abi = unwrap(model)->abi();
-  if (nacre_status s = checkIndex("function", function, abi.function_count))
+  const nacre_abi_function *from = nullptr;
+  if (nacre_status s = getFunction(model, function, &from))
     return s;
-  const nacre_abi_function &from = abi.functions[function];
-  return getValue("output value", from.outputs, from.output_count,
-                  from.output_values, from.output_value_count, index, *info);
+  return getValue("output value", from->outputs, from->output_count,
+                  from->output_values, from->output_value_count, index, *info);
 }
 
 nacre_status nacre_model_get_kernel(const nacre_model *model, int32_t kernel,

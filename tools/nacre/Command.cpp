@@ -1,9 +1,11 @@
 //===- Command.cpp - What the subcommands share -----------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
+#include "frontends/onnx/OnnxImporter.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
+#include <algorithm>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -60,46 +62,28 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
       timePhases("time-phases", cl::sub(command), cl::desc("Print each phase's time")) {}
 
 bool CompileFlags::fill(CompileOptions &options) const {
-  for (const std::string &text : inputShapes) {
-    auto [name, sizes] = llvm::StringRef(text).rsplit('=');
-    std::vector<int64_t> shape;
-    llvm::SmallVector<llvm::StringRef> parts;
-    if (!sizes.empty())
-      sizes.split(parts, 'x');
-    for (llvm::StringRef part : parts) {
-      int64_t size = -1;
-      if (part != "?" && (part.getAsInteger(10, size) || size < 0)) {
-        fail("--input-shape " + text + ": '" + part.str() + "' is no size; expected name=1x3x224x224",
-             kUsageError);
+  ImportOptions sizes;
+  auto parse = [&sizes](const char *option, const cl::list<std::string> &texts,
+                        bool (ImportOptions::*add)(llvm::StringRef, std::string &)) {
+    std::string problem;
+    for (const std::string &text : texts)
+      if (!(sizes.*add)(text, problem)) {
+        fail(std::string(option) + ": " + problem, kUsageError);
         return false;
       }
-      shape.push_back(size);
-    }
-    if (!llvm::StringRef(text).contains('=')) {
-      fail("--input-shape " + text + ": expected name=1x3x224x224", kUsageError);
-      return false;
-    }
-    options.inputShapes[name.str()] = std::move(shape);
+    return true;
+  };
+  if (!parse("--input-shape", inputShapes, &ImportOptions::addInputShape) ||
+      !parse("--input-length", inputLengths, &ImportOptions::addInputLength) ||
+      !parse("--dim", dims, &ImportOptions::addDim))
+    return false;
+  for (const auto &[name, shape] : sizes.inputShapes) {
+    std::vector<int64_t> &open = options.inputShapes[name];
+    open.assign(shape.begin(), shape.end());
+    std::replace(open.begin(), open.end(), mlir::ShapedType::kDynamic, int64_t(-1));
   }
-  for (const std::string &text : inputLengths) {
-    auto [name, digits] = llvm::StringRef(text).rsplit('=');
-    int64_t length = 0;
-    bool isNone = digits == "none";
-    if (name.empty() || (!isNone && (digits.getAsInteger(10, length) || length < 0))) {
-      fail("--input-length " + text + ": expected name=3 or name=none", kUsageError);
-      return false;
-    }
-    options.inputLengths[name.str()] = isNone ? std::nullopt : std::optional(length);
-  }
-  for (const std::string &text : dims) {
-    auto [name, size] = llvm::StringRef(text).rsplit('=');
-    int64_t value = 0;
-    if (name.empty() || size.getAsInteger(10, value) || value < 0) {
-      fail("--dim " + text + ": expected name=size", kUsageError);
-      return false;
-    }
-    options.dims[name.str()] = value;
-  }
+  options.inputLengths = std::move(sizes.inputLengths);
+  options.dims = std::move(sizes.dims);
   options.targetCpu = targetCpu;
   options.targetFeatures = targetFeatures;
   options.dumpDirectory = dumpPhases;
