@@ -178,7 +178,7 @@ def test_sizes_fixed_at_compile_time(folder: Path, tmp_path: Path) -> None:
 
 def test_info(folder: Path) -> None:
     plain = nacre("info", folder / "sum.so").out
-    for part in ("x: f32[N, 4]", "out/z: f32[N, 4]", "weights", "target", "made from", "node0 (Add)"):
+    for part in ("x: f32[N, 4]", "out/z: f32[N, 4]", "weights", "target", "source    sum.onnx", "blake3", "node0 (Add)"):
         assert part in plain
     described = json.loads(nacre("info", folder / "sum.so", "--json").out)
     (main,) = described["functions"]

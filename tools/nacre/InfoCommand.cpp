@@ -3,6 +3,7 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+#include <map>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -77,6 +78,29 @@ static int printAsJson(const Model &model) {
   return kSuccess;
 }
 
+/// What the artefact says of its origin, a line each; choices that were not made are left out.
+static void printProvenance(llvm::StringRef text) {
+  auto provenance = llvm::json::parse(text);
+  if (!provenance)
+    return llvm::consumeError(provenance.takeError());
+  const llvm::json::Object *object = provenance->getAsObject();
+  if (!object)
+    return;
+  std::map<llvm::StringRef, const llvm::json::Value *> sorted;
+  for (const auto &[key, value] : *object)
+    sorted.emplace(key, &value);
+  for (const auto &[key, value] : sorted) {
+    const llvm::json::Object *choices = value->getAsObject();
+    if (choices && choices->empty())
+      continue;
+    llvm::outs() << llvm::left_justify(key, 9) << ' ';
+    if (auto plain = value->getAsString())
+      llvm::outs() << *plain << '\n';
+    else
+      llvm::outs() << *value << '\n';
+  }
+}
+
 static int runInfo() {
   CompileOptions options;
   if (!flags.fill(options, path))
@@ -99,9 +123,9 @@ static int runInfo() {
   if (info.state_size)
     llvm::outs() << "state     " << info.state_size << " bytes in each session\n";
   llvm::outs() << "target    " << info.target_cpu << '\n'
-               << "abi       " << info.abi_version << '\n'
-               << "made from " << info.provenance << '\n'
-               << "kernels   " << info.kernel_count << '\n';
+               << "abi       " << info.abi_version << '\n';
+  printProvenance(info.provenance);
+  llvm::outs() << "kernels   " << info.kernel_count << '\n';
   for (const nacre_kernel_info &kernel : model->kernels()) {
     std::string flops = kernel.flops < 0 ? "?" : std::to_string(kernel.flops);
     llvm::outs() << llvm::format("  %-24s %12s flops  ", kernel.name, flops.c_str()) << kernel.nodes << '\n';
