@@ -424,6 +424,10 @@ LogicalResult NodeContext::require(Value condition, const Twine &message) {
   return success();
 }
 
+int64_t NodeContext::takeRandomStreams(int64_t count) {
+  return std::exchange(importer.nextRandomStream, importer.nextRandomStream + count);
+}
+
 LogicalResult NodeContext::error(const Twine &message) {
   failed = true;
   return importer.error(loc, message);
@@ -456,6 +460,7 @@ const ConverterTable &ConverterTable::get() {
     registerScanConverters(all);
     registerSequenceConverters(all);
     registerQuantConverters(all);
+    registerRandomConverters(all);
     registerTextConverters(all);
     return all;
   }();

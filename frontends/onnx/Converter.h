@@ -254,6 +254,10 @@ public:
   /// a run in which it does not ends with this message and the node's name.
   LogicalResult require(Value condition, const Twine &message);
 
+  /// The first of `count` streams of random numbers that nothing else draws from; 0 to 7
+  /// are never given.
+  int64_t takeRandomStreams(int64_t count);
+
   /// Reports at the node: what was found, what was expected.
   LogicalResult error(const Twine &message);
   bool hadError() const { return failed; }
@@ -367,6 +371,7 @@ void registerControlConverters(ConverterTable &table);
 void registerScanConverters(ConverterTable &table);
 void registerSequenceConverters(ConverterTable &table);
 void registerQuantConverters(ConverterTable &table);
+void registerRandomConverters(ConverterTable &table);
 void registerTextConverters(ConverterTable &table);
 
 } // namespace nacre::frontend

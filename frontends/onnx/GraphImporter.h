@@ -227,6 +227,7 @@ private:
       functionOpsets;
   llvm::DenseMap<const OpSchema *, std::unique_ptr<::onnx::FunctionProto>>
       standardBodies;
+  int64_t nextRandomStream = 8; // those below are for nodes with seeds of their own
   uint64_t workDone = 0;
   uint64_t errorCount = 0;
   uint64_t unreported = 0;

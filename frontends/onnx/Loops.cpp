@@ -248,3 +248,11 @@ frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
   }
   return values;
 }
+
+SmallVector<Value> frontend::getIterations(OpBuilder &b) {
+  SmallVector<Value> iterations;
+  for (Operation *op = nullptr; Block *block = op ? op->getBlock() : b.getInsertionBlock(); op = block->getParentOp())
+    if (block->getNumArguments() && block->getArgument(0).getType().isIndex()) // the body of a loop
+      iterations.push_back(block->getArgument(0));
+  return iterations;
+}

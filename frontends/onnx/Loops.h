@@ -81,6 +81,9 @@ buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
           ArrayRef<Value> nextStates, ArrayRef<Collected> collected,
           Value count, Value condition, Value first);
 
+/// The iterations, indices, of the loops around a place, the innermost first.
+SmallVector<Value> getIterations(mlir::OpBuilder &b);
+
 } // namespace nacre::frontend
 
 #endif // NACRE_FRONTENDS_ONNX_LOOPS_H

@@ -267,48 +267,6 @@ static LogicalResult convertLpNorm(NodeContext &c) {
   return c.replaceWith(castTo(c, c.make<nn::DivOp>(x, norm), type));
 }
 
-//===----------------------------------------------------------------------===//
-// Dropout
-//===----------------------------------------------------------------------===//
-
-/// Outside of training the input itself. The mask is then true everywhere;
-/// until opset 9 it had the input's type.
-static LogicalResult convertDropout(NodeContext &c) {
-  c.ignoreAttr("seed"); // of random numbers, none of which are drawn
-  double ratio = 0.5;
-  bool isTraining = false;
-  if (c.version() >= 12) {
-    if (c.hasInput(1)) {
-      auto given = c.constantFloats(c.input(1));
-      ratio = given && given->size() == 1 ? given->front() : -1;
-    }
-    if (c.hasInput(2)) {
-      auto given = c.constantInts(c.input(2));
-      if (!given || given->size() != 1)
-        return c.error("input 2 (training_mode) is not known at compile time, "
-                       "which is not supported");
-      isTraining = given->front();
-    }
-  } else {
-    c.getFloat("ratio", 0.5f);
-    isTraining = c.version() < 7 && !c.getFlag("is_test");
-    if (c.version() < 6)
-      c.ignoreAttr("consumed_inputs"); // what executors may overwrite
-  }
-  if (isTraining && ratio != 0)
-    return c.error("training mode is not supported");
-  c.setResult(0, c.input(0));
-  if (!c.hasOutput(1))
-    return success();
-  Type type =
-      c.version() < 10 ? elementTypeOf(c.input(0)) : c.getBuilder().getI1Type();
-  Value one = type.isInteger(1) ? c.constant(DenseElementsAttr::get(
-                                      RankedTensorType::get({}, type), true))
-                                : c.scalarConstant(type, 1);
-  return c.setResults({c.input(0), c.make<nn::BroadcastOp>(
-                                       one, c.make<nn::ShapeOp>(c.input(0)))});
-}
-
 void nacre::frontend::registerNormalizationConverters(ConverterTable &table) {
   table.add("Softmax", convertSoftmax<false>);
   table.add("LogSoftmax", convertSoftmax<true>);
@@ -321,5 +279,4 @@ void nacre::frontend::registerNormalizationConverters(ConverterTable &table) {
   table.add("RMSNormalization", convertRMSNorm);
   table.add("MeanVarianceNormalization", convertMeanVarianceNorm);
   table.add("LpNormalization", convertLpNorm);
-  table.add("Dropout", convertDropout);
 }

@@ -157,6 +157,9 @@ NB_MODULE(_core, module) {
            "A copy of a parameter's value, made between runs")
       .def("write_parameter", &Program::writeParameter, nb::arg("name"), nb::arg("value"),
            "Gives a parameter that training changes another value, between runs")
+      .def("set_seed", &Program::setSeed, nb::arg("seed"),
+           "Sets what random numbers (RandomNormal, Dropout, ...) are drawn from, and begins to count\n"
+           "the runs anew. They depend on the seed, 0 at first, and on how many runs began before")
       .def_prop_ro("threads", &Program::getThreads, "How many threads a run uses at most")
       .def("__repr__", describeProgram);
 

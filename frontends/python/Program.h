@@ -47,6 +47,7 @@ public:
   const std::vector<Signature> &getInputs() const { return functions.front().inputs; }
   const std::vector<Signature> &getOutputs() const { return functions.front().outputs; }
   std::vector<std::string> getFunctions() const;
+  void setSeed(uint64_t seed) { session.setSeed(seed); }
   int32_t getThreads() const { return session.threads(); }
 
   /// A copy of a parameter's value; a new value for one that training changes.

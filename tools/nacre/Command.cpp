@@ -127,10 +127,10 @@ Result<Model> tool::openModel(const std::string &path, CompileOptions options) {
   return compile(path, options);
 }
 
-Result<Session> tool::createSession(const Model &model, int threads) {
+Result<Session> tool::createSession(const Model &model, int threads, uint64_t seed) {
   if (model.functions().empty())
     return Error{NACRE_CORRUPT, "the model has no function"};
-  return Session::create(model, {.threads = threads});
+  return Session::create(model, {.threads = threads, .seed = seed});
 }
 
 std::string tool::toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors) {

@@ -52,8 +52,8 @@ private:
 /// Loads an artefact, or compiles an ONNX file (or .mlir) in process.
 Result<Model> openModel(const std::string &path, CompileOptions options);
 
-/// A session on `threads` threads (0: all cores).
-Result<Session> createSession(const Model &model, int threads);
+/// A session on `threads` threads (0: all cores); random numbers are drawn from `seed`.
+Result<Session> createSession(const Model &model, int threads, uint64_t seed = 0);
 
 /// "optional sequence of 2: f32[2], f32[N]".
 std::string toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors);

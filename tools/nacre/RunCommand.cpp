@@ -22,6 +22,8 @@ static cl::opt<std::string> directory("output-dir", cl::sub(command.subcommand),
                                       cl::init("."), cl::desc("Where the outputs go (default: here)"));
 static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_desc("n"),
                             cl::desc("Threads (default: all cores)"));
+static cl::opt<uint64_t> seed("seed", cl::sub(command.subcommand), cl::value_desc("n"),
+                              cl::desc("The model's random numbers are drawn from it (default 0)"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print the outputs' files as JSON"));
 static CompileFlags compileFlags(command.subcommand);
 static InputFlags inputFlags(command.subcommand);
@@ -74,7 +76,7 @@ static int runRun() {
   Result<Model> model = openModel(path, options);
   if (!model)
     return fail(model.error());
-  Result<Session> session = createSession(*model, threads);
+  Result<Session> session = createSession(*model, threads, seed);
   if (!session)
     return fail(session.error());
   Function function = model->functions().front();

@@ -37,7 +37,7 @@ static cl::opt<int64_t> epochs("epochs", cl::sub(command.subcommand), cl::init(1
 static cl::opt<int64_t> batchSize("batch-size", cl::sub(command.subcommand), cl::value_desc("n"),
                                   cl::desc("Examples per step (default 32)"));
 static cl::opt<uint64_t> seed("seed", cl::sub(command.subcommand), cl::value_desc("n"),
-                              cl::desc("Orders the examples (default 0)"));
+                              cl::desc("Orders the examples, draws random numbers (default 0)"));
 static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_desc("n"),
                             cl::desc("Threads (default: all cores); the result is the same"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
@@ -250,7 +250,7 @@ static int runTrain() {
   std::vector<Column> columns;
   for (const auto &[name, tensor] : *arrays)
     columns.push_back({name, tensor.view()});
-  Result<Session> session = createSession(*model, threads);
+  Result<Session> session = createSession(*model, threads, seed);
   if (!session)
     return fail(session.error());
   Result<Trainer> trainer = Trainer::create(*std::move(session), std::move(columns), plan.trainer);

@@ -71,6 +71,10 @@ class Model:
     def write_parameter(self, name: str, value: ArrayLike) -> None:
         """Gives a parameter that training changes another value, between runs"""
 
+    def set_seed(self, seed: int) -> None:
+        """Sets what random numbers (RandomNormal, Dropout, ...) are drawn from, and begins to count
+        the runs anew. They depend on the seed, 0 at first, and on how many runs began before"""
+
     def run(
         self, inputs: Sequence[Input] | dict[str, Input], function: str = "main"
     ) -> list[Value]:
