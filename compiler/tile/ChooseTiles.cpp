@@ -125,9 +125,15 @@ int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> 
 }
 
 /// Some input is read along the columns for every row again, and is not packed: its
-/// columns are moved into a buffer once for each tile (VectorizeTilesStage.cpp).
+/// columns are moved into a buffer once for each tile (VectorizeTilesStage.cpp) if they
+/// are long.
 bool readsColumnsInPlace(linalg::LinalgOp op, unsigned columns, unsigned rows) {
-  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+  constexpr int64_t kLongColumn = 128;
+  int64_t steps = 1;
+  for (auto [size, iterator] : llvm::zip(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
+    if (iterator == utils::IteratorType::reduction)
+      steps *= assume(size);
+  return steps >= kLongColumn && llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
     AffineMap map = op.getMatchingIndexingMap(operand);
     return map.isProjectedPermutation() && map.isFunctionOfDim(columns) &&
            !map.isFunctionOfDim(rows);
@@ -250,6 +256,7 @@ private:
       return isDynamic && inPlace(i) ? kAssumedRows : ranges[rootLoop(i)];
     };
     int64_t tiles = 1, movedRows = 1;
+    bool isWide = false;
     for (size_t i = 0; i < parallel.size(); ++i)
       tiles *= rangeOf(i);
     for (int64_t i = parallel.size() - 1; i >= 0; --i) {
@@ -259,20 +266,19 @@ private:
       int64_t size;
       if (i == static_cast<int64_t>(parallel.size()) - 1) {
         size = std::min(range, kColumns);
-        if (movesAlongColumns(anchor, parallel.back()) && range % size != 0)
-          for (int64_t even : {48, 32})
-            if (range % even == 0) {
-              size = even;
-              break;
-            }
+        if (movesAlongColumns(anchor, parallel.back()))
+          size = chooseUnsharedColumns(anchor, parallel, anchorSizes, range, tiles / range);
+        isWide = size > kColumns;
       } else {
         // The largest size whose rows fit the cache and that leaves tiles enough.
-        bool moved = inPlace(i);
+        bool moved = inPlace(i), isNext = i == static_cast<int64_t>(parallel.size()) - 2;
+        // Of a window's rows all but the last are read again: some more than fit do well.
+        int64_t cache = isWide && isNext ? l1Bytes * 5 / 4 : l2Bytes / 2;
         auto fits = [&](int64_t candidate) {
           anchorSizes[parallel[i]] = candidate;
           bool isSmall =
               moved ? movedRows * candidate <= kMostRows
-                    : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= l2Bytes / 2;
+                    : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= cache;
           return isSmall && tiles / candidate >= kMinTiles;
         };
         size = range;
@@ -285,6 +291,25 @@ private:
       sizes[loop] = size;
     }
     return sizes;
+  }
+
+  /// Columns of a tile in which no register block shares what is read, as in a depthwise
+  /// convolution: all of them if there are tiles enough without cutting them (memory is
+  /// then read in order) and the rows of a window over a few places fit the first-level
+  /// cache, else whole vectors.
+  int64_t chooseUnsharedColumns(linalg::LinalgOp anchor, ArrayRef<unsigned> parallel,
+                                SmallVector<int64_t> sizes, int64_t range, int64_t places) {
+    constexpr int64_t kManyPlaces = 512, kFewPlaces = 7;
+    sizes[parallel.back()] = range;
+    if (parallel.size() > 1)
+      sizes[parallel[parallel.size() - 2]] = kFewPlaces;
+    if (places >= kManyPlaces &&
+        getFootprint(anchor, *anchor.getDpsInputOperand(0), sizes) <= l1Bytes)
+      return range;
+    for (int64_t even : {64, 48, 32})
+      if (range % even == 0)
+        return even;
+    return std::min<int64_t>(range, 64);
   }
 };
 

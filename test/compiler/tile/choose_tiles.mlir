@@ -1,35 +1,68 @@
-// The decision is an attribute of the kernel; one that is too small for two threads gets none.
 // RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(choose-tiles))' | FileCheck %s
-// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(choose-tiles{min-work=1000000000}))' | FileCheck %s --check-prefix=SMALL
-// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(choose-tiles{l2-bytes=65536}))' | FileCheck %s --check-prefix=ROWS
 
-#map = affine_map<(d0, d1, d2) -> (d0, d2)>
-#map1 = affine_map<(d0, d1, d2) -> (d2, d1)>
-#map2 = affine_map<(d0, d1, d2) -> (d0, d1)>
-#map3 = affine_map<(d0, d1) -> (d1)>
-#map4 = affine_map<(d0, d1) -> (d0, d1)>
+#in = affine_map<(n, h, w, c, r, s) -> (n, h + r, w + s, c)>
+#kernel = affine_map<(n, h, w, c, r, s) -> (c floordiv 16, r, s, c mod 16)>
+#out = affine_map<(n, h, w, c, r, s) -> (n, h, w, c)>
 
-// CHECK: tiling = #kern.tiling<[{{[0-9]+}}, 64]
-// SMALL-NOT: tiling
+// A depthwise convolution over a large plane: all channels of a few columns, so that
+// memory is read in order and the rows of a window stay in the first-level cache.
+// CHECK-LABEL: kern.func @large_plane
+// CHECK-SAME: tiling = #kern.tiling<[1, 28, 14, 144, 0, 0]>
+kern.func @large_plane(%x: tensor<1x58x58x144xf32>, %w: tensor<9x3x3x16xf32>, %d: tensor<1x56x56x144xf32>) -> tensor<1x56x56x144xf32> {
+  %0 = linalg.generic {indexing_maps = [#in, #kernel, #out],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : tensor<1x58x58x144xf32>, tensor<9x3x3x16xf32>) outs(%d : tensor<1x56x56x144xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<1x56x56x144xf32>
+  kern.return %0 : tensor<1x56x56x144xf32>
+}
 
-// The columns of the second operand are moved once for each tile: tiles have as many rows as leave
-// eight of them, even if the rows of the first do not fit the cache.
-// ROWS: tiling = #kern.tiling<[128, 64]
-kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tensor<256xf32>, %arg3: tensor<256x256xf32>) -> tensor<256x256xf32> {
-  %cst = arith.constant 0.000000e+00 : f32
-  %0 = linalg.fill ins(%cst : f32) outs(%arg3 : tensor<256x256xf32>) -> tensor<256x256xf32>
-  %1 = linalg.generic {indexing_maps = [#map, #map1, #map2], iterator_types = ["parallel", "parallel", "reduction"]} ins(%arg0, %arg1 : tensor<256x512xf32>, tensor<512x256xf32>) outs(%0 : tensor<256x256xf32>) {
-  ^bb0(%in: f32, %in_0: f32, %out: f32):
-    %3 = arith.mulf %in, %in_0 : f32
-    %4 = arith.addf %out, %3 : f32
-    linalg.yield %4 : f32
-  } -> tensor<256x256xf32>
-  %2 = linalg.generic {indexing_maps = [#map3, #map4], iterator_types = ["parallel", "parallel"]} ins(%arg2 : tensor<256xf32>) outs(%1 : tensor<256x256xf32>) {
-  ^bb0(%in: f32, %out: f32):
-    %3 = arith.addf %out, %in : f32
-    %4 = arith.cmpf olt, %3, %cst : f32
-    %5 = arith.select %4, %cst, %3 : f32
-    linalg.yield %5 : f32
-  } -> tensor<256x256xf32>
-  kern.return %2 : tensor<256x256xf32>
+// Over a small one the channels are what is divided, in whole vectors.
+// CHECK-LABEL: kern.func @small_plane
+// CHECK-SAME: tiling = #kern.tiling<[1, {{[0-9]+}}, {{[0-9]+}}, 48, 0, 0]>
+kern.func @small_plane(%x: tensor<1x16x16x720xf32>, %w: tensor<45x3x3x16xf32>, %d: tensor<1x14x14x720xf32>) -> tensor<1x14x14x720xf32> {
+  %0 = linalg.generic {indexing_maps = [#in, #kernel, #out],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : tensor<1x16x16x720xf32>, tensor<45x3x3x16xf32>) outs(%d : tensor<1x14x14x720xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<1x14x14x720xf32>
+  kern.return %0 : tensor<1x14x14x720xf32>
+}
+
+#rows = affine_map<(m, n, k) -> (m, k)>
+#columns = affine_map<(m, n, k) -> (k, n)>
+#product = affine_map<(m, n, k) -> (m, n)>
+
+// Columns that are not packed are moved once for each tile: many rows share them, as many
+// as leave eight tiles, and 512 where the number is not known.
+// CHECK-LABEL: kern.func @columns_in_place
+// CHECK-SAME: tiling = #kern.tiling<[1024, 64, 0]>
+kern.func @columns_in_place(%x: tensor<1024x1024xf32>, %w: tensor<1024x1024xf32>, %d: tensor<1024x1024xf32>) -> tensor<1024x1024xf32> {
+  %0 = linalg.generic {indexing_maps = [#rows, #columns, #product], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<1024x1024xf32>, tensor<1024x1024xf32>) outs(%d : tensor<1024x1024xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<1024x1024xf32>
+  kern.return %0 : tensor<1024x1024xf32>
+}
+
+// CHECK-LABEL: kern.func @dynamic_columns_in_place
+// CHECK-SAME: tiling = #kern.tiling<[512, 64, 0]>
+kern.func @dynamic_columns_in_place(%x: tensor<?x1024xf32>, %w: tensor<1024x1024xf32>, %d: tensor<?x1024xf32>) -> tensor<?x1024xf32> {
+  %0 = linalg.generic {indexing_maps = [#rows, #columns, #product], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<?x1024xf32>, tensor<1024x1024xf32>) outs(%d : tensor<?x1024xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<?x1024xf32>
+  kern.return %0 : tensor<?x1024xf32>
 }
