@@ -13,6 +13,8 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTiles.h"
 #include "compiler/tile/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -167,6 +169,8 @@ struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeT
     for (Operation *op : ops)
       if (linalg::GenericOp generic = asGeneric(rewriter, op))
         generics.push_back(generic);
+    for (linalg::GenericOp generic : generics)
+      expandIndexMaps(rewriter, generic);
     for (unsigned i = 0; i < generics.size(); ++i) {
       if (!generics[i])
         continue; // gone with one before it
@@ -190,6 +194,15 @@ struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeT
   }
 
 private:
+  /// Tiling has made a body's indices those of the whole tensor by affine maps.
+  static void expandIndexMaps(RewriterBase &rewriter, linalg::GenericOp generic) {
+    for (auto apply : llvm::make_early_inc_range(generic.getBody()->getOps<affine::AffineApplyOp>())) {
+      rewriter.setInsertionPoint(apply);
+      auto expanded = affine::expandAffineMap(rewriter, apply.getLoc(), apply.getAffineMap(), apply.getMapOperands());
+      rewriter.replaceOp(apply, expanded->front());
+    }
+  }
+
   /// An op in `list` is about to go with one before it.
   static void forget(SmallVectorImpl<linalg::GenericOp> &list, linalg::GenericOp op) {
     for (linalg::GenericOp &entry : list)

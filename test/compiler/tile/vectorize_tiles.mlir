@@ -280,3 +280,20 @@ func.func @asks_for_rows(%a: memref<?x128xf32>, %b: memref<128x512xf32>, %c: mem
   }
   return
 }
+
+// Tiling has added the tile's place to the index by an affine map: still a vector.
+// CHECK-LABEL: func.func @tiled_index
+// CHECK: vector.step : vector<8xindex>
+// CHECK: arith.index_cast {{.*}} vector<8xindex> to vector<8xi64>
+// CHECK: vector.store {{.*}} vector<8xi64>
+func.func @tiled_index(%tile: index, %c: memref<32xi64>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      outs(%c : memref<32xi64>) {
+  ^bb0(%x: i64):
+    %0 = linalg.index 0 : index
+    %1 = affine.apply affine_map<(d0)[s0] -> (d0 + s0 * 32)>(%0)[%tile]
+    %2 = arith.index_cast %1 : index to i64
+    linalg.yield %2 : i64
+  }
+  return
+}
