@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 using namespace mlir;
+using namespace nacre;
 using namespace nacre::codegen;
 using llvm::Error;
 using llvm::Expected;
@@ -54,14 +55,23 @@ private:
                                      "no memory for the parameters");
     section = static_cast<char *>(memory);
     sectionSize = table.sectionSize;
+    // Each value is given back as soon as it is copied, so that big weights are never in
+    // memory twice. Several parameters may have one value.
+    llvm::DenseMap<const void *, unsigned> uses;
+    for (const Parameter &parameter : table.parameters)
+      ++uses[getValueStorage(parameter.op)];
     for (const Parameter &parameter : table.parameters) {
+      nn::ParameterOp op = parameter.op;
+      bool isLast = --uses[getValueStorage(op)] == 0;
       if (parameter.offset < 0 || parameter.isComputed)
         continue;
-      FailureOr<ParameterBytes> bytes = ParameterBytes::get(parameter.op);
+      FailureOr<ParameterBytes> bytes = ParameterBytes::get(op);
       if (failed(bytes))
         return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
       if (!bytes->isZero())
         bytes->copyTo(section + parameter.offset);
+      if (isLast)
+        releaseValue(op);
     }
     if (compiled.prepare)
       if (Error error = prepareParameters(*compiled.prepare, table, section, /*isFile=*/false))

@@ -107,6 +107,17 @@ void ParameterBytes::copyTo(char *destination) const {
   });
 }
 
+const void *nacre::codegen::getValueStorage(nn::ParameterOp parameter) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(parameter.getValue()))
+    return resource.getRawHandle().getResource();
+  return parameter.getValue().getAsOpaquePointer();
+}
+
+void nacre::codegen::releaseValue(nn::ParameterOp parameter) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(parameter.getValue()))
+    resource.getRawHandle().getResource()->setBlob({});
+}
+
 //===----------------------------------------------------------------------===//
 // ParameterTable
 //===----------------------------------------------------------------------===//

@@ -54,6 +54,13 @@ struct ParameterTable {
   int64_t sectionSize = 0, stateSize = 0;
 };
 
+/// What holds a parameter's value: the same for parameters that share it.
+const void *getValueStorage(nn::ParameterOp parameter);
+
+/// Gives back the memory of a parameter's value, which cannot be read any more. Values that
+/// are part of the IR stay.
+void releaseValue(nn::ParameterOp parameter);
+
 /// Reads what layout-parameters has decided.
 mlir::FailureOr<ParameterTable> readParameterTable(mlir::ModuleOp module);
 

@@ -4,16 +4,20 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include <cerrno>
 #include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 using namespace nacre;
 using namespace nacre::frontend;
+using llvm::ArrayRef;
 using llvm::StringRef;
 using nn::quoted;
 
@@ -48,6 +52,16 @@ std::shared_ptr<llvm::MemoryBuffer> frontend::mapFile(StringRef path,
     return nullptr;
   }
   return std::move(*buffer);
+}
+
+void frontend::dropPages(const llvm::MemoryBuffer &file, ArrayRef<char> bytes) {
+  if (file.getBufferKind() != llvm::MemoryBuffer::MemoryBuffer_MMap)
+    return;
+  uint64_t page = llvm::sys::Process::getPageSizeEstimate();
+  uint64_t begin = llvm::alignTo(reinterpret_cast<uintptr_t>(bytes.begin()), page);
+  uint64_t end = llvm::alignDown(reinterpret_cast<uintptr_t>(bytes.end()), page);
+  if (begin < end) // a hint: what it answers does not matter
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
 }
 
 bool ModelFile::parse(std::shared_ptr<llvm::MemoryBuffer> buffer,

@@ -23,6 +23,10 @@ struct FileBytes {
 std::shared_ptr<llvm::MemoryBuffer> mapFile(llvm::StringRef path,
                                             std::string &error);
 
+/// Takes the whole pages among some bytes of a mapped file out of this process's memory;
+/// reading them again reads the file again. Does nothing to bytes that are not mapped.
+void dropPages(const llvm::MemoryBuffer &file, llvm::ArrayRef<char> bytes);
+
 /// A parsed model. Its messages live as long as this object.
 class ModelFile {
 public:

@@ -256,7 +256,9 @@ ElementsAttr frontend::getTensorValue(const TensorProto &tensor,
     alignment /= 2;
   AsmResourceBlob blob(
       bytes, alignment,
-      [owner = std::move(*storage)](void *, size_t, size_t) mutable {
+      [owner = std::move(*storage)](void *data, size_t size, size_t) mutable {
+        if (owner.file)
+          dropPages(*owner.file, ArrayRef(static_cast<const char *>(data), size));
         owner.file.reset();
         owner.heap.reset();
       },

@@ -29,6 +29,13 @@ def test_compile_memory(name: str, tmp_path: Path) -> None:
     assert ran.peak_bytes <= 1.5 * model_bytes(files) + 300 * MIB
 
 
+@pytest.mark.parametrize("name", ["resnet50", "bert_base", "mlp"])
+def test_compile_in_process_memory(name: str, tmp_path: Path) -> None:
+    files = zoo.get(name)
+    ran = nacre("info", files.model)
+    assert ran.peak_bytes <= 1.5 * model_bytes(files) + 300 * MIB
+
+
 def test_chain_of_100000_nodes(tmp_path: Path) -> None:
     count = 100_000
     nodes = [
