@@ -115,6 +115,55 @@ static LogicalResult convertIf(NodeContext &c) {
 // Loop
 //===----------------------------------------------------------------------===//
 
+/// A loop that carries sequences or optionals, whose lengths may change from iteration to
+/// iteration: the graph once for each, in place. So how many there are must be known.
+static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph) {
+  constexpr int64_t kMaxIterations = 1 << 16;
+  OpBuilder &b = c.getBuilder();
+  SmallVector<Value> states(c.allInputs().drop_front(2));
+  auto count = c.hasInput(0) ? c.constantInts(c.input(0)) : std::nullopt;
+  auto go = c.hasInput(1) ? c.constantInts(c.input(1)) : SmallVector<int64_t>{1};
+  if (!count || !go)
+    return c.error("a loop that carries a sequence or optional, but whose trip count or condition is not known at "
+                   "compile time, is not supported");
+  if (count->front() > kMaxIterations)
+    return c.error("a loop that carries a sequence or optional has " + Twine(count->front()) +
+                   " iterations, expected at most " + Twine(kMaxIterations));
+  SmallVector<SmallVector<Value>> slices(graph.output_size() - 1 - states.size());
+  auto isTrue = DenseElementsAttr::get(RankedTensorType::get({}, b.getI1Type()), true);
+  for (int64_t i = 0; i < count->front() && go->front(); ++i) {
+    SmallVector<Value> arguments{c.scalarConstant(b.getI64Type(), i), c.constant(isTrue)};
+    llvm::append_range(arguments, states);
+    auto values = c.importSubgraph(graph, arguments, *b.getInsertionBlock());
+    if (!values)
+      return failure();
+    go = c.constantInts(values->front());
+    if (!go || go->size() != 1)
+      return c.error("a loop that carries a sequence or optional, but whose body's condition is not known at compile "
+                     "time, is not supported");
+    llvm::copy(ArrayRef(*values).slice(1, states.size()), states.begin());
+    for (auto [list, value] : llvm::zip(slices, ArrayRef(*values).drop_front(1 + states.size())))
+      list.push_back(value);
+  }
+  for (unsigned i = 0; i < c.numOutputs(); ++i) {
+    if (i < states.size()) {
+      c.setResult(i, states[i]);
+    } else if (c.hasOutput(i)) {
+      SmallVector<Value> &parts = slices[i - states.size()];
+      if (parts.empty())
+        return c.error("without an iteration, the shape of output " + Twine(i) + " is not known");
+      for (Value &part : parts) {
+        if (!isa<RankedTensorType>(part.getType()))
+          return c.error("collecting what is no tensor is not supported");
+        part = c.make<nn::UnsqueezeOp>(part, ArrayRef<int64_t>{0});
+      }
+      if (!c.hadError())
+        c.setResult(i, c.make<nn::ConcatOp>(parts, int64_t(0)));
+    }
+  }
+  return success(!c.hadError());
+}
+
 /// Inputs: trip count (optional), condition (optional), states. The graph maps
 /// iteration, condition and states to condition, next states and slices of
 /// collected tensors.
@@ -135,6 +184,8 @@ static LogicalResult convertLoop(NodeContext &c) {
     if (c.hasInput(i) && !mayHaveOneElement(c.inputType(i)))
       return c.error("input " + Twine(i) +
                      " has more or fewer elements than 1");
+  if (llvm::any_of(states, [](Value state) { return isa<TupleType>(state.getType()); }))
+    return unrollLoop(c, graph);
 
   auto body = convertBody(c, graph, states, 1, [&](Block &block) {
     OpBuilder inside = OpBuilder::atBlockEnd(&block);

@@ -4,8 +4,11 @@
 // number only a run tells stays lazy: what takes it computes with its tensor.
 //
 //===----------------------------------------------------------------------===//
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "onnx-ml.pb.h"
 
 using namespace mlir;
@@ -26,6 +29,80 @@ static std::optional<SmallVector<Value>> getElements(NodeContext &c,
   return std::nullopt;
 }
 
+//===----------------------------------------------------------------------===//
+// Positions
+//===----------------------------------------------------------------------===//
+
+/// Whether a position is given, but known only in a run.
+static bool isRuntimePosition(NodeContext &c, unsigned index) {
+  return c.hasInput(index) && !c.constantInts(c.input(index));
+}
+
+/// A position that a run tells, checked and brought into [0, length), or with `orEnd` into
+/// [0, length]; null after an error.
+static Value getRuntimePosition(NodeContext &c, unsigned index, int64_t length, bool orEnd = false) {
+  constexpr int64_t kMaxLength = 1024; // each element of a result is picked from as many
+  if (length > kMaxLength) {
+    (void)c.error("a position that is not known at compile time, in a sequence of more than " + Twine(kMaxLength) +
+                  " elements, is not supported");
+    return {};
+  }
+  if (!mayHaveOneElement(c.inputType(index))) {
+    (void)c.error("the position has more or fewer elements than 1");
+    return {};
+  }
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  auto number = [&](int64_t value) { return arith::ConstantIntOp::create(b, loc, value, 64); };
+  auto compare = [&](arith::CmpIPredicate predicate, Value lhs, Value rhs) -> Value {
+    return arith::CmpIOp::create(b, loc, predicate, lhs, rhs);
+  };
+  Value given = extractScalar(b, loc, c.input(index));
+  if (!given.getType().isInteger(64))
+    given = arith::ExtSIOp::create(b, loc, b.getI64Type(), given);
+  Value isBehind = compare(arith::CmpIPredicate::slt, given, number(0));
+  Value position = arith::SelectOp::create(b, loc, isBehind,
+                                           arith::AddIOp::create(b, loc, given, number(length)), given);
+  Value inRange =
+      arith::AndIOp::create(b, loc, compare(arith::CmpIPredicate::sge, position, number(0)),
+                            compare(arith::CmpIPredicate::slt, position, number(length + orEnd)));
+  Value condition = tensor::FromElementsOp::create(b, loc, RankedTensorType::get({}, b.getI1Type()), inRange);
+  if (failed(c.require(condition, "the position is out of range for " + Twine(length) + " elements")))
+    return {};
+  return position;
+}
+
+/// Of tensors the one at a position in range, found by halves. Their sizes may differ, not
+/// their ranks. Null after an error.
+static Value pick(NodeContext &c, OpBuilder &b, Value position, ArrayRef<Value> tensors, int64_t first = 0) {
+  RankedTensorType type = NodeContext::typeOf(tensors.front());
+  for (Value tensor : tensors)
+    if (type)
+      type = joinTypes(type, tensor.getType());
+  if (!type) {
+    (void)c.error("a position that is not known at compile time, among elements of different ranks or element "
+                  "types, is not supported");
+    return {};
+  }
+  if (llvm::all_equal(tensors))
+    return tensors.front();
+  Location loc = c.getLoc();
+  int64_t middle = tensors.size() / 2;
+  Value isBefore = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, position,
+                                         arith::ConstantIntOp::create(b, loc, first + middle, 64));
+  auto choice = scf::IfOp::create(b, loc, TypeRange(type), isBefore, /*addThenBlock=*/true, /*addElseBlock=*/true);
+  auto fill = [&](Block *block, ArrayRef<Value> part, int64_t begin) {
+    OpBuilder inside = OpBuilder::atBlockEnd(block);
+    Value picked = pick(c, inside, position, part, begin);
+    if (picked)
+      scf::YieldOp::create(inside, loc, castSizes(inside, loc, type, picked));
+    return bool(picked);
+  };
+  bool good = fill(choice.thenBlock(), tensors.take_front(middle), first) &&
+              fill(choice.elseBlock(), tensors.drop_front(middle), first + middle);
+  return good ? choice.getResult(0) : Value();
+}
+
 /// A position in a sequence, brought into [0, length); nullopt after an error.
 static std::optional<int64_t> getPosition(NodeContext &c, unsigned index,
                                           int64_t length, int64_t otherwise) {
@@ -33,8 +110,7 @@ static std::optional<int64_t> getPosition(NodeContext &c, unsigned index,
     return otherwise;
   auto known = c.constantInts(c.input(index));
   if (!known || known->size() != 1) {
-    (void)c.error(
-        "a position that is not known at compile time is not supported");
+    (void)c.error("the position has more or fewer elements than 1");
     return std::nullopt;
   }
   int64_t position = known->front();
@@ -64,6 +140,19 @@ static LogicalResult convertSequenceInsert(NodeContext &c) {
   if (!elements)
     return failure();
   int64_t length = elements->size();
+  if (isRuntimePosition(c, 2)) {
+    Value position = getRuntimePosition(c, 2, length, /*orEnd=*/true);
+    SmallVector<Value> results;
+    // At j stands what was at j - 1 if the new one stands before, and what was at j if
+    // it stands behind.
+    for (int64_t j = 0; position && j <= length; ++j) {
+      SmallVector<Value> choices(j, j > 0 ? (*elements)[j - 1] : Value());
+      choices.push_back(c.input(1));
+      choices.append(length - j, j < length ? (*elements)[j] : Value());
+      results.push_back(pick(c, c.getBuilder(), position, choices));
+    }
+    return c.hadError() ? failure() : c.replaceWith(makeSequence(c, results));
+  }
   // One place more than there are elements: behind the last.
   std::optional<int64_t> position = length;
   if (c.hasInput(2)) {
@@ -85,7 +174,18 @@ static LogicalResult convertSequenceErase(NodeContext &c) {
     return failure();
   if (elements->empty())
     return c.error("the sequence is empty");
-  auto position = getPosition(c, 1, elements->size(), elements->size() - 1);
+  int64_t length = elements->size();
+  if (isRuntimePosition(c, 1)) {
+    Value position = getRuntimePosition(c, 1, length);
+    SmallVector<Value> results;
+    for (int64_t j = 0; position && j + 1 < length; ++j) {
+      SmallVector<Value> choices(j + 1, (*elements)[j + 1]);
+      choices.append(length - j - 1, (*elements)[j]);
+      results.push_back(pick(c, c.getBuilder(), position, choices));
+    }
+    return c.hadError() ? failure() : c.replaceWith(makeSequence(c, results));
+  }
+  auto position = getPosition(c, 1, length, length - 1);
   if (!position)
     return failure();
   elements->erase(elements->begin() + *position);
@@ -96,6 +196,12 @@ static LogicalResult convertSequenceAt(NodeContext &c) {
   if (auto split = getRuntimeSplit(c.input(0)))
     return convertSplitAt(c, *split);
   auto elements = getElements(c, c.input(0));
+  if (elements && !elements->empty() && isRuntimePosition(c, 1)) {
+    Value position = getRuntimePosition(c, 1, elements->size());
+    return position ? c.replaceWith(pick(c, c.getBuilder(), position, *elements)) : failure();
+  }
+  if (elements && elements->empty())
+    return c.error("the sequence is empty");
   auto position =
       elements ? getPosition(c, 1, elements->size(), 0) : std::nullopt;
   return position ? c.replaceWith((*elements)[*position]) : failure();

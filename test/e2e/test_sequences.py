@@ -339,3 +339,49 @@ def test_optional_strings() -> None:
     text = "g (optional(string[N]) o) => (string[N] y) { y = OptionalGetElement (o) }"
     made = module().compile(model(text), input_lengths={"o": 1})
     assert made(np.array(["a", "b"], object)).tolist() == ["a", "b"]
+
+
+def test_positions_that_a_run_tells() -> None:
+    text = """g (seq(float[N]) s, int64 i, float[K] x) => (float[A] at, seq(float[B]) more, seq(float[C]) less) {
+        at = SequenceAt (s, i)
+        more = SequenceInsert (s, x, i)
+        less = SequenceErase (s, i)
+    }"""
+    values = [floats(*range(i)) for i in range(1, 6)]
+    new = floats(8, 9, 8)
+    made = module().compile(model(text), input_lengths={"s": 5})
+    for i in range(-5, 5):
+        at, more, less = made(values, np.array(i), new)
+        expected = list(values)
+        assert at.tolist() == expected.pop(i).tolist()
+        assert [v.tolist() for v in less] == [v.tolist() for v in expected]
+        expected = list(values)
+        expected.insert(i, new)
+        assert [v.tolist() for v in more] == [v.tolist() for v in expected]
+    for i in (5, -6, 2**63 - 1, -(2**63)):
+        with pytest.raises(module().RunError, match="the position is out of range for 5 elements"):
+            made(values, np.array(i), new)
+    end = "g (seq(float[N]) s, int32[1] i, float[K] x) => (seq(float[B]) more) { more = SequenceInsert (s, x, i) }"
+    more = module().compile(model(end), input_lengths={"s": 5})(values, np.array([5], np.int32), new)
+    assert more[5].tolist() == new.tolist()
+    empty = module().compile(model(end), input_lengths={"s": 0})
+    assert empty([], np.array([0], np.int32), new)[0].tolist() == new.tolist()
+
+
+def test_a_loop_that_carries_a_sequence() -> None:
+    text = """g (seq(float[N]) s, float[N] x) => (seq(float[N]) y, float[A, B] z) {
+        n = SequenceLength (s)
+        e = SequenceEmpty ()
+        go = Constant <value = bool {1}> ()
+        y, last, z = Loop (n, go, e, x) <body = b (int64 i, bool c, seq(float[N]) t, float[N] v)
+            => (bool c2, seq(float[N]) t2, float[N] w, float[N] r) {
+            c2 = Identity (c)
+            a = SequenceAt (s, i)
+            w = Add (a, v)
+            r = Identity (w)
+            t2 = SequenceInsert (t, a)
+        }>
+    }"""
+    values = [floats(i, 2 * i) for i in range(4)]
+    y, z = module().compile(model(text), input_lengths={"s": 4})(values, floats(1, 1))
+    assert np.array_equal(y, values) and np.array_equal(z, 1 + np.cumsum(values, 0))
