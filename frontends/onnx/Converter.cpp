@@ -458,6 +458,7 @@ const ConverterTable &ConverterTable::get() {
     registerConstantConverters(all);
     registerControlConverters(all);
     registerScanConverters(all);
+    registerFourierConverters(all);
     registerSequenceConverters(all);
     registerQuantConverters(all);
     registerRandomConverters(all);

@@ -369,6 +369,7 @@ void registerResizeConverters(ConverterTable &table);
 void registerConstantConverters(ConverterTable &table);
 void registerControlConverters(ConverterTable &table);
 void registerScanConverters(ConverterTable &table);
+void registerFourierConverters(ConverterTable &table);
 void registerSequenceConverters(ConverterTable &table);
 void registerQuantConverters(ConverterTable &table);
 void registerRandomConverters(ConverterTable &table);
