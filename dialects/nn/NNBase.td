@@ -93,7 +93,7 @@ class NN_TensorOp<string mnemonic, list<Trait> traits = []>
 // Operands that tell sizes; conditions on sizes or small operands that may have to
 // be checked at run time.
 def NN_HasShapeOperands : DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface>;
-// A gradient, built in NN<Theme>Gradients.cpp.
+// A gradient, built in gradients/NN<Theme>Gradients.cpp.
 def NN_Differentiable : DeclareOpInterfaceMethods<NN_DifferentiableOpInterface>;
 def NN_IsChecked : DeclareOpInterfaceMethods<NN_CheckedOpInterface>;
 

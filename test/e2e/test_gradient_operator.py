@@ -101,6 +101,44 @@ def test_higher_order() -> None:
     check(run(model, x=x, k=k), [d, *torch.autograd.grad(d.sum(), [tx, tk])])
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_shapes_on_the_way(dynamic: bool) -> None:
+    """Sizes are computed from a value that the gradient is taken by."""
+    batch = "N" if dynamic else "5"
+    model = build(
+        f"""shapes (double[{batch}, 4] x) => (double[4, 6] dw, double[{batch}, 4] dx) {{
+          two = Constant <value_ints = [2, 3]> () wide = Constant <value_ints = [1, 3, 1]> ()
+          p = MatMul (x, w) n = Shape <end = 1> (p) t = Concat <axis = 0> (n, two) r = Reshape (p, t)
+          s = Softmax <axis = 2> (r) a, b = Split <axis = 1, num_outputs = 2> (s)
+          e = Expand (a, wide) c = Concat <axis = 1> (e, b) u = Transpose <perm = [0, 2, 1]> (c) y = Sin (u) }}""",
+        gradient("y", ["w", "x"], ["dw", "dx"]),
+        initializers={"w": draw(4, 6)},
+    )
+    x, w = (torch.tensor(v, requires_grad=True) for v in (draw(5, 4), draw(4, 6)))
+    s = torch.softmax((x @ w).reshape(5, 2, 3), 2)
+    y = torch.sin(torch.cat([s[:, :1].expand(-1, 3, -1), s[:, 1:]], 1).transpose(1, 2))
+    check(run(model, x=x.detach().numpy()), list(torch.autograd.grad(y.sum(), [w, x])))
+
+
+def test_in_a_loop() -> None:
+    """Gradient descent by the model itself: x ← x - d(x²)/dx / 4, twice."""
+    model = parser.parse_model(
+        HEAD
+        + """descent (int64 n, double[3] x0) => (double[3] xn) {
+          t = Constant <value = bool {1}> ()
+          xn = Loop (n, t, x0) <body = step (int64 i, bool ci, double[3] x) => (bool co, double[3] xo) {
+            co = Identity (ci)
+            y = Mul (x, x)
+          }>
+        }"""
+    )
+    body = model.graph.node[1].attribute[0].g
+    body.node.extend([gradient("y", ["x"], ["d"]), helper.make_node("Mul", ["d", "rate"], ["m"])])
+    body.node.append(helper.make_node("Sub", ["x", "m"], ["xo"]))
+    body.initializer.append(numpy_helper.from_array(np.array(0.25), "rate"))
+    check(run(model.SerializeToString(), n=np.int64(2), x0=draw(3)), [draw(3) / 4])
+
+
 def test_constants() -> None:
     """zs and what is named nowhere are constant, also where a constant must be known."""
     model = build(

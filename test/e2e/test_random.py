@@ -76,15 +76,17 @@ def test_reference_generator() -> None:
         np.testing.assert_array_equal(philox(words[0], words[1]), words[2])
 
 
+@pytest.mark.parametrize("cpu", [None, "x86-64-v3", "x86-64-v2"])
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_equals_the_reference(dynamic: bool) -> None:
+def test_equals_the_reference(dynamic: bool, cpu: str | None) -> None:
     """Odd sizes of two dimensions: vectors have tails, and tiles begin within rows."""
     rows, columns = 61, 1027
     shape = "N, M" if dynamic else f"{rows}, {columns}"
-    program = compile_model(
+    text = (
         f"m (float[{shape}] x) => (float[{shape}] f, double[{shape}] d) {{"
         " f = RandomUniformLike (x) d = RandomUniformLike <dtype = 11> (x) }"
     )
+    program = module().compile(model(text), threads=2, target_cpu=cpu)
     x = np.zeros((rows, columns), np.float32)
     for run in range(2):
         f, d = program.run([x])
