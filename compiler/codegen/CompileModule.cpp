@@ -132,9 +132,7 @@ private:
         auto row = rows.try_emplace({kernel.getNameAttr(), get("nodes")}, kernels.size());
         if (row.second) {
           KernelInfo info{kernel.getName().str(), {}};
-          if (auto nodes = dyn_cast_if_present<ArrayAttr>(get("nodes")))
-            info.nodes = llvm::join(
-                llvm::map_range(nodes.getAsRange<StringAttr>(), [](StringAttr s) { return s.getValue(); }), ",");
+          info.nodes = joinNodes(dyn_cast_if_present<ArrayAttr>(get("nodes")));
           if (auto flops = dyn_cast_if_present<IntegerAttr>(get("flops")))
             info.flops = flops.getInt();
           if (auto bytes = dyn_cast_if_present<IntegerAttr>(get("bytes")))

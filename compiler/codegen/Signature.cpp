@@ -123,3 +123,10 @@ FailureOr<FunctionInfo> FunctionInfo::get(func::FuncOp function) {
     return failure();
   return info;
 }
+
+std::string nacre::codegen::joinNodes(ArrayAttr nodes) {
+  if (!nodes)
+    return "";
+  return llvm::join(llvm::map_range(nodes.getAsRange<StringAttr>(), [](StringAttr s) { return s.getValue(); }),
+                    ",");
+}

@@ -42,6 +42,9 @@ struct FunctionInfo {
   static mlir::FailureOr<FunctionInfo> get(mlir::func::FuncOp function);
 };
 
+/// The nodes of a kernel as one string; null gives none.
+std::string joinNodes(mlir::ArrayAttr nodes);
+
 struct KernelInfo {
   std::string name, nodes;
   int64_t flops = -1, bytes = -1;

@@ -212,6 +212,23 @@ def test_bench_of_static_sizes_knows_its_operations(tmp_path: Path) -> None:
     assert "MatMul" in plain
 
 
+def test_bench_of_dynamic_sizes_counts_those_of_the_run(tmp_path: Path) -> None:
+    model = small_models.save(
+        small_models.HEAD + "t (float[N, 256] x, float[256, M] y) => (float[N, M] z, float[M, N] t)"
+        " { a = Relu (x) z = MatMul (a, y) t = Transpose <perm = [1, 0]> (z) }",
+        tmp_path / "t.onnx",
+    )
+    options = ["--seconds", "0.1", "--threads", "1", "--per-kernel", "--json"]
+    sizes = ["--size", "N=128", "--size", "M=64"]
+    figures = json.loads(nacre("bench", model, *options, *sizes).out)
+    assert all(kernel["gflops"] is not None for kernel in figures["kernels"])
+    (product,) = [k for k in figures["kernels"] if "MatMul" in k["nodes"]]
+    # Operations of the product, and at most as many of Relu as it has elements.
+    operations = product["gflops"] * product["ms"] * 1e6
+    assert 2 * 128 * 64 * 256 <= operations * 1.001 and operations <= 2.1 * 128 * 64 * 256
+    assert figures["gflops"] > 0
+
+
 @pytest.mark.parametrize("command", [[], ["compile"], ["run"], ["bench"], ["info"], ["train"]])
 def test_help_fits_one_screen(command: list[str]) -> None:
     out = nacre(*command, "--help").out

@@ -37,6 +37,13 @@ public:
     for (const HostTensor &tensor : this->inputs)
       views.push_back(tensor.view());
   }
+  /// The inputs' shapes, by name.
+  std::map<std::string, std::vector<int64_t>> shapes(const Function &function) const {
+    std::map<std::string, std::vector<int64_t>> result;
+    for (auto [info, tensor] : llvm::zip(function.inputs, inputs))
+      result[std::string(info.name)] = tensor.dims;
+    return result;
+  }
   Status run() { return session.run(std::span<const TensorView>(views), std::span(outputs)); }
 
   Session session;
@@ -81,6 +88,49 @@ static Result<std::vector<double>> measureRuns(Subject &subject) {
   }
   llvm::sort(times);
   return times;
+}
+
+/// How many nodes two kernels have in common; both lists are separated by commas.
+static size_t countShared(llvm::StringRef a, llvm::StringRef b) {
+  llvm::SmallVector<llvm::StringRef> left, right;
+  a.split(left, ',', -1, /*KeepEmpty=*/false);
+  b.split(right, ',', -1, /*KeepEmpty=*/false);
+  return size_t(llvm::count_if(left, [&](llvm::StringRef node) { return llvm::is_contained(right, node); }));
+}
+
+/// Where operations depend on dynamic sizes: takes them from the kernels that the same
+/// model has for the sizes of this run. Each of those counts for the kernel of the same
+/// nodes, or else for the one with which it shares most of them.
+static void countAtSizes(std::vector<nacre_kernel_info> &kernels, CompileOptions options,
+                         std::map<std::string, std::vector<int64_t>> shapes) {
+  if (!isSource(path) || llvm::none_of(kernels, [](const nacre_kernel_info &kernel) { return kernel.flops < 0; }))
+    return;
+  options.inputShapes = std::move(shapes);
+  options.progress = nullptr;
+  options.timePhases = false;
+  Result<std::vector<KernelWork>> work = countWork(path, options);
+  if (!work || llvm::any_of(*work, [](const KernelWork &kernel) { return kernel.flops < 0; }))
+    return; // sizes that only a run tells
+  std::vector<nacre_kernel_info *> open;
+  for (nacre_kernel_info &kernel : kernels) {
+    auto match = llvm::find_if(*work, [&](const KernelWork &other) {
+      return other.nodes == kernel.nodes && (kernel.flops < 0 || other.flops == kernel.flops);
+    });
+    if (match != work->end()) {
+      kernel.flops = match->flops;
+      work->erase(match); // the next kernel of the same nodes is another one
+    } else if (kernel.flops < 0) {
+      open.push_back(&kernel);
+    }
+  }
+  for (nacre_kernel_info *kernel : open)
+    kernel->flops = 0;
+  for (const KernelWork &rest : *work) {
+    auto shared = [&](const nacre_kernel_info *kernel) { return countShared(rest.nodes, kernel->nodes); };
+    auto most = llvm::max_element(open, [&](auto *l, auto *r) { return shared(l) < shared(r); });
+    if (most != open.end() && shared(*most) > 0)
+      (*most)->flops += rest.flops;
+  }
 }
 
 /// The kernels by the least time that a run spent in them, longest first.
@@ -206,7 +256,9 @@ static int runBench() {
   Result<std::vector<double>> times = measureRuns(subject);
   if (!times)
     return fail(times.error());
-  Result<std::vector<Row>> rows = measureKernels(subject, model->kernels());
+  std::vector<nacre_kernel_info> kernels = model->kernels();
+  countAtSizes(kernels, options, subject.shapes(function));
+  Result<std::vector<Row>> rows = measureKernels(subject, kernels);
   if (!rows)
     return fail(rows.error());
   double peak = measurePeakFlops(threadCount) / 1e9;

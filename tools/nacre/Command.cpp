@@ -108,7 +108,7 @@ Progress::~Progress() {
     llvm::errs() << "\r\033[K";
 }
 
-static bool isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
+bool tool::isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
   bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || !targetCpu.empty() || !targetFeatures.empty() ||

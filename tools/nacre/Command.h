@@ -50,6 +50,8 @@ private:
 };
 
 /// Loads an artefact, or compiles an ONNX file (or .mlir) in process.
+/// Whether a file is compiled in process before it is used.
+bool isSource(llvm::StringRef path);
 Result<Model> openModel(const std::string &path, CompileOptions options);
 
 /// A session on `threads` threads (0: all cores); random numbers are drawn from `seed`.
