@@ -424,8 +424,11 @@ LogicalResult NodeContext::require(Value condition, const Twine &message) {
   return success();
 }
 
-int64_t NodeContext::takeRandomStreams(int64_t count) {
-  return std::exchange(importer.nextRandomStream, importer.nextRandomStream + count);
+int64_t NodeContext::takeRandomStreams(int64_t count, bool hasSeed) {
+  int64_t &next = hasSeed ? importer.seededStreams[node] : importer.nextRandomStream;
+  // The seeds may be the same.
+  constexpr int64_t kFirstSeeded = int64_t(1) << 40;
+  return std::exchange(next, next + count) + (hasSeed ? kFirstSeeded : 0);
 }
 
 LogicalResult NodeContext::error(const Twine &message) {

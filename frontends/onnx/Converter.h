@@ -38,6 +38,7 @@
 namespace onnx {
 class AttributeProto;
 class GraphProto;
+class NodeProto;
 } // namespace onnx
 
 namespace nacre::frontend {
@@ -254,9 +255,9 @@ public:
   /// a run in which it does not ends with this message and the node's name.
   LogicalResult require(Value condition, const Twine &message);
 
-  /// The first of `count` streams of random numbers that nothing else draws from; 0 to 7
-  /// are never given.
-  int64_t takeRandomStreams(int64_t count);
+  /// The first of `count` streams of random numbers, that nothing else draws from. Nodes
+  /// with seeds of their own share them, but a node that is met again has other ones.
+  int64_t takeRandomStreams(int64_t count, bool hasSeed);
 
   /// Reports at the node: what was found, what was expected.
   LogicalResult error(const Twine &message);
@@ -289,6 +290,7 @@ private:
   const ::onnx::AttributeProto *findAttr(StringRef name, int type);
 
   GraphImporter &importer;
+  const ::onnx::NodeProto *node = nullptr;
   mlir::OpBuilder &builder;
   mlir::Location loc;
   StringRef op, opDomain, nodeName;

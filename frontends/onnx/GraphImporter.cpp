@@ -414,6 +414,7 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
     return false;
 
   NodeContext c(*this, builder, loc);
+  c.node = &node;
   c.op = node.op_type();
   c.opDomain = domain;
   c.nodeName = name;

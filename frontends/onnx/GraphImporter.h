@@ -227,7 +227,9 @@ private:
       functionOpsets;
   llvm::DenseMap<const OpSchema *, std::unique_ptr<::onnx::FunctionProto>>
       standardBodies;
-  int64_t nextRandomStream = 8; // those below are for nodes with seeds of their own
+  /// See NodeContext::takeRandomStreams.
+  int64_t nextRandomStream = 0;
+  llvm::DenseMap<const ::onnx::NodeProto *, int64_t> seededStreams;
   uint64_t workDone = 0;
   uint64_t errorCount = 0;
   uint64_t unreported = 0;

@@ -1,9 +1,9 @@
 //===- RandomConverters.cpp - Random numbers and Dropout --------*- C++ -*-===//
 //
 // All are made of nn.random. What its numbers depend on is decided here: the session's
-// seed or the node's own, the number of the run, the iterations of the loops around, and,
-// without a seed of its own, the node. So two nodes differ, also in equal functions and
-// branches, and so do two runs; two nodes with the same seed do not.
+// seed or the node's own, the number of the run, the iterations of the loops around, and
+// a stream. So two nodes differ, and two calls of a function, and two runs; two nodes with
+// the same seed do not.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/Expr.h"
@@ -23,7 +23,7 @@ namespace {
 class RandomSource {
 public:
   RandomSource(NodeContext &c, std::optional<uint64_t> seed)
-      : c(c), v(c), key(createKey(seed)), stream(seed ? 0 : c.takeRandomStreams(2)) {}
+      : c(c), v(c), key(createKey(seed)), stream(c.takeRandomStreams(2, seed.has_value())) {}
 
   /// Numbers in [0, 1), different ones with each call: two at most.
   Value uniform(Value shape, Type element) {

@@ -134,6 +134,30 @@ def test_same_seed_same_file(folder: Path, tmp_path: Path) -> None:
     assert one != other
 
 
+def test_dropout(folder: Path, tmp_path: Path) -> None:
+    """A model that drops out learns, and the seed alone decides what it drops."""
+    model = onnx.load(folder / "mlp.onnx")
+    nodes = {node.output[0]: node for node in model.graph.node}
+    constants = [
+        onnx.helper.make_node("Constant", [], ["ratio"], value_float=0.2),
+        onnx.helper.make_node("Constant", [], ["training"], value=onnx.numpy_helper.from_array(np.array(True))),
+    ]
+    drop = onnx.helper.make_node("Dropout", ["a", "ratio", "training"], ["dropped"])
+    nodes["logits"].input[0] = "dropped"
+    ordered = [*constants, nodes["h"], nodes["a"], drop, nodes["logits"]]
+    del model.graph.node[:]
+    model.graph.node.extend(ordered)
+    onnx.save(model, folder / "dropout.onnx")
+    files = []
+    for number, options in enumerate((["--threads", "1"], ["--threads", "2"], ["--seed", "5"])):
+        out = tmp_path / f"{number}.onnx"
+        summary = train(folder, out, "--epochs", "10", *options, model="dropout.onnx")
+        losses = [epoch["loss"] for epoch in summary["epochs"]]
+        assert losses[-1] < 0.5 * losses[0]
+        files.append(out.read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
 def test_summary_and_lines(folder: Path, tmp_path: Path) -> None:
     summary = train(folder, tmp_path / "a.onnx", "--epochs", "3", "--batch-size", "100")
     assert summary["examples"] == 1797 and summary["batch_size"] == 100
