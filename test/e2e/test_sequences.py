@@ -205,7 +205,7 @@ def test_other_lengths(folder: Path, tmp_path: Path) -> None:
     ran = nacre("run", folder / "m.so", "--input-length", "s=2", ok=False)
     assert ran.status == 2 and "compiled already" in ran.err, ran.text()
     ran = nacre("compile", folder / "m.onnx", "-o", tmp_path / "m.so", "--input-length", "s=x", ok=False)
-    assert ran.status == 2 and "--input-length s=x: expected name=3 or name=none" in ran.err
+    assert ran.status == 2 and "malformed length 's=x', expected NAME=3 or NAME=none" in ran.err
 
 
 def test_elements_and_random_values(folder: Path, tmp_path: Path) -> None:
