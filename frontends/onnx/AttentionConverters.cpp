@@ -138,6 +138,84 @@ static LogicalResult convertAttention(NodeContext &c) {
 }
 
 //===----------------------------------------------------------------------===//
+// FlexAttention
+//===----------------------------------------------------------------------===//
+
+/// What a graph makes of scores or probabilities: as many, of the same type.
+static Value modify(NodeContext &c, StringRef attribute, Value values) {
+  const ::onnx::GraphProto *graph = c.getGraph(attribute);
+  if (!graph || !values)
+    return values;
+  auto results = c.importSubgraph(*graph, values, *c.getBuilder().getInsertionBlock());
+  if (!results)
+    return {};
+  auto type = results->size() == 1 ? dyn_cast<RankedTensorType>(results->front().getType()) : RankedTensorType();
+  if (!type || type.getRank() != 4 || type.getElementType() != elementTypeOf(values)) {
+    (void)c.error("the graph '" + attribute + "' does not give one tensor of its input's rank and type");
+    return {};
+  }
+  ShapeVectors v(c);
+  Value isSame = v.all(v.compare(nn::ComparePredicate::eq, v.shape(results->front()), v.shape(values)));
+  if (failed(c.require(isSame, "the graph '" + attribute + "' does not give its input's shape")))
+    return {};
+  return results->front();
+}
+
+/// Attention whose scores and probabilities graphs change on the way. Heads that share keys
+/// and values stand in a dimension of their own.
+static Value modifiedAttention(NodeContext &c, Type softmaxType, std::optional<double> scale) {
+  ShapeVectors v(c);
+  Value query = c.input(0), key = c.input(1), value = c.input(2);
+  Value samples = v.size(query, 0), heads = v.size(query, 1), places = v.size(query, 2), shared = v.size(key, 1);
+  Value group = v.div(heads, v.max(shared, 1));
+  auto apart = [&](Value x) {
+    Value shape = v.concat({samples, shared, group, places, v.size(x, 3)});
+    return shape && x ? c.make<nn::ReshapeOp>(x, shape, /*allowzero=*/true) : Value();
+  };
+  auto together = [&](Value x) {
+    Value shape = x ? v.concat({samples, heads, places, v.size(x, 4)}) : Value();
+    return shape ? c.make<nn::ReshapeOp>(x, shape, /*allowzero=*/true) : Value();
+  };
+  auto share = [&](Value x) { return c.make<nn::UnsqueezeOp>(x, ArrayRef<int64_t>{2}); };
+  Value factor = scale ? c.scalarConstant(softmaxType, *scale) : Value();
+  if (!factor) {
+    Value depth = v.cast(v.toScalar(v.size(query, 3)), softmaxType);
+    factor = depth ? c.make<nn::DivOp>(c.scalarConstant(softmaxType, 1), c.make<nn::SqrtOp>(depth)) : Value();
+  }
+  if (c.hadError())
+    return {};
+  Value scores = c.make<nn::MatMulOp>(apart(query), share(key), /*transpose_lhs=*/false, /*transpose_rhs=*/true);
+  scores = c.make<nn::MulOp>(v.cast(together(scores), softmaxType), factor);
+  scores = modify(c, "score_mod", scores);
+  Value weights = scores ? modify(c, "prob_mod", c.make<nn::SoftmaxOp>(scores, 3)) : Value();
+  if (!weights)
+    return {};
+  Value result = c.make<nn::MatMulOp>(apart(weights), share(v.cast(value, softmaxType)), false, false);
+  return result ? v.cast(together(result), elementTypeOf(value)) : Value();
+}
+
+static LogicalResult convertFlexAttention(NodeContext &c) {
+  auto scale = c.getOptionalFloat("scale");
+  TypeAttr given = getSoftmaxType(c);
+  for (unsigned i = 0; i < 3; ++i)
+    if (c.rankOf(c.input(i)) != 4)
+      return c.error("inputs Q, K and V have ranks " + Twine(c.rankOf(c.input(0))) + ", " +
+                     Twine(c.rankOf(c.input(1))) + " and " + Twine(c.rankOf(c.input(2))) + ", expected 4");
+  if (c.hadError())
+    return failure();
+  Type type = given ? given.getValue() : nn::getComputeType(elementTypeOf(c.input(0)));
+  if (c.hasAttr("score_mod") || c.hasAttr("prob_mod")) {
+    Value result = modifiedAttention(c, type, scale);
+    return result ? c.replaceWith(result) : failure();
+  }
+  Builder &b = c.getBuilder();
+  return c.replaceWith(c.make<nn::AttentionOp>(c.input(0), c.input(1), c.input(2), Value(), Value(), Value(),
+                                               nn::AttentionScores::Raw,
+                                               scale ? b.getF64FloatAttr(*scale) : FloatAttr(), b.getF64FloatAttr(0),
+                                               IntegerAttr(), IntegerAttr(), TypeAttr::get(type)));
+}
+
+//===----------------------------------------------------------------------===//
 // RotaryEmbedding
 //===----------------------------------------------------------------------===//
 
@@ -274,5 +352,6 @@ static LogicalResult convertCausalConv(NodeContext &c) {
 void nacre::frontend::registerAttentionConverters(ConverterTable &table) {
   table.add("CausalConvWithState", convertCausalConv);
   table.add("Attention", convertAttention);
+  table.add("FlexAttention", convertFlexAttention, "ai.onnx.preview");
   table.add("RotaryEmbedding", convertRotaryEmbedding);
 }
