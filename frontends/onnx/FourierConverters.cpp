@@ -1,7 +1,7 @@
 //===- FourierConverters.cpp - Fourier transforms ---------------*- C++ -*-===//
 //
-// As products with matrices of cosines and sines in f64, so that what cancels in a fast
-// transform cancels here as well. Angles are exact: they are reduced as integers.
+// Transforms are products with matrices of cosines and sines in f64, so that what cancels
+// in a fast transform cancels here as well. Angles are exact: they are reduced as integers.
 //
 //===----------------------------------------------------------------------===//
 #include "frontends/onnx/Loops.h"
@@ -221,7 +221,59 @@ static LogicalResult convertSTFT(NodeContext &c) {
   return c.replaceWith(Transform(c, /*isInverse=*/false, isOneSided).apply(frames, length, 2));
 }
 
+/// Triangles over the frequencies of a transform, one for each column, whose corners lie
+/// evenly on the mel scale: mel(f) = 2595 lg(1 + f / 700).
+static LogicalResult convertMelWeightMatrix(NodeContext &c) {
+  ShapeVectors v(c);
+  Type wide = c.getBuilder().getF64Type();
+  Type type = c.elementType(c.getInt("output_datatype", 1));
+  for (unsigned i = 0; i < 5; ++i)
+    if (!mayHaveOneElement(c.inputType(i)))
+      return c.error("input " + Twine(i) + " has more or fewer elements than 1");
+  if (!type)
+    return failure();
+  Value count = v.toIndexScalar(c.input(0)), length = v.toIndexScalar(c.input(1)), rate = v.toIndexScalar(c.input(2));
+  auto number = [&](double value) { return c.scalarConstant(wide, value); };
+  auto edge = [&](unsigned index) {
+    Value hertz = c.make<nn::ReshapeOp>(v.cast(c.input(index), wide), c.intsConstant({}), /*allowzero=*/true);
+    Value ratio = c.make<nn::AddOp>(number(1), c.make<nn::DivOp>(hertz, number(700)));
+    return c.make<nn::MulOp>(c.make<nn::LogOp>(ratio), number(2595 / llvm::numbers::ln10));
+  };
+  for (auto [value, what] : {std::pair(count, "the number of bands"), {length, "the transform's length"},
+                             {rate, "the sample rate"}})
+    if (failed(requireAtLeast(c, v, v.toVector(value), 1, Twine(what) + " is below 1")))
+      return failure();
+  auto places = [&](Value number) { return c.make<nn::RangeOp>(v.scalar(0), v.scalar(1), number); };
+  Value low = edge(3), corners = v.add(count, 2);
+  Value step = c.make<nn::DivOp>(c.make<nn::SubOp>(edge(4), low), v.cast(corners, wide));
+  Value mels = c.make<nn::AddOp>(c.make<nn::MulOp>(v.cast(places(corners), wide), step), low);
+  Value hertz = c.make<nn::MulOp>(
+      c.make<nn::SubOp>(c.make<nn::PowOp>(number(10), c.make<nn::DivOp>(mels, number(2595))), number(1)), number(700));
+  Value bins = c.make<nn::MulOp>(hertz, v.cast(v.add(length, 1), wide));
+  bins = c.make<nn::FloorOp>(c.make<nn::DivOp>(bins, v.cast(rate, wide)));
+  if (c.hadError())
+    return failure();
+  Value frequencies = c.make<nn::UnsqueezeOp>(v.cast(places(v.add(v.div(length, 2), 1)), wide), ArrayRef<int64_t>{1});
+  auto corner = [&](int64_t first) {
+    return c.make<nn::GatherOp>(bins, v.add(places(count), first), 0, /*in_bounds=*/true);
+  };
+  Value lower = corner(0), center = corner(1), higher = corner(2);
+  auto sub = [&](Value lhs, Value rhs) { return c.make<nn::SubOp>(lhs, rhs); };
+  auto isAtLeast = [&](Value lhs, Value rhs) { return c.make<nn::CompareOp>(nn::ComparePredicate::ge, lhs, rhs); };
+  auto both = [&](Value lhs, Value rhs) { return c.make<nn::AndOp>(lhs, rhs); };
+  // A slope of no width is the place of its corner alone.
+  Value one = number(1), width = sub(center, lower);
+  Value rising = c.make<nn::DivOp>(sub(frequencies, lower), c.make<nn::MaxOp>(width, one));
+  rising = c.make<nn::WhereOp>(c.make<nn::CompareOp>(nn::ComparePredicate::eq, width, number(0)), one, rising);
+  rising = c.make<nn::WhereOp>(both(isAtLeast(frequencies, lower), isAtLeast(center, frequencies)), rising, number(0));
+  Value falling = c.make<nn::DivOp>(sub(higher, frequencies), c.make<nn::MaxOp>(sub(higher, center), one));
+  Value isFalling = both(isAtLeast(frequencies, center),
+                         c.make<nn::CompareOp>(nn::ComparePredicate::lt, frequencies, higher));
+  return c.replaceWith(v.cast(c.make<nn::WhereOp>(isFalling, falling, rising), type));
+}
+
 void nacre::frontend::registerFourierConverters(ConverterTable &table) {
   table.add("DFT", convertDFT);
   table.add("STFT", convertSTFT);
+  table.add("MelWeightMatrix", convertMelWeightMatrix);
 }

@@ -1,5 +1,9 @@
-//===- LinearConverters.cpp - Matrix products, attention --------*- C++ -*-===//
-#include "frontends/onnx/Converter.h"
+//===- LinearConverters.cpp - Matrix products, determinants -----*- C++ -*-===//
+#include "dialects/nn/Expr.h"
+#include "frontends/onnx/Loops.h"
+#include "frontends/onnx/ShapeVectors.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -57,8 +61,86 @@ static LogicalResult convertGemm(NodeContext &c) {
   return c.replaceWith<nn::AddOp>(product, scale(c, bias, beta));
 }
 
+/// One step of Gauss's elimination on matrices [..., n, n]: the largest of column `k` from
+/// row `k` on is brought to row `k` and makes zeros below. `det` takes it as a factor.
+static void eliminate(NodeContext &c, Value &matrices, Value &det, Value k, Value rows) {
+  int64_t rank = c.rankOf(matrices);
+  Type type = c.typeOf(matrices).getElementType();
+  Value zero = c.scalarConstant(type, 0), one = c.scalarConstant(type, 1), minusOne = c.scalarConstant(type, -1);
+  auto compare = [&](nn::ComparePredicate predicate, Value lhs, Value rhs) {
+    return c.make<nn::CompareOp>(predicate, lhs, rhs);
+  };
+  // A vector of rows beside the matrices' columns.
+  auto standing = [&](Value x) { return c.make<nn::UnsqueezeOp>(x, ArrayRef<int64_t>{c.rankOf(x)}); };
+  auto columnOf = [&](Value x) { return c.make<nn::GatherOp>(x, k, rank - 1, /*in_bounds=*/true); };
+  Value magnitudes = c.make<nn::WhereOp>(compare(nn::ComparePredicate::ge, rows, k),
+                                         c.make<nn::AbsOp>(columnOf(matrices)), minusOne);
+  Value place = c.make<nn::ArgReduceOp>(nn::ReduceKind::max, magnitudes, rank - 2, /*keepdims=*/true,
+                                        /*select_last=*/false);
+  Value isPivot = compare(nn::ComparePredicate::eq, rows, place), isK = compare(nn::ComparePredicate::eq, rows, k);
+  Value rowK = c.make<nn::GatherOp>(matrices, k, rank - 2, /*in_bounds=*/true);
+  if (c.hadError())
+    return;
+  rowK = c.make<nn::UnsqueezeOp>(rowK, ArrayRef<int64_t>{rank - 2});
+  Value pivotRow = c.make<nn::ReduceOp>(nn::ReduceKind::sum,
+                                        c.make<nn::WhereOp>(standing(isPivot), matrices, zero),
+                                        ArrayRef<int64_t>{rank - 2}, /*keepdims=*/true);
+  matrices = c.make<nn::WhereOp>(standing(isPivot), rowK, matrices);
+  matrices = c.make<nn::WhereOp>(standing(isK), pivotRow, matrices);
+  Value pivot = columnOf(pivotRow);
+  Value sign = c.make<nn::WhereOp>(compare(nn::ComparePredicate::eq, place, k), one, minusOne);
+  det = c.make<nn::MulOp>(det, c.make<nn::SqueezeOp>(c.make<nn::MulOp>(pivot, sign), ArrayRef<int64_t>{rank - 2}));
+  // Without a pivot the column is zero already, and the determinant for good.
+  Value isBelow = c.make<nn::AndOp>(compare(nn::ComparePredicate::gt, rows, k),
+                                    compare(nn::ComparePredicate::ne, pivot, zero));
+  Value factors = c.make<nn::WhereOp>(isBelow, c.make<nn::DivOp>(columnOf(matrices), pivot), zero);
+  if (!c.hadError())
+    matrices = c.make<nn::SubOp>(matrices, c.make<nn::MulOp>(standing(factors), pivotRow));
+}
+
+/// By elimination, a loop over the columns; narrow types in f32.
+static LogicalResult convertDet(NodeContext &c) {
+  ShapeVectors v(c);
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  RankedTensorType type = c.inputType(0);
+  int64_t rank = type.getRank();
+  if (rank < 2)
+    return c.error("expected matrices, found rank " + Twine(rank));
+  Type compute = nn::getComputeType(type.getElementType());
+  Value matrices = v.cast(c.input(0), compute), size = v.size(matrices, rank - 1);
+  Value isSquare = v.compare(nn::ComparePredicate::eq, v.toScalar(v.size(matrices, rank - 2)), v.toScalar(size));
+  if (failed(c.require(isSquare, "expected square matrices")))
+    return failure();
+  Value shape = v.part(v.shape(matrices), 0, rank - 2);
+  Value det = v.broadcast(c.scalarConstant(compute, 1), shape);
+  Value rows = c.make<nn::RangeOp>(v.scalar(0), v.scalar(1), v.toScalar(size));
+  if (c.hadError())
+    return failure();
+
+  SmallVector<Value> states{matrices, det}, next = states;
+  LoopBody body{createDraft(c), {matrices.getType(), det.getType()}};
+  Block &block = *body.draft.block;
+  Value column = block.addArgument(b.getIndexType(), loc);
+  for (Value &state : next)
+    state = block.addArgument(state.getType(), loc);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(&block);
+    column = arith::IndexCastOp::create(b, loc, b.getI64Type(), column);
+    Value k = tensor::FromElementsOp::create(b, loc, RankedTensorType::get({}, b.getI64Type()), column);
+    eliminate(c, next[0], next[1], k, rows);
+  }
+  if (c.hadError())
+    return failure();
+  Value count = tensor::DimOp::create(b, loc, matrices, rank - 1);
+  auto results = buildLoop(c, body, states, next, {}, count, /*condition=*/{}, /*first=*/{});
+  return results ? c.replaceWith(v.cast((*results)[1], type.getElementType())) : failure();
+}
+
 void nacre::frontend::registerLinearConverters(ConverterTable &table) {
   table.add("MatMul", convertMatMul);
   table.add("Gemm", convertGemm);
   table.add("Einsum", convertEinsum);
+  table.add("Det", convertDet);
 }

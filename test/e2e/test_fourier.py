@@ -120,3 +120,37 @@ def test_stft(onesided: int, parts: int) -> None:
         with pytest.raises(module().RunError) as caught:
             made(*given)
         assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("bands", [1, 8, 20])
+@pytest.mark.parametrize("length", [1, 16, 257])
+@pytest.mark.parametrize("edges", [(0.0, 4000.0), (30.5, 8123.25), (200.0, 100.0)])
+def test_mel_weight_matrix(bands: int, length: int, edges: tuple[float, float]) -> None:
+    text = """g (int64 bands, int64 length, int64 rate, float low, float high) => (double[A, B] y) {
+        y = MelWeightMatrix <output_datatype = 11> (bands, length, rate, low, high)
+    }"""
+    made = model(text, 17)
+    given = [np.array(bands), np.array(length), np.array(16000), *map(np.float32, edges)]
+    # By the standard's words: corners evenly spaced in mel, rounded down to places.
+    mels = [2595 * np.log10(1 + edge / 700) for edge in edges]
+    corners = np.arange(bands + 2) * (mels[1] - mels[0]) / (bands + 2) + mels[0]
+    places = (length + 1) * 700 * (10 ** (corners / 2595) - 1) // 16000
+    expected = np.zeros((length // 2 + 1, bands))
+    for band in range(bands):
+        low, center, high = places[band : band + 3]
+        for j in range(length // 2 + 1):
+            if low <= j <= center:
+                expected[j, band] = (j - low) / (center - low) if center != low else 1
+            if center <= j < high:
+                expected[j, band] = (high - j) / (high - center)
+    np.testing.assert_allclose(module().compile(made)(*given), expected, 1e-12)
+
+
+def test_mel_weight_matrix_refuses() -> None:
+    text = """g (int64 bands, int64 length, int64 rate) => (float[A, B] y) <float low = {0}, float high = {100}> {
+        y = MelWeightMatrix (bands, length, rate, low, high)
+    }"""
+    made = module().compile(model(text, 17))
+    for given, what in (((0, 8, 8), "number of bands"), ((8, -1, 8), "transform's length"), ((8, 8, 0), "sample rate")):
+        with pytest.raises(module().RunError, match=f"the {what} is below 1"):
+            made(*map(np.array, given))
