@@ -11,6 +11,13 @@ kern.func @relu_add(%a: tensor<?xf32>, %b: tensor<?xf32>, %out: tensor<?xf32>) -
   kern.return %1 : tensor<?xf32>
 }
 
+// CHECK: kern.func @tiled
+// CHECK-SAME: tiling = #kern.tiling<[128, 64]>
+kern.func @tiled(%a: tensor<256x256xf32>, %out: tensor<256x256xf32>) -> tensor<256x256xf32>
+    attributes {tiling = #kern.tiling<[128, 64]>} {
+  kern.return %a : tensor<256x256xf32>
+}
+
 // CHECK-LABEL: func.func @main
 func.func @main(%a: tensor<4xf32>, %b: tensor<4xf32>, %d: tensor<4xf32>) -> tensor<4xf32> {
   // CHECK: kern.call @relu_add ins(%{{.*}}, %{{.*}} : tensor<4xf32>, tensor<4xf32>) outs(%{{.*}} : tensor<4xf32>) -> tensor<4xf32>
