@@ -94,8 +94,13 @@ void GraphImporter::makeVariable(Scope &scope, StringRef name, Value &value,
   if (!value || scope.variables.empty() || !scope.variables.contains(name))
     return;
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (type && isa<FloatType>(type.getElementType()))
-    value = nn::VariableOp::create(builder, loc, value, name);
+  if (!type || !isa<FloatType>(type.getElementType()))
+    return;
+  // Another one wherever a function or the body of a loop is expanded.
+  std::string unique = name.str();
+  while (!variableNames.try_emplace(unique, 0).second)
+    unique = (name + "#" + Twine(++variableNames[name])).str();
+  value = nn::VariableOp::create(builder, loc, value, unique);
 }
 
 void GraphImporter::reportUndefined(Scope &scope, StringRef name,

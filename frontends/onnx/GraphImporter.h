@@ -227,6 +227,8 @@ private:
       functionOpsets;
   llvm::DenseMap<const OpSchema *, std::unique_ptr<::onnx::FunctionProto>>
       standardBodies;
+  /// The names of the nn.variables, with the last number that was put behind each.
+  llvm::StringMap<unsigned> variableNames;
   /// See NodeContext::takeRandomStreams.
   int64_t nextRandomStream = 0;
   llvm::DenseMap<const ::onnx::NodeProto *, int64_t> seededStreams;

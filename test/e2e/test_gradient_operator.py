@@ -189,6 +189,31 @@ def test_in_a_function() -> None:
     check(run(model.SerializeToString(), p=p, q=q), [np.cos(p), np.cos(q)])
 
 
+def test_each_call_has_variables_of_its_own() -> None:
+    """y = s exp(w), twice: in the second call s is constant, although it came from an equal exp(w)."""
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21, "local" : 1]>\n'
+        """calls (double[4] s, double[4] w) => (double[4] d, double[4] e)
+           { y, d = local.product (s, w) z, e = local.product (y, w) }"""
+    )
+    model.functions.append(
+        helper.make_function(
+            "local",
+            "product",
+            ["s", "w"],
+            ["y", "d"],
+            [
+                helper.make_node("Exp", ["w"], ["x"]),
+                helper.make_node("Mul", ["s", "x"], ["y"]),
+                gradient("y", ["x"], ["d"]),
+            ],
+            [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.preview.training", 1)],
+        )
+    )
+    s, w = draw(2, 4)
+    check(run(model.SerializeToString(), s=s, w=w), [s, s * np.exp(w)])
+
+
 def test_in_training() -> None:
     """A loss that contains a gradient: the step differentiates through it."""
     model = build(

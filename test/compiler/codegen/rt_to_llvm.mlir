@@ -120,6 +120,24 @@ func.func @main() {
 
 // -----
 
+// What random numbers are made from: the context's seed and run_number.
+kern.func private @random(i64, i64, memref<16xf32>)
+// CHECK-LABEL: llvm.func hidden @nacre.main
+// CHECK:         %[[AT_SEED:.*]] = llvm.getelementptr %{{.*}}[96]
+// CHECK:         %[[SEED:.*]] = llvm.load %[[AT_SEED]] invariant : !llvm.ptr -> i64
+// CHECK:         %[[AT_NUMBER:.*]] = llvm.getelementptr %{{.*}}[104]
+// CHECK:         %[[NUMBER:.*]] = llvm.load %[[AT_NUMBER]] invariant : !llvm.ptr -> i64
+// CHECK:         llvm.call @kernel.random(%{{.*}}, %[[SEED]], %[[NUMBER]], %{{.*}})
+func.func @main() {
+  %seed = rt.seed
+  %run = rt.run
+  %y = rt.output 0 () : memref<16xf32>
+  kern.call @random ins(%seed, %run : i64, i64) outs(%y : memref<16xf32>) {kernel_index = 0 : i32}
+  return
+}
+
+// -----
+
 // Stack memory in a loop stands in the entry block.
 // CHECK-LABEL: llvm.func {{.*}}@kernel.stack
 // CHECK:         llvm.alloca
