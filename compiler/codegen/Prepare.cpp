@@ -155,10 +155,10 @@ private:
 };
 
 /// The inputs as tensors. Values that are not in memory as they are, or not
-/// aligned to their elements, are copied.
+/// aligned to their elements, are copied, and given back if nobody else reads them.
 class Inputs {
 public:
-  Error add(nacre::nn::ParameterOp parameter) {
+  Error add(nacre::nn::ParameterOp parameter, bool isLastUse) {
     mlir::FailureOr<ParameterBytes> bytes = ParameterBytes::get(parameter);
     if (failed(bytes))
       return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
@@ -169,8 +169,11 @@ public:
       copies.emplace_back(std::aligned_alloc(64, llvm::alignTo(bytes->size() + 1, 64)), std::free);
       bytes->copyTo(static_cast<char *>(copies.back().get()));
       data = copies.back().get();
+      if (isLastUse)
+        releaseValue(parameter);
+    } else {
+      kept.push_back(std::move(*bytes));
     }
-    kept.push_back(std::move(*bytes));
     dims.emplace_back(type.getShape());
     tensors.push_back({const_cast<void *>(data), dims.back().data()});
     return Error::success();
@@ -197,9 +200,16 @@ Error nacre::codegen::prepareParameters(const PrepareCode &prepare, const Parame
   auto function = (*code)->lookup("nacre.prepare");
   if (!function)
     return function.takeError();
+  // Who reads each value from here on: several parameters may share one.
+  llvm::DenseMap<const void *, unsigned> uses;
+  for (const Parameter &parameter : table.parameters)
+    if (parameter.offset >= 0 && !parameter.isComputed)
+      ++uses[getValueStorage(parameter.op)];
+  for (nacre::nn::ParameterOp parameter : prepare.inputs)
+    ++uses[getValueStorage(parameter)];
   Inputs inputs;
   for (nacre::nn::ParameterOp parameter : prepare.inputs)
-    if (Error error = inputs.add(parameter))
+    if (Error error = inputs.add(parameter, --uses[getValueStorage(parameter)] == 0))
       return error;
   PrepareContext context(prepare, table, section, isFile);
   auto run = reinterpret_cast<int32_t (*)(nacre_abi_context *, const nacre_abi_tensor *)>(*function);

@@ -201,7 +201,9 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
                                                  ("pack_" + Twine(number++)).str());
           symbols.insert(kernel);
           OpBuilder inside = prepare.getBuilder();
+          // Right after the source: what is computed only to be packed is not kept for long.
           Value source = prepare.lookup(get);
+          inside.setInsertionPointAfterValue(source);
           Value empty = tensor::EmptyOp::create(inside, get.getLoc(), packedType.getShape(),
                                                 packedType.getElementType());
           auto pack = kern::CallOp::create(inside, get.getLoc(), packedType, kernel.getSymName(), source, empty);

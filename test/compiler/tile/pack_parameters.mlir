@@ -97,3 +97,46 @@ kern.func @k(%x: tensor<1x9x9x48xf32>, %w: tensor<48x1x3x3xf32>, %d: tensor<1x7x
   } -> tensor<1x7x7x48xf32>
   kern.return %0 : tensor<1x7x7x48xf32>
 }
+
+// -----
+
+// What @prepare computes only to be packed is packed at once: its memory is free again
+// before the next one.
+nn.parameter @a = dense<0.0> : tensor<32x32xf32> {nn.computed}
+nn.parameter @b = dense<0.0> : tensor<32x32xf32> {nn.computed}
+nn.parameter @c = dense<1.0> : tensor<32x32xf32>
+
+func.func @main(%x: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  %a = nn.get_parameter @a : tensor<32x32xf32>
+  %b = nn.get_parameter @b : tensor<32x32xf32>
+  %d = tensor.empty() : tensor<4x32xf32>
+  %0 = kern.call @k ins(%x, %a : tensor<4x32xf32>, tensor<32x32xf32>) outs(%d : tensor<4x32xf32>) -> tensor<4x32xf32>
+  %1 = kern.call @l ins(%0, %b : tensor<4x32xf32>, tensor<32x32xf32>) outs(%d : tensor<4x32xf32>) -> tensor<4x32xf32>
+  return %1 : tensor<4x32xf32>
+}
+// CHECK-LABEL: func.func @prepare
+// CHECK: %[[A:.*]] = kern.call @make
+// CHECK: kern.call @pack_0 ins(%[[A]]
+// CHECK: %[[B:.*]] = kern.call @make
+// CHECK: kern.call @pack_1 ins(%[[B]]
+func.func @prepare() -> (tensor<32x32xf32>, tensor<32x32xf32>) attributes {nacre.inputs = [],
+    nacre.outputs = [{name = "a", symbols = ["", ""], type = tensor<32x32xf32>},
+                     {name = "b", symbols = ["", ""], type = tensor<32x32xf32>}]} {
+  %c = nn.get_parameter @c : tensor<32x32xf32>
+  %d = tensor.empty() : tensor<32x32xf32>
+  %0 = kern.call @make ins(%c : tensor<32x32xf32>) outs(%d : tensor<32x32xf32>) -> tensor<32x32xf32>
+  %1 = kern.call @make ins(%0 : tensor<32x32xf32>) outs(%d : tensor<32x32xf32>) -> tensor<32x32xf32>
+  return %0, %1 : tensor<32x32xf32>, tensor<32x32xf32>
+}
+kern.func @make(%c: tensor<32x32xf32>, %d: tensor<32x32xf32>) -> tensor<32x32xf32> {
+  %0 = nn.exp %c : (tensor<32x32xf32>) -> tensor<32x32xf32>
+  kern.return %0 : tensor<32x32xf32>
+}
+kern.func @k(%x: tensor<4x32xf32>, %w: tensor<32x32xf32>, %d: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  %0 = nn.matmul %x, %w : (tensor<4x32xf32>, tensor<32x32xf32>) -> tensor<4x32xf32>
+  kern.return %0 : tensor<4x32xf32>
+}
+kern.func @l(%x: tensor<4x32xf32>, %w: tensor<32x32xf32>, %d: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  %0 = nn.matmul %x, %w : (tensor<4x32xf32>, tensor<32x32xf32>) -> tensor<4x32xf32>
+  kern.return %0 : tensor<4x32xf32>
+}

@@ -22,7 +22,7 @@ def model_bytes(files: zoo.Files) -> int:
 
 
 # Compile times are measured by benchmarks, not asserted here: the machine is shared.
-@pytest.mark.parametrize("name", ["resnet50", "bert_base", "mlp"])
+@pytest.mark.parametrize("name", ["resnet50", "bert_base", "mlp", "vit_b16", "gpt2"])
 def test_compile_memory(name: str, tmp_path: Path) -> None:
     files = zoo.get(name)
     ran = nacre("compile", files.model, "-o", tmp_path / "model.so")
