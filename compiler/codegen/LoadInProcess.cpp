@@ -56,10 +56,13 @@ private:
     section = static_cast<char *>(memory);
     sectionSize = table.sectionSize;
     // Each value is given back as soon as it is copied, so that big weights are never in
-    // memory twice. Several parameters may have one value.
+    // memory twice. Several parameters may have one value, and @prepare may read it too.
     llvm::DenseMap<const void *, unsigned> uses;
     for (const Parameter &parameter : table.parameters)
       ++uses[getValueStorage(parameter.op)];
+    if (compiled.prepare)
+      for (nn::ParameterOp input : compiled.prepare->inputs)
+        ++uses[getValueStorage(input)];
     for (const Parameter &parameter : table.parameters) {
       nn::ParameterOp op = parameter.op;
       bool isLast = --uses[getValueStorage(op)] == 0;

@@ -169,3 +169,17 @@ def test_a_square_weight_may_be_read_in_both_orders() -> None:
     x = np.random.default_rng(1).normal(size=(128, 64)).astype(np.float32)
     (y,) = module().compile(model.SerializeToString()).run([x])
     np.testing.assert_allclose(y, x.astype(np.float64) @ weight @ weight.T, atol=1e-3)
+
+
+def test_a_weight_may_be_looked_up_and_multiplied_by() -> None:
+    """In memory as it is for the one, packed for the other."""
+    table = np.random.default_rng(0).normal(size=(96, 64)).astype(np.float32)
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 13]>'
+        "tied (int64[40] i) => (float[40, 96] y)"
+        " { h = Gather (w, i) y = Gemm <transB = 1> (h, w) }"
+    )
+    model.graph.initializer.append(numpy_helper.from_array(table, "w"))
+    i = np.arange(40, dtype=np.int64)
+    (y,) = module().compile(model.SerializeToString()).run([i])
+    np.testing.assert_allclose(y, table[i].astype(np.float64) @ table.T, atol=1e-4)
