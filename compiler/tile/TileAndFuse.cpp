@@ -50,6 +50,14 @@ struct TileAndFusePass : tile::impl::TileAndFusePassBase<TileAndFusePass> {
     }
     for (auto [from, to] : result->replacements)
       rewriter.replaceAllUsesWith(from, to);
+    // A producer with two consumers is fused for each of them, into tiles of the
+    // destination from outside and from inside of the loop. Both hold the same, and with
+    // one name for it the copies are equal: CSE leaves one.
+    for (LoopLikeOpInterface loop : result->loops)
+      for (auto [init, argument] : llvm::zip(loop.getInits(), loop.getRegionIterArgs()))
+        rewriter.replaceUsesWithIf(init, argument, [&, loop = loop](OpOperand &use) {
+          return loop->isProperAncestor(use.getOwner());
+        });
   }
 };
 } // namespace

@@ -7,6 +7,7 @@
 #map3 = affine_map<(d0, d1) -> (d1)>
 #map4 = affine_map<(d0, d1) -> (d0, d1)>
 
+// CHECK-LABEL: kern.func @k
 // CHECK: scf.forall {{.*}} to (256, 256) step (128, 64)
 // CHECK: %[[FILL:.*]] = linalg.fill {{.*}} -> tensor<128x64xf32>
 // CHECK: %[[PRODUCT:.*]] = linalg.generic {{.*}} outs(%[[FILL]] : tensor<128x64xf32>)
@@ -30,4 +31,45 @@ kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tens
     linalg.yield %5 : f32
   } -> tensor<256x256xf32>
   kern.return %2 : tensor<256x256xf32>
+}
+
+#all = affine_map<(m, n) -> (m, n)>
+#row = affine_map<(m, n) -> (m)>
+
+// What two ops of a tile read, the sum of the exponentials and the quotient, is computed
+// once in it.
+// CHECK-LABEL: kern.func @two_consumers
+// CHECK: scf.forall {{.*}} shared_outs(%[[D:.+]] = %arg1)
+// CHECK: %[[TILE:.+]] = tensor.extract_slice %[[D]]
+// CHECK: %[[E:.+]] = linalg.generic {{.*}} outs(%[[TILE]]
+// CHECK: math.exp
+// CHECK-NOT: math.exp
+// CHECK: %[[Q:.+]] = linalg.generic {{.*}} outs(%[[E]]
+// CHECK: arith.divf
+// CHECK-NOT: linalg.generic
+// CHECK: tensor.parallel_insert_slice %[[Q]] into %[[D]]
+kern.func @two_consumers(%x: tensor<64x128xf32>, %d: tensor<64x128xf32>) -> tensor<64x128xf32>
+    attributes {tiling = #kern.tiling<[16, 0]>} {
+  %zero = arith.constant 0.0 : f32
+  %e = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<64x128xf32>) outs(%d : tensor<64x128xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %1 = math.exp %a : f32
+    linalg.yield %1 : f32
+  } -> tensor<64x128xf32>
+  %empty = tensor.empty() : tensor<64xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%empty : tensor<64xf32>) -> tensor<64xf32>
+  %s = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%e : tensor<64x128xf32>) outs(%f : tensor<64xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %1 = arith.addf %b, %a : f32
+    linalg.yield %1 : f32
+  } -> tensor<64xf32>
+  %q = linalg.generic {indexing_maps = [#row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%s : tensor<64xf32>) outs(%e : tensor<64x128xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %1 = arith.divf %b, %a : f32
+    linalg.yield %1 : f32
+  } -> tensor<64x128xf32>
+  kern.return %q : tensor<64x128xf32>
 }
