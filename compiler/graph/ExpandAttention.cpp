@@ -40,7 +40,7 @@ public:
     Value raw = isGrouped() ? ungroup(multiply(group(scaledQuery()), op.getKey()), op.getKey(), 2)
                             : multiply(scaledQuery(), op.getKey());
     Value capped = cap(raw), bias = buildBias();
-    Value biased = bias ? g.add(capped, bias) : capped;
+    Value biased = bias ? g.make<nn::AddOp>(capped, bias) : capped;
     Type softmaxType = op.getSoftmaxType().value_or(type);
     Value probabilities = g.make<nn::SoftmaxOp>(g.cast(biased, softmaxType), 3, /*log=*/false);
     probabilities = g.cast(probabilities, type);
@@ -76,7 +76,7 @@ private:
   /// [N, H, S, X] → [N, K, H / K * S, X]
   Value group(Value x) {
     Value groups = g.size(op.getKey(), 1);
-    Value rows = g.mul(g.div(g.size(x, 1), groups), g.size(x, 2));
+    Value rows = g.make<nn::MulOp>(g.make<nn::DivOp>(g.size(x, 1), groups), g.size(x, 2));
     Value shape = g.concat({g.size(x, 0), groups, rows, g.size(x, 3)});
     return g.make<nn::ReshapeOp>(x, shape, /*allowzero=*/true);
   }
@@ -97,7 +97,7 @@ private:
     else
       scale = g.cast(g.make<nn::ReciprocalOp>(
                          g.make<nn::SqrtOp>(g.cast(g.toScalar(g.size(query, 3)), nn::getComputeType(type)))), type);
-    return g.mul(query, scale);
+    return g.make<nn::MulOp>(query, scale);
   }
 
   Value cap(Value scores) {
@@ -105,7 +105,7 @@ private:
     if (softcap <= 0)
       return scores;
     Value limit = g.scalar(type, softcap);
-    return g.mul(g.make<nn::TanhOp>(g.div(scores, limit)), limit);
+    return g.make<nn::MulOp>(g.make<nn::TanhOp>(g.make<nn::DivOp>(scores, limit)), limit);
   }
 
   //===--- The bias -------------------------------------------------------===//
@@ -133,13 +133,13 @@ private:
     Value keys = places(op.getKey(), 2);
     Value queries = g.make<nn::UnsqueezeOp>(places(op.getQuery(), 2), ArrayRef<int64_t>{1});
     if (op.getOffset())
-      queries = g.add(queries, perSample(op.getOffset()));
+      queries = g.make<nn::AddOp>(queries, perSample(op.getOffset()));
     // Positions are small, so the largest window is as good as any above it.
     auto places = [&](uint64_t window) { return g.integer(std::min<int64_t>(window, int64_t(1) << 62)); };
     if (auto window = op.getLeftWindow())
-      restrict(compare(ComparePredicate::ge, keys, g.sub(queries, places(*window))));
+      restrict(compare(ComparePredicate::ge, keys, g.make<nn::SubOp>(queries, places(*window))));
     if (auto window = op.getRightWindow())
-      restrict(compare(ComparePredicate::le, keys, *window == 0 ? queries : g.add(queries, places(*window))));
+      restrict(compare(ComparePredicate::le, keys, *window == 0 ? queries : g.make<nn::AddOp>(queries, places(*window))));
     return visible;
   }
 
@@ -156,7 +156,7 @@ private:
     }
     Value bias = visible ? toBias(visible) : Value();
     if (mask)
-      bias = bias ? g.add(bias, mask) : mask;
+      bias = bias ? g.make<nn::AddOp>(bias, mask) : mask;
     if (bias && !broadcastsTo(bias, op.getScores())) {
       Value shape = g.concat({g.size(op.getQuery(), 0), g.size(op.getQuery(), 1), g.size(op.getQuery(), 2),
                               g.size(op.getKey(), 2)});

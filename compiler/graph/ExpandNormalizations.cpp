@@ -15,6 +15,7 @@
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/TensorMath.h"
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/TensorExpr.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -26,6 +27,7 @@ namespace nacre::graph {
 using namespace mlir;
 using namespace nacre;
 using graph::TensorMath;
+using nn::TensorExpr;
 
 namespace {
 
@@ -49,15 +51,12 @@ struct ExpandBatchNorm : OpRewritePattern<nn::BatchNormOp> {
     for (Value operand : op->getOperands())
       if (Type type = nn::getComputeType(getElementTypeOrSelf(operand)); type.isF64())
         compute = type;
-    Value variance = g.cast(op.getVariance(), compute);
-    Value deviation = g.make<nn::SqrtOp>(
-        g.make<nn::AddOp>(variance, g.scalar(compute, op.getEpsilon().convertToDouble())));
-    Value factor = g.make<nn::DivOp>(g.cast(op.getScale(), compute), deviation);
-    Value offset = g.make<nn::SubOp>(g.cast(op.getBias(), compute),
-                                     g.make<nn::MulOp>(g.cast(op.getMean(), compute), factor));
-    factor = alignChannels(g, factor, input, op.getChannelsLast());
-    offset = alignChannels(g, offset, input, op.getChannelsLast());
-    Value result = g.make<nn::AddOp>(g.make<nn::MulOp>(g.cast(op.getInput(), compute), factor), offset);
+    auto wide = [&](Value value) { return TensorExpr(rewriter, op.getLoc(), g.cast(value, compute)); };
+    TensorExpr factor = wide(op.getScale()) / sqrt(wide(op.getVariance()) + op.getEpsilon().convertToDouble());
+    TensorExpr offset = wide(op.getBias()) - wide(op.getMean()) * factor;
+    auto align = [&](Value vector) { return factor.with(alignChannels(g, vector, input, op.getChannelsLast())); };
+    TensorExpr factors = align(factor), offsets = align(offset);
+    TensorExpr result = wide(op.getInput()) * factors + offsets;
     rewriter.replaceOp(op, g.cast(result, input.getElementType()));
     return success();
   }
@@ -95,8 +94,8 @@ struct ExpandGroupNorm : OpRewritePattern<nn::GroupNormOp> {
     }
     Value scale = alignChannels(g, g.cast(op.getScale(), compute), input, op.getChannelsLast());
     Value bias = alignChannels(g, g.cast(op.getBias(), compute), input, op.getChannelsLast());
-    x = g.make<nn::AddOp>(g.make<nn::MulOp>(x, scale), bias);
-    rewriter.replaceOp(op, g.cast(x, element));
+    TensorExpr normal(rewriter, op.getLoc(), x);
+    rewriter.replaceOp(op, g.cast(normal * normal.with(scale) + normal.with(bias), element));
     return success();
   }
 };

@@ -1,6 +1,7 @@
 //===- TensorMath.h - Composites written as other nn ops --------*- C++ -*-===//
 //
-// What patterns share that write one nn op as arithmetic on tensors.
+// What patterns share that write one nn op as others: casts, sizes and constants.
+// Formulas on floats are written with dialects/nn/TensorExpr.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_COMPILER_GRAPH_TENSORMATH_H
@@ -23,10 +24,6 @@ public:
   Value make(Args &&...args) {
     return b.createOrFold<Op>(loc, std::forward<Args>(args)...);
   }
-  Value add(Value lhs, Value rhs) { return make<nn::AddOp>(lhs, rhs); }
-  Value sub(Value lhs, Value rhs) { return make<nn::SubOp>(lhs, rhs); }
-  Value mul(Value lhs, Value rhs) { return make<nn::MulOp>(lhs, rhs); }
-  Value div(Value lhs, Value rhs) { return make<nn::DivOp>(lhs, rhs); }
 
   Value cast(Value x, Type type) {
     return mlir::getElementTypeOrSelf(x) == type ? x : make<nn::CastOp>(x, type);
