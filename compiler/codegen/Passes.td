@@ -19,9 +19,10 @@ def ConvertRtToLLVMPass : Pass<"convert-rt-to-llvm", "::mlir::ModuleOp"> {
     argument, rt ops and kernel calls loads from it and calls through it.
     Precondition: no rt.parallel, and control flow is flat (cf).
     Postcondition: no kern and no rt op; unrealized casts between memrefs and their
-    descriptors, which the conversions of the other dialects remove.
+    descriptors, which the conversions of the other dialects remove. Branches stay in
+    cf: where blocks are merged, they hand on memrefs.
   }];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = ["::mlir::cf::ControlFlowDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def HoistAllocasPass : Pass<"hoist-allocas", "::mlir::LLVM::LLVMFuncOp"> {

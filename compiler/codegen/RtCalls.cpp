@@ -208,25 +208,25 @@ void RtFunction::lowerLaunch(rt::LaunchOp op) {
   Value isAlone =
       LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::sle, threads, constant(1));
   Value inPlace = LLVM::OrOp::create(builder, loc, isSmall, isAlone);
-  LLVM::CondBrOp::create(builder, loc, inPlace, serial, ValueRange(), parallel, ValueRange());
+  cf::CondBranchOp::create(builder, loc, inPlace, serial, parallel);
 
   builder.setInsertionPointToEnd(serial);
   Value some = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::sgt, count, zero);
-  LLVM::CondBrOp::create(builder, loc, some, run, ValueRange(), rest, ValueRange());
+  cf::CondBranchOp::create(builder, loc, some, run, rest);
 
   builder.setInsertionPointToEnd(run);
   SmallVector<Value> operands{context};
   llvm::append_range(operands, captures);
   operands.append({zero, count});
   LLVM::CallOp::create(builder, loc, body, operands);
-  LLVM::BrOp::create(builder, loc, rest);
+  cf::BranchOp::create(builder, loc, rest);
 
   builder.setInsertionPointToEnd(parallel);
   Value stored = entryAlloca(environment, 1);
   calling.storeFields(builder, loc, captures, stored);
   Value task = LLVM::AddressOfOp::create(builder, loc, makeTask(body, environment, loc));
   callField(abi::offset::parallelFor, voidType, {task, stored, count, grain});
-  LLVM::BrOp::create(builder, loc, rest);
+  cf::BranchOp::create(builder, loc, rest);
   op.erase();
 }
 
@@ -238,14 +238,13 @@ void RtFunction::lowerCheck(rt::CheckOp op) {
   Block *rest = splitAfter(op);
   Block *failed = builder.createBlock(&function.getBody(), function.getBody().end());
   builder.setInsertionPointToEnd(op->getBlock());
-  LLVM::CondBrOp::create(builder, loc, op.getCondition(), rest, ValueRange(), failed, ValueRange(),
-                         std::make_pair(2000u, 1u));
+  likelyBranch(op.getCondition(), rest, failed);
   builder.setInsertionPointToEnd(failed);
   Value status = constant(op.getStatus(), 32);
   callField(abi::offset::fail, voidType, {status, message(op.getMessage())});
   if (isHost)
-    LLVM::BrOp::create(builder, loc, ValueRange{status}, exitBlock());
+    cf::BranchOp::create(builder, loc, exitBlock(), status);
   else
-    LLVM::BrOp::create(builder, loc, rest);
+    cf::BranchOp::create(builder, loc, rest);
   op.erase();
 }

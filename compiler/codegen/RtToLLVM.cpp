@@ -135,6 +135,11 @@ void RtFunction::returnUnless(Value condition, int32_t status) {
   returnUnless(condition, isHost ? constant(status, 32) : Value());
 }
 
+void RtFunction::likelyBranch(Value condition, Block *likely, Block *unlikely, ValueRange operands) {
+  auto branch = cf::CondBranchOp::create(builder, loc, condition, likely, ValueRange(), unlikely, operands);
+  branch.setBranchWeights(ArrayRef<int32_t>{2000, 1});
+}
+
 void RtFunction::returnUnless(Value condition, Value status) {
   Block *block = builder.getInsertionBlock();
   Block *rest = block->splitBlock(builder.getInsertionPoint());
@@ -142,8 +147,7 @@ void RtFunction::returnUnless(Value condition, Value status) {
   SmallVector<Value> operands;
   if (isHost)
     operands.push_back(status);
-  LLVM::CondBrOp::create(builder, loc, condition, rest, ValueRange(), exitBlock(), operands,
-                         std::make_pair(2000u, 1u));
+  likelyBranch(condition, rest, exitBlock(), operands);
   builder.setInsertionPointToStart(rest);
 }
 

@@ -12,6 +12,7 @@
 #include "compiler/codegen/Calling.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -84,6 +85,9 @@ private:
   /// condition holds; the builder goes on in a new block.
   void returnUnless(mlir::Value condition, int32_t status);
   void returnUnless(mlir::Value condition, mlir::Value status);
+  /// A branch that hardly ever goes to the second block, with operands.
+  void likelyBranch(mlir::Value condition, mlir::Block *likely, mlir::Block *unlikely,
+                    mlir::ValueRange operands = {});
   /// Splits the block after the op; the builder stands at the end of the first
   /// half, without a terminator.
   mlir::Block *splitAfter(mlir::Operation *op);

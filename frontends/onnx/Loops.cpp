@@ -18,6 +18,12 @@ bool frontend::mayHaveOneElement(RankedTensorType type) {
 }
 
 Value frontend::extractScalar(OpBuilder &b, Location loc, Value tensor) {
+  RankedTensorType type = NodeContext::typeOf(tensor);
+  if (!type.hasStaticShape()) { // a run in which it has no element, or several, ends
+    auto none = RankedTensorType::get({0}, b.getI64Type());
+    Value shape = nn::ConstantOp::create(b, loc, none, DenseElementsAttr::get(none, ArrayRef<int64_t>()));
+    tensor = nn::ReshapeOp::create(b, loc, type.clone(ArrayRef<int64_t>()), tensor, shape, /*allowzero=*/true);
+  }
   SmallVector<Value> zeros;
   for (int64_t i = 0; i < NodeContext::rankOf(tensor); ++i)
     zeros.push_back(arith::ConstantIndexOp::create(b, loc, 0));

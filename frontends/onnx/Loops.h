@@ -13,7 +13,7 @@ namespace nacre::frontend {
 
 /// Whether a tensor of the type can be taken for a scalar.
 bool mayHaveOneElement(RankedTensorType type);
-/// The only element of a tensor, as a scalar.
+/// The only element of a tensor, as a scalar; that there is one is checked.
 Value extractScalar(mlir::OpBuilder &b, mlir::Location loc, Value tensor);
 /// The tensor with its sizes known more, or less, precisely.
 Value castSizes(mlir::OpBuilder &b, mlir::Location loc, mlir::Type type, Value value);

@@ -144,11 +144,14 @@ static LogicalResult checkSizes(NodeContext &c, Value sizes, int64_t axis) {
     Value number = c.make<nn::ReduceOp>(kind, sizes, ArrayRef<int64_t>{0}, /*keepdims=*/false);
     return number ? extractInt(c, number) : Value();
   };
-  Value sum = reduce(nn::ReduceKind::sum), least = reduce(nn::ReduceKind::min);
-  if (!sum || !least)
+  Value sum = reduce(nn::ReduceKind::sum), least = reduce(nn::ReduceKind::min), most = reduce(nn::ReduceKind::max);
+  if (!sum || !least || !most)
     return failure();
+  // With none above the dimension, the sum does not overflow.
+  Value size = getSize(c, c.input(0), axis);
   Value positive = compare(c, arith::CmpIPredicate::sge, least, makeInt(c, 0));
-  Value fills = compare(c, arith::CmpIPredicate::eq, sum, getSize(c, c.input(0), axis));
+  Value fills = arith::AndIOp::create(c.getBuilder(), c.getLoc(), compare(c, arith::CmpIPredicate::sle, most, size),
+                                      compare(c, arith::CmpIPredicate::eq, sum, size));
   if (failed(c.require(toTensor(c, positive), "a piece of the split has a negative size")))
     return failure();
   return c.require(toTensor(c, fills), "the pieces of the split do not add up to the dimension");

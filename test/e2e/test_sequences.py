@@ -309,6 +309,7 @@ def test_split_in_a_loop() -> None:
         (", sizes", -(2**63), 1, [2, 3], "node 'y' (SequenceAt): the position is out of range for the sequence"),
         (", sizes", 0, 1, [2, 2], "node 's' (SplitToSequence): the pieces of the split do not add up to the dimension"),
         (", sizes", 0, 1, [-1, 6], "node 's' (SplitToSequence): a piece of the split has a negative size"),
+        (", sizes", 0, 1, [2**62] * 4 + [5], "node 's' (SplitToSequence): the pieces of the split do not add up to the dimension"),
         (", sizes", 0, 1, [], "node 's' (SplitToSequence): the pieces of the split do not add up to the dimension"),
     ],
 )  # fmt: skip

@@ -166,3 +166,38 @@ kern.func @copy(%a: memref<4x4xf32, strided<[8, 1]>>, %b: memref<4x4xf32>) {
   memref.copy %a, %b : memref<4x4xf32, strided<[8, 1]>> to memref<4x4xf32>
   kern.return
 }
+
+// -----
+
+// Blocks that differ in a buffer alone are merged, and hand it on.
+// CHECK-LABEL: llvm.func hidden @nacre.branches
+// CHECK-NOT:     unrealized_conversion_cast
+// CHECK:         llvm.return
+kern.func @one(%a: memref<?xf32>, %d: memref<?xf32>) {
+  kern.return
+}
+kern.func @other(%a: memref<?xf32>, %d: memref<?xf32>) {
+  kern.return
+}
+func.func @branches() attributes {nacre.arena_size = 0 : i64} {
+  %c0 = arith.constant 0 : index
+  %x = rt.input 0 : memref<?xf32>
+  %b = rt.input 1 : memref<i1>
+  %n = memref.dim %x, %c0 : memref<?xf32>
+  %go = memref.load %b[] : memref<i1>
+  %r = scf.if %go -> (memref<?xf32, strided<[?], offset: ?>>) {
+    %t = rt.alloc(%n) : memref<?xf32>
+    kern.call @one ins(%x : memref<?xf32>) outs(%t : memref<?xf32>)
+    %cast = memref.cast %t : memref<?xf32> to memref<?xf32, strided<[?], offset: ?>>
+    scf.yield %cast : memref<?xf32, strided<[?], offset: ?>>
+  } else {
+    %t = rt.alloc(%n) : memref<?xf32>
+    kern.call @other ins(%x : memref<?xf32>) outs(%t : memref<?xf32>)
+    %cast = memref.cast %t : memref<?xf32> to memref<?xf32, strided<[?], offset: ?>>
+    scf.yield %cast : memref<?xf32, strided<[?], offset: ?>>
+  }
+  %m = memref.dim %r, %c0 : memref<?xf32, strided<[?], offset: ?>>
+  %y = rt.output 0(%m) : memref<?xf32>
+  memref.copy %r, %y : memref<?xf32, strided<[?], offset: ?>> to memref<?xf32>
+  return
+}

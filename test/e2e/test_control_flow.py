@@ -1,0 +1,70 @@
+"""If and Loop whose branches and bodies compute, and conditions of any number of elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+from onnx.reference import ReferenceEvaluator
+
+from support import module
+
+UNARY = ["Identity", "Neg", "Exp", "Sqrt"]
+
+
+def model(text: str) -> onnx.ModelProto:
+    return parser.parse_model('<ir_version: 10, opset_import: ["": 21]>\n' + text)
+
+
+@pytest.mark.parametrize("shape", ["6", "N", "2, N"])
+@pytest.mark.parametrize("yes", UNARY)
+@pytest.mark.parametrize("no", ["Exp", "Abs"])
+def test_branches(shape: str, yes: str, no: str) -> None:
+    made = model(f"""g (float[{shape}] x, bool i) => (float[{shape}] y) {{
+        y = If (i) <then_branch = a () => (float[{shape}] p) {{ p = {yes} (x) }},
+                    else_branch = b () => (float[{shape}] q) {{ q = {no} (x) }}>
+    }}""")
+    x = np.arange(6, dtype=np.float32)
+    if "," in shape:
+        x = x.reshape(2, 3)
+    program = module().compile(made)
+    for i in (True, False):
+        (expected,) = ReferenceEvaluator(made).run(None, {"x": x, "i": np.array(i)})
+        np.testing.assert_allclose(program(x, np.array(i)), expected, 1e-6)
+
+
+def test_branches_of_other_sizes() -> None:
+    made = module().compile(model("""g (float[N] x, bool i) => (float[M] y) {
+        y = If (i) <then_branch = a () => (float[K] p) { e = Exp (x) p = Concat <axis = 0> (e, x) },
+                    else_branch = b () => (float[L] q) { q = Neg (x) }>
+    }"""))
+    x = np.arange(3, dtype=np.float32)
+    np.testing.assert_allclose(made(x, np.array(True)), [*np.exp(x), *x], 1e-6)
+    np.testing.assert_array_equal(made(x, np.array(False)), -x)
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("bool[P] i", "y = If (i) <then_branch = a () => (float[N] p) { p = Exp (x) }, else_branch = b () => (float[N] q) { q = Neg (x) }>"),
+        ("int64[P] i", "y = Loop (i, , x) <body = b (int64 k, bool c, float[N] s) => (bool c2, float[N] t) { c2 = Identity (c) t = Neg (s) }>"),
+        ("int64[P, Q] i", "s = SplitToSequence <axis = 0> (x) y = SequenceAt (s, i)"),
+        ("int32[P] i", "s = SequenceConstruct (x, x) y = SequenceAt (s, i)"),
+        ("int32[P] i", "s = SplitToSequence <axis = 0> (x, i) zero = Constant <value_int = 0> () y = SequenceAt (s, zero)"),
+    ],
+)  # fmt: skip
+def test_what_stands_for_a_scalar(text: str, given: str) -> None:
+    """One element, whatever the rank; none and several end the run."""
+    rank = text.count(",") + 1
+    dtype = {"bool": bool, "int6": np.int64, "int3": np.int32}[text[:4]]
+    made = module().compile(model(f"g (float[N] x, {text}) => (float[M] y) {{ {given} }}"))
+    x = np.ones(3, np.float32)
+    is_list = "(x, i)" in given
+    assert made(x, np.full((1,) * rank, 3 if is_list else 1, dtype)).ndim == 1
+    wrong: list[Any] = [(0,) + (1,) * (rank - 1), (2,) * rank]
+    for shape in wrong:
+        with pytest.raises(module().RunError, match="node '"):
+            made(x, np.ones(shape, dtype))
