@@ -8,6 +8,7 @@
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -125,7 +126,7 @@ constexpr Phase kPhases[] = {
 
 LogicalResult runPasses(const Phase &phase, Compilation &compilation) {
   PassManager passes(compilation.module->getContext(), ModuleOp::getOperationName());
-  passes.enableVerifier(false); // the phase's own verifier follows
+  passes.enableVerifier(false); // once after the phase, not after each pass
   phase.build(passes, compilation.options);
   return passes.run(*compilation.module);
 }
@@ -165,8 +166,10 @@ LogicalResult nacre::runPhases(Compilation &compilation,
       return failure();
     llvm::Timer timer(phase.name, phase.summary, timers);
     llvm::TimeRegion region(options.timePhases ? &timer : nullptr);
-    if (failed(phase.run ? phase.run(compilation) : runPasses(phase, compilation)) ||
-        (phase.verify && failed(phase.verify(*compilation.module))))
+    if (failed(phase.run ? phase.run(compilation) : runPasses(phase, compilation)))
+      return failure();
+    compilation.culprit = Culprit::Compiler; // what does not verify is our own bug
+    if (phase.verify && (failed(verify(*compilation.module)) || failed(phase.verify(*compilation.module))))
       return failure();
     if (!options.dumpDirectory.empty() && phase.verify) {
       compilation.culprit = Culprit::File;

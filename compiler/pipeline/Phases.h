@@ -17,7 +17,8 @@ struct Phase {
   void (*build)(mlir::OpPassManager &passes, const PipelineOptions &options);
   /// What it does, if that is more than to run the passes on the module.
   mlir::LogicalResult (*run)(Compilation &compilation);
-  /// Checks what the next phase relies on; null after the last.
+  /// Checks what the next phase relies on, once the IR itself has been verified; null after
+  /// the last.
   mlir::LogicalResult (*verify)(mlir::ModuleOp module);
   /// Who is at fault if it fails.
   Culprit culprit;
