@@ -55,6 +55,57 @@ bool dependsOn(Value value, ArrayRef<Value> others) {
                             [&](Value operand) { return dependsOn(operand, others); });
 }
 
+/// Gives the views of memory whose type has changed the types that follow from it.
+void inferViews(Value memory) {
+  for (Operation *user : memory.getUsers()) {
+    auto view = dyn_cast<memref::SubViewOp>(user);
+    if (!view || view.getSource() != memory)
+      continue;
+    MemRefType type = memref::SubViewOp::inferRankReducedResultType(
+        view.getType().getShape(), view.getSourceType(), view.getMixedOffsets(), view.getMixedSizes(),
+        view.getMixedStrides());
+    if (type == view.getType())
+      continue;
+    view.getResult().setType(type);
+    inferViews(view);
+  }
+}
+
+/// The layout of both types: what they do not share is known only at run time.
+MemRefType getCommonType(MemRefType a, MemRefType b) {
+  auto [aStrides, aOffset] = a.getStridesAndOffset();
+  auto [bStrides, bOffset] = b.getStridesAndOffset();
+  auto join = [](int64_t l, int64_t r) { return l == r ? l : ShapedType::kDynamic; };
+  SmallVector<int64_t> strides, shape;
+  for (auto [l, r] : llvm::zip_equal(aStrides, bStrides))
+    strides.push_back(join(l, r));
+  for (auto [l, r] : llvm::zip_equal(a.getShape(), b.getShape()))
+    shape.push_back(join(l, r));
+  return MemRefType::get(shape, a.getElementType(),
+                         StridedLayoutAttr::get(a.getContext(), join(aOffset, bOffset), strides),
+                         a.getMemorySpace());
+}
+
+/// Branches that hand on temporaries: the result is of the type that both have by now.
+void inferBranches(scf::IfOp branch) {
+  if (branch.getElseRegion().empty())
+    return;
+  for (auto [i, result] : llvm::enumerate(branch.getResults())) {
+    OpOperand &first = branch.thenYield()->getOpOperand(i), &second = branch.elseYield()->getOpOperand(i);
+    auto a = dyn_cast<MemRefType>(first.get().getType()), b = dyn_cast<MemRefType>(second.get().getType());
+    if (!a || !b || (a == result.getType() && b == a))
+      continue;
+    MemRefType type = a == b ? a : getCommonType(a, b);
+    for (OpOperand *yielded : {&first, &second})
+      if (yielded->get().getType() != type) {
+        OpBuilder builder(yielded->getOwner());
+        yielded->set(memref::CastOp::create(builder, branch.getLoc(), type, yielded->get()));
+      }
+    result.setType(type);
+    inferViews(result);
+  }
+}
+
 /// Allocates a tile's temporary once, at the start of the body of rt.parallel.
 LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Region *scope,
                             int64_t stackBytes) {
@@ -74,6 +125,7 @@ LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Regio
         bounded = view.getSource().getDefiningOp<memref::AllocaOp>();
     if (!bounded)
       return failure();
+    inferViews(*replacement);
   }
   // Move it, with the computation of its sizes, to the start of the body.
   llvm::SetVector<Operation *> slice;
@@ -153,6 +205,7 @@ struct HoistTemporariesPass : buffer::impl::HoistTemporariesPassBase<HoistTempor
         }
         hoistFromKernel(func, alloc, calls[func.getName()]);
       }
+      func.walk([](scf::IfOp branch) { inferBranches(branch); }); // inner ones first
     }
   }
 };

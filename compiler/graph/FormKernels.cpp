@@ -14,6 +14,7 @@
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -191,10 +192,15 @@ SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &di
   if (auto operand = getInPlaceOperand(root))
     return {root->getOperand(*operand)};
   for (Value result : root->getResults()) {
+    // Of the result's own type, even if a size that it leaves open is known here.
+    auto type = cast<RankedTensorType>(result.getType());
     SmallVector<OpFoldResult> sizes = dims.getDims(result);
+    SmallVector<Value> dynamicSizes;
     OpBuilder b(root);
-    destinations.push_back(
-        tensor::EmptyOp::create(b, root->getLoc(), sizes, getElementTypeOrSelf(result)));
+    for (int64_t i = 0; i < type.getRank(); ++i)
+      if (type.isDynamicDim(i))
+        dynamicSizes.push_back(getValueOrCreateConstantIndexOp(b, root->getLoc(), sizes[i]));
+    destinations.push_back(tensor::EmptyOp::create(b, root->getLoc(), type, dynamicSizes));
   }
   return destinations;
 }

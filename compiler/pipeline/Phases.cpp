@@ -50,6 +50,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(graph::createHoistParametersPass());
   OpPassManager &all = passes.nest<func::FuncOp>();
   addCleanup(all);
+  all.addPass(graph::createInferShapesPass()); // what normalisations expand to may know more sizes
   all.addPass(graph::createMaterializeBroadcastsPass());
   all.addPass(graph::createInsertChecksPass());
   addCleanup(all);

@@ -31,3 +31,35 @@ kern.func @k(%x: memref<64xf32>, %y: memref<64xf32>) {
   }
   kern.return
 }
+
+// Temporaries of a size that depends on the tile have their bound's layout; views of them and
+// branches that hand them on have types that follow from it.
+// CHECK-LABEL: kern.func @branches
+// CHECK-DAG: memref.alloca() {{.*}} : memref<8x4xf32>
+// CHECK-DAG: memref.alloca() {{.*}} : memref<8x4xf32>
+// CHECK: %[[T:.*]] = scf.if {{.*}} -> (memref<?x?xf32, strided<[4, 1]>>)
+// CHECK: memref.subview %[[T]][1, 0] [1, %{{.*}}] [1, 1] : memref<?x?xf32, strided<[4, 1]>> to memref<1x?xf32, strided<[4, 1], offset: 4>>
+kern.func @branches(%y: memref<64xf32>, %p: i1) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c60 = arith.constant 60 : index
+  %v = arith.constant 0.0 : f32
+  rt.parallel (%begin, %end) to %c60 grain 1 {
+    scf.for %i = %begin to %end step %c1 {
+      %m = affine.min affine_map<(d0) -> (8, -d0 + 64)>(%i)
+      %n = affine.min affine_map<(d0) -> (4, -d0 + 64)>(%i)
+      %t = scf.if %p -> (memref<?x?xf32>) {
+        %u = memref.alloc(%m, %n) : memref<?x?xf32>
+        memref.store %v, %u[%c0, %c0] : memref<?x?xf32>
+        scf.yield %u : memref<?x?xf32>
+      } else {
+        %u = memref.alloc(%m, %n) : memref<?x?xf32>
+        scf.yield %u : memref<?x?xf32>
+      }
+      %s = memref.subview %t[1, 0] [1, %n] [1, 1] : memref<?x?xf32> to memref<1x?xf32, strided<[?, 1], offset: ?>>
+      %w = memref.load %s[%c0, %c0] : memref<1x?xf32, strided<[?, 1], offset: ?>>
+      memref.store %w, %y[%i] : memref<64xf32>
+    }
+  }
+  kern.return
+}
