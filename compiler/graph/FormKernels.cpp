@@ -207,7 +207,7 @@ SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &di
 
 /// Moves a group into a kernel and calls it where its last op stood.
 void outline(const Group &group, unsigned number, ValueRange destinations,
-             OpBuilder &moduleBuilder) {
+             OpBuilder &moduleBuilder, SymbolTable &symbols) {
   SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
   llvm::sort(ops, [](Operation *l, Operation *r) { return l->isBeforeInBlock(r); });
   Operation *root = ops.back();
@@ -247,14 +247,13 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
   }
 
   OpBuilder b(root);
-  auto call = kern::CallOp::create(b, loc, root->getResultTypes(), nameKernel(group, number),
+  SmallVector<Type> types(ValueRange(inputs.getArrayRef()).getTypes());
+  llvm::append_range(types, destinations.getTypes());
+  auto kernel = kern::FuncOp::create(moduleBuilder, loc, nameKernel(group, number),
+                                     b.getFunctionType(types, root->getResultTypes()));
+  symbols.insert(kernel); // a parameter may have the name
+  auto call = kern::CallOp::create(b, loc, root->getResultTypes(), kernel.getName(),
                                    inputs.getArrayRef(), destinations);
-
-  SmallVector<Type> types;
-  for (Value operand : call->getOperands())
-    types.push_back(operand.getType());
-  auto kernel = kern::FuncOp::create(moduleBuilder, loc, call.getCallee(),
-                                b.getFunctionType(types, root->getResultTypes()));
   kernel.setNodesAttr(b.getArrayAttr(nodes.getArrayRef()));
   if (flops)
     kernel.setFlops(*flops);
@@ -304,7 +303,7 @@ struct FormKernelsPass : graph::impl::FormKernelsPassBase<FormKernelsPass> {
       dims.eraseUnused();
       for (auto [group, outs] : llvm::zip(groups, destinations)) {
         numFused += group->ops.size() - 1;
-        outline(*group, number++, outs, moduleBuilder);
+        outline(*group, number++, outs, moduleBuilder, symbols);
       }
     }
     numKernels = number;

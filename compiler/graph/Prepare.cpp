@@ -61,7 +61,12 @@ Value PrepareBuilder::clone(Value value) {
     if (worklist.size() != before)
       continue;
     worklist.pop_back();
-    if (!mapping.contains(op->getResult(0)))
+    if (mapping.contains(op->getResult(0)))
+      continue;
+    // What was hoisted before is a parameter that has no value yet in @prepare.
+    if (auto get = dyn_cast<nn::GetParameterOp>(op))
+      mapping.map(get.getResult(), lookup(get));
+    else
       b.clone(*op, mapping);
   }
   return mapping.lookup(value);
