@@ -63,6 +63,15 @@ bool isFreeToTranspose(Value value) {
   return (type.hasStaticShape() && type.getNumElements() == 1) || graph::isKnownAtCompileTime(value);
 }
 
+/// The permutation to sink below an op, of the last operand that is a transposition and not
+/// free: between free ones alone, transpositions would be moved back and forth.
+ArrayRef<int64_t> getSinkingPermutation(ValueRange operands) {
+  for (Value operand : llvm::reverse(operands))
+    if (auto transposed = operand.getDefiningOp<nn::TransposeOp>(); transposed && !isFreeToTranspose(operand))
+      return transposed.getPermutation();
+  return {};
+}
+
 /// op(transpose(a), transpose(b)) → transpose(op(a, b)) for element-wise ops. Operands
 /// that are free to transpose come along.
 struct SinkThroughElementwise : OpInterfaceRewritePattern<nn::ElementwiseOpInterface> {
@@ -70,11 +79,10 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<nn::ElementwiseOpInter
 
   LogicalResult matchAndRewrite(nn::ElementwiseOpInterface op, PatternRewriter &rewriter) const override {
     int64_t rank = cast<RankedTensorType>(op->getResult(0).getType()).getRank();
-    ArrayRef<int64_t> permutation;
-    for (Value operand : op->getOperands())
-      if (auto transposed = operand.getDefiningOp<nn::TransposeOp>())
-        if (transposed.getInput().getType().getRank() == rank)
-          permutation = transposed.getPermutation();
+    SmallVector<Value> full = llvm::filter_to_vector(op->getOperands(), [&](Value operand) {
+      return cast<RankedTensorType>(operand.getType()).getRank() == rank;
+    });
+    ArrayRef<int64_t> permutation = getSinkingPermutation(full);
     if (permutation.empty())
       return rewriter.notifyMatchFailure(op, "no transposed operand of full rank");
     SmallVector<int64_t> inverse = invertPermutationVector(permutation);
@@ -118,11 +126,9 @@ struct SinkThroughPermutable : OpInterfaceRewritePattern<nn::PermutableOpInterfa
 
   LogicalResult matchAndRewrite(nn::PermutableOpInterface op, PatternRewriter &rewriter) const override {
     SmallVector<Value> operands(op->getOperands());
-    ArrayRef<int64_t> permutation;
     SmallVector<unsigned> indices = op.getPermutableOperands();
-    for (unsigned index : indices)
-      if (auto transposed = operands[index].getDefiningOp<nn::TransposeOp>())
-        permutation = transposed.getPermutation();
+    ArrayRef<int64_t> permutation = getSinkingPermutation(
+        llvm::map_to_vector(indices, [&](unsigned index) { return operands[index]; }));
     if (permutation.empty())
       return rewriter.notifyMatchFailure(op, "no transposed operand");
     for (unsigned index : indices) {
