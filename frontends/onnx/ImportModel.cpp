@@ -182,7 +182,8 @@ LogicalResult GraphImporter::run() {
   OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
   auto main = func::FuncOp::create(moduleBuilder, modelLoc, "main",
                                    b.getFunctionType(argumentTypes, {}));
-  symbolNames["main"] = 0;
+  // Names of functions: of this one, and of the one that computes parameters.
+  symbolNames["main"] = symbolNames["prepare"] = 0;
   parameterBuilder.setInsertionPoint(main);
   Block *entry = main.addEntryBlock();
   for (auto [input, argument] : llvm::zip_equal(inputTensors, entry->getArguments()))

@@ -183,3 +183,21 @@ def test_a_weight_may_be_looked_up_and_multiplied_by() -> None:
     i = np.arange(40, dtype=np.int64)
     (y,) = module().compile(model.SerializeToString()).run([i])
     np.testing.assert_allclose(y, table[i].astype(np.float64) @ table.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["main", "prepare", "step", "matmul_0", "relu_1", "computed", "w.packed"])
+def test_initializers_have_any_name(name: str) -> None:
+    """The names of the compiler's own functions, kernels and parameters are free to the model."""
+    weight = np.random.default_rng(0).normal(size=(32, 48)).astype(np.float32)
+    model = parser.parse_model(
+        small_models.HEAD
+        + """names (float[N, 32] x) => (float[N, 48] y) {
+             t = Relu (w) a = MatMul (x, t) b = MatMul (x, w) c = Relu (b) y = Add (a, c) }"""
+    )
+    for node in model.graph.node:
+        node.input[:] = [name if value == "w" else value for value in node.input]
+    model.graph.initializer.append(numpy_helper.from_array(weight, name))
+    x = np.random.default_rng(1).normal(size=(5, 32)).astype(np.float32)
+    (result,) = module().compile(model.SerializeToString()).run([x])
+    expected = x @ np.maximum(weight, 0) + np.maximum(x @ weight, 0)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
