@@ -11,6 +11,8 @@
 #include "compiler/graph/Passes.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace nacre::graph {
 #define GEN_PASS_DEF_INFERSHAPESPASS
@@ -45,12 +47,25 @@ LogicalResult nacre::graph::refineResultTypes(Operation *op) {
   return success();
 }
 
+/// Both branches hand on the type that their op has, whatever more one of them knows.
+static void keepBranchTypes(Operation *op) {
+  auto yield = dyn_cast<scf::YieldOp>(op);
+  auto branch = dyn_cast<scf::IfOp>(op->getParentOp());
+  if (!yield || !branch)
+    return;
+  OpBuilder b(yield);
+  for (auto [operand, type] : llvm::zip_equal(yield->getOpOperands(), branch.getResultTypes()))
+    if (operand.get().getType() != type)
+      operand.set(tensor::CastOp::create(b, yield.getLoc(), type, operand.get()));
+}
+
 namespace {
 
 struct InferShapesPass : nacre::graph::impl::InferShapesPassBase<InferShapesPass> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     WalkResult result = func.walk<WalkOrder::PreOrder>([](Operation *op) {
+      keepBranchTypes(op);
       return failed(nacre::graph::refineResultTypes(op)) ? WalkResult::interrupt() : WalkResult::advance();
     });
     if (result.wasInterrupted() || func.isExternal())

@@ -8,6 +8,7 @@ def InferShapesPass : Pass<"infer-shapes", "::mlir::func::FuncOp"> {
     function results follow. Precondition: nn on tensors. Postcondition: every op's
     result types are at least as precise as what its operands imply.
   }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
 def ExpandAttentionPass : Pass<"expand-attention", "::mlir::func::FuncOp"> {

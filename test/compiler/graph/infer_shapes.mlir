@@ -7,3 +7,18 @@ func.func @chain(%x: tensor<4x8xf32>) -> tensor<?x?xf32> {
   %0 = nn.relu %x : (tensor<4x8xf32>) -> tensor<?x?xf32>
   return %0 : tensor<?x?xf32>
 }
+
+// One branch knows more than the other: both still hand on what their op has.
+// CHECK-LABEL: @branches
+func.func @branches(%x: tensor<1x4xf32>, %y: tensor<?x4xf32>, %p: i1) -> tensor<?x4xf32> {
+  // CHECK: %[[R:.*]] = nn.relu %{{.*}} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  // CHECK: %[[C:.*]] = tensor.cast %[[R]] : tensor<1x4xf32> to tensor<?x4xf32>
+  // CHECK: scf.yield %[[C]] : tensor<?x4xf32>
+  %0 = scf.if %p -> (tensor<?x4xf32>) {
+    %1 = nn.relu %x : (tensor<1x4xf32>) -> tensor<?x4xf32>
+    scf.yield %1 : tensor<?x4xf32>
+  } else {
+    scf.yield %y : tensor<?x4xf32>
+  }
+  return %0 : tensor<?x4xf32>
+}
