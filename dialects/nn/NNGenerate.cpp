@@ -10,29 +10,6 @@ using Predicate = SizeMath::Predicate;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Reports a value that is not a scalar.
-static LogicalResult verifyScalars(std::optional<Location> loc, ValueRange values) {
-  for (Value value : values)
-    if (typeOf(value).getRank() != 0)
-      return emitOptionalError(loc, "expected a scalar, found ", value.getType());
-  return success();
-}
-
-/// The size that a scalar operand tells, if it is known.
-static int64_t getKnownSize(Value scalar) {
-  auto known = getKnownInts(scalar);
-  return known && (*known)[0] && *(*known)[0] >= 0 ? *(*known)[0] : ShapedType::kDynamic;
-}
-
-/// The sizes of a result: from its type where static, else what `dynamic` says.
-static SmallVector<OpFoldResult> mixSizes(OpBuilder &b, Value result,
-                                          llvm::function_ref<OpFoldResult(int64_t)> dynamic) {
-  SmallVector<OpFoldResult> sizes;
-  for (auto [i, size] : llvm::enumerate(typeOf(result).getShape()))
-    sizes.push_back(ShapedType::isDynamic(size) ? dynamic(i) : OpFoldResult(b.getIndexAttr(size)));
-  return sizes;
-}
-
 /// Adds the check that a scalar operand, unless it is known, is not negative.
 static void checkNotNegative(OpBuilder &b, Location loc, Value scalar, const Twine &what,
                              SmallVectorImpl<RuntimeCheck> &checks) {

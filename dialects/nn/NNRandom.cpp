@@ -29,12 +29,7 @@ LogicalResult RandomOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 }
 
 LogicalResult RandomOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
-  auto type = cast<RankedTensorType>(getType());
-  SmallVector<OpFoldResult> sizes;
-  for (int64_t i = 0; i < type.getRank(); ++i)
-    sizes.push_back(type.isDynamicDim(i) ? getElementAsIndex(b, getLoc(), getShape(), i)
-                                         : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
-  dims.push_back(std::move(sizes));
+  dims.push_back(mixSizes(b, getResult(), [&](int64_t i) { return getElementAsIndex(b, getLoc(), getShape(), i); }));
   return success();
 }
 

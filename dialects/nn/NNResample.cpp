@@ -11,20 +11,6 @@ using Predicate = SizeMath::Predicate;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// A size that an element of an operand tells, kDynamic if it is not known.
-static int64_t getKnownSize(Value operand, int64_t index = 0) {
-  auto known = getKnownInts(operand);
-  return known && (*known)[index] && *(*known)[index] >= 0 ? *(*known)[index] : ShapedType::kDynamic;
-}
-
-static SmallVector<OpFoldResult> mixSizes(OpBuilder &b, Value result,
-                                          llvm::function_ref<OpFoldResult(int64_t)> dynamic) {
-  SmallVector<OpFoldResult> sizes;
-  for (auto [i, size] : llvm::enumerate(typeOf(result).getShape()))
-    sizes.push_back(ShapedType::isDynamic(size) ? dynamic(i) : OpFoldResult(b.getIndexAttr(size)));
-  return sizes;
-}
-
 /// Adds the check that two sizes are equal, unless they are known to be.
 static void checkSame(SizeMath &m, OpFoldResult lhs, OpFoldResult rhs, const Twine &text,
                       SmallVectorImpl<RuntimeCheck> &checks) {

@@ -57,6 +57,26 @@ SmallVector<OpFoldResult> nn::getDims(OpBuilder &builder, Location loc, Value te
   return dims;
 }
 
+int64_t nn::getKnownSize(Value operand, int64_t index) {
+  auto known = getKnownInts(operand);
+  return known && (*known)[index] && *(*known)[index] >= 0 ? *(*known)[index] : ShapedType::kDynamic;
+}
+
+SmallVector<OpFoldResult> nn::mixSizes(OpBuilder &builder, Value result,
+                                       llvm::function_ref<OpFoldResult(int64_t)> dynamic) {
+  SmallVector<OpFoldResult> sizes;
+  for (auto [i, size] : llvm::enumerate(cast<RankedTensorType>(result.getType()).getShape()))
+    sizes.push_back(ShapedType::isDynamic(size) ? dynamic(i) : OpFoldResult(builder.getIndexAttr(size)));
+  return sizes;
+}
+
+LogicalResult nn::verifyScalars(std::optional<Location> loc, ValueRange values) {
+  for (Value value : values)
+    if (cast<RankedTensorType>(value.getType()).getRank() != 0)
+      return emitOptionalError(loc, "expected a scalar, found ", value.getType());
+  return success();
+}
+
 OpFoldResult nn::getElementAsIndex(OpBuilder &builder, Location loc, Value tensor, int64_t index) {
   if (auto known = getKnownInts(tensor); known && (*known)[index])
     return builder.getIndexAttr(*(*known)[index]);

@@ -48,6 +48,13 @@ llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::OpBuilder &builder, mlir::Lo
 /// Element `index` of a 1-D integer tensor as an index value, folded if constant.
 mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location loc, Value tensor,
                                      int64_t index);
+/// The size that an element of an operand tells; kDynamic if it is not known, or none.
+int64_t getKnownSize(Value operand, int64_t index = 0);
+/// The sizes of a result: from its type where static, else what `dynamic` says.
+llvm::SmallVector<mlir::OpFoldResult> mixSizes(mlir::OpBuilder &builder, Value result,
+                                               llvm::function_ref<mlir::OpFoldResult(int64_t)> dynamic);
+/// Reports a value that is not a scalar.
+llvm::LogicalResult verifyScalars(std::optional<mlir::Location> loc, mlir::ValueRange values);
 /// nn.reshape to constant sizes, of which one may be -1 (what is left).
 Value reshapeTo(mlir::OpBuilder &builder, Value tensor, llvm::ArrayRef<int64_t> sizes);
 /// Sizes as an i64 vector, or the only one as a scalar: a constant, or scalars put together.

@@ -7,14 +7,6 @@ using namespace nacre::nn;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Reports operands that are no scalars.
-static LogicalResult verifyScalars(std::optional<Location> loc, ValueRange values) {
-  for (Value value : values)
-    if (typeOf(value).getRank() != 0)
-      return emitOptionalError(loc, "expected a scalar, found ", value.getType());
-  return success();
-}
-
 //===----------------------------------------------------------------------===//
 // StringConstantOp
 //===----------------------------------------------------------------------===//
