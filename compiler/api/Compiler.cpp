@@ -89,19 +89,6 @@ public:
     return {NACRE_INTERNAL, (isMarked ? "" : "internal error: ") + text};
   }
 
-  /// The kernels of a run that stopped after the graph phase.
-  std::vector<KernelWork> countWork() {
-    std::vector<KernelWork> work;
-    SymbolTable symbols(*compilation.module);
-    auto main = symbols.lookup<func::FuncOp>("main");
-    main.walk([&](kern::CallOp call) {
-      auto kernel = symbols.lookup<kern::FuncOp>(call.getCallee());
-      work.push_back({codegen::joinNodes(kernel.getNodesAttr()),
-                      int64_t(kernel.getFlops() ? *kernel.getFlops() : uint64_t(-1))});
-    });
-    return work;
-  }
-
   /// Says that a failure from here on is one of writing a file.
   void beginWriting() { compilation.culprit = Culprit::File; }
 
@@ -261,17 +248,6 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
       }))
     return call.error();
   return {};
-}
-
-Result<std::vector<KernelWork>> nacre::countWork(const std::string &path, const CompileOptions &options) {
-  CompileOptions shortened = options;
-  shortened.stopAfter = "graph";
-  shortened.stopOutput = nullptr;
-  shortened.dumpDirectory.clear();
-  Call call(shortened, path);
-  if (!call.run(path, nullptr))
-    return call.error();
-  return call.countWork();
 }
 
 std::vector<std::string_view> nacre::getPhaseNames() {

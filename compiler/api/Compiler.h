@@ -83,17 +83,6 @@ Result<Model> compile(std::span<const std::byte> model, const CompileOptions &op
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
 
-/// What a kernel computes: the model's nodes, as nacre_kernel_info names them, and how many
-/// scalar operations that takes; -1 where it depends on sizes that are not known.
-struct KernelWork {
-  std::string nodes;
-  int64_t flops = -1;
-};
-
-/// The kernels that a model has for the shapes in `options`, in order, without compiling
-/// them.
-Result<std::vector<KernelWork>> countWork(const std::string &path, const CompileOptions &options);
-
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();
 

@@ -38,6 +38,7 @@ inline constexpr int64_t threadCount = offsetof(nacre_abi_context, thread_count)
 inline constexpr int64_t stop = offsetof(nacre_abi_context, stop);
 inline constexpr int64_t seed = offsetof(nacre_abi_context, seed);
 inline constexpr int64_t runNumber = offsetof(nacre_abi_context, run_number);
+inline constexpr int64_t work = offsetof(nacre_abi_context, work);
 
 inline constexpr int64_t tensorSize = sizeof(nacre_abi_tensor);
 inline constexpr int64_t tensorData = offsetof(nacre_abi_tensor, data);

@@ -49,6 +49,7 @@ LogicalResult RtFunction::lower(Operation *op) {
       .Case([&](rt::OutputOp op) { return lowerOutput(op); })
       .Case([&](rt::SeedOp op) { return replaceByField(op, abi::offset::seed), success(); })
       .Case([&](rt::RunOp op) { return replaceByField(op, abi::offset::runNumber), success(); })
+      .Case([&](rt::WorkOp op) { return lowerWork(op), success(); })
       .Case([&](rt::ReleaseOp op) { return lowerRelease(op), success(); })
       .Case([&](rt::AllocOp op) { return lowerAllocation(op, abi::offset::allocate), success(); })
       .Case([&](rt::ScratchOp op) { return lowerAllocation(op, abi::offset::scratch), success(); })
@@ -80,6 +81,15 @@ void RtFunction::replaceByField(Operation *op, int64_t offset) {
   Value value = loadField(op->getResult(0).getType(), offset);
   op->replaceAllUsesWith(ValueRange(value));
   op->erase();
+}
+
+void RtFunction::lowerWork(rt::WorkOp op) {
+  Value address = LLVM::GEPOp::create(builder, loc, ptr, builder.getI8Type(), context,
+                                      LLVM::GEPArg(static_cast<int32_t>(abi::offset::work)));
+  Value sum = LLVM::AddOp::create(builder, loc, LLVM::LoadOp::create(builder, loc, i64, address),
+                                  toI64(op.getFlops()));
+  LLVM::StoreOp::create(builder, loc, sum, address);
+  op.erase();
 }
 
 Value RtFunction::callField(int64_t offset, Type result, ValueRange arguments) {

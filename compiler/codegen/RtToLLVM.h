@@ -46,6 +46,7 @@ private:
   void lowerInput(rt::InputOp op);
   mlir::LogicalResult lowerOutput(rt::OutputOp op);
   void lowerRelease(rt::ReleaseOp op);
+  void lowerWork(rt::WorkOp op);
   void lowerStrings(rt::StringsOp op);
   /// The address of a static dense buffer at a place known now (arena, parameter,
   /// input), or null: it needs no descriptor.

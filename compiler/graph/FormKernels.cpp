@@ -4,6 +4,7 @@
 // After:  %d = tensor.empty() : tensor<4x8xf32>
 //         %2 = kern.call @matmul ins(%a, %w, %b) outs(%d) -> tensor<4x8xf32>
 //         kern.func @matmul(%a, %w, %b, %d) { matmul; add; relu }
+// With dynamic sizes, rt.work before the call counts the kernel's operations.
 //
 // Precondition: types inferred, run-time broadcasts explicit.
 // Postcondition: every compute op stands in exactly one kern.func.
@@ -13,6 +14,8 @@
 #include "compiler/graph/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNSizeMath.h"
+#include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -205,9 +208,41 @@ SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &di
   return destinations;
 }
 
+/// The floating-point operations of a group: an attribute, or a value before its last op.
+OpFoldResult countFlops(const Group &group, graph::DimAnalysis &dims) {
+  Operation *root = group.ops.front();
+  OpBuilder b(root->getContext(), &dims);
+  nn::SizeMath m(b, root->getLoc());
+  OpFoldResult flops = m.constant(0);
+  for (Operation *op : llvm::reverse(group.ops)) {
+    b.setInsertionPoint(op);
+    if (auto kernelOp = dyn_cast<nn::KernelOpInterface>(op))
+      flops = m.add(flops, kernelOp.buildFlops(b));
+  }
+  return dims.simplify(flops, root);
+}
+
+/// A group's destinations, and the static count of its operations.
+struct Frame {
+  SmallVector<Value> destinations;
+  std::optional<int64_t> flops;
+};
+
+Frame prepare(const Group &group, graph::DimAnalysis &dims) {
+  Frame frame{createDestinations(group, dims), std::nullopt};
+  OpFoldResult flops = countFlops(group, dims);
+  OpBuilder b(group.ops.front());
+  if (auto value = dyn_cast<Value>(flops))
+    rt::WorkOp::create(b, group.ops.front()->getLoc(), value);
+  else
+    frame.flops = getConstantIntValue(flops);
+  return frame;
+}
+
 /// Moves a group into a kernel and calls it where its last op stood.
-void outline(const Group &group, unsigned number, ValueRange destinations,
-             OpBuilder &moduleBuilder, SymbolTable &symbols) {
+void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder &moduleBuilder,
+             SymbolTable &symbols) {
+  ValueRange destinations = frame.destinations;
   SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
   llvm::sort(ops, [](Operation *l, Operation *r) { return l->isBeforeInBlock(r); });
   Operation *root = ops.back();
@@ -217,7 +252,6 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
   llvm::SetVector<Value> inputs;
   llvm::SetVector<Operation *> cloned;
   llvm::SetVector<Attribute> nodes;
-  std::optional<int64_t> flops = 0;
   // Constants, and shapes made of scalars, are made again inside: there they fold.
   std::function<void(Value)> addInput = [&](Value operand) {
     Operation *producer = operand.getDefiningOp();
@@ -241,9 +275,6 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
     for (Value operand : op->getOperands())
       if (!getInPlaceOperand(op) || !llvm::is_contained(destinations, operand))
         addInput(operand);
-    auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
-    std::optional<int64_t> count = kernelOp ? kernelOp.getFlops() : std::optional<int64_t>(0);
-    flops = flops && count ? std::optional(*flops + *count) : std::nullopt;
   }
 
   OpBuilder b(root);
@@ -255,8 +286,8 @@ void outline(const Group &group, unsigned number, ValueRange destinations,
   auto call = kern::CallOp::create(b, loc, root->getResultTypes(), kernel.getName(),
                                    inputs.getArrayRef(), destinations);
   kernel.setNodesAttr(b.getArrayAttr(nodes.getArrayRef()));
-  if (flops)
-    kernel.setFlops(*flops);
+  if (frame.flops)
+    kernel.setFlops(*frame.flops);
   Block *body = b.createBlock(&kernel.getBody());
   for (Value operand : call->getOperands())
     body->addArgument(operand.getType(), operand.getLoc());
@@ -296,14 +327,14 @@ struct FormKernelsPass : graph::impl::FormKernelsPassBase<FormKernelsPass> {
         formers.push_back(std::make_unique<GroupFormer>(*block));
         llvm::append_range(groups, formers.back()->run());
       }
-      // Destinations come before anything moves: their sizes look through the ops.
-      SmallVector<SmallVector<Value>> destinations;
+      // Frames come before anything moves: their sizes look through the ops.
+      SmallVector<Frame> frames;
       for (Group *group : groups)
-        destinations.push_back(createDestinations(*group, dims));
+        frames.push_back(prepare(*group, dims));
       dims.eraseUnused();
-      for (auto [group, outs] : llvm::zip(groups, destinations)) {
+      for (auto [group, frame] : llvm::zip(groups, frames)) {
         numFused += group->ops.size() - 1;
-        outline(*group, number++, outs, moduleBuilder, symbols);
+        outline(*group, number++, frame, moduleBuilder, symbols);
       }
     }
     numKernels = number;

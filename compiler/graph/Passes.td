@@ -67,8 +67,8 @@ def FormKernelsPass : Pass<"form-kernels", "::mlir::ModuleOp"> {
     Postcondition: every compute op stands in a kern.func that is called in
     destination style; host ops stay where they were.
   }];
-  let dependentDialects = ["::nacre::kern::KernDialect", "::mlir::tensor::TensorDialect",
-    "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+  let dependentDialects = ["::nacre::kern::KernDialect", "::nacre::rt::RtDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
   let statistics = [Statistic<"numKernels", "kernels", "Kernels formed">,
                     Statistic<"numFused", "fused", "Ops fused into another op's kernel">];
 }

@@ -122,12 +122,16 @@ void ConvOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
 
 KernelRole ConvOp::getKernelRole() { return KernelRole::Contraction; }
 
-std::optional<int64_t> ConvOp::getFlops() {
-  RankedTensorType type = getType(), weight = getWeight().getType();
-  if (!type.hasStaticShape() || !weight.hasStaticShape() || weight.getDimSize(0) == 0)
-    return std::nullopt;
-  return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
+/// Two for each element of a tensor and each weight that it meets.
+static OpFoldResult countConvFlops(OpBuilder &b, Value elements, Value weight) {
+  SizeMath m(b, elements.getLoc());
+  SmallVector<OpFoldResult> factors = m.dims(elements);
+  llvm::append_range(factors, llvm::drop_begin(m.dims(weight)));
+  factors.push_back(m.constant(2));
+  return m.product(factors);
 }
+
+OpFoldResult ConvOp::buildFlops(OpBuilder &b) { return countConvFlops(b, getResult(), getWeight()); }
 
 int64_t ConvOp::getOutputChannelDim() {
   return getChannelDim(cast<RankedTensorType>(getType()).getRank(), getChannelsLast());
@@ -237,9 +241,4 @@ void ConvTransposeOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &c
 
 KernelRole ConvTransposeOp::getKernelRole() { return KernelRole::Contraction; }
 
-std::optional<int64_t> ConvTransposeOp::getFlops() {
-  RankedTensorType type = getInput().getType(), weight = getWeight().getType();
-  if (!type.hasStaticShape() || !weight.hasStaticShape() || weight.getDimSize(0) == 0)
-    return std::nullopt;
-  return 2 * type.getNumElements() * (weight.getNumElements() / weight.getDimSize(0));
-}
+OpFoldResult ConvTransposeOp::buildFlops(OpBuilder &b) { return countConvFlops(b, getInput(), getWeight()); }

@@ -36,9 +36,11 @@ def NN_KernelOpInterface : OpInterface<"KernelOpInterface"> {
     InterfaceMethod<"The op's role in a kernel", "::nacre::nn::KernelRole", "getKernelRole",
       (ins), "", [{ return ::nacre::nn::KernelRole::Alone; }]>,
     InterfaceMethod<[{Floating-point operations of one execution, a multiply-add
-      counted as two; nullopt if sizes are dynamic, 0 for an op that moves data
-      or does little with each element.}],
-      "::std::optional<int64_t>", "getFlops", (ins), "", [{ return 0; }]>,
+      counted as two; 0 for an op that moves data or does little with each element.
+      Computed from sizes where they are dynamic: the builder knows them
+      (SizeResolver).}],
+      "::mlir::OpFoldResult", "buildFlops", (ins "::mlir::OpBuilder &":$builder), "",
+      [{ return builder.getIndexAttr(0); }]>,
     InterfaceMethod<[{The operand whose memory the result may take, for an op that is
       element-wise (and Alone): a new value of a parameter replaces the old one.}],
       "::std::optional<unsigned>", "getInPlaceOperand", (ins), "", [{ return std::nullopt; }]>

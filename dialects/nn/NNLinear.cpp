@@ -80,12 +80,12 @@ void MatMulOp::scaleChannels(OpBuilder &b, Value scale) {
 
 KernelRole MatMulOp::getKernelRole() { return KernelRole::Contraction; }
 
-std::optional<int64_t> MatMulOp::getFlops() {
-  auto type = cast<RankedTensorType>(getType());
-  int64_t k = getLhs().getType().getDimSize(getLhs().getType().getRank() - (getTransposeLhs() ? 2 : 1));
-  if (!type.hasStaticShape() || ShapedType::isDynamic(k))
-    return std::nullopt;
-  return 2 * type.getNumElements() * k;
+OpFoldResult MatMulOp::buildFlops(OpBuilder &b) {
+  SizeMath m(b, getLoc());
+  SmallVector<OpFoldResult> factors = m.dims(getResult());
+  factors.push_back(m.dim(getLhs(), getLhs().getType().getRank() - (getTransposeLhs() ? 2 : 1)));
+  factors.push_back(m.constant(2));
+  return m.product(factors);
 }
 
 //===----------------------------------------------------------------------===//
@@ -187,10 +187,11 @@ void ContractOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks
 
 KernelRole ContractOp::getKernelRole() { return KernelRole::Contraction; }
 
-std::optional<int64_t> ContractOp::getFlops() {
+OpFoldResult ContractOp::buildFlops(OpBuilder &b) {
+  SizeMath m(b, getLoc());
   auto maps = llvm::to_vector(getIndexingMaps().getAsValueRange<AffineMapAttr>());
-  SmallVector<int64_t> sizes = getLoopSizes(getInputs(), maps);
-  if (llvm::any_of(sizes, ShapedType::isDynamic))
-    return std::nullopt;
-  return static_cast<int64_t>(getInputs().size()) * llvm::product_of(sizes);
+  SmallVector<OpFoldResult> factors{m.constant(static_cast<int64_t>(getInputs().size()))};
+  for (auto &uses : getLoopUses(maps))
+    factors.push_back(m.dim(getInputs()[uses[0].first], uses[0].second));
+  return m.product(factors);
 }

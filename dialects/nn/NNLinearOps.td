@@ -7,7 +7,7 @@ include "dialects/nn/NNBase.td"
 def NN_MatMulOp : NN_TensorOp<"matmul", [NN_Differentiable, DeclareOpInterfaceMethods<NN_BatchedOpInterface>,
     DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
     DeclareOpInterfaceMethods<NN_ScalableOpInterface>,
-    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Batched matrix product";
   let description = [{
     `result[..., m, n] = sum over k of lhs[..., m, k] * rhs[..., k, n]`. Both operands
@@ -26,7 +26,7 @@ def NN_MatMulOp : NN_TensorOp<"matmul", [NN_Differentiable, DeclareOpInterfaceMe
 }
 
 def NN_ContractOp : NN_TensorOp<"contract", [NN_Differentiable, DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
-    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Sum of products along named dimensions: any einsum";
   let description = [{
     `indexing_maps` has a map for each operand and one for the result, from the loops to

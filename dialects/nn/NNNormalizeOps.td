@@ -7,7 +7,7 @@ include "dialects/nn/NNBase.td"
 // A result of the input's type: several passes over rows.
 class NN_RowOp<string mnemonic, list<Trait> traits = []>
     : NN_TensorOp<mnemonic, !listconcat([
-        DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>], traits)> {
+        DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>], traits)> {
   let results = (outs NN_FloatTensor:$result);
   // C++: operations for each element.
   string operations = "0";
@@ -18,10 +18,9 @@ class NN_RowOp<string mnemonic, list<Trait> traits = []>
       return ::mlir::success();
     }
     ::nacre::nn::KernelRole $cppClass::getKernelRole() { return ::nacre::nn::KernelRole::Row; }
-    ::std::optional<int64_t> $cppClass::getFlops() {
-      auto type = ::llvm::cast<::mlir::RankedTensorType>(getType());
-      return type.hasStaticShape() ? ::std::optional<int64_t>((}] # operations #
-        [{) * type.getNumElements()) : ::std::nullopt;
+    ::mlir::OpFoldResult $cppClass::buildFlops(::mlir::OpBuilder &b) {
+      ::nacre::nn::SizeMath m(b, getLoc());
+      return m.mul(m.constant(}] # operations # [{), m.product(m.dims(getInput())));
     }
   }];
 }

@@ -60,11 +60,9 @@ static void buildPoolChecks(OpBuilder &b, Op op, SmallVectorImpl<RuntimeCheck> &
     buildPoolChecks(b, *this, checks);                                                             \
   }                                                                                                \
   KernelRole Op::getKernelRole() { return KernelRole::Window; }                                    \
-  std::optional<int64_t> Op::getFlops() {                                                          \
-    RankedTensorType type = getResult().getType();                                                 \
-    if (!type.hasStaticShape())                                                                    \
-      return std::nullopt;                                                                         \
-    return type.getNumElements() * llvm::product_of(getKernel());                                  \
+  OpFoldResult Op::buildFlops(OpBuilder &b) {                                                      \
+    SizeMath m(b, getLoc());                                                                       \
+    return m.mul(m.product(m.dims(getResult())), m.constant(llvm::product_of(getKernel())));       \
   }                                                                                                \
   LogicalResult Op::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,            \
                                      ValueRange operands, DictionaryAttr, OpaqueProperties p,      \

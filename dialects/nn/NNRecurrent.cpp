@@ -125,12 +125,12 @@ template <typename Op> void pushChecks(OpBuilder &b, Op op, SmallVectorImpl<Runt
   void Op::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {                      \
     pushChecks(b, *this, checks);                                                                  \
   }                                                                                                \
-  std::optional<int64_t> Op::getFlops() {                                                          \
-    RankedTensorType type = getGates().getType();                                                  \
-    int64_t state = getRecurrent().getType().getDimSize(1);                                        \
-    if (!type.hasStaticShape() || ShapedType::isDynamic(state))                                    \
-      return std::nullopt;                                                                         \
-    return 2 * type.getNumElements() * state;                                                      \
+  OpFoldResult Op::buildFlops(OpBuilder &b) {                                                      \
+    SizeMath m(b, getLoc());                                                                       \
+    SmallVector<OpFoldResult> factors = m.dims(getGates());                                        \
+    factors.push_back(m.dim(getRecurrent(), 1));                                                   \
+    factors.push_back(m.constant(2));                                                              \
+    return m.product(factors);                                                                     \
   }
 
 RECURRENT_OP(RnnOp)

@@ -14,7 +14,7 @@ include "dialects/nn/NNBase.td"
 // results are 0. With `reverse` time runs backwards (from the end of each sequence).
 class NN_RecurrentOp<string mnemonic> : NN_TensorOp<mnemonic, [AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
-    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getFlops"]>]> {
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["buildFlops"]>]> {
   dag stateArguments = (ins NN_FloatTensor:$gates, NN_FloatTensor:$recurrent,
     Optional<NN_FloatTensor>:$initial_h, Optional<RankedTensorOf<[I32]>>:$lengths);
   dag stepArguments = (ins StrArrayAttr:$activations, DenseF64ArrayAttr:$alphas,

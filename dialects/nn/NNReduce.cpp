@@ -29,9 +29,9 @@ static bool areAxes(ArrayRef<int64_t> axes, int64_t rank) {
 }
 
 /// One operation for each element.
-static std::optional<int64_t> countElements(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return type.hasStaticShape() ? std::optional(type.getNumElements()) : std::nullopt;
+static OpFoldResult countElements(OpBuilder &b, Value value) {
+  SizeMath m(b, value.getLoc());
+  return m.product(m.dims(value));
 }
 
 //===----------------------------------------------------------------------===//
@@ -126,7 +126,7 @@ OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
 }
 
 KernelRole ReduceOp::getKernelRole() { return KernelRole::Reduction; }
-std::optional<int64_t> ReduceOp::getFlops() { return countElements(getInput()); }
+OpFoldResult ReduceOp::buildFlops(OpBuilder &b) { return countElements(b, getInput()); }
 
 FailureOr<Operation *> ReduceOp::buildBeforeTranspose(OpBuilder &b, ArrayRef<int64_t> permutation,
                                                       ValueRange operands) {
@@ -190,7 +190,7 @@ LogicalResult ReduceMarkedOp::canonicalize(ReduceMarkedOp op, PatternRewriter &r
 
 SmallVector<unsigned> ReduceMarkedOp::getShapeOperands() { return {1}; }
 KernelRole ReduceMarkedOp::getKernelRole() { return KernelRole::Window; }
-std::optional<int64_t> ReduceMarkedOp::getFlops() { return countElements(getInput()); }
+OpFoldResult ReduceMarkedOp::buildFlops(OpBuilder &b) { return countElements(b, getInput()); }
 
 //===----------------------------------------------------------------------===//
 // ArgReduceOp
@@ -224,7 +224,7 @@ LogicalResult ArgReduceOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTy
 }
 
 KernelRole ArgReduceOp::getKernelRole() { return KernelRole::Reduction; }
-std::optional<int64_t> ArgReduceOp::getFlops() { return countElements(getInput()); }
+OpFoldResult ArgReduceOp::buildFlops(OpBuilder &b) { return countElements(b, getInput()); }
 
 //===----------------------------------------------------------------------===//
 // CumulativeOp
@@ -255,4 +255,4 @@ LogicalResult CumulativeOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedT
 }
 
 KernelRole CumulativeOp::getKernelRole() { return KernelRole::Alone; }
-std::optional<int64_t> CumulativeOp::getFlops() { return countElements(getInput()); }
+OpFoldResult CumulativeOp::buildFlops(OpBuilder &b) { return countElements(b, getInput()); }

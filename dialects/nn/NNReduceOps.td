@@ -11,7 +11,7 @@ def NN_ReduceKindAttr : I32EnumAttr<"ReduceKind", "how elements are combined", [
 }
 
 def NN_ReduceOp : NN_TensorOp<"reduce", [NN_Differentiable, DeclareOpInterfaceMethods<NN_ScalarsOpInterface>,
-    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>,
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>,
     DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
   let summary = "Combines all elements along some dimensions";
   let description = [{
@@ -35,7 +35,7 @@ def NN_ReduceOp : NN_TensorOp<"reduce", [NN_Differentiable, DeclareOpInterfaceMe
 }
 
 def NN_ReduceMarkedOp : NN_TensorOp<"reduce_marked", [NN_HasShapeOperands,
-    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Combines all elements along the dimensions that a vector marks";
   let description = [{
     nn.reduce with `keepdims` for axes that arrive at run time: `marks` has one number
@@ -53,7 +53,7 @@ def NN_ReduceMarkedOp : NN_TensorOp<"reduce_marked", [NN_HasShapeOperands,
   let hasCanonicalizeMethod = 1;
 }
 
-def NN_ArgReduceOp : NN_TensorOp<"arg_reduce", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+def NN_ArgReduceOp : NN_TensorOp<"arg_reduce", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Where along a dimension the largest or smallest element stands";
   let description = [{
     `kind` is `max` or `min`. The first place, or with `select_last` the last one, of
@@ -70,7 +70,7 @@ def NN_ArgReduceOp : NN_TensorOp<"arg_reduce", [DeclareOpInterfaceMethods<NN_Ker
   let hasVerifier = 1;
 }
 
-def NN_CumulativeOp : NN_TensorOp<"cumulative", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>]> {
+def NN_CumulativeOp : NN_TensorOp<"cumulative", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Running sums or products along a dimension";
   let description = [{
     `kind` is `sum` or `prod`. Each element is combined with those before it, with

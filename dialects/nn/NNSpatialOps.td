@@ -16,7 +16,7 @@ def NN_AutoPad : I32EnumAttr<"AutoPad", "how a window is padded", [
 // ceil(size / stride) places, and an odd element of padding goes to the end (begin).
 class NN_WindowOp<string mnemonic, list<Trait> traits = []>
     : NN_TensorOp<mnemonic, !listconcat([
-        DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getFlops"]>,
+        DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>,
         DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
         DeclareOpInterfaceMethods<NN_LayoutOpInterface>], traits)> {
   code layoutMethods = [{

@@ -205,6 +205,20 @@ def Rt_RunOp : Rt_Op<"run", [Pure]> {
   let assemblyFormat = "attr-dict";
 }
 
+def Rt_WorkOp : Rt_Op<"work", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Counts operations of the kernel that is called next";
+  let description = [{
+    For profiles, where how many floating-point operations a kernel takes depends on
+    dynamic sizes. Several counts before a kernel add up. Only in host functions.
+
+    ```mlir
+    rt.work %n
+    ```
+  }];
+  let arguments = (ins Index:$flops);
+  let assemblyFormat = "$flops attr-dict";
+}
+
 def Rt_CheckOp : Rt_Op<"check"> {
   let summary = "Ends the run with a status unless a condition holds";
   let description = [{

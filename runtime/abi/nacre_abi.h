@@ -17,8 +17,8 @@ extern "C" {
 #endif
 
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
- * 4: values of inputs. */
-#define NACRE_ABI_VERSION 4u
+ * 4: values of inputs. 5: the context's work. */
+#define NACRE_ABI_VERSION 5u
 /* "NACR" read as a little-endian 32-bit integer. */
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */
@@ -94,7 +94,7 @@ typedef void (*nacre_abi_body)(nacre_abi_context *context, void *environment,
 
 /* What generated code sees of a run. The runtime owns it; one per run in
  * flight. Generated code reads fields and calls the functions; it writes
- * nothing. */
+ * nothing but `work`. */
 struct nacre_abi_context {
   uint8_t *arena;            /* arena_size bytes of the running function */
   const uint8_t *parameters; /* the parameter section, read only */
@@ -147,6 +147,11 @@ struct nacre_abi_context {
    * the session had begun before this one since the seed was set. */
   int64_t seed;
   int64_t run_number;
+
+  /* Before each kernel whose floating-point operations depend on dynamic sizes
+   * (nacre_abi_kernel_info.flops is -1), the host code adds their number; the
+   * runtime takes it at the kernel's end. It may wrap if nobody does. */
+  uint64_t work;
 };
 
 /* A dimension of the signature: a size, or dynamic with an optional name.

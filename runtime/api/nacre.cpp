@@ -469,10 +469,12 @@ nacre_status nacre_session_get_kernel_time(nacre_session *session,
   REQUIRE(time);
   *time = {};
   REQUIRE(session);
-  if (nacre_status status = checkIndex(
-          "kernel", kernel, unwrap(session)->getModel().abi().kernel_count))
+  const nacre_abi_model &abi = unwrap(session)->getModel().abi();
+  if (nacre_status status = checkIndex("kernel", kernel, abi.kernel_count))
     return status;
   *time = unwrap(session)->profile.get(kernel);
+  if (abi.kernels[kernel].flops >= 0)
+    time->flops = time->launches * abi.kernels[kernel].flops;
   return NACRE_OK;
 }
 

@@ -401,6 +401,7 @@ typedef struct nacre_kernel_time {
   int64_t total_ns;
   int64_t min_ns;
   int64_t max_ns;
+  int64_t flops; /* floating-point operations of all launches together */
 } nacre_kernel_time;
 
 /* Changes what later runs record. Turning it off keeps what was recorded.

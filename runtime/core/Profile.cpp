@@ -28,6 +28,7 @@ static void accumulate(nacre_kernel_time &into, const nacre_kernel_time &from) {
     into.max_ns = from.max_ns;
   into.launches += from.launches;
   into.total_ns += from.total_ns;
+  into.flops += from.flops;
 }
 
 void Recording::start(int32_t mode, int32_t kernelCount, int32_t newTrack) {
@@ -44,7 +45,7 @@ void Recording::start(int32_t mode, int32_t kernelCount, int32_t newTrack) {
   runBegin = nanoseconds();
 }
 
-void Recording::kernel(int32_t index, bool end) {
+void Recording::kernel(int32_t index, bool end, int64_t flops) {
   if (index < 0 || index >= times.size())
     return;
   int64_t now = nanoseconds();
@@ -53,7 +54,7 @@ void Recording::kernel(int32_t index, bool end) {
     return;
   }
   int64_t begin = begins[index], time = now - begin;
-  accumulate(times[index], {1, time, time, time});
+  accumulate(times[index], {1, time, time, time, flops});
   if (profiling == NACRE_PROFILING_TRACE)
     append(launches, launchCount, {index, track, begin, now});
 }

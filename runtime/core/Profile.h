@@ -19,7 +19,8 @@ public:
   // What is recorded from now on; NACRE_PROFILING_OFF if there is no memory.
   void start(int32_t profiling, int32_t kernelCount, int32_t track);
   bool active() const { return profiling != NACRE_PROFILING_OFF; }
-  void kernel(int32_t index, bool end);
+  // `flops`: operations of a launch that has ended, where they depend on sizes.
+  void kernel(int32_t index, bool end, int64_t flops);
   void finish();
 
 private:

@@ -297,7 +297,9 @@ void *Run::provideOutput(nacre_abi_context *context, int32_t index,
 int32_t Run::observeKernel(nacre_abi_context *context, int32_t kernel,
                            int32_t end) {
   Run &run = *static_cast<Run *>(context);
-  run.recording.kernel(kernel, end != 0);
+  run.recording.kernel(kernel, end != 0, static_cast<int64_t>(run.work));
+  if (end)
+    run.work = 0;
   return loadStop(run);
 }
 
@@ -453,6 +455,7 @@ nacre_status Run::call() {
   recording.start(session.profiling.load(std::memory_order_relaxed),
                   session.getModel().abi().kernel_count, track);
   on_kernel = recording.active() ? observeKernel : nullptr;
+  work = 0;
   ThreadState saved = thread;
   thread = {this, &callerScratch, -1};
   session.getPool().beginRun();

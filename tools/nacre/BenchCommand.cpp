@@ -37,13 +37,6 @@ public:
     for (const HostTensor &tensor : this->inputs)
       views.push_back(tensor.view());
   }
-  /// The inputs' shapes, by name.
-  std::map<std::string, std::vector<int64_t>> shapes(const Function &function) const {
-    std::map<std::string, std::vector<int64_t>> result;
-    for (auto [info, tensor] : llvm::zip(function.inputs, inputs))
-      result[std::string(info.name)] = tensor.dims;
-    return result;
-  }
   Status run() { return session.run(std::span<const TensorView>(views), std::span(outputs)); }
 
   Session session;
@@ -59,7 +52,8 @@ struct Row {
   nacre_kernel_info kernel;
   double ms;
   int64_t launches;
-  double gflops; // negative: unknown
+  int64_t flops; // of all launches; 0: data moves, or what is not counted
+  double gflops() const { return ms > 0 ? double(flops) / ms / 1e6 : 0; }
 };
 
 } // namespace
@@ -90,53 +84,10 @@ static Result<std::vector<double>> measureRuns(Subject &subject) {
   return times;
 }
 
-/// How many nodes two kernels have in common; both lists are separated by commas.
-static size_t countShared(llvm::StringRef a, llvm::StringRef b) {
-  llvm::SmallVector<llvm::StringRef> left, right;
-  a.split(left, ',', -1, /*KeepEmpty=*/false);
-  b.split(right, ',', -1, /*KeepEmpty=*/false);
-  return size_t(llvm::count_if(left, [&](llvm::StringRef node) { return llvm::is_contained(right, node); }));
-}
-
-/// Where operations depend on dynamic sizes: takes them from the kernels that the same
-/// model has for the sizes of this run. Each of those counts for the kernel of the same
-/// nodes, or else for the one with which it shares most of them.
-static void countAtSizes(std::vector<nacre_kernel_info> &kernels, CompileOptions options,
-                         std::map<std::string, std::vector<int64_t>> shapes) {
-  if (!isSource(path) || llvm::none_of(kernels, [](const nacre_kernel_info &kernel) { return kernel.flops < 0; }))
-    return;
-  options.inputShapes = std::move(shapes);
-  options.progress = nullptr;
-  options.timePhases = false;
-  Result<std::vector<KernelWork>> work = countWork(path, options);
-  if (!work || llvm::any_of(*work, [](const KernelWork &kernel) { return kernel.flops < 0; }))
-    return; // sizes that only a run tells
-  std::vector<nacre_kernel_info *> open;
-  for (nacre_kernel_info &kernel : kernels) {
-    auto match = llvm::find_if(*work, [&](const KernelWork &other) {
-      return other.nodes == kernel.nodes && (kernel.flops < 0 || other.flops == kernel.flops);
-    });
-    if (match != work->end()) {
-      kernel.flops = match->flops;
-      work->erase(match); // the next kernel of the same nodes is another one
-    } else if (kernel.flops < 0) {
-      open.push_back(&kernel);
-    }
-  }
-  for (nacre_kernel_info *kernel : open)
-    kernel->flops = 0;
-  for (const KernelWork &rest : *work) {
-    auto shared = [&](const nacre_kernel_info *kernel) { return countShared(rest.nodes, kernel->nodes); };
-    auto most = llvm::max_element(open, [&](auto *l, auto *r) { return shared(l) < shared(r); });
-    if (most != open.end() && shared(*most) > 0)
-      (*most)->flops += rest.flops;
-  }
-}
-
 /// The kernels by the least time that a run spent in them, longest first.
 static Result<std::vector<Row>> measureKernels(Subject &subject, llvm::ArrayRef<nacre_kernel_info> kernels) {
   subject.session.setProfiling(NACRE_PROFILING_TOTALS);
-  std::vector<int64_t> least(kernels.size(), INT64_MAX), launches(kernels.size());
+  std::vector<int64_t> least(kernels.size(), INT64_MAX), launches(kernels.size()), flops(kernels.size());
   std::vector<nacre_kernel_time> before(kernels.size());
   auto start = Clock::now();
   for (int run = 0; run < 10 || getElapsed(start) < seconds / 2; ++run) {
@@ -147,39 +98,30 @@ static Result<std::vector<Row>> measureKernels(Subject &subject, llvm::ArrayRef<
     for (size_t i = 0; i < kernels.size(); ++i) {
       nacre_kernel_time now = subject.session.kernelTime(int32_t(i));
       launches[i] = now.launches - before[i].launches;
+      flops[i] = now.flops - before[i].flops;
       least[i] = std::min(least[i], int64_t(now.total_ns - before[i].total_ns));
     }
   }
   std::vector<Row> rows;
-  for (size_t i = 0; i < kernels.size(); ++i) {
-    if (launches[i] == 0)
-      continue;
-    Row row{kernels[i], double(least[i]) / 1e6, launches[i], -1};
-    if (row.kernel.flops == 0)
-      row.gflops = 0;
-    else if (row.kernel.flops > 0 && row.ms > 0)
-      row.gflops = double(row.kernel.flops) * double(row.launches) / row.ms / 1e6;
-    rows.push_back(row);
-  }
+  for (size_t i = 0; i < kernels.size(); ++i)
+    if (launches[i] > 0)
+      rows.push_back({kernels[i], double(least[i]) / 1e6, launches[i], flops[i]});
   llvm::sort(rows, [](const Row &l, const Row &r) { return l.ms > r.ms; });
   return rows;
 }
 
-/// GFLOP/s of a whole run; negative if a kernel's operations depend on dynamic sizes.
+/// GFLOP/s of a whole run.
 static double computeRate(llvm::ArrayRef<Row> rows, double ms) {
   double flops = 0;
-  for (const Row &row : rows) {
-    if (row.kernel.flops < 0)
-      return -1;
-    flops += double(row.kernel.flops) * double(row.launches);
-  }
+  for (const Row &row : rows)
+    flops += double(row.flops);
   return flops / ms / 1e6;
 }
 
-/// A rate with its part of the peak, or null where it is unknown.
+/// A rate with its part of the peak.
 static void addRate(llvm::json::Object &object, double gflops, double peak) {
-  object["gflops"] = gflops < 0 ? llvm::json::Value(nullptr) : llvm::json::Value(gflops);
-  object["peak_percent"] = gflops < 0 ? llvm::json::Value(nullptr) : llvm::json::Value(100 * gflops / peak);
+  object["gflops"] = gflops;
+  object["peak_percent"] = 100 * gflops / peak;
 }
 
 static void printAsJson(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, int threadCount, double gflops,
@@ -195,7 +137,7 @@ static void printAsJson(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, 
                               {"nodes", toUtf8(row.kernel.nodes)},
                               {"ms", row.ms},
                               {"launches", row.launches}};
-    addRate(kernel, row.gflops, peak);
+    addRate(kernel, row.gflops(), peak);
     list.push_back(std::move(kernel));
   }
   if (perKernel)
@@ -204,9 +146,7 @@ static void printAsJson(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, 
 }
 
 static void printRate(double gflops, double peak) {
-  if (gflops < 0)
-    llvm::outs() << "  unknown (dynamic sizes)  ";
-  else if (gflops == 0) // data moves, or what is not counted
+  if (gflops == 0) // data moves, or what is not counted
     llvm::outs() << "                        -  ";
   else
     llvm::outs() << llvm::format("%8.1f GFLOP/s %5.1f %%  ", gflops, 100 * gflops / peak);
@@ -217,9 +157,8 @@ static void print(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, int th
   llvm::outs() << llvm::format("median %.4f ms, min %.4f, p90 %.4f, p99 %.4f (%zu runs, %d threads)\n",
                                percentile(times, 0.5), times.front(), percentile(times, 0.9),
                                percentile(times, 0.99), times.size(), threadCount);
-  if (gflops >= 0)
-    llvm::outs() << llvm::format("%.1f GFLOP/s, %.1f %% of the measured FMA peak of %.1f\n", gflops,
-                                 100 * gflops / peak, peak);
+  llvm::outs() << llvm::format("%.1f GFLOP/s, %.1f %% of the measured FMA peak of %.1f\n", gflops,
+                               100 * gflops / peak, peak);
   if (!perKernel)
     return;
   double total = 0;
@@ -229,7 +168,7 @@ static void print(llvm::ArrayRef<double> times, llvm::ArrayRef<Row> rows, int th
   for (const Row &row : rows) {
     llvm::outs() << llvm::format("%9.4f %5.1f %% %8lld ", row.ms, total > 0 ? 100 * row.ms / total : 0.0,
                                  (long long)row.launches);
-    printRate(row.gflops, peak);
+    printRate(row.gflops(), peak);
     llvm::outs() << row.kernel.name << ": " << llvm::StringRef(row.kernel.nodes).take_front(80) << '\n';
   }
 }
@@ -256,9 +195,7 @@ static int runBench() {
   Result<std::vector<double>> times = measureRuns(subject);
   if (!times)
     return fail(times.error());
-  std::vector<nacre_kernel_info> kernels = model->kernels();
-  countAtSizes(kernels, options, subject.shapes(function));
-  Result<std::vector<Row>> rows = measureKernels(subject, kernels);
+  Result<std::vector<Row>> rows = measureKernels(subject, model->kernels());
   if (!rows)
     return fail(rows.error());
   double peak = measurePeakFlops(threadCount) / 1e9;

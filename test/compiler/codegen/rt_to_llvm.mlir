@@ -138,6 +138,24 @@ func.func @main() {
 
 // -----
 
+// The operations of the next kernel are added to the context's work.
+kern.func private @sized(memref<16xf32>)
+// CHECK-LABEL: llvm.func hidden @nacre.main
+// CHECK:         %[[AT_WORK:.*]] = llvm.getelementptr %{{.*}}[112]
+// CHECK:         %[[WORK:.*]] = llvm.load %[[AT_WORK]] : !llvm.ptr -> i64
+// CHECK:         %[[SUM:.*]] = llvm.add %[[WORK]], %{{.*}} : i64
+// CHECK:         llvm.store %[[SUM]], %[[AT_WORK]]
+// CHECK:         llvm.call @kernel.sized
+func.func @main() {
+  %n = arith.constant 16 : index
+  %y = rt.output 0 () : memref<16xf32>
+  rt.work %n
+  kern.call @sized outs(%y : memref<16xf32>) {kernel_index = 0 : i32}
+  return
+}
+
+// -----
+
 // Stack memory in a loop stands in the entry block.
 // CHECK-LABEL: llvm.func {{.*}}@kernel.stack
 // CHECK:         llvm.alloca

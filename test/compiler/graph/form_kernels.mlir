@@ -3,7 +3,10 @@
 // A contraction takes its element-wise epilogue; sizes come from the arguments.
 // CHECK-LABEL: func.func @epilogue
 // CHECK: %[[N:.*]] = tensor.dim %arg0
+// 4 columns, 8 multiply-adds for each element: the operations depend on the size.
+// CHECK: %[[FLOPS:.*]] = arith.muli %[[N]], %c64
 // CHECK: %[[D:.*]] = tensor.empty(%[[N]])
+// CHECK: rt.work %[[FLOPS]]
 // CHECK: kern.call @matmul_0 ins(%arg0, %arg1, %arg2 {{.*}}) outs(%[[D]]
 func.func @epilogue(%a: tensor<?x8xf32>, %w: tensor<8x4xf32>, %b: tensor<4xf32>) -> tensor<?x4xf32> {
   %0 = nn.matmul %a, %w : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32>
@@ -14,6 +17,7 @@ func.func @epilogue(%a: tensor<?x8xf32>, %w: tensor<8x4xf32>, %b: tensor<4xf32>)
 
 // A value with a use outside stays a kernel's result.
 // CHECK-LABEL: func.func @two_uses
+// CHECK-NOT: rt.work
 // CHECK: kern.call @matmul_1
 // CHECK: kern.call @relu_2
 func.func @two_uses(%a: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {

@@ -23,6 +23,8 @@ func.func @run(%n: index, %ok: i1) {
   %seed = rt.seed
   // CHECK: rt.run
   %run = rt.run
+  // CHECK: rt.work %{{.*}}
+  rt.work %n
   // CHECK: rt.check %{{.*}}, 2, "sizes differ"
   rt.check %ok, 2, "sizes differ"
   return

@@ -114,3 +114,12 @@ func.func @host_call(%x: memref<4xf32>) {
   rt.host_call "f" for "" [] ins(%x : memref<4xf32>) {types = []}
   return
 }
+
+// -----
+
+// expected-note@+1 {{prior use here}}
+func.func @work(%n: i32) {
+  // expected-error@+1 {{expects different type than prior uses: 'index' vs 'i32'}}
+  rt.work %n
+  return
+}

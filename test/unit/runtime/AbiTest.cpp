@@ -87,7 +87,8 @@ TEST(AbiTest, LayoutOf64Bits) {
   EXPECT_EQ(offsetof(nacre_abi_context, stop), 88u);
   EXPECT_EQ(offsetof(nacre_abi_context, seed), 96u);
   EXPECT_EQ(offsetof(nacre_abi_context, run_number), 104u);
-  EXPECT_EQ(sizeof(nacre_abi_context), 112u);
+  EXPECT_EQ(offsetof(nacre_abi_context, work), 112u);
+  EXPECT_EQ(sizeof(nacre_abi_context), 120u);
   EXPECT_EQ(sizeof(nacre_abi_tensor), 16u);
   EXPECT_EQ(sizeof(nacre_abi_dim), 16u);
   EXPECT_EQ(sizeof(nacre_abi_tensor_info), 24u);

@@ -66,8 +66,8 @@ public:
     return *this;
   }
 
-  FakeModel &kernel(const char *name) {
-    kernels.push_back({name, "Node_0,Node_1", 10, 20});
+  FakeModel &kernel(const char *name, int64_t flops = 10) {
+    kernels.push_back({name, "Node_0,Node_1", flops, 20});
     return *this;
   }
 

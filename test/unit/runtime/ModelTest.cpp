@@ -154,7 +154,7 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
   model->magic = NACRE_ABI_MAGIC;
   model->abi_version = 99;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
-               "model: made for ABI version 99, this runtime has version 4; "
+               "model: made for ABI version 99, this runtime has version 5; "
                "compile the model again with this version of Nacre, or update "
                "the runtime");
   model->abi_version = NACRE_ABI_VERSION;

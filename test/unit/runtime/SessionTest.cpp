@@ -705,6 +705,8 @@ int32_t twoKernels(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
   for (int32_t kernel : {0, 1, 1}) {
     if (watched && c->on_kernel(c, kernel, 0))
       return NACRE_ABI_CANCELLED;
+    if (kernel == 1)
+      c->work += 7; // the operations of a kernel that does not know them
     std::this_thread::sleep_for(kernel == 1 ? 2ms : 1ms);
     if (watched && c->on_kernel(c, kernel, 1))
       return NACRE_ABI_CANCELLED;
@@ -717,7 +719,7 @@ int32_t twoKernels(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
 
 struct ProfileTest : testing::Test {
   ProfileTest() {
-    fake.kernel("gemm").kernel("soft\"max\n");
+    fake.kernel("gemm").kernel("soft\"max\n", /*flops=*/-1);
     fake.function("main", twoKernels, {},
                   {fake.tensor("y", NACRE_DTYPE_I64, {"N"})});
   }
@@ -752,6 +754,8 @@ TEST_F(ProfileTest, OffCostsNothingOnCounts) {
   EXPECT_GE(t.min_ns, 2'000'000);
   EXPECT_GE(t.max_ns, t.min_ns);
   EXPECT_GE(t.total_ns, 4 * t.min_ns);
+  EXPECT_EQ(t.flops, 4 * 7);
+  EXPECT_EQ(time(s, 0).flops, 2 * 10);
   ASSERT_EQ(nacre_session_set_profiling(s.session, NACRE_PROFILING_OFF),
             NACRE_OK);
   EXPECT_FALSE(run(s));
