@@ -1,6 +1,7 @@
 //===- Compiler.cpp - The public compiler API -------------------*- C++ -*-===//
-#include "compiler/api/Compiler.h"
+#include "compiler/api/Cache.h"
 #include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/KernelCache.h"
 #include "compiler/pipeline/Phases.h"
 #include "compiler/pipeline/Register.h"
 #include "dialects/kern/KernOps.h"
@@ -13,6 +14,7 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include <mutex>
 
 using namespace mlir;
 using namespace nacre;
@@ -59,7 +61,9 @@ public:
     compilation.codegen.targetCPU = options.targetCpu;
     compilation.codegen.targetFeatures = options.targetFeatures;
     compilation.codegen.dumpDirectory = options.dumpDirectory;
-    compilation.codegen.keepIR = options.stopAfter == "codegen";
+    compilation.codegen.keepIR = options.stopAfter == "codegen" && options.stopOutput;
+    if (!openCache())
+      return false;
     compilation.import = [&] {
       OwningOpRef<ModuleOp> module = import(source);
       if (module)
@@ -71,6 +75,7 @@ public:
       isCancelled = options.progress && !options.progress(std::string_view(phase.name));
       return !isCancelled;
     }));
+    closeCache();
     if (succeeds && !options.stopAfter.empty() && options.stopOutput)
       print(*options.stopOutput);
     return succeeds;
@@ -87,6 +92,15 @@ public:
       return {NACRE_INVALID_VALUE, messages};
     std::string text = messages.empty() ? fileName + ": a pass failed without a message" : messages;
     return {NACRE_INTERNAL, (isMarked ? "" : "internal error: ") + text};
+  }
+
+  /// Compiles nothing, but looks everything up.
+  void explain(std::vector<KernelLookup> &lookups) {
+    compilation.codegen.explain = [&lookups, mutex = std::make_shared<std::mutex>()](
+                                      StringRef name, bool isCached, StringRef reason) {
+      std::lock_guard lock(*mutex);
+      lookups.push_back({name.str(), isCached, reason.str()});
+    };
   }
 
   /// Says that a failure from here on is one of writing a file.
@@ -112,6 +126,40 @@ private:
     auto buffer = llvm::MemoryBuffer::getMemBufferCopy(
         StringRef(reinterpret_cast<const char *>(bytes.data()), bytes.size()), fileName);
     return importOnnx(std::move(buffer), "", context, getImportOptions());
+  }
+
+  /// Opens the cache; false after a diagnostic. The default folder may be missing or
+  /// unusable: then there is no cache.
+  bool openCache() {
+    std::string directory = options.cacheDirectory.value_or(getDefaultCacheDirectory());
+    if (options.cacheUse)
+      *options.cacheUse = {};
+    if (directory.empty())
+      return true;
+    auto opened = codegen::KernelCache::open(directory, options.cacheBytes);
+    if (opened) {
+      cache = std::move(*opened);
+      compilation.codegen.cache = cache.get();
+      return true;
+    }
+    std::string message = llvm::toString(opened.takeError());
+    if (!options.cacheDirectory) {
+      if (options.cacheUse)
+        options.cacheUse->error = message;
+      return true;
+    }
+    compilation.culprit = Culprit::File;
+    emitError(UnknownLoc::get(&context), message);
+    return false;
+  }
+
+  void closeCache() {
+    if (!cache)
+      return;
+    cache->prune();
+    if (options.cacheUse)
+      *options.cacheUse = {cache->getDirectory(), int64_t(cache->getHits()), int64_t(cache->getMisses()),
+                           cache->getWriteError()};
   }
 
   std::error_code makeDumpFolder() const {
@@ -197,6 +245,7 @@ private:
   std::string messages;
   bool isCancelled = false;
   ScopedDiagnosticHandler handler;
+  std::unique_ptr<codegen::KernelCache> cache;
   Compilation compilation;
 };
 
@@ -248,6 +297,20 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
       }))
     return call.error();
   return {};
+}
+
+Result<std::vector<KernelLookup>> nacre::explainCache(const std::string &path, const CompileOptions &options) {
+  CompileOptions shortened = options;
+  shortened.stopAfter = "codegen";
+  shortened.stopOutput = nullptr;
+  shortened.dumpDirectory.clear();
+  Call call(shortened, path);
+  std::vector<KernelLookup> lookups;
+  call.explain(lookups);
+  if (!call.run(path, nullptr))
+    return call.error();
+  llvm::sort(lookups, [](const KernelLookup &l, const KernelLookup &r) { return l.name < r.name; });
+  return lookups;
 }
 
 std::vector<std::string_view> nacre::getPhaseNames() {

@@ -34,6 +34,13 @@ struct TrainOptions {
   std::string optimizer = "sgd";
 };
 
+/// How the cache of kernels served a compilation.
+struct CacheUse {
+  std::string directory; // empty: none was used
+  int64_t hits = 0, misses = 0;
+  std::string error; // why nothing could be kept, or the default folder not be used
+};
+
 /// Everything that a compilation can be told.
 struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
@@ -58,6 +65,14 @@ struct CompileOptions {
   std::string targetFeatures;
   /// External data may be reached through symbolic links that leave the folder.
   bool allowSymlinks = false;
+  /// Where compiled kernels are kept and found again: a folder of the user's own, made if
+  /// need be. nullopt: $NACRE_CACHE_DIR, else $XDG_CACHE_HOME/nacre, else ~/.cache/nacre;
+  /// empty: nowhere. What it holds is run: see compiler/api/Cache.h.
+  std::optional<std::string> cacheDirectory;
+  /// About so many bytes are kept (0: without limit); the longest unused go first.
+  uint64_t cacheBytes = uint64_t(1) << 30;
+  /// Told afterwards how the cache served, if not null.
+  CacheUse *cacheUse = nullptr;
   /// Stop after this phase and print the module (after codegen: LLVM IR) to
   /// `stopOutput`; empty: run all.
   std::string stopAfter;

@@ -19,6 +19,8 @@ struct nacre_abi_model;
 
 namespace nacre::codegen {
 
+class KernelCache;
+
 struct CodegenOptions {
   /// LLVM's name of the CPU; empty: this machine's.
   std::string targetCPU;
@@ -30,6 +32,11 @@ struct CodegenOptions {
   std::string dumpDirectory;
   /// Keep the optimized LLVM IR as text.
   bool keepIR = false;
+  /// Where objects are looked up and kept, unless LLVM IR is asked for; null: nowhere.
+  KernelCache *cache = nullptr;
+  /// Compile nothing: tell of each unit whether the cache has it, and if not, why. Called
+  /// on many threads.
+  std::function<void(llvm::StringRef name, bool isCached, llvm::StringRef reason)> explain;
 };
 
 struct Object {

@@ -1,18 +1,21 @@
 //===- CompileModule.cpp - From a module on buffers to objects --*- C++ -*-===//
 //
 // Each kernel is a unit of its own: a module, lowered and compiled on whatever
-// thread is free. Host functions are one more unit, @prepare's another, compiled
-// for this machine whatever the target.
+// thread is free, or taken from the cache. Host functions are one more unit,
+// @prepare's another, compiled for this machine whatever the target.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/KernelCache.h"
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
 #include "compiler/codegen/Support.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -57,6 +60,8 @@ public:
     result.parameters = *parameters;
     if (failed(splitOff(result)) || failed(compileUnits()))
       return failure();
+    if (options.explain)
+      return result;
     for (Unit &unit : units)
       result.ir += unit.ir;
     for (Unit &unit : units)
@@ -88,6 +93,7 @@ private:
     numberKernels(functions, result.kernels);
     std::vector<KernelInfo> unseen; // the compiler's own context is told, no user
     numberKernels(prepare, unseen);
+    nameByContent();
     if (failed(makeUnits("nacre.host", functions, target, /*isPrepare=*/false)) ||
         failed(makeUnits("nacre.prepare", prepare, host, /*isPrepare=*/true)))
       return failure();
@@ -141,6 +147,40 @@ private:
         }
         call->setAttr("kernel_index", builder.getI32IntegerAttr(row.first->second));
       });
+  }
+
+  /// Renames kernels after what they compute, so that models share them in the cache,
+  /// and merges those that are equal.
+  void nameByContent() {
+    SymbolTable symbols(module);
+    llvm::StringMap<std::string> names; // by the old name
+    for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>())) {
+      std::string name = kernel.getName().str();
+      for (StringRef origin : {"nodes", "flops", "bytes"})
+        kernel->removeAttr(origin);
+      kernel.setSymName("kernel");
+      llvm::BLAKE3 hasher;
+      hasher.update(print(kernel, OpPrintingFlags().printGenericOpForm().useLocalScope()));
+      auto hash = hasher.final<8>();
+      StringRef stem = StringRef(name).take_until([](char c) { return c == '.' || llvm::isDigit(c); }).rtrim('_');
+      std::string newName = (stem + "." + llvm::toHex(hash, /*LowerCase=*/true)).str();
+      names[name] = newName;
+      kernel.setSymName(newName);
+      if (!labels.try_emplace(newName, name).second)
+        kernel.erase();
+    }
+    module.walk([&](kern::CallOp call) {
+      if (auto it = names.find(call.getCallee()); it != names.end())
+        call.setCallee(it->second);
+    });
+  }
+
+  /// An op as text: all that its code depends on, so no locations.
+  static std::string print(Operation *op, OpPrintingFlags flags) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    op->print(stream, flags);
+    return text;
   }
 
   /// Units for the host functions and one for each kernel that they call.
@@ -203,7 +243,7 @@ private:
       }
     }
     for (kern::FuncOp kernel : kernels) {
-      units.push_back(makeUnit(kernel.getName(), chooseEffort(kernel)));
+      units.push_back(makeUnit(labels.lookup(kernel.getName()), chooseEffort(kernel)));
       units.back().module->push_back(kernel.clone());
       cloneGlobals(units.back(), symbols);
     }
@@ -247,6 +287,23 @@ private:
   }
 
   LogicalResult compileUnit(Unit &unit) {
+    if (!options.cache || options.keepIR || !options.dumpDirectory.empty())
+      return generate(unit);
+    // Not in local scope: that would leave out the contents of resources.
+    CacheKey key(unit.name, print(*unit.module, OpPrintingFlags().printGenericOpForm()), *unit.target,
+                 unit.effort);
+    unit.object = options.cache->find(key);
+    if (options.explain)
+      options.explain(unit.name, unit.object != nullptr, unit.object ? "" : options.cache->explainMiss(key));
+    if (unit.object || options.explain)
+      return success();
+    if (failed(generate(unit)))
+      return failure();
+    options.cache->store(key, unit.object->getBuffer());
+    return success();
+  }
+
+  LogicalResult generate(Unit &unit) {
     PassManager passes(module.getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
     ToLLVMOptions lowering;
@@ -259,7 +316,7 @@ private:
     std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(*unit.module, context, unit.name);
     if (!ir)
       return emitError(unit.module->getLoc()) << "internal error: no LLVM IR for '" << unit.name << "'";
-    ir->setSourceFileName(unit.name);
+    ir->setSourceFileName("nacre");
     unit.module = {}; // its memory is better spent on the next one
     llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> object =
         unit.target->compile(*ir, unit.effort);
@@ -311,6 +368,8 @@ private:
   const CodegenOptions &options;
   CpuTarget target, host;
   std::vector<Unit> units;
+  /// The first name that each kernel had, by its own.
+  llvm::StringMap<std::string> labels;
 };
 
 } // namespace

@@ -57,9 +57,14 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                      cl::desc("Changes to the CPU's features")),
       dumpPhases("dump-phases", cl::sub(command), cl::value_desc("folder"),
                  cl::desc("Write the module after each phase")),
+      cacheDir("cache-dir", cl::sub(command), cl::value_desc("folder"),
+               cl::desc("Where compiled kernels are kept (default: $XDG_CACHE_HOME/nacre)")),
+      cacheSize("cache-size", cl::sub(command), cl::value_desc("MiB"), cl::init(1024),
+                cl::desc("Keep about so much there (default 1024; 0: without limit)")),
       allowSymlinks("allow-symlinks", cl::sub(command),
                     cl::desc("External data may leave the model's folder by links")),
-      timePhases("time-phases", cl::sub(command), cl::desc("Print each phase's time")) {}
+      timePhases("time-phases", cl::sub(command), cl::desc("Print each phase's time")),
+      noCache("no-cache", cl::sub(command), cl::desc("Neither use nor keep compiled kernels")) {}
 
 bool CompileFlags::fill(CompileOptions &options) const {
   ImportOptions sizes;
@@ -89,10 +94,21 @@ bool CompileFlags::fill(CompileOptions &options) const {
   options.dumpDirectory = dumpPhases;
   options.allowSymlinks = allowSymlinks;
   options.timePhases = timePhases;
+  if (noCache && !cacheDir.empty()) {
+    fail("--no-cache and --cache-dir exclude each other", kUsageError);
+    return false;
+  }
+  if (noCache)
+    options.cacheDirectory = "";
+  else if (!cacheDir.empty())
+    options.cacheDirectory = cacheDir;
+  options.cacheBytes = uint64_t(cacheSize * (1 << 20));
   return true;
 }
 
 Progress::Progress(CompileOptions &options) {
+  if (!options.cacheUse)
+    options.cacheUse = &cacheUse;
   if (!llvm::errs().is_displayed())
     return;
   shown = true;
@@ -106,13 +122,15 @@ Progress::Progress(CompileOptions &options) {
 Progress::~Progress() {
   if (shown)
     llvm::errs() << "\r\033[K";
+  if (!cacheUse.error.empty())
+    llvm::errs() << "nacre: warning: kernels are not cached: " << cacheUse.error << '\n';
 }
 
 bool tool::isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
   bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || !targetCpu.empty() || !targetFeatures.empty() ||
-                     !dumpPhases.empty() || allowSymlinks || timePhases;
+                     !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache;
   if (!isSource(path) && isCompiling) {
     fail(path + " is compiled already: options of the compiler are for .onnx files", kUsageError);
     return false;

@@ -45,8 +45,9 @@ public:
 
 private:
   llvm::cl::list<std::string> inputShapes, inputLengths, dims;
-  llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases;
-  llvm::cl::opt<bool> allowSymlinks, timePhases;
+  llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases, cacheDir;
+  llvm::cl::opt<double> cacheSize;
+  llvm::cl::opt<bool> allowSymlinks, timePhases, noCache;
 };
 
 /// Loads an artefact, or compiles an ONNX file (or .mlir) in process.
@@ -64,7 +65,8 @@ std::string toString(const ValueInfo &value, const std::vector<TensorInfo> &tens
 void printJson(llvm::json::Value value);
 std::string toUtf8(std::string_view text);
 
-/// Shows the phases of a compilation on a terminal; quiet elsewhere.
+/// Shows the phases of a compilation on a terminal; quiet elsewhere. At its end it warns
+/// of a cache that could not be used.
 class Progress {
 public:
   explicit Progress(CompileOptions &options);
@@ -72,6 +74,7 @@ public:
 
 private:
   bool shown = false;
+  CacheUse cacheUse;
 };
 
 } // namespace nacre::tool

@@ -2,6 +2,7 @@
 #include "tools/nacre/Command.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
+#include <csignal>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -23,6 +24,7 @@ static std::string describe(const Command &command) {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  std::signal(SIGXFSZ, SIG_IGN); // a write beyond the limit of a file's size is an error as others are
   llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "nacre " << nacre_version() << '\n'; });
   // LLVM's own options are for its developers.
   for (auto &entry : llvm::cl::getRegisteredOptions())
