@@ -59,7 +59,7 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                  cl::desc("Write the module after each phase")),
       cacheDir("cache-dir", cl::sub(command), cl::value_desc("folder"),
                cl::desc("Where compiled kernels are kept (default: $XDG_CACHE_HOME/nacre)")),
-      cacheSize("cache-size", cl::sub(command), cl::value_desc("MiB"), cl::init(1024),
+      cacheSize("cache-size", cl::sub(command), cl::value_desc("MiB"), cl::init(1024), cl::Hidden,
                 cl::desc("Keep about so much there (default 1024; 0: without limit)")),
       allowSymlinks("allow-symlinks", cl::sub(command),
                     cl::desc("External data may leave the model's folder by links")),
