@@ -1,5 +1,6 @@
-# LLVM/MLIR from the distribution's packages, linked as shared libraries.
-# Never mix the static MLIR archives with libMLIR.so: type identities would double.
+# LLVM/MLIR from the distribution's packages, linked as shared libraries, or, into
+# targets with the property NACRE_STATIC_LLVM, as archives. Never both into one process:
+# type identities would double.
 
 find_package(MLIR 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
 set(MLIR_LINK_MLIR_DYLIB ON)
@@ -20,6 +21,33 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
 add_library(NacrePCH OBJECT ${PROJECT_SOURCE_DIR}/cmake/Precompiled.cpp)
 target_precompile_headers(NacrePCH PRIVATE ${PROJECT_SOURCE_DIR}/cmake/Precompiled.h)
 
+# What our libraries link: the one or the other, as the target at the end wants. Of the
+# archives the linker takes the members that are used.
+add_library(NacreLLVM INTERFACE)
+file(GLOB llvm_archives ${LLVM_LIBRARY_DIR}/libMLIR*.a ${LLVM_LIBRARY_DIR}/libLLVM*.a)
+set(static "$<BOOL:$<TARGET_PROPERTY:NACRE_STATIC_LLVM>>")
+foreach(archive ${llvm_archives})
+  target_link_libraries(NacreLLVM INTERFACE $<${static}:${archive}>)
+endforeach()
+foreach(library MLIR LLVM)
+  target_link_libraries(NacreLLVM INTERFACE $<$<NOT:${static}>:${library}>)
+endforeach()
+
+# nacre_make_self_contained(TARGET): a part of the Python wheel, made on demand (target
+# nacre-wheel), with what not every Linux has inside. (But for Protobuf, whose archive is
+# not made for shared libraries: its library is put beside.)
+set(NACRE_WHEEL_DIR ${PROJECT_BINARY_DIR}/wheel/nacre)
+add_custom_target(nacre-wheel)
+function(nacre_make_self_contained target)
+  set_target_properties(${target} PROPERTIES NACRE_STATIC_LLVM ON EXCLUDE_FROM_ALL ON
+    LIBRARY_OUTPUT_DIRECTORY ${NACRE_WHEEL_DIR}/lib RUNTIME_OUTPUT_DIRECTORY ${NACRE_WHEEL_DIR}/bin)
+  target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL LINKER:--strip-all LINKER:--gc-sections)
+  # Debian's LLVM registers Polly for link-time optimization, which lld would use on bitcode.
+  # There is none: the call is never made.
+  target_link_options(${target} PRIVATE LINKER:--defsym=_Z18getPollyPluginInfov=0)
+  add_dependencies(nacre-wheel ${target})
+endfunction()
+
 # nacre_add_mlir_library(NAME [LINK targets...] [DEPENDS targets...])
 # A static library of every .cpp in the current folder that may include MLIR.
 function(nacre_add_mlir_library name)
@@ -29,7 +57,7 @@ function(nacre_add_mlir_library name)
   if(NOT ARG_NO_PCH)
     target_precompile_headers(${name} REUSE_FROM NacrePCH)
   endif()
-  target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} NacreLLVM)
   add_dependencies(${name} nacre-tablegen ${ARG_DEPENDS})
 endfunction()
 

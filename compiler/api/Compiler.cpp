@@ -71,11 +71,14 @@ public:
       return module;
     };
     compilation.deliver = deliver;
+    compilation.cancel = compilation.codegen.cancel = options.cancel.get();
     bool succeeds = succeeded(runPhases(compilation, [&](const Phase &phase) {
-      isCancelled = options.progress && !options.progress(std::string_view(phase.name));
+      isCancelled = compilation.isCancelled() ||
+                    (options.progress && !options.progress(std::string_view(phase.name)));
       return !isCancelled;
     }));
     closeCache();
+    isCancelled |= !succeeds && compilation.isCancelled();
     if (succeeds && !options.stopAfter.empty() && options.stopOutput)
       print(*options.stopOutput);
     return succeeds;

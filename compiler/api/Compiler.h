@@ -4,9 +4,16 @@
 //   auto model = nacre::compile("model.onnx", options);       // just in time
 //   auto done = nacre::compileToFile("model.onnx", "m.so");   // ahead of time
 //
+//   auto task = nacre::compileAsync("model.onnx", options);   // in the background
+//   if (task.wait(std::chrono::seconds(5)))
+//     auto model = task.take();
+//   else
+//     task.cancel();
+//
 // Errors are values: a Result's error() holds every line of what was wrong. A model at
-// fault gives NACRE_INVALID_VALUE, a file that cannot be written NACRE_IO_ERROR, a fault
-// of the compiler's own NACRE_INTERNAL. Thread-safe: each call has a context of its own.
+// fault gives NACRE_INVALID_VALUE, a file that cannot be written NACRE_IO_ERROR, a
+// compilation that was cancelled NACRE_CANCELLED, a fault of the compiler's own
+// NACRE_INTERNAL. Thread-safe: each call has a context of its own.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_COMPILER_API_COMPILER_H
@@ -14,9 +21,12 @@
 
 #include "runtime/api/nacre.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -81,8 +91,12 @@ struct CompileOptions {
   std::string dumpDirectory;
   /// Print each phase's time to standard error.
   bool timePhases = false;
-  /// Called with the name of each phase before it runs; false cancels.
+  /// Called with the name of each phase before it runs, on the thread that compiles; false
+  /// cancels.
   std::function<bool(std::string_view phase)> progress;
+  /// Set to true, from any thread or a signal handler, it ends the compilation within a
+  /// second: between passes, and in the middle of LLVM's. Null: only `progress` can cancel.
+  std::shared_ptr<std::atomic<bool>> cancel;
 };
 
 /// Compiles an ONNX file (or a module of the nn dialect, *.mlir) in process. The model
@@ -97,6 +111,50 @@ Result<Model> compile(std::span<const std::byte> model, const CompileOptions &op
 /// all. With a `stopAfter` before the last phase, nothing is written.
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
+
+/// How far a compilation is: the phase that runs, its number from 1, and how many there are.
+/// Before the first the phase is "" and the number 0.
+struct CompileProgress {
+  std::string_view phase;
+  int32_t number = 0, count = 0;
+};
+
+/// A compilation on a thread of its own. Its methods may be called from any thread, but for
+/// `take`. The destructor cancels it and waits for its end.
+class CompileTask {
+public:
+  CompileTask(CompileTask &&) noexcept;
+  CompileTask &operator=(CompileTask &&) noexcept;
+  ~CompileTask();
+
+  bool isDone() const;
+  CompileProgress progress() const;
+  /// Waits until it is done.
+  void wait() const;
+  /// The same, but not longer than this; whether it is done.
+  bool wait(std::chrono::nanoseconds timeout) const;
+  /// Ends it within a second, with NACRE_CANCELLED.
+  void cancel();
+  /// Waits; whether it succeeded, and why not.
+  Status status() const;
+  /// Waits for the model, and hands it over: once, and none if it went into a file.
+  Result<Model> take();
+
+private:
+  struct State;
+  explicit CompileTask(std::unique_ptr<State> state);
+  friend CompileTask compileAsync(std::string, CompileOptions);
+  friend CompileTask compileAsync(std::vector<std::byte>, CompileOptions);
+  friend CompileTask compileToFileAsync(std::string, std::string, CompileOptions);
+
+  std::unique_ptr<State> state;
+};
+
+/// What `compile` and `compileToFile` do, in the background. `options.progress` is called on
+/// that thread.
+CompileTask compileAsync(std::string path, CompileOptions options = {});
+CompileTask compileAsync(std::vector<std::byte> model, CompileOptions options = {});
+CompileTask compileToFileAsync(std::string path, std::string artifact, CompileOptions options = {});
 
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();

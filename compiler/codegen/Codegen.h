@@ -13,6 +13,7 @@
 #include "compiler/codegen/Parameters.h"
 #include "compiler/codegen/Signature.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <atomic>
 #include <functional>
 
 struct nacre_abi_model;
@@ -37,6 +38,8 @@ struct CodegenOptions {
   /// Compile nothing: tell of each unit whether the cache has it, and if not, why. Called
   /// on many threads.
   std::function<void(llvm::StringRef name, bool isCached, llvm::StringRef reason)> explain;
+  /// True ends the compilation soon, with some failure; null: nobody cancels.
+  const std::atomic<bool> *cancel = nullptr;
 };
 
 struct Object {
@@ -51,6 +54,7 @@ struct PrepareCode {
   /// The symbols of the parameters that the outputs are.
   std::vector<std::string> outputs;
   int64_t arenaSize = 0;
+  const std::atomic<bool> *cancel = nullptr; // CodegenOptions::cancel
 };
 
 /// A module compiled, its parameters not yet in place. Refers to the module's
@@ -66,6 +70,8 @@ struct CompiledModule {
   std::optional<PrepareCode> prepare;
   /// With CodegenOptions::keepIR: the LLVM IR of all objects.
   std::string ir;
+  /// CodegenOptions::cancel: what is done with the result can be cancelled too.
+  const std::atomic<bool> *cancel = nullptr;
 };
 
 /// Compiles a module as the buffer phase leaves it. Kernels and host functions

@@ -53,7 +53,7 @@ public:
     buildModulePasses(passes);
     if (failed(passes.run(module)))
       return failure();
-    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, {}};
+    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, {}, options.cancel};
     FailureOr<ParameterTable> parameters = readParameterTable(module);
     if (failed(parameters))
       return failure();
@@ -106,6 +106,7 @@ private:
 
   LogicalResult describePrepare(func::FuncOp function, CompiledModule &result) {
     PrepareCode &prepare = result.prepare.emplace();
+    prepare.cancel = options.cancel;
     SymbolTable symbols(module);
     if (auto size = function->getAttrOfType<IntegerAttr>("nacre.arena_size"))
       prepare.arenaSize = size.getInt();
@@ -304,6 +305,8 @@ private:
   }
 
   LogicalResult generate(Unit &unit) {
+    if (options.cancel && options.cancel->load(std::memory_order_relaxed))
+      return failure();
     PassManager passes(module.getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
     ToLLVMOptions lowering;
@@ -319,7 +322,7 @@ private:
     ir->setSourceFileName("nacre");
     unit.module = {}; // its memory is better spent on the next one
     llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> object =
-        unit.target->compile(*ir, unit.effort);
+        unit.target->compile(*ir, unit.effort, options.cancel);
     if (!object)
       return emitError(module.getLoc()) << unit.name << ": " << llvm::toString(object.takeError());
     unit.object = std::move(*object);

@@ -3,6 +3,7 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -55,6 +56,23 @@ constexpr char kTiledPasses[] =
 Error makeError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), message);
 }
+
+/// Once a compilation is cancelled, LLVM leaves out every pass that may be left out: what
+/// comes of it is thrown away.
+class CancelGate : public OptPassGate {
+public:
+  CancelGate(LLVMContext &context, const std::atomic<bool> *cancel) : context(context), cancel(cancel) {
+    context.setOptPassGate(*this); // passes of code generation ask it
+  }
+  ~CancelGate() override { context.setOptPassGate(getGlobalPassGate()); }
+  bool isCancelled() const { return cancel && cancel->load(std::memory_order_relaxed); }
+  bool shouldRunPass(StringRef, StringRef) const override { return !isCancelled(); }
+  bool isEnabled() const override { return cancel != nullptr; }
+
+private:
+  LLVMContext &context;
+  const std::atomic<bool> *cancel;
+};
 
 } // namespace
 
@@ -117,8 +135,14 @@ std::unique_ptr<TargetMachine> CpuTarget::makeMachine(CodeGenOptLevel level) con
       Triple(kTriple), cpu, features, options, Reloc::PIC_, CodeModel::Small, level));
 }
 
-Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
-                                                           Effort effort) const {
+Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module, Effort effort,
+                                                           const std::atomic<bool> *cancel) const {
+  CancelGate gate(module.getContext(), cancel);
+  if (gate.isCancelled())
+    return makeError("cancelled");
+  PassInstrumentationCallbacks callbacks; // and passes of optimization
+  callbacks.registerShouldRunOptionalPassCallback(
+      [&](StringRef, const Any &) { return !gate.isCancelled(); });
   bool isKernel = effort == Effort::TiledKernel || effort == Effort::Kernel;
   auto machine = makeMachine(isKernel                     ? CodeGenOptLevel::Aggressive
                              : effort == Effort::LongHost ? CodeGenOptLevel::None
@@ -128,7 +152,7 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
 
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopInterleaving = isKernel;
-  PassBuilder builder(machine.get(), tuning);
+  PassBuilder builder(machine.get(), tuning, /*PGOOpt=*/std::nullopt, &callbacks);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager components;
@@ -149,6 +173,8 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
                                                             : OptimizationLevel::O1);
   }
   passes.run(module, modules);
+  if (gate.isCancelled())
+    return makeError("cancelled");
 
   SmallVector<char, 0> bytes;
   raw_svector_ostream stream(bytes);
@@ -157,6 +183,8 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
   if (machine->addPassesToEmitFile(emission, stream, nullptr, CodeGenFileType::ObjectFile))
     return makeError("the x86-64 target cannot emit objects");
   emission.run(module);
+  if (gate.isCancelled()) // what is half optimized must not be taken for more
+    return makeError("cancelled");
   return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes),
                                                    /*RequiresNullTerminator=*/false);
 }

@@ -6,6 +6,7 @@
 #include "llvm/Support/CodeGen.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -45,9 +46,10 @@ public:
   }
 
   /// Optimizes the module and emits an object. Sets the module's data layout
-  /// and triple. Thread-safe for modules of different contexts.
-  llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> compile(llvm::Module &module,
-                                                              Effort effort) const;
+  /// and triple. Thread-safe for modules of different contexts. Fails soon after
+  /// `cancel` becomes true.
+  llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+  compile(llvm::Module &module, Effort effort, const std::atomic<bool> *cancel = nullptr) const;
 
 private:
   std::unique_ptr<llvm::TargetMachine> makeMachine(llvm::CodeGenOptLevel level) const;

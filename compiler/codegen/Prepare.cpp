@@ -25,7 +25,8 @@ thread_local std::vector<void *> *currentScratch = nullptr;
 class PrepareContext : public nacre_abi_context {
 public:
   PrepareContext(const PrepareCode &prepare, const ParameterTable &table, char *section, bool isFile)
-      : nacre_abi_context(), section(section), sectionSize(table.sectionSize), isFile(isFile) {
+      : nacre_abi_context(), cancel(prepare.cancel), section(section), sectionSize(table.sectionSize),
+        isFile(isFile) {
     llvm::StringMap<char *> places;
     for (const Parameter &parameter : table.parameters)
       if (parameter.isComputed && parameter.offset >= 0)
@@ -59,7 +60,8 @@ public:
       // What has been written is the page cache's; it need not stay mapped.
       if (end && self->isFile)
         madvise(self->section, self->sectionSize, MADV_DONTNEED);
-      return 0;
+      bool isCancelled = self->cancel && self->cancel->load(std::memory_order_relaxed);
+      return isCancelled ? int32_t(NACRE_ABI_CANCELLED) : 0;
     };
   }
   ~PrepareContext() {
@@ -146,6 +148,7 @@ private:
       thread.join();
   }
 
+  const std::atomic<bool> *cancel;
   char *section;
   int64_t sectionSize;
   bool isFile;

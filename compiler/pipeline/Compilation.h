@@ -23,9 +23,13 @@ struct Compilation {
   std::function<mlir::OwningOpRef<mlir::ModuleOp>()> import;
   /// Takes the result: writes a file, or loads it into this process.
   std::function<mlir::LogicalResult(const codegen::CompiledModule &)> deliver;
+  /// True ends the compilation within a second, wherever it is; null: nobody cancels.
+  const std::atomic<bool> *cancel = nullptr;
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::optional<codegen::CompiledModule> compiled;
+  bool isCancelled() const { return cancel && cancel->load(std::memory_order_relaxed); }
+
   /// Who would be at fault if what is running now failed.
   Culprit culprit = Culprit::Model;
 };

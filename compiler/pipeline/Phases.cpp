@@ -125,6 +125,22 @@ constexpr Phase kPhases[] = {
     {"artifact", "objects and weights to one file, or into memory", nullptr, runArtifact, nullptr, Culprit::Compiler},
 };
 
+/// Leaves out all passes once the compilation is cancelled.
+class CancelPasses {
+public:
+  explicit CancelPasses(Compilation &compilation) : context(compilation.module->getContext()) {
+    if (compilation.cancel)
+      context->registerActionHandler([&](llvm::function_ref<void()> run, const tracing::Action &action) {
+        if (!isa<PassExecutionAction>(action) || !compilation.isCancelled())
+          run();
+      });
+  }
+  ~CancelPasses() { context->registerActionHandler(nullptr); }
+
+private:
+  MLIRContext *context;
+};
+
 LogicalResult runPasses(const Phase &phase, Compilation &compilation) {
   PassManager passes(compilation.module->getContext(), ModuleOp::getOperationName());
   passes.enableVerifier(false); // once after the phase, not after each pass
@@ -167,7 +183,14 @@ LogicalResult nacre::runPhases(Compilation &compilation,
       return failure();
     llvm::Timer timer(phase.name, phase.summary, timers);
     llvm::TimeRegion region(options.timePhases ? &timer : nullptr);
-    if (failed(phase.run ? phase.run(compilation) : runPasses(phase, compilation)))
+    LogicalResult result = failure();
+    if (phase.run == runImport) { // there is no module yet
+      result = phase.run(compilation);
+    } else {
+      CancelPasses passes(compilation);
+      result = phase.run ? phase.run(compilation) : runPasses(phase, compilation);
+    }
+    if (failed(result) || compilation.isCancelled())
       return failure();
     compilation.culprit = Culprit::Compiler; // what does not verify is our own bug
     if (phase.verify && (failed(verify(*compilation.module)) || failed(phase.verify(*compilation.module))))

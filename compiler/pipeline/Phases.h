@@ -29,7 +29,8 @@ llvm::ArrayRef<Phase> getPhases();
 
 /// Runs the phases. Failures are diagnostics on the context, and `compilation.culprit` says
 /// whose they are. `progress` is called with each phase before it runs; it returns false to
-/// cancel, which leaves no diagnostic.
+/// cancel, which leaves no diagnostic. After `compilation.cancel` no pass begins and the
+/// phase fails, whatever its diagnostics say.
 mlir::LogicalResult runPhases(Compilation &compilation,
                               llvm::function_ref<bool(const Phase &)> progress = nullptr);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <nanobind/ndarray.h>
 #include <numpy/arrayobject.h>
 
 using namespace nacre::python;
@@ -181,6 +182,94 @@ nb::object makeStrings(const nacre_tensor &tensor) {
   return array;
 }
 
+/// The element type of a DLPack tensor; NACRE_UNDEFINED if models have none like it.
+int32_t getElementType(nb::dlpack::dtype type) {
+  using Code = nb::dlpack::dtype_code;
+  if (type.lanes != 1)
+    return NACRE_UNDEFINED;
+  auto choose = [&](std::initializer_list<std::pair<int, int32_t>> types) {
+    for (auto [bits, dtype] : types)
+      if (bits == type.bits)
+        return dtype;
+    return int32_t(NACRE_UNDEFINED);
+  };
+  switch (Code(type.code)) {
+  case Code::Int:
+    return choose({{8, NACRE_I8}, {16, NACRE_I16}, {32, NACRE_I32}, {64, NACRE_I64}});
+  case Code::UInt:
+    return choose({{8, NACRE_U8}, {16, NACRE_U16}, {32, NACRE_U32}, {64, NACRE_U64}});
+  case Code::Float:
+    return choose({{16, NACRE_F16}, {32, NACRE_F32}, {64, NACRE_F64}});
+  case Code::Complex:
+    return choose({{64, NACRE_C64}, {128, NACRE_C128}});
+  case Code::Bfloat:
+    return choose({{16, NACRE_BF16}});
+  case Code::Bool:
+    return choose({{8, NACRE_BOOL}});
+  default:
+    return NACRE_UNDEFINED;
+  }
+}
+
+/// Copies a strided tensor into row-major memory.
+void copyStrided(const std::byte *from, const nacre_tensor &tensor, const int64_t *strides, int32_t dim,
+                 int64_t elementSize, std::byte *&to) {
+  if (dim == tensor.rank) {
+    to = std::copy_n(from, elementSize, to);
+    return;
+  }
+  for (int64_t i = 0; i < tensor.dims[dim]; ++i)
+    copyStrided(from + i * strides[dim] * elementSize, tensor, strides, dim + 1, elementSize, to);
+}
+
+/// What other packages' arrays (PyTorch, JAX, CuPy, ...) offer.
+bool isDLPack(nb::handle object) {
+  return !PyArray_Check(object.ptr()) && !PyArray_CheckAnyScalar(object.ptr()) &&
+         nb::hasattr(nb::handle(reinterpret_cast<PyObject *>(Py_TYPE(object.ptr()))), "__dlpack__");
+}
+
+/// The tensor behind `object`'s __dlpack__, which `memory` keeps. One with gaps is copied,
+/// unless it is to be written.
+template <typename Array> nacre_tensor fromDLPack(nb::handle object, InputMemory &memory, bool isOutput) {
+  Array array;
+  if (!nb::try_cast(object, array)) {
+    std::string type = Py_TYPE(object.ptr())->tp_name;
+    throw nb::type_error((type + " gives no " + (isOutput ? "writable " : "") +
+                          "DLPack tensor in this machine's memory").c_str());
+  }
+  if (array.device_type() != nb::device::cpu::value)
+    throw nb::type_error("a tensor on another device: move it to the CPU");
+  nacre_tensor tensor = {};
+  tensor.dtype = getElementType(array.dtype());
+  if (tensor.dtype == NACRE_UNDEFINED)
+    throw nb::type_error("models take no tensors of this element type");
+  if (array.ndim() > NACRE_MAX_RANK)
+    throw nb::type_error("models take arrays of 16 dimensions at most");
+  tensor.rank = int32_t(array.ndim());
+  int64_t strides[NACRE_MAX_RANK], expected = 1;
+  bool isContiguous = true;
+  for (int32_t i = tensor.rank - 1; i >= 0; --i) {
+    tensor.dims[i] = int64_t(array.shape(size_t(i)));
+    strides[i] = array.stride(size_t(i));
+    isContiguous &= tensor.dims[i] == 1 || strides[i] == expected;
+    expected *= tensor.dims[i];
+  }
+  auto *data = reinterpret_cast<std::byte *>(const_cast<void *>(static_cast<const void *>(array.data())));
+  int64_t elementSize = nacre_dtype_bits(tensor.dtype) / 8;
+  tensor.data = data;
+  tensor.size = expected * elementSize;
+  memory.array = nb::cast(array, nb::rv_policy::none); // holds the producer's memory
+  if (isContiguous || expected == 0)
+    return tensor;
+  if (isOutput)
+    throw nb::value_error("an array for an output must be row-major, without gaps");
+  memory.copy.resize(size_t(tensor.size));
+  std::byte *to = memory.copy.data();
+  copyStrided(data, tensor, strides, 0, elementSize, to);
+  tensor.data = memory.copy.data();
+  return tensor;
+}
+
 void releaseTensor(PyObject *capsule) {
   auto *tensor = static_cast<nacre_tensor *>(PyCapsule_GetPointer(capsule, nullptr));
   nacre_tensor_release(tensor);
@@ -204,6 +293,8 @@ nb::object nacre::python::getDtype(int32_t dtype) {
 nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
   constexpr int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED;
   auto *array = reinterpret_cast<PyArrayObject *>(object.ptr());
+  if (isDLPack(object))
+    return fromDLPack<nb::ndarray<nb::ro>>(object, memory, /*isOutput=*/false);
   if (PyArray_Check(object.ptr()) && PyArray_CHKFLAGS(array, NPY_ARRAY_C_CONTIGUOUS |
                                                                  NPY_ARRAY_ALIGNED) &&
       PyArray_ISNOTSWAPPED(array)) {
@@ -243,6 +334,30 @@ nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
     memory.packed = pack(static_cast<uint8_t *>(tensor.data), PyArray_SIZE(array), bits);
     tensor.data = memory.packed.data();
   }
+  return tensor;
+}
+
+nacre_tensor nacre::python::toOutput(nb::handle object, InputMemory &memory) {
+  if (isDLPack(object))
+    return fromDLPack<nb::ndarray<>>(object, memory, /*isOutput=*/true);
+  auto *array = reinterpret_cast<PyArrayObject *>(object.ptr());
+  if (!PyArray_Check(object.ptr()))
+    throw nb::type_error((std::string("an array for an output must be a NumPy array or have __dlpack__, found ") +
+                          Py_TYPE(object.ptr())->tp_name).c_str());
+  if (!PyArray_ISCARRAY(array))
+    throw nb::value_error("an array for an output must be row-major, without gaps, aligned and writable");
+  nacre_tensor tensor = {};
+  tensor.dtype = getElementType(array);
+  if (tensor.dtype == NACRE_UNDEFINED || nacre_dtype_bits(tensor.dtype) < 8)
+    throw nb::type_error("outputs of this element type cannot be written into an array");
+  tensor.rank = PyArray_NDIM(array);
+  if (tensor.rank > NACRE_MAX_RANK)
+    throw nb::type_error("models give arrays of 16 dimensions at most");
+  for (int32_t i = 0; i < tensor.rank; ++i)
+    tensor.dims[i] = PyArray_DIM(array, i);
+  tensor.data = PyArray_DATA(array);
+  tensor.size = int64_t(PyArray_NBYTES(array));
+  memory.array = nb::borrow(object);
   return tensor;
 }
 

@@ -28,7 +28,8 @@ nb::object getDtype(int32_t dtype);
 
 /// What keeps an input's memory alive during a run.
 struct InputMemory {
-  nb::object array;
+  nb::object array; // or what holds the DLPack tensor
+  std::vector<std::byte> copy; // of a DLPack tensor with gaps
   std::vector<uint8_t> packed; // of types below a byte
   std::vector<nacre_string> strings; // their bytes are those of the Python strings in `array`
 };
@@ -36,6 +37,10 @@ struct InputMemory {
 /// An input tensor that refers to `object`'s memory, or to a copy in `memory`. Throws a
 /// TypeError if the object is no array that a model can take.
 nacre_tensor toTensor(nb::handle object, InputMemory &memory);
+
+/// A tensor that a run can write its output into: `object`'s own memory, which must be
+/// writable and without gaps. Throws a TypeError or ValueError else.
+nacre_tensor toOutput(nb::handle object, InputMemory &memory);
 
 /// A new array, where its elements lie and how many bytes they are, for a type of whole bytes.
 std::tuple<nb::object, void *, int64_t> makeArray(const nacre_tensor_info &info);

@@ -7,6 +7,9 @@
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Program.h"
 
+#include <chrono>
+#include <memory>
+
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -24,73 +27,105 @@ using Lengths = std::map<std::string, std::optional<int64_t>>;
 using Examples = std::map<std::string, std::optional<std::vector<int64_t>>>;
 using Train = std::map<std::string, std::string>;
 
-CompileOptions makeOptions(const Dims &dims, const Shapes &shapes, const Lengths &lengths,
-                           const std::string &targetCpu, const std::optional<Train> &train) {
+/// What may be asked for when a model is compiled, in file or in process.
+struct Request {
+  Dims dims;
+  Shapes inputShapes;
+  Lengths inputLengths;
+  std::string targetCpu;
+  std::optional<Train> train;
+  std::optional<std::string> cacheDirectory;
+  nb::object progress; // None, or called with a phase, its number and how many there are
+};
+
+CompileOptions makeOptions(const Request &request) {
   CompileOptions options;
-  options.dims = dims;
-  options.inputShapes = shapes;
-  options.inputLengths = lengths;
-  options.targetCpu = targetCpu;
-  if (train) {
+  options.dims = request.dims;
+  options.inputShapes = request.inputShapes;
+  options.inputLengths = request.inputLengths;
+  options.targetCpu = request.targetCpu;
+  options.cacheDirectory = request.cacheDirectory;
+  if (request.train) {
     options.train.emplace();
-    for (const auto &[key, value] : *train) {
+    for (const auto &[key, value] : *request.train) {
       if (key != "loss" && key != "optimizer")
         throw nb::value_error(("training has no option '" + key + "': loss, optimizer").c_str());
       (key == "loss" ? options.train->loss : options.train->optimizer) = value;
     }
   }
-  // Ctrl-C ends a compilation at the next phase.
-  options.progress = [](std::string_view) {
-    nb::gil_scoped_acquire locked;
-    return PyErr_CheckSignals() == 0;
-  };
   return options;
 }
 
-/// Runs `compilation` without the interpreter's lock; its value, or a CompileError or
-/// InternalError (or what a signal handler raised).
-template <typename Compilation> auto compileUnlocked(Compilation compilation) {
-  auto result = [&] {
-    nb::gil_scoped_release unlocked;
-    return compilation();
-  }();
-  if (!result) {
-    if (PyErr_Occurred())
-      throw nb::python_error();
-    bool isInternal = result.error().status == NACRE_INTERNAL;
-    raise(isInternal ? getExceptions().internalError : getExceptions().compileError, result.error().message);
+[[noreturn]] void raiseCompileError(const Error &error) {
+  Exceptions &e = getExceptions();
+  switch (error.status) {
+  case NACRE_INTERNAL:
+    raise(e.internalError, error.message);
+  case NACRE_CANCELLED:
+    raise(e.cancelled, error.message);
+  case NACRE_IO_ERROR:
+    raise(e.writeError, error.message);
+  default:
+    raise(e.compileError, error.message);
   }
-  return result;
 }
 
-Program compileModel(nb::handle source, const Dims &dims, const Shapes &shapes, const Lengths &lengths,
-                     const Examples &examples, int32_t threads, const std::string &targetCpu,
-                     const std::optional<Train> &train) {
-  CompileOptions options = makeOptions(dims, shapes, lengths, targetCpu, train);
+/// Waits for the task without the interpreter's lock, but looks at signals and reports
+/// phases meanwhile. What a signal handler (Ctrl-C) or `progress` raises cancels the task.
+void await(CompileTask &task, nb::handle progress) {
+  int32_t reported = 0;
+  for (bool isDone = false; !isDone;) {
+    {
+      nb::gil_scoped_release unlocked;
+      isDone = task.wait(std::chrono::milliseconds(50));
+    }
+    try {
+      if (PyErr_CheckSignals() != 0)
+        throw nb::python_error();
+      CompileProgress now = task.progress();
+      for (; !progress.is_none() && reported < now.number; ++reported) {
+        std::string_view phase = getPhaseNames()[size_t(reported)];
+        progress(nb::str(phase.data(), phase.size()), reported + 1, now.count);
+      }
+    } catch (nb::python_error &) {
+      nb::gil_scoped_release unlocked;
+      task.cancel();
+      task.wait();
+      throw;
+    }
+  }
+}
+
+Program compileModel(nb::handle source, const Request &request, const Examples &examples, int32_t threads,
+                     std::vector<int32_t> cpus) {
+  CompileOptions options = makeOptions(request);
   options.examples = examples;
-  if (PyBytes_Check(source.ptr())) {
+  auto task = [&] {
+    if (!PyBytes_Check(source.ptr()))
+      return compileAsync(nb::cast<std::string>(source), options);
     auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
-    std::span<const std::byte> bytes(data, size_t(PyBytes_GET_SIZE(source.ptr())));
-    auto model = compileUnlocked([&] { return compile(bytes, options); });
-    return Program(*std::move(model), threads);
-  }
-  std::string path = nb::cast<std::string>(source);
-  auto model = compileUnlocked([&] { return compile(path, options); });
-  return Program(*std::move(model), threads);
+    return compileAsync(std::vector<std::byte>(data, data + PyBytes_GET_SIZE(source.ptr())), options);
+  }();
+  await(task, request.progress);
+  Result<Model> model = task.take();
+  if (!model)
+    raiseCompileError(model.error());
+  return Program(std::make_shared<Model>(*std::move(model)), {threads, std::move(cpus)});
 }
 
-void compileModelToFile(const std::string &path, const std::string &artifact, const Dims &dims,
-                        const Shapes &shapes, const Lengths &lengths, const std::string &targetCpu,
-                        const std::optional<Train> &train) {
-  CompileOptions options = makeOptions(dims, shapes, lengths, targetCpu, train);
-  (void)compileUnlocked([&] { return compileToFile(path, artifact, options); });
+void compileModelToFile(const std::string &path, const std::string &artifact, const Request &request) {
+  CompileTask task = compileToFileAsync(path, artifact, makeOptions(request));
+  await(task, request.progress);
+  if (Status status = task.status(); !status)
+    raiseCompileError(status.error());
 }
 
-Program loadModel(const std::string &path, int32_t threads) {
+Program loadModel(const std::string &path, int32_t threads, std::vector<int32_t> cpus) {
   Result<Model> model = Model::load(path);
   if (!model)
-    raise(getExceptions().loadError, model.error().message);
-  return Program(*std::move(model), threads);
+    raise(model.error().status == NACRE_NOT_FOUND ? getExceptions().missingFileError : getExceptions().loadError,
+          model.error().message);
+  return Program(std::make_shared<Model>(*std::move(model)), {threads, std::move(cpus)});
 }
 
 std::string describe(const Signature &signature) {
@@ -105,6 +140,33 @@ std::string describe(const Signature &signature) {
   return "TensorInfo(name=" + std::string(nb::repr(signature.key).c_str()) + ", dtype=" +
          nacre_dtype_name(signature.dtype) + ", shape=" + nb::repr(signature.shape).c_str() + ")";
 }
+
+/// "(x: f32[N, 4], y: f32[N, 4])".
+std::string describeShort(const std::vector<Signature> &signatures) {
+  std::string text = "(";
+  for (const Signature &signature : signatures) {
+    text += (text.size() == 1 ? "" : ", ") + signature.name + ": ";
+    if (signature.kind == NACRE_VALUE_NOTHING)
+      text += "nothing";
+    else if (signature.kind == NACRE_VALUE_SEQUENCE)
+      text += "sequence of " + std::to_string(signature.elements.size());
+    else {
+      text += std::string(nacre_dtype_name(signature.dtype)) + "[";
+      for (size_t i = 0; i < nb::len(signature.shape); ++i) {
+        nb::object size = signature.shape[i];
+        text += i ? ", " : "";
+        text += size.is_none() ? "?" : nb::str(size).c_str();
+      }
+      text += "]";
+    }
+  }
+  return text + ")";
+}
+
+/// What a function takes and gives.
+struct FunctionSignature {
+  std::vector<Signature> inputs, outputs;
+};
 
 std::string describeProgram(const Program &program) {
   auto list = [](const std::vector<Signature> &signatures) {
@@ -134,15 +196,36 @@ NB_MODULE(_core, module) {
       .def_ro("shape", &Signature::shape, "Sizes; names of dynamic dimensions, or None")
       .def("__repr__", describe);
 
+  nb::class_<FunctionSignature>(module, "Signature", "What a model takes and gives")
+      .def_ro("inputs", &FunctionSignature::inputs, "A list of TensorInfo")
+      .def_ro("outputs", &FunctionSignature::outputs, "A list of TensorInfo")
+      .def("__repr__", [](const FunctionSignature &signature) {
+        return describeShort(signature.inputs) + " -> " + describeShort(signature.outputs);
+      });
+
+  nb::class_<Request>(module, "_Request")
+      .def("__init__",
+           [](Request *self, Dims dims, Shapes shapes, Lengths lengths, std::string cpu, std::optional<Train> train,
+              std::optional<std::string> cache, nb::object progress) {
+             new (self) Request{std::move(dims), std::move(shapes), std::move(lengths), std::move(cpu),
+                                std::move(train), std::move(cache), std::move(progress)};
+           },
+           nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none());
+
   nb::class_<Program>(module, "Model",
                       "A compiled model with threads and memory: made by nacre.compile or nacre.load.\n"
                       "Thread-safe: runs may overlap, and other Python threads go on meanwhile.")
-      .def("run", &Program::run, nb::arg("inputs"), nb::arg("function") = "main",
+      .def("run", &Program::run, nb::arg("inputs"), nb::arg("function") = "main", nb::arg("out") = nb::none(),
            "Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name;\n"
            "a list of arrays for a sequence, None for an optional without an element.\n"
-           "Strings are arrays of Python strings.\n"
+           "Strings are arrays of Python strings. Arrays are NumPy's, or anything with __dlpack__\n"
+           "(PyTorch, JAX) in this machine's memory; both are read where they are, unless they have\n"
+           "gaps or another order: then a copy is.\n"
+           "out: arrays to write outputs into, of their shapes, row-major: a sequence (None where the\n"
+           "run shall make an array) or a dict by name.\n"
            "Returns a list of all outputs in order; a sequence is a list of arrays, an optional\n"
-           "without an element None. Raises RunError.")
+           "without an element None; with `out`, the arrays given there. Raises InputError,\n"
+           "OutOfMemoryError, Cancelled or another RunError; the model can be used on.")
       .def("__call__", &Program::call, nb::arg("inputs"), nb::arg("named_inputs"),
            "Runs the model on arrays by position, or by name as keywords.\n"
            "Returns the output, or a tuple of them if the model has not exactly one.")
@@ -160,12 +243,28 @@ NB_MODULE(_core, module) {
       .def("set_seed", &Program::setSeed, nb::arg("seed"),
            "Sets what random numbers (RandomNormal, Dropout, ...) are drawn from, and begins to count\n"
            "the runs anew. They depend on the seed, 0 at first, and on how many runs began before")
+      .def_prop_ro("signature",
+                   [](const Program &program) {
+                     return FunctionSignature{program.getInputs(), program.getOutputs()};
+                   },
+                   "What the model takes and gives: inputs and outputs; printed as one line")
+      .def("cancel", &Program::cancel,
+           "Ends the runs in flight within a second: they raise Cancelled. From any thread;\n"
+           "Ctrl-C does the same to a run on the main thread, which raises KeyboardInterrupt")
+      .def("new_session", &Program::makeSession, nb::arg("threads") = 0, nb::arg("cpus") = std::vector<int32_t>(),
+           "Another model with threads and memory of its own, and the same code and weights, which\n"
+           "are in memory once; parameters that training changes begin anew")
+      .def("profile", [](nb::handle self) { return nb::module_::import_("nacre._profile").attr("Profile")(self); },
+           "A context manager that measures the runs inside of it: its `kernels` say how long each\n"
+           "took, its `write_trace(path)` writes a Chrome trace")
+      .def("_set_profiling", &Program::setProfiling)
+      .def("_reset_profile", &Program::resetProfile)
+      .def("_kernel_times", &Program::getKernelTimes)
+      .def("_write_trace", &Program::writeTrace)
       .def_prop_ro("threads", &Program::getThreads, "How many threads a run uses at most")
       .def("__repr__", describeProgram);
 
-  module.def("compile", compileModel, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-             nb::arg(), nb::arg(), nb::arg().none());
-  module.def("compile_to_file", compileModelToFile, nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-             nb::arg(), nb::arg(), nb::arg().none());
+  module.def("compile", compileModel);
+  module.def("compile_to_file", compileModelToFile);
   module.def("load", loadModel);
 }

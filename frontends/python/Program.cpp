@@ -2,17 +2,69 @@
 #include "frontends/python/Program.h"
 #include "frontends/python/Arrays.h"
 
+#include <algorithm>
+#include <csignal>
+#include <unistd.h>
+
 using namespace nacre;
 using namespace nacre::python;
 
 namespace {
 
-Session createSession(const Model &model, int32_t threads) {
-  Result<Session> session = Session::create(model, {.threads = threads});
-  if (!session)
-    raise(getExceptions().error, session.error().message);
+Session createSession(const Model &model, const Program::Options &options) {
+  Result<Session> session = Session::create(model, {.threads = options.threads, .cpus = options.cpus});
+  if (!session) {
+    if (session.error().status == NACRE_INVALID_ARGUMENT)
+      throw nb::value_error(session.error().message.c_str());
+    raiseRunError(session.error().status, session.error().message);
+  }
   return *std::move(session);
 }
+
+/// While it lives, Ctrl-C cancels the session's runs, before Python hears of it. Only the
+/// main thread of a process whose Python handles the signal does so: all others go on until
+/// that one stops them.
+class CancelOnInterrupt {
+public:
+  explicit CancelOnInterrupt(nacre_session *session) {
+    if (gettid() != getpid() || interrupted.session)
+      return;
+    if (sigaction(SIGINT, nullptr, &interrupted.previous) != 0 || interrupted.previous.sa_handler == SIG_DFL ||
+        interrupted.previous.sa_handler == SIG_IGN)
+      return;
+    interrupted.session = session;
+    struct sigaction action = interrupted.previous;
+    action.sa_flags &= ~SA_SIGINFO;
+    action.sa_handler = [](int signal) {
+      nacre_session_cancel(interrupted.session);
+      interrupted.previous.sa_handler(signal);
+    };
+    if (interrupted.previous.sa_flags & SA_SIGINFO) {
+      action.sa_flags |= SA_SIGINFO;
+      action.sa_sigaction = [](int signal, siginfo_t *info, void *context) {
+        nacre_session_cancel(interrupted.session);
+        interrupted.previous.sa_sigaction(signal, info, context);
+      };
+    }
+    isInstalled = sigaction(SIGINT, &action, nullptr) == 0;
+    if (!isInstalled)
+      interrupted.session = nullptr;
+  }
+  ~CancelOnInterrupt() {
+    if (!isInstalled)
+      return;
+    sigaction(SIGINT, &interrupted.previous, nullptr);
+    interrupted.session = nullptr;
+  }
+
+private:
+  struct Interrupted {
+    nacre_session *session;
+    struct sigaction previous;
+  };
+  static inline Interrupted interrupted = {};
+  bool isInstalled = false;
+};
 
 std::vector<Signature> describe(const std::vector<TensorInfo> &infos) {
   std::vector<Signature> result;
@@ -55,7 +107,7 @@ std::vector<Signature> describe(const std::vector<TensorInfo> &infos, const std:
   std::string expected = input.kind == NACRE_VALUE_NOTHING    ? "none"
                          : input.kind == NACRE_VALUE_SEQUENCE ? "a list of " + std::to_string(input.count) + " arrays"
                                                               : "an array";
-  raise(getExceptions().runError, "input '" + name + "': found " + found + ", the model was compiled for " + expected +
+  raise(getExceptions().inputError, "input '" + name + "': found " + found + ", the model was compiled for " + expected +
                                       (length.empty() ? "" : "; compile it again with input_lengths={'" + name + "': " +
                                                                  length + "}"));
 }
@@ -83,6 +135,14 @@ void flatten(const ValueInfo &input, nb::handle value, std::vector<nb::object> &
   }
 }
 
+/// Refuses an array that has another shape than the output which was written into it.
+void checkWritten(const ValueInfo &value, const nacre_tensor &array, const nacre_tensor &output) {
+  if (array.rank != output.rank || !std::equal(array.dims, array.dims + array.rank, output.dims))
+    raise(getExceptions().inputError, "output '" + std::string(value.name) + "': its shape is " +
+                                          toString(TensorView(output)) + ", that of the array for it " +
+                                          toString(TensorView(array)));
+}
+
 /// Outputs of a run; what is not handed over is given back.
 struct Outputs {
   explicit Outputs(size_t count) : tensors(count) {}
@@ -101,20 +161,27 @@ Exceptions &nacre::python::getExceptions() {
 }
 
 void nacre::python::initExceptions(nb::module_ &module) {
-  auto add = [&](const char *name, const char *doc, PyObject *base) {
+  auto add = [&](const char *name, const char *doc, PyObject *base, PyObject *builtin = nullptr) {
     std::string qualified = std::string("nacre.") + name;
-    PyObject *exception = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, base, nullptr);
+    nb::object bases = builtin ? nb::make_tuple(nb::handle(base), nb::handle(builtin)) : nb::borrow(base);
+    PyObject *exception = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, bases.ptr(), nullptr);
     if (!exception)
       throw nb::python_error();
     module.attr(name) = nb::borrow(exception);
     return exception;
   };
   Exceptions &e = getExceptions();
-  e.error = add("Error", "Any failure of Nacre", nullptr);
+  e.error = add("Error", "Any failure of Nacre", PyExc_Exception);
   e.compileError = add("CompileError", "A model that cannot be compiled, and all reasons", e.error);
+  e.writeError = add("WriteError", "A file that cannot be written", e.compileError, PyExc_OSError);
   e.internalError = add("InternalError", "A fault of the compiler's own: please report it", e.error);
   e.loadError = add("LoadError", "A file that is no artefact for this machine", e.error);
+  e.missingFileError = add("MissingFileError", "There is no such artefact", e.loadError, PyExc_FileNotFoundError);
   e.runError = add("RunError", "Inputs that do not fit, or a failure during a run", e.error);
+  e.inputError = add("InputError", "Inputs or outputs that do not fit: their number, names, types, shapes or values",
+                     e.runError, PyExc_ValueError);
+  e.outOfMemoryError = add("OutOfMemoryError", "A run needs more memory than there is", e.runError, PyExc_MemoryError);
+  e.cancelled = add("Cancelled", "A run or a compilation that was cancelled", e.error);
 }
 
 void nacre::python::raise(PyObject *exception, const std::string &message) {
@@ -127,9 +194,28 @@ void nacre::python::raise(PyObject *exception, const std::string &message) {
   throw nb::python_error();
 }
 
-Program::Program(Model given, int32_t threads)
-    : model(std::move(given)), session(createSession(model, threads)) {
-  for (const Function &function : model.functions())
+void nacre::python::raiseRunError(nacre_status status, const std::string &message) {
+  Exceptions &e = getExceptions();
+  switch (status) {
+  case NACRE_INVALID_SHAPE:
+  case NACRE_INVALID_VALUE:
+  case NACRE_INVALID_ARGUMENT:
+  case NACRE_NOT_FOUND:
+    raise(e.inputError, message);
+  case NACRE_OUT_OF_MEMORY:
+    raise(e.outOfMemoryError, message);
+  case NACRE_CANCELLED:
+    raise(e.cancelled, message);
+  case NACRE_INTERNAL:
+    raise(e.internalError, message);
+  default:
+    raise(e.runError, message);
+  }
+}
+
+Program::Program(std::shared_ptr<Model> given, const Options &options)
+    : model(std::move(given)), session(createSession(*model, options)) {
+  for (const Function &function : model->functions())
     functions.push_back({std::string(function.name), describe(function.inputs, function.inputValues),
                          describe(function.outputs, function.outputValues), function.inputValues,
                          function.outputValues, function.outputs.size()});
@@ -146,25 +232,25 @@ std::vector<std::string> Program::getFunctions() const {
 
 std::vector<std::string> Program::getParameters() const {
   std::vector<std::string> names;
-  for (const TensorInfo &info : model.parameters())
+  for (const TensorInfo &info : model->parameters())
     names.emplace_back(info.name);
   return names;
 }
 
 int32_t Program::findParameter(const std::string &name) const {
-  Result<int32_t> index = model.findParameter(name);
+  Result<int32_t> index = model->findParameter(name);
   if (!index)
-    raise(getExceptions().runError, index.error().message);
+    raiseRunError(index.error().status, index.error().message);
   return *index;
 }
 
 nb::object Program::readParameter(const std::string &name) {
   int32_t index = findParameter(name);
   nacre_tensor_info info = {};
-  nacre_model_get_parameter(model.get(), index, &info);
+  nacre_model_get_parameter(model->get(), index, &info);
   auto [array, data, size] = makeArray(info);
-  if (nacre_session_read_parameter(session.get(), index, data, size) != NACRE_OK)
-    raise(getExceptions().runError, nacre_last_error());
+  if (nacre_status status = nacre_session_read_parameter(session.get(), index, data, size))
+    raiseRunError(status, nacre_last_error());
   return array;
 }
 
@@ -172,8 +258,8 @@ void Program::writeParameter(const std::string &name, nb::handle value) {
   int32_t index = findParameter(name);
   InputMemory memory;
   nacre_tensor tensor = toTensor(value, memory);
-  if (nacre_session_write_parameter(session.get(), index, &tensor) != NACRE_OK)
-    raise(getExceptions().runError, nacre_last_error());
+  if (nacre_status status = nacre_session_write_parameter(session.get(), index, &tensor))
+    raiseRunError(status, nacre_last_error());
 }
 
 std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle given) {
@@ -188,7 +274,7 @@ std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle
         values.push_back(nb::none());
         continue;
       }
-      raise(getExceptions().runError, "input '" + input.name + "' is missing");
+      raise(getExceptions().inputError, "input '" + input.name + "' is missing");
     }
     ++found;
     values.push_back(nb::borrow(value));
@@ -199,7 +285,7 @@ std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle
       for (const Signature &input : function.inputs)
         known |= key.equal(input.key);
       if (!known)
-        raise(getExceptions().runError,
+        raise(getExceptions().inputError,
               std::string("the model has no input ") + nb::repr(key).c_str());
     }
   return values;
@@ -214,18 +300,52 @@ std::vector<nb::object> Program::collect(const Entry &function, nb::handle given
     throw nb::python_error();
   size_t count = PySequence_Fast_GET_SIZE(sequence.ptr());
   if (count != function.inputs.size())
-    raise(getExceptions().runError, "the model has " + std::to_string(function.inputs.size()) +
-                                        " inputs, found " + std::to_string(count));
+    raise(getExceptions().inputError, "the model has " + std::to_string(function.inputs.size()) +
+                                          " inputs, found " + std::to_string(count));
   std::vector<nb::object> values;
   for (size_t i = 0; i < count; ++i)
     values.push_back(nb::borrow(PySequence_Fast_GET_ITEM(sequence.ptr(), Py_ssize_t(i))));
   return values;
 }
 
-nb::list Program::run(nb::handle given, const std::string &name) {
-  Result<int32_t> index = model.findFunction(name);
+/// The arrays to write tensors into, invalid ones where the run makes its own.
+std::vector<nb::object> Program::collectOutputs(const Entry &function, nb::handle given) {
+  std::vector<nb::object> arrays(function.tensorCount);
+  if (given.is_none())
+    return arrays;
+  auto put = [&](size_t index, nb::handle array) {
+    const ValueInfo &value = function.outputValues[index];
+    if (value.kind != NACRE_VALUE_TENSOR)
+      raise(getExceptions().inputError, "output '" + function.outputs[index].name + "' is no tensor: it has no array");
+    if (!array.is_none())
+      arrays[size_t(value.first)] = nb::borrow(array);
+  };
+  if (PyDict_Check(given.ptr())) {
+    for (auto [key, array] : nb::borrow<nb::dict>(given)) {
+      size_t index = 0;
+      while (index < function.outputs.size() && !key.equal(function.outputs[index].key))
+        ++index;
+      if (index == function.outputs.size())
+        raise(getExceptions().inputError, std::string("the model has no output ") + nb::repr(key).c_str());
+      put(index, array);
+    }
+    return arrays;
+  }
+  if (!PyList_Check(given.ptr()) && !PyTuple_Check(given.ptr()))
+    throw nb::type_error("out must be a list, tuple or dict of arrays");
+  nb::sequence list = nb::borrow<nb::sequence>(given);
+  if (nb::len(list) != function.outputs.size())
+    raise(getExceptions().inputError, "the model has " + std::to_string(function.outputs.size()) +
+                                          " outputs, found " + std::to_string(nb::len(list)) + " arrays for them");
+  for (size_t i = 0; i < function.outputs.size(); ++i)
+    put(i, nb::object(list[i]));
+  return arrays;
+}
+
+nb::list Program::run(nb::handle given, const std::string &name, nb::handle out) {
+  Result<int32_t> index = model->findFunction(name);
   if (!index)
-    raise(getExceptions().runError, index.error().message);
+    raiseRunError(index.error().status, index.error().message);
   const Entry &function = functions[size_t(*index)];
   std::vector<nb::object> inputs = collect(function, given), values;
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -235,22 +355,38 @@ nb::list Program::run(nb::handle given, const std::string &name) {
   for (size_t i = 0; i < values.size(); ++i)
     tensors[i] = toTensor(values[i], memory[i]);
   Outputs results(function.tensorCount);
+  std::vector<nb::object> targets = collectOutputs(function, out);
+  std::vector<InputMemory> targetMemory(targets.size());
+  for (size_t i = 0; i < targets.size(); ++i)
+    if (targets[i].is_valid())
+      results.tensors[i] = toOutput(targets[i], targetMemory[i]);
+  std::vector<nacre_tensor> asked = results.tensors;
+  for (nacre_tensor &tensor : results.tensors)
+    if (tensor.size == 0)
+      tensor = {}; // nothing will be written
   nacre_status status;
   std::string message;
   {
     nb::gil_scoped_release unlocked;
+    CancelOnInterrupt interruptible(session.get());
     status = nacre_session_run(session.get(), *index, tensors.data(), int32_t(tensors.size()),
                                results.tensors.data(), int32_t(results.tensors.size()));
     if (status != NACRE_OK)
       message = nacre_last_error();
   }
+  if (status == NACRE_CANCELLED && PyErr_CheckSignals() != 0)
+    throw nb::python_error(); // KeyboardInterrupt
   if (status != NACRE_OK)
-    raise(getExceptions().runError, message);
+    raiseRunError(status, message);
   nb::list list;
   for (const ValueInfo &value : function.outputValues) {
     nb::list arrays;
-    for (int32_t i = 0; i < value.count; ++i)
-      arrays.append(toArray(results.tensors[size_t(value.first + i)]));
+    for (int32_t i = 0; i < value.count; ++i) {
+      size_t tensor = size_t(value.first + i);
+      if (targets[tensor].is_valid())
+        checkWritten(value, asked[tensor], results.tensors[tensor]);
+      arrays.append(targets[tensor].is_valid() ? targets[tensor] : toArray(results.tensors[tensor]));
+    }
     if (value.kind == NACRE_VALUE_SEQUENCE)
       list.append(arrays);
     else
@@ -261,7 +397,35 @@ nb::list Program::run(nb::handle given, const std::string &name) {
 
 nb::object Program::call(nb::args given, nb::kwargs named) {
   if (given.size() && named.size())
-    raise(getExceptions().runError, "inputs are given by position or by name, not both");
-  nb::list arrays = run(named.size() ? nb::handle(named) : nb::handle(given), functions.front().name);
+    raise(getExceptions().inputError, "inputs are given by position or by name, not both");
+  nb::list arrays = run(named.size() ? nb::handle(named) : nb::handle(given), functions.front().name, nb::none());
   return arrays.size() == 1 ? nb::object(arrays[0]) : nb::object(nb::tuple(arrays));
+}
+
+void Program::setProfiling(int32_t mode) { session.setProfiling(nacre_profiling(mode)); }
+
+nb::list Program::getKernelTimes() {
+  nb::list list;
+  std::vector<nacre_kernel_info> kernels = model->kernels();
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    nacre_kernel_time time = session.kernelTime(int32_t(i));
+    if (time.launches == 0)
+      continue;
+    nb::dict kernel;
+    kernel["name"] = kernels[i].name;
+    kernel["nodes"] = nb::str(kernels[i].nodes);
+    kernel["flops"] = kernels[i].flops;
+    kernel["bytes"] = kernels[i].bytes;
+    kernel["launches"] = time.launches;
+    kernel["total_ns"] = time.total_ns;
+    kernel["min_ns"] = time.min_ns;
+    kernel["max_ns"] = time.max_ns;
+    list.append(kernel);
+  }
+  return list;
+}
+
+void Program::writeTrace(const std::string &path) {
+  if (Status status = session.writeTrace(path); !status)
+    raise(getExceptions().writeError, status.error().message);
 }

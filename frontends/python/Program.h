@@ -5,6 +5,7 @@
 #include "runtime/api/nacre.hpp"
 
 #include <nanobind/nanobind.h>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,16 @@ namespace nb = nanobind;
 
 /// The exception classes of the package; they live as long as the interpreter.
 struct Exceptions {
-  PyObject *error, *compileError, *internalError, *loadError, *runError;
+  PyObject *error, *compileError, *writeError, *internalError, *loadError, *missingFileError, *runError, *inputError,
+      *outOfMemoryError, *cancelled;
 };
 Exceptions &getExceptions();
 void initExceptions(nb::module_ &module);
 
 [[noreturn]] void raise(PyObject *exception, const std::string &message);
+
+/// Raises what fits a failure of a run, or of making a session.
+[[noreturn]] void raiseRunError(nacre_status status, const std::string &message);
 
 /// What an input or an output must look like.
 struct Signature {
@@ -35,11 +40,25 @@ struct Signature {
 /// interpreter's lock is released.
 class Program {
 public:
-  Program(Model model, int32_t threads);
+  /// How runs are done: threads (0: all cores), and the CPUs they stay on.
+  struct Options {
+    int32_t threads = 0;
+    std::vector<int32_t> cpus;
+  };
+  Program(std::shared_ptr<Model> model, const Options &options);
+
+  /// Another session with the same code and weights.
+  Program makeSession(int32_t threads, std::vector<int32_t> cpus) const {
+    return Program(model, {threads, std::move(cpus)});
+  }
 
   /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order.
   /// Both are arrays, lists of them (sequences), None (optionals without an element).
-  nb::list run(nb::handle inputs, const std::string &function);
+  /// `out`: None, or arrays to write outputs into, in one of these ways.
+  nb::list run(nb::handle inputs, const std::string &function, nb::handle out);
+
+  /// Ends the runs in flight.
+  void cancel() { session.cancel(); }
 
   /// Inputs by position or by name; the output alone if there is one, else a tuple.
   nb::object call(nb::args inputs, nb::kwargs named);
@@ -55,6 +74,13 @@ public:
   void writeParameter(const std::string &name, nb::handle value);
   std::vector<std::string> getParameters() const;
 
+  /// 0: off; 1: times per kernel; 2: each launch too.
+  void setProfiling(int32_t mode);
+  void resetProfile() { session.resetProfile(); }
+  /// A dict for each kernel that has run.
+  nb::list getKernelTimes();
+  void writeTrace(const std::string &path);
+
 private:
   struct Entry {
     std::string name;
@@ -65,8 +91,9 @@ private:
   static std::vector<nb::object> collect(const Entry &function, nb::handle given);
   static std::vector<nb::object> collectByName(const Entry &function, nb::handle given);
   int32_t findParameter(const std::string &name) const;
+  static std::vector<nb::object> collectOutputs(const Entry &function, nb::handle given);
 
-  Model model;
+  std::shared_ptr<Model> model;
   Session session;
   std::vector<Entry> functions;
 };

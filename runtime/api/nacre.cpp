@@ -67,6 +67,10 @@ static nacre_status checkIndex(const char *what, int32_t index, int32_t count) {
 
 const char *nacre_last_error(void) { return lastError(); }
 
+nacre_status nacre_error_set(nacre_status status, const char *message) {
+  return fail(status, "%s", message ? message : "");
+}
+
 const char *nacre_status_name(nacre_status status) {
   switch (status) {
   case NACRE_OK:

@@ -100,6 +100,11 @@ typedef enum nacre_status {
  * the thread: valid until its next failing call. Thread-safe. */
 NACRE_API const char *nacre_last_error(void);
 
+/* Makes `message` the calling thread's last error, cut to 1023 bytes, and
+ * returns `status`: for libraries that add to this API. Thread-safe. */
+NACRE_API nacre_status nacre_error_set(nacre_status status,
+                                       const char *message);
+
 /* The code in words, "invalid shape". Never NULL. Thread-safe. */
 NACRE_API const char *nacre_status_name(nacre_status status);
 

@@ -391,6 +391,8 @@ public:
   }
 
   nacre_model *get() const { return handle.get(); }
+  // Hands the reference over to the caller.
+  nacre_model *release() { return handle.release(); }
 
 private:
   struct Release {

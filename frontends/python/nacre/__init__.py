@@ -9,40 +9,63 @@
     nacre.compile_to_file("model.onnx", "model.so")    # one file for later
     model = nacre.load("model.so", threads=2)
 
+    y = model(torch_tensor)                        # anything with __dlpack__ is read in place
+    model.run([x], out=[y])                        # outputs into memory that is there
+    with model.profile() as profile:               # times per kernel, Chrome traces
+        model(x)
+
+Failures are exceptions: Error and its subclasses, which are ValueError, MemoryError, OSError
+as well where that fits. Ctrl-C ends a compilation or a run within a second.
+
 Types that NumPy lacks (bfloat16, float8, int4, ...) travel as arrays of ml_dtypes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from . import _core
 from ._core import (
+    Cancelled,
     CompileError,
     Error,
+    InputError,
     InternalError,
     LoadError,
+    MissingFileError,
     Model,
+    OutOfMemoryError,
     RunError,
+    Signature,
     TensorInfo,
+    WriteError,
     __version__,
 )
+from ._profile import KernelTime, Profile
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = [
+    "Cancelled",
     "CompileError",
     "Error",
+    "InputError",
     "InternalError",
+    "KernelTime",
     "LoadError",
+    "MissingFileError",
     "Model",
+    "OutOfMemoryError",
+    "Profile",
     "RunError",
+    "Signature",
     "TensorInfo",
+    "WriteError",
     "__version__",
     "compile",
     "compile_to_file",
@@ -53,6 +76,7 @@ Path = Union[str, "os.PathLike[str]"]
 Dims = Mapping[str, int]
 Shapes = Mapping[str, Sequence[int]]
 Lengths = Mapping[str, Union[int, None]]
+Progress = Callable[[str, int, int], object]
 
 
 def compile(  # noqa: A001 - the natural name, always used as nacre.compile
@@ -64,6 +88,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     train: Mapping[str, str] | None = None,
     input_lengths: Lengths | None = None,
     example: Mapping[str, Any] | None = None,
+    cpus: Sequence[int] | None = None,
+    progress: Progress | None = None,
+    cache_dir: Path | None = None,
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
@@ -80,6 +107,11 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     ranks that the model does not declare are taken as well. The elements of a sequence `x`
     are called `x[0]`, `x[1]`, ...; `input_shapes` takes either name.
 
+    With `cpus`, thread i stays on CPU cpus[i % len(cpus)], but for the first, which is the
+    caller's. `progress` is called with each phase that has begun: its name, its number and
+    how many there are. What it raises ends the compilation, as Ctrl-C does. Compiled kernels
+    are kept in `cache_dir` ("": nowhere; by default in NACRE_CACHE_DIR or ~/.cache/nacre).
+
     Raises CompileError, whose message lists everything that cannot be compiled;
     InternalError, which is none of these, for a fault of the compiler's own.
     """
@@ -88,13 +120,10 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
         source = os.fspath(source)
     return _core.compile(
         source,
-        dict(dims or {}),
-        _shapes(input_shapes),
-        dict(input_lengths or {}),
+        _request(dims, input_shapes, input_lengths, target_cpu, train, cache_dir, progress),
         {name: _ranks(value) for name, value in (example or {}).items()},
         threads,
-        target_cpu or "",
-        _train(train),
+        list(cpus or []),
     )
 
 
@@ -106,29 +135,25 @@ def compile_to_file(
     target_cpu: str | None = None,
     train: Mapping[str, str] | None = None,
     input_lengths: Lengths | None = None,
+    progress: Progress | None = None,
+    cache_dir: Path | None = None,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`.
 
-    The options and errors are those of `compile`; also CompileError if the file cannot be
-    written.
+    The options and errors are those of `compile`; also WriteError (a CompileError) if the
+    file cannot be written. It appears complete or not at all.
     """
-    _core.compile_to_file(
-        os.fspath(model),
-        os.fspath(path),
-        dict(dims or {}),
-        _shapes(input_shapes),
-        dict(input_lengths or {}),
-        target_cpu or "",
-        _train(train),
-    )
+    request = _request(dims, input_shapes, input_lengths, target_cpu, train, cache_dir, progress)
+    _core.compile_to_file(os.fspath(model), os.fspath(path), request)
 
 
-def load(path: Path, threads: int = 0) -> Model:
-    """Loads what compile_to_file (or `nacre compile`) made, to be run on `threads` threads.
+def load(path: Path, threads: int = 0, cpus: Sequence[int] | None = None) -> Model:
+    """Loads what compile_to_file (or `nacre compile`) made, to be run on `threads` threads,
+    which stay on `cpus` as `compile` says.
 
-    An artefact is code: load none that you do not trust. Raises LoadError.
+    An artefact is code: load none that you do not trust. Raises LoadError, MissingFileError.
     """
-    return _core.load(os.fspath(path), threads)
+    return _core.load(os.fspath(path), threads, list(cpus or []))
 
 
 def _serialize(model: onnx.ModelProto) -> bytes:
@@ -141,8 +166,24 @@ def _serialize(model: onnx.ModelProto) -> bytes:
         ) from None
 
 
-def _train(train: Mapping[str, str] | None) -> dict[str, str] | None:
-    return None if train is None else dict(train)
+def _request(
+    dims: Dims | None,
+    input_shapes: Shapes | None,
+    input_lengths: Lengths | None,
+    target_cpu: str | None,
+    train: Mapping[str, str] | None,
+    cache_dir: Path | None,
+    progress: Progress | None,
+) -> _core._Request:
+    return _core._Request(
+        dict(dims or {}),
+        {name: list(shape) for name, shape in (input_shapes or {}).items()},
+        dict(input_lengths or {}),
+        target_cpu or "",
+        None if train is None else dict(train),
+        None if cache_dir is None else os.fspath(cache_dir),
+        progress,
+    )
 
 
 def _ranks(value: Any) -> list[int] | None:
@@ -151,7 +192,3 @@ def _ranks(value: Any) -> list[int] | None:
         return None
     elements = value if isinstance(value, (list, tuple)) else [value]
     return [np.ndim(element) for element in elements]
-
-
-def _shapes(shapes: Shapes | None) -> dict[str, list[int]]:
-    return {name: list(shape) for name, shape in (shapes or {}).items()}

@@ -1,15 +1,18 @@
 """The extension module; use the package `nacre`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._profile import Profile
+
 __version__: str
 
-# An input; lists of arrays are sequences, None is an optional without an element.
-Input = ArrayLike | list[ArrayLike] | None
+# An input: an array of NumPy's or of any package with __dlpack__; lists of arrays are
+# sequences, None is an optional without an element.
+Input = Any | ArrayLike | list[ArrayLike] | None
 # An output: an array, a sequence of arrays, or an optional without an element.
 Value = NDArray[Any] | list[NDArray[Any]] | None
 
@@ -19,14 +22,29 @@ class Error(Exception):
 class CompileError(Error):
     """A model that cannot be compiled, and all reasons"""
 
+class WriteError(CompileError, OSError):
+    """A file that cannot be written"""
+
 class InternalError(Error):
     """A fault of the compiler's own: please report it"""
 
 class LoadError(Error):
     """A file that is no artefact for this machine"""
 
+class MissingFileError(LoadError, FileNotFoundError):
+    """There is no such artefact"""
+
 class RunError(Error):
     """Inputs that do not fit, or a failure during a run"""
+
+class InputError(RunError, ValueError):
+    """Inputs or outputs that do not fit: their number, names, types, shapes or values"""
+
+class OutOfMemoryError(RunError, MemoryError):
+    """A run needs more memory than there is"""
+
+class Cancelled(Error):
+    """A run or a compilation that was cancelled"""
 
 class TensorInfo:
     """What an input or an output must look like"""
@@ -43,6 +61,14 @@ class TensorInfo:
     def elements(self) -> list[TensorInfo] | None:
         """Of a sequence: its tensors. None of a tensor, and of an optional without an element"""
 
+class Signature:
+    """What a model takes and gives"""
+
+    @property
+    def inputs(self) -> list[TensorInfo]: ...
+    @property
+    def outputs(self) -> list[TensorInfo]: ...
+
 class Model:
     """A compiled model with threads and memory: made by nacre.compile or nacre.load.
 
@@ -53,6 +79,10 @@ class Model:
     def inputs(self) -> list[TensorInfo]: ...
     @property
     def outputs(self) -> list[TensorInfo]: ...
+    @property
+    def signature(self) -> Signature:
+        """What the model takes and gives: inputs and outputs; printed as one line"""
+
     @property
     def threads(self) -> int:
         """How many threads a run uses at most"""
@@ -76,15 +106,40 @@ class Model:
         the runs anew. They depend on the seed, 0 at first, and on how many runs began before"""
 
     def run(
-        self, inputs: Sequence[Input] | dict[str, Input], function: str = "main"
-    ) -> list[Value]:
+        self,
+        inputs: Sequence[Input] | dict[str, Input],
+        function: str = "main",
+        out: Sequence[Any] | dict[str, Any] | None = None,
+    ) -> list[Any]:
         """Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name;
         a list of arrays for a sequence, None for an optional without an element.
-        Strings are arrays of Python strings.
+        Strings are arrays of Python strings. Arrays are NumPy's, or anything with __dlpack__
+        (PyTorch, JAX) in this machine's memory; both are read where they are, unless they have
+        gaps or another order: then a copy is.
+        out: arrays to write outputs into, of their shapes, row-major: a sequence (None where the
+        run shall make an array) or a dict by name.
 
         Returns a list of all outputs in order; a sequence is a list of arrays, an optional
-        without an element None. Raises RunError.
+        without an element None; with `out`, the arrays given there. Raises InputError,
+        OutOfMemoryError, Cancelled or another RunError; the model can be used on.
         """
+
+    def cancel(self) -> None:
+        """Ends the runs in flight within a second: they raise Cancelled. From any thread;
+        Ctrl-C does the same to a run on the main thread, which raises KeyboardInterrupt"""
+
+    def new_session(self, threads: int = 0, cpus: Sequence[int] = ...) -> Model:
+        """Another model with threads and memory of its own, and the same code and weights, which
+        are in memory once; parameters that training changes begin anew"""
+
+    def profile(self) -> Profile:
+        """A context manager that measures the runs inside of it: its `kernels` say how long each
+        took, its `write_trace(path)` writes a Chrome trace"""
+
+    def _set_profiling(self, mode: int, /) -> None: ...
+    def _reset_profile(self) -> None: ...
+    def _kernel_times(self) -> list[dict[str, Any]]: ...
+    def _write_trace(self, path: str, /) -> None: ...
 
     def __call__(
         self, *inputs: Input, **named_inputs: Input
@@ -94,23 +149,26 @@ class Model:
         Returns the output, or a tuple of them if the model has not exactly one.
         """
 
+class _Request:
+    def __init__(
+        self,
+        dims: dict[str, int],
+        input_shapes: dict[str, list[int]],
+        input_lengths: dict[str, int | None],
+        target_cpu: str,
+        train: dict[str, str] | None,
+        cache_dir: str | None,
+        progress: Callable[[str, int, int], object] | None,
+        /,
+    ) -> None: ...
+
 def compile(
     source: str | bytes,
-    dims: dict[str, int],
-    input_shapes: dict[str, list[int]],
-    input_lengths: dict[str, int | None],
+    request: _Request,
     examples: dict[str, list[int] | None],
     threads: int,
-    target_cpu: str,
-    train: dict[str, str] | None,
+    cpus: list[int],
+    /,
 ) -> Model: ...
-def compile_to_file(
-    model: str,
-    path: str,
-    dims: dict[str, int],
-    input_shapes: dict[str, list[int]],
-    input_lengths: dict[str, int | None],
-    target_cpu: str,
-    train: dict[str, str] | None,
-) -> None: ...
-def load(path: str, threads: int) -> Model: ...
+def compile_to_file(model: str, path: str, request: _Request, /) -> None: ...
+def load(path: str, threads: int, cpus: list[int], /) -> Model: ...

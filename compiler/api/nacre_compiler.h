@@ -1,0 +1,178 @@
+/* Nacre's public C API of the compiler: ONNX models to code, in this process or
+ * into a file. C11. What nacre.h says of conventions holds here.
+ *
+ *   nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+ *   nacre_dim_option batch = {"N", 8};
+ *   options.dims = &batch;
+ *   options.dim_count = 1;
+ *   nacre_model *model;
+ *   if (nacre_compile("mlp.onnx", &options, &model))
+ *     puts(nacre_compile_last_error());
+ *   ... nacre_session_create(model, NULL, &session) ...
+ *
+ * In the background:
+ *
+ *   nacre_compile_task *task;
+ *   int32_t done = 0;
+ *   nacre_compile_start("mlp.onnx", &options, &task);
+ *   while (!done) {
+ *     nacre_compile_task_wait(task, 100, &done);
+ *     if (the user lost patience)
+ *       nacre_compile_task_cancel(task);
+ *   }
+ *   status = nacre_compile_task_take(task, &model);
+ *   nacre_compile_task_destroy(task);
+ *
+ * A model at fault is NACRE_INVALID_VALUE, a file that cannot be written
+ * NACRE_IO_ERROR, a compilation that was cancelled NACRE_CANCELLED, a fault of
+ * the compiler's own NACRE_INTERNAL.
+ */
+#ifndef NACRE_COMPILER_H
+#define NACRE_COMPILER_H
+
+#include "runtime/api/nacre.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Options ------------------------------------------------------------- */
+
+/* The size of a dimension that the model gives a name. */
+typedef struct nacre_dim_option {
+  const char *name;
+  int64_t size;
+} nacre_dim_option;
+
+/* The shape of an input, -1 for a size that stays open. That of a sequence is
+ * each element's; an element "x[0]" of it may have one of its own. */
+typedef struct nacre_shape_option {
+  const char *name;
+  int32_t rank;
+  const int64_t *dims;
+} nacre_shape_option;
+
+/* How many elements an input has that is a sequence; 1 of an optional tensor,
+ * -1 of an optional without an element. */
+typedef struct nacre_length_option {
+  const char *name;
+  int64_t length;
+} nacre_length_option;
+
+/* Called on the thread that compiles with each phase before it runs: its name,
+ * its number from 1, and how many there are. Another answer than 0 cancels. */
+typedef int32_t (*nacre_compile_progress)(void *user_data, const char *phase,
+                                          int32_t number, int32_t count);
+
+/* Start from NACRE_COMPILE_OPTIONS_INIT and change what you need. Everything is
+ * copied but the progress callback's data. */
+typedef struct nacre_compile_options {
+  size_t struct_size; /* sizeof(nacre_compile_options) */
+  const nacre_dim_option *dims;
+  int32_t dim_count;
+  int32_t input_shape_count;
+  const nacre_shape_option *input_shapes;
+  const nacre_length_option *input_lengths;
+  int32_t input_length_count;
+  int32_t allow_symlinks;      /* 1: weights may lie behind links out of the folder */
+  const char *target_cpu;      /* LLVM's name; NULL: this machine's */
+  const char *target_features; /* "+avx2,-fma"; NULL: the CPU's */
+  /* One of the two makes a function "step" beside "main", for training: the
+   * loss "softmax-cross-entropy" (default) or "output:NAME", the optimizer
+   * "sgd". */
+  const char *loss;
+  const char *optimizer;
+  nacre_compile_progress progress;
+  void *progress_data;
+  /* Where compiled kernels are kept and found again: a folder of the user's
+   * own. NULL: $NACRE_CACHE_DIR, else $XDG_CACHE_HOME/nacre, else
+   * ~/.cache/nacre; "": nowhere. */
+  const char *cache_dir;
+} nacre_compile_options;
+
+#define NACRE_COMPILE_OPTIONS_INIT                                             \
+  {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
+   NULL, NULL, NULL, NULL, NULL}
+
+/* ---- Compiling ----------------------------------------------------------- */
+
+/* Every line of why the calling thread's last call of this header failed; "" if
+ * none has. (nacre_last_error() holds the first 1023 bytes.) Owned by the
+ * thread: valid until its next failing call. Thread-safe. */
+NACRE_API const char *nacre_compile_last_error(void);
+
+/* Compiles an ONNX file in process. NULL options: the defaults. The model owns
+ * code and weights; the caller releases *model. Thread-safe. */
+NACRE_API nacre_status nacre_compile(const char *path,
+                                     const nacre_compile_options *options,
+                                     nacre_model **model);
+
+/* The same for a model in memory: `size` bytes, which may go after the call.
+ * External data is refused. Thread-safe. */
+NACRE_API nacre_status nacre_compile_bytes(const void *data, size_t size,
+                                           const nacre_compile_options *options,
+                                           nacre_model **model);
+
+/* Compiles an ONNX file into one self-contained shared library, which appears
+ * at `artifact` complete or not at all. Thread-safe. */
+NACRE_API nacre_status
+nacre_compile_to_file(const char *path, const char *artifact,
+                      const nacre_compile_options *options);
+
+/* ---- In the background --------------------------------------------------- */
+
+/* A compilation on a thread of its own. */
+typedef struct nacre_compile_task nacre_compile_task;
+
+/* Where a task is. */
+typedef struct nacre_compile_state {
+  int32_t done;        /* 1: it has ended, in whatever way */
+  int32_t phase;       /* the number of the phase that runs, 0 before the first */
+  int32_t phase_count;
+  const char *phase_name; /* "" before the first; lives as long as the process */
+} nacre_compile_state;
+
+/* The three functions above, without waiting for the end. The caller destroys
+ * *task. Thread-safe. */
+NACRE_API nacre_status nacre_compile_start(const char *path,
+                                           const nacre_compile_options *options,
+                                           nacre_compile_task **task);
+NACRE_API nacre_status nacre_compile_start_bytes(
+    const void *data, size_t size, const nacre_compile_options *options,
+    nacre_compile_task **task);
+NACRE_API nacre_status nacre_compile_start_to_file(
+    const char *path, const char *artifact,
+    const nacre_compile_options *options, nacre_compile_task **task);
+
+/* Says where the task is, at once. Thread-safe. */
+NACRE_API nacre_status nacre_compile_task_poll(const nacre_compile_task *task,
+                                               nacre_compile_state *state);
+
+/* Waits until the task is done, but not longer than `milliseconds` (negative:
+ * as long as it takes). *done is 1 if it is. Thread-safe. */
+NACRE_API nacre_status nacre_compile_task_wait(const nacre_compile_task *task,
+                                               int64_t milliseconds,
+                                               int32_t *done);
+
+/* Ends the task within a second, with NACRE_CANCELLED unless it has ended
+ * already. Does not wait. Thread-safe. */
+NACRE_API nacre_status nacre_compile_task_cancel(nacre_compile_task *task);
+
+/* Waits for the end, and says how it was: the status that the function without
+ * a task would have returned, with its message. Thread-safe. */
+NACRE_API nacre_status
+nacre_compile_task_status(const nacre_compile_task *task);
+
+/* The same, and hands over the model, once. A task that writes a file has none:
+ * NACRE_INVALID_ARGUMENT. The caller releases *model. */
+NACRE_API nacre_status nacre_compile_task_take(nacre_compile_task *task,
+                                               nacre_model **model);
+
+/* Cancels the task if it runs, waits for its end, and gives everything back
+ * that was not taken. NULL is allowed. */
+NACRE_API void nacre_compile_task_destroy(nacre_compile_task *task);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* NACRE_COMPILER_H */

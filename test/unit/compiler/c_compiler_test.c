@@ -1,0 +1,125 @@
+/* The compiler's C API from a plain C program: c_compiler_test FOLDER. */
+#include "compiler/api/nacre_compiler.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int failures = 0;
+#define EXPECT(condition)                                                      \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      printf("%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition,               \
+             nacre_compile_last_error());                                      \
+      ++failures;                                                              \
+    }                                                                          \
+  } while (0)
+
+static const char model_text[] =
+    "func.func @main(%x: tensor<?x4xf32> {nn.name = \"x\", nn.symbols = [\"N\", \"\"]})"
+    " -> (tensor<?x4xf32> {nn.name = \"y\"}) {\n"
+    "  %0 = nn.relu %x : (tensor<?x4xf32>) -> tensor<?x4xf32>\n"
+    "  return %0 : tensor<?x4xf32>\n"
+    "}\n";
+
+static void run(nacre_model *model) {
+  nacre_session *session = NULL;
+  float values[4] = {-1, 2, -3, 4};
+  nacre_tensor x = {0}, y = {0};
+  x.data = values;
+  x.dtype = NACRE_F32;
+  x.rank = 2;
+  x.dims[0] = 1;
+  x.dims[1] = 4;
+  EXPECT(nacre_session_create(model, NULL, &session) == NACRE_OK);
+  EXPECT(nacre_session_run(session, 0, &x, 1, &y, 1) == NACRE_OK);
+  EXPECT(y.data && ((float *)y.data)[0] == 0 && ((float *)y.data)[3] == 4);
+  nacre_tensor_release(&y);
+  nacre_session_destroy(session);
+}
+
+static int32_t count_phases(void *data, const char *phase, int32_t number,
+                            int32_t count) {
+  ++*(int *)data;
+  EXPECT(phase && *phase && number >= 1 && number <= count);
+  return 0;
+}
+static int32_t refuse(void *data, const char *phase, int32_t number,
+                      int32_t count) {
+  (void)data, (void)phase, (void)count;
+  return number == 2;
+}
+
+int main(int argc, char **argv) {
+  char path[1000], artifact[1000];
+  nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+  nacre_model *model = NULL;
+  nacre_compile_task *task = NULL;
+  nacre_compile_state state;
+  int32_t done = 0;
+  int phases = 0;
+  FILE *file;
+  if (argc != 2)
+    return 2;
+  snprintf(path, sizeof path, "%s/c_compiler_test.mlir", argv[1]);
+  snprintf(artifact, sizeof artifact, "%s/c_compiler_test.so", argv[1]);
+  file = fopen(path, "w");
+  if (!file || fputs(model_text, file) < 0 || fclose(file))
+    return 2;
+  remove(artifact);
+
+  EXPECT(nacre_compile(path, NULL, &model) == NACRE_OK);
+  run(model);
+  nacre_model_release(model);
+
+  options.progress = count_phases;
+  options.progress_data = &phases;
+  EXPECT(nacre_compile_to_file(path, artifact, &options) == NACRE_OK);
+  EXPECT(phases >= 5);
+  EXPECT(nacre_model_load(artifact, &model) == NACRE_OK);
+  run(model);
+  nacre_model_release(model);
+
+  EXPECT(nacre_compile_start(path, &options, &task) == NACRE_OK);
+  EXPECT(nacre_compile_task_wait(task, -1, &done) == NACRE_OK && done);
+  EXPECT(nacre_compile_task_poll(task, &state) == NACRE_OK && state.done);
+  EXPECT(state.phase == state.phase_count && strcmp(state.phase_name, "artifact") == 0);
+  EXPECT(nacre_compile_task_status(task) == NACRE_OK);
+  EXPECT(nacre_compile_task_take(task, &model) == NACRE_OK);
+  run(model);
+  nacre_model_release(model);
+  EXPECT(nacre_compile_task_take(task, &model) == NACRE_INVALID_ARGUMENT && !model);
+  nacre_compile_task_destroy(task);
+
+  options.progress = refuse;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_CANCELLED && !model);
+  options.progress = NULL;
+  EXPECT(nacre_compile_start_to_file(path, artifact, &options, &task) == NACRE_OK);
+  EXPECT(nacre_compile_task_cancel(task) == NACRE_OK);
+  nacre_compile_task_destroy(task);
+
+  /* Errors: whole in this API's text, and in the runtime's. */
+  EXPECT(nacre_compile_bytes("no model", 8, NULL, &model) == NACRE_INVALID_VALUE && !model);
+  EXPECT(*nacre_compile_last_error());
+  EXPECT(strncmp(nacre_compile_last_error(), nacre_last_error(), 100) == 0);
+  EXPECT(nacre_compile_start_bytes("no model", 8, NULL, &task) == NACRE_OK);
+  EXPECT(nacre_compile_task_take(task, &model) == NACRE_INVALID_VALUE);
+  nacre_compile_task_destroy(task);
+  EXPECT(nacre_compile(NULL, NULL, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(nacre_compile(path, NULL, NULL) == NACRE_INVALID_ARGUMENT);
+  EXPECT(nacre_compile_task_cancel(NULL) == NACRE_INVALID_ARGUMENT);
+  nacre_compile_task_destroy(NULL);
+  options.struct_size = 1000;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "struct_size is 1000"));
+  options.struct_size = sizeof options;
+  options.dim_count = 1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  options.dim_count = 0;
+  options.target_cpu = "no-such-cpu";
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "no-such-cpu"));
+
+  if (failures == 0)
+    puts("the compiler's C API works");
+  return failures != 0;
+}
