@@ -152,12 +152,15 @@ def test_threads_stay_on_their_cpus(path: Path) -> None:
     cpu = sorted(os.sched_getaffinity(0))[0]
     program = module().compile(path, threads=3, cpus=[cpu])
     np.testing.assert_array_equal(program(X, Y), X + Y)
-    workers = [
-        int(task.name)
-        for task in Path("/proc/self/task").iterdir()
-        if (task / "comm").read_text() == "nacre-worker\n"
-    ]
-    assert sum(os.sched_getaffinity(worker) == {cpu} for worker in workers) >= 2
+
+    def count() -> int:
+        tasks = [task for task in Path("/proc/self/task").iterdir() if "nacre-worker" in (task / "comm").read_text()]
+        return sum(os.sched_getaffinity(int(task.name)) == {cpu} for task in tasks)
+
+    deadline = time.monotonic() + 10  # the workers may not have begun yet
+    while count() < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert count() >= 2
 
 
 def test_sessions_share_the_weights(tmp_path: Path) -> None:
