@@ -8,8 +8,11 @@
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/OnnxImporter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Action.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/Pass.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -62,7 +65,7 @@ public:
     compilation.codegen.targetFeatures = options.targetFeatures;
     compilation.codegen.dumpDirectory = options.dumpDirectory;
     compilation.codegen.keepIR = options.stopAfter == "codegen" && options.stopOutput;
-    if (!openCache())
+    if (!openCache() || !disablePasses())
       return false;
     compilation.import = [&] {
       OwningOpRef<ModuleOp> module = import(source);
@@ -131,10 +134,34 @@ private:
     return importOnnx(std::move(buffer), "", context, getImportOptions());
   }
 
+  /// Leaves out options.disabledPasses; false after a diagnostic.
+  bool disablePasses() {
+    if (options.disabledPasses.empty())
+      return true;
+    std::string pipeline;
+    llvm::raw_string_ostream stream(pipeline);
+    printPhases(stream, compilation.options);
+    SmallVector<StringRef> words;
+    llvm::SplitString(pipeline, words, "(){}, \n");
+    for (const std::string &name : options.disabledPasses)
+      if (!llvm::is_contained(words, name)) {
+        emitError(UnknownLoc::get(&context), "no pass is named '") << name << "'; see --print-pipeline";
+        return false;
+      }
+    context.registerActionHandler([this](llvm::function_ref<void()> act, const tracing::Action &action) {
+      auto execution = dyn_cast<PassExecutionAction>(&action);
+      if (!execution || !llvm::is_contained(options.disabledPasses, execution->getPass().getArgument()))
+        act();
+    });
+    return true;
+  }
+
   /// Opens the cache; false after a diagnostic. The default folder may be missing or
   /// unusable: then there is no cache.
   bool openCache() {
     std::string directory = options.cacheDirectory.value_or(getDefaultCacheDirectory());
+    if (!options.disabledPasses.empty())
+      directory.clear(); // a kernel's key knows nothing of them
     if (options.cacheUse)
       *options.cacheUse = {};
     if (directory.empty())

@@ -83,6 +83,9 @@ struct CompileOptions {
   uint64_t cacheBytes = uint64_t(1) << 30;
   /// Told afterwards how the cache served, if not null.
   CacheUse *cacheUse = nullptr;
+  /// Passes that are left out, by the names that describePipeline prints: to find the one
+  /// that is at fault. Without some a compilation fails. No cache is used.
+  std::vector<std::string> disabledPasses;
   /// Stop after this phase and print the module (after codegen: LLVM IR) to
   /// `stopOutput`; empty: run all.
   std::string stopAfter;

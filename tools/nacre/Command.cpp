@@ -51,6 +51,8 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                    cl::desc("Elements of an input that is a sequence (optional: 1 or none)")),
       dims("dim", cl::sub(command), cl::value_desc("name=size"),
            cl::desc("Fix a named dimension in all inputs")),
+      disabledPasses("disable-pass", cl::sub(command), cl::value_desc("pass"), cl::Hidden,
+                     cl::desc("Leave out a pass (see --print-pipeline), to find the one at fault")),
       targetCpu("target-cpu", cl::sub(command), cl::value_desc("cpu"),
                 cl::desc("LLVM's name of the CPU (default: this machine's)")),
       targetFeatures("target-features", cl::sub(command), cl::value_desc("+a,-b"),
@@ -89,6 +91,7 @@ bool CompileFlags::fill(CompileOptions &options) const {
   }
   options.inputLengths = std::move(sizes.inputLengths);
   options.dims = std::move(sizes.dims);
+  options.disabledPasses = std::vector<std::string>(disabledPasses.begin(), disabledPasses.end());
   options.targetCpu = targetCpu;
   options.targetFeatures = targetFeatures;
   options.dumpDirectory = dumpPhases;

@@ -44,7 +44,7 @@ public:
   bool fill(CompileOptions &options, const std::string &path) const;
 
 private:
-  llvm::cl::list<std::string> inputShapes, inputLengths, dims;
+  llvm::cl::list<std::string> inputShapes, inputLengths, dims, disabledPasses;
   llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases, cacheDir;
   llvm::cl::opt<double> cacheSize;
   llvm::cl::opt<bool> allowSymlinks, timePhases, noCache;

@@ -13,6 +13,7 @@ static const char kOverview[] =
     "  nacre run model.so --input x=x.npy        run it; writes one .npy per output\n"
     "  nacre bench model.onnx --dim batch=8      compile in process and measure\n"
     "  nacre info model.so                       signature, kernels, sizes\n"
+    "  nacre verify model.onnx                   compare all its values with a reference\n"
     "  nacre train mlp.onnx --data digits.npz -o trained.onnx\n\n"
     "Exit codes: 0 success, 1 the model or an input is at fault, 2 the command line,\n"
     "3 Nacre itself. `nacre COMMAND --help` explains a command.\n";
