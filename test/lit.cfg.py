@@ -1,7 +1,7 @@
 # lit configuration: tests mirror the tree (test/dialects/nn/*.mlir and so on).
 #
-# A test may run `nacre` and `nacre-opt` of the build tree, `FileCheck`, `not`,
-# `count` and `split-file` of LLVM's packages, and %python (the project's).
+# A test may run `nacre`, `nacre-opt`, `nacre-lsp` and `nacre-reduce` of the build
+# tree, `FileCheck`, `not`, `count` and `split-file` of LLVM's packages, and %python (the project's).
 import os
 
 import lit.formats
@@ -29,6 +29,6 @@ config.substitutions.append(("%nacre_source_root", config.nacre_source_root))
 # Tools come from the build tree and from LLVM's packages, before anything else.
 bin_dir = os.path.join(config.nacre_binary_root, "bin")
 config.environment["PATH"] = os.pathsep.join([bin_dir, config.llvm_tools_dir, "/usr/bin", "/bin"])
-for tool in ("nacre", "nacre-opt", "nacre-import"):
+for tool in ("nacre", "nacre-opt", "nacre-lsp", "nacre-reduce", "nacre-import"):
     if os.path.exists(os.path.join(bin_dir, tool)):
         config.available_features.add(tool)
