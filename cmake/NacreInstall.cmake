@@ -63,3 +63,14 @@ write_basic_package_version_file(${build_package_dir}/NacreConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${build_package_dir}/NacreConfig.cmake ${build_package_dir}/NacreConfigVersion.cmake
   DESTINATION ${package_dir} COMPONENT Runtime)
+
+# The wheel (tools/dev/wheel, pyproject.toml): what scikit-build-core installs.
+if(TARGET nacre-python)
+  add_dependencies(nacre-wheel nacre-python)
+  set(component COMPONENT Wheel EXCLUDE_FROM_ALL)
+  install(TARGETS nacre-python LIBRARY DESTINATION nacre ${component})
+  install(TARGETS nacre-compiler-wheel LIBRARY DESTINATION nacre/lib NAMELINK_SKIP ${component})
+  install(TARGETS nacre-command-wheel RUNTIME DESTINATION nacre/bin ${component})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/frontends/python/nacre DESTINATION . ${component}
+    FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN __pycache__ EXCLUDE)
+endif()
