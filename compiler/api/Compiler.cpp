@@ -8,10 +8,8 @@
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/OnnxImporter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/Action.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Pass/Pass.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
@@ -35,6 +33,7 @@ PipelineOptions getPipelineOptions(const CompileOptions &options, const codegen:
   pipeline.stopAfter = options.stopAfter;
   pipeline.dumpDirectory = options.dumpDirectory;
   pipeline.timePhases = options.timePhases;
+  pipeline.disabledPasses = options.disabledPasses;
   return pipeline;
 }
 
@@ -65,7 +64,7 @@ public:
     compilation.codegen.targetFeatures = options.targetFeatures;
     compilation.codegen.dumpDirectory = options.dumpDirectory;
     compilation.codegen.keepIR = options.stopAfter == "codegen" && options.stopOutput;
-    if (!openCache() || !disablePasses())
+    if (!openCache() || !checkDisabledPasses())
       return false;
     compilation.import = [&] {
       OwningOpRef<ModuleOp> module = import(source);
@@ -134,8 +133,8 @@ private:
     return importOnnx(std::move(buffer), "", context, getImportOptions());
   }
 
-  /// Leaves out options.disabledPasses; false after a diagnostic.
-  bool disablePasses() {
+  /// Whether options.disabledPasses are passes; false after a diagnostic.
+  bool checkDisabledPasses() {
     if (options.disabledPasses.empty())
       return true;
     std::string pipeline;
@@ -148,11 +147,6 @@ private:
         emitError(UnknownLoc::get(&context), "no pass is named '") << name << "'; see --print-pipeline";
         return false;
       }
-    context.registerActionHandler([this](llvm::function_ref<void()> act, const tracing::Action &action) {
-      auto execution = dyn_cast<PassExecutionAction>(&action);
-      if (!execution || !llvm::is_contained(options.disabledPasses, execution->getPass().getArgument()))
-        act();
-    });
     return true;
   }
 

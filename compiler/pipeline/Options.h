@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace nacre {
 
@@ -29,6 +30,8 @@ struct PipelineOptions {
   std::string stopAfter;
   /// Write the module after each phase into this folder; empty: don't.
   std::string dumpDirectory;
+  /// Passes that are left out, by name.
+  std::vector<std::string> disabledPasses;
   /// Print each phase's time to standard error.
   bool timePhases = false;
 };

@@ -125,17 +125,20 @@ constexpr Phase kPhases[] = {
     {"artifact", "objects and weights to one file, or into memory", nullptr, runArtifact, nullptr, Culprit::Compiler},
 };
 
-/// Leaves out all passes once the compilation is cancelled.
-class CancelPasses {
+/// Leaves out the disabled passes, and all once the compilation is cancelled.
+class SkipPasses {
 public:
-  explicit CancelPasses(Compilation &compilation) : context(compilation.module->getContext()) {
-    if (compilation.cancel)
+  explicit SkipPasses(Compilation &compilation) : context(compilation.module->getContext()) {
+    const std::vector<std::string> &disabled = compilation.options.disabledPasses;
+    if (compilation.cancel || !disabled.empty())
       context->registerActionHandler([&](llvm::function_ref<void()> run, const tracing::Action &action) {
-        if (!isa<PassExecutionAction>(action) || !compilation.isCancelled())
+        auto execution = dyn_cast<PassExecutionAction>(&action);
+        if (!execution || (!compilation.isCancelled() &&
+                           !llvm::is_contained(disabled, execution->getPass().getArgument())))
           run();
       });
   }
-  ~CancelPasses() { context->registerActionHandler(nullptr); }
+  ~SkipPasses() { context->registerActionHandler(nullptr); }
 
 private:
   MLIRContext *context;
@@ -187,7 +190,7 @@ LogicalResult nacre::runPhases(Compilation &compilation,
     if (phase.run == runImport) { // there is no module yet
       result = phase.run(compilation);
     } else {
-      CancelPasses passes(compilation);
+      SkipPasses passes(compilation);
       result = phase.run ? phase.run(compilation) : runPasses(phase, compilation);
     }
     if (failed(result) || compilation.isCancelled())

@@ -18,7 +18,7 @@ from support import BUILD, NACRE, nacre
 sys.path.insert(0, str(BUILD / "python"))
 import nacre as package  # noqa: E402
 from nacre import verify as verification  # noqa: E402
-from nacre._differences import compare, tolerance_of  # noqa: E402
+from nacre.verify.differences import compare, tolerance_of  # noqa: E402
 
 CHAIN = small_models.HEAD + (
     "chain (float[N, 8] x, float[8, 8] w) => (float[N, 8] y)"

@@ -1,6 +1,6 @@
 //===- VerifyCommand.cpp - nacre verify -------------------------*- C++ -*-===//
 //
-// The references are Python packages, so the work is done there (nacre/verify.py); this
+// The references are Python packages, so the work is done there (frontends/python/nacre/verify); this
 // is the command line, and what finds the interpreter.
 //
 //===----------------------------------------------------------------------===//
@@ -73,7 +73,7 @@ static void addBuiltPackage() {
   llvm::SmallString<256> package = getToolFolder();
   path::append(package, "..", "python");
   llvm::SmallString<256> module = package;
-  path::append(module, "nacre", "verify.py");
+  path::append(module, "nacre", "verify");
   if (!fs::exists(module))
     return;
   const char *given = std::getenv("PYTHONPATH");
