@@ -36,15 +36,27 @@ endforeach()
 # nacre_make_self_contained(TARGET): a part of the Python wheel, made on demand (target
 # nacre-wheel), with what not every Linux has inside. (But for Protobuf, whose archive is
 # not made for shared libraries: its library is put beside.)
+#
+# lld is made to link for every target, and on bitcode, with Polly; there is only object code
+# for two here. So the others' entry points are defined to do nothing, which leaves them out.
+set(left_out ${PROJECT_BINARY_DIR}/wheel/left_out.c)
+set(left_out_text "/* Entry points of LLVM's targets, and of Polly, that the wheel has not. */\n")
+foreach(llvm_target ${LLVM_TARGETS_TO_BUILD})
+  if(NOT llvm_target MATCHES "^(X86|AArch64)$")
+    foreach(part TargetInfo Target TargetMC AsmPrinter AsmParser Disassembler)
+      string(APPEND left_out_text "void LLVMInitialize${llvm_target}${part}(void) {}\n")
+    endforeach()
+  endif()
+endforeach()
+string(APPEND left_out_text "void _Z18getPollyPluginInfov(void) {}\n")
+file(CONFIGURE OUTPUT ${left_out} CONTENT "${left_out_text}" @ONLY)
 set(NACRE_WHEEL_DIR ${PROJECT_BINARY_DIR}/wheel/nacre)
 add_custom_target(nacre-wheel)
 function(nacre_make_self_contained target)
   set_target_properties(${target} PROPERTIES NACRE_STATIC_LLVM ON EXCLUDE_FROM_ALL ON
     LIBRARY_OUTPUT_DIRECTORY ${NACRE_WHEEL_DIR}/lib RUNTIME_OUTPUT_DIRECTORY ${NACRE_WHEEL_DIR}/bin)
   target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL LINKER:--strip-all LINKER:--gc-sections)
-  # Debian's LLVM registers Polly for link-time optimization, which lld would use on bitcode.
-  # There is none: the call is never made.
-  target_link_options(${target} PRIVATE LINKER:--defsym=_Z18getPollyPluginInfov=0)
+  target_sources(${target} PRIVATE ${left_out})
   add_dependencies(nacre-wheel ${target})
 endfunction()
 
