@@ -1,7 +1,9 @@
 //===- Compiler.cpp - The public compiler API -------------------*- C++ -*-===//
 #include "compiler/api/Cache.h"
 #include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/EntryPoints.h"
 #include "compiler/codegen/KernelCache.h"
+#include "compiler/codegen/OutputFile.h"
 #include "compiler/pipeline/Phases.h"
 #include "compiler/pipeline/Register.h"
 #include "dialects/kern/KernOps.h"
@@ -24,10 +26,10 @@ namespace {
 
 PipelineOptions getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target) {
   PipelineOptions pipeline;
-  bool wide = target.hasFeature("avx512f");
+  bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
   pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
-  pipeline.vectorRegisters = wide ? 32 : 16;
-  pipeline.fma = wide || target.hasFeature("fma");
+  pipeline.vectorRegisters = wide || isArm ? 32 : 16;
+  pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train)
     pipeline.training = {options.train->loss, options.train->optimizer};
   pipeline.stopAfter = options.stopAfter;
@@ -49,7 +51,7 @@ public:
   /// Runs the phases on a file, whatever it holds, or on bytes of an ONNX model.
   template <typename Source>
   bool run(const Source &source, llvm::function_ref<LogicalResult(const codegen::CompiledModule &)> deliver) {
-    auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures);
+    auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
     if (!target) {
       emitError(UnknownLoc::get(&context), llvm::toString(target.takeError()));
       return false;
@@ -62,14 +64,20 @@ public:
     compilation.options = getPipelineOptions(options, *target);
     compilation.codegen.targetCPU = options.targetCpu;
     compilation.codegen.targetFeatures = options.targetFeatures;
+    compilation.codegen.targetTriple = options.targetTriple;
+    compilation.codegen.keepInputs = options.emit.size() > 1;
     compilation.codegen.dumpDirectory = options.dumpDirectory;
-    compilation.codegen.keepIR = options.stopAfter == "codegen" && options.stopOutput;
+    compilation.codegen.keepIR = (options.stopAfter == "codegen" && options.stopOutput) ||
+                                 llvm::is_contained(options.emit, Emit::LlvmIr) ||
+                                 llvm::is_contained(options.emit, Emit::Assembly);
     if (!openCache() || !checkDisabledPasses())
       return false;
     compilation.import = [&] {
       OwningOpRef<ModuleOp> module = import(source);
       if (module)
         compilation.codegen.provenance = describeProvenance(*module);
+      if (module && onImport && failed(onImport(*module)))
+        return OwningOpRef<ModuleOp>();
       return module;
     };
     compilation.deliver = deliver;
@@ -110,6 +118,9 @@ public:
 
   /// Says that a failure from here on is one of writing a file.
   void beginWriting() { compilation.culprit = Culprit::File; }
+
+  /// Called with the imported module.
+  std::function<LogicalResult(ModuleOp)> onImport;
 
 private:
   OwningOpRef<ModuleOp> import(const std::string &path) {
@@ -194,9 +205,13 @@ private:
   /// The module, or the code, as text.
   void print(std::string &output) {
     llvm::raw_string_ostream stream(output);
-    if (compilation.compiled)
-      stream << compilation.compiled->ir;
-    else
+    if (compilation.compiled) {
+      for (const codegen::Object &object : compilation.compiled->objects)
+        stream << object.ir << '\n';
+      if (compilation.compiled->prepare)
+        for (const codegen::Object &object : compilation.compiled->prepare->objects)
+          stream << object.ir << '\n';
+    } else
       compilation.module->print(
           stream, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
   }
@@ -312,12 +327,93 @@ Result<Model> nacre::compile(std::span<const std::byte> model, const CompileOpti
   return compileInProcess(model, "<memory>", options);
 }
 
+namespace {
+
+std::optional<codegen::FileKind> getFileKind(Emit kind) {
+  switch (kind) {
+  case Emit::Shared:
+    return codegen::FileKind::Shared;
+  case Emit::Object:
+    return codegen::FileKind::Object;
+  case Emit::StaticLibrary:
+    return codegen::FileKind::StaticLibrary;
+  case Emit::Executable:
+    return codegen::FileKind::Executable;
+  case Emit::Header:
+    return codegen::FileKind::Header;
+  case Emit::LlvmIr:
+    return codegen::FileKind::LLVMIR;
+  case Emit::Assembly:
+    return codegen::FileKind::Assembly;
+  case Emit::Mlir:
+    return std::nullopt; // of the module before code generation
+  }
+  return std::nullopt;
+}
+
+/// The module with the names of its nodes and all weights, whose text begins with how they
+/// happen to be aligned in memory: as if it were always to 64 bytes.
+std::string printComplete(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream, OpPrintingFlags().enableDebugInfo());
+  constexpr llvm::StringLiteral start = ": \"0x", alignment = "40000000";
+  for (size_t at = text.find("{-#"); (at = text.find(start, at)) != std::string::npos; at += start.size())
+    if (at + start.size() + alignment.size() < text.size())
+      text.replace(at + start.size(), alignment.size(), alignment);
+  return text + '\n';
+}
+
+/// What can be known to go wrong before anything is compiled.
+Status checkOutputs(const std::vector<std::pair<Emit, std::string>> &files, const CompileOptions &options) {
+  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
+  if (!target)
+    return Error{NACRE_INVALID_VALUE, llvm::toString(target.takeError())};
+  for (const auto &[kind, path] : files) {
+    if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
+      if (llvm::Error error = codegen::checkFileKind(*fileKind, *target))
+        return Error{NACRE_INVALID_VALUE, llvm::toString(std::move(error))};
+    if (kind != Emit::Header)
+      continue;
+    // It may be somebody's own, whose library has the name of the model.
+    auto old = llvm::MemoryBuffer::getFileSlice(path, sizeof codegen::kHeaderMark - 1, 0);
+    if (old && (*old)->getBufferSize() > 0 && (*old)->getBuffer() != codegen::kHeaderMark)
+      return Error{NACRE_IO_ERROR, path + ": is not written over, as it was not made by nacre compile; move it, or "
+                                          "give the artefact another name"};
+  }
+  return {};
+}
+
+} // namespace
+
 Status nacre::compileToFile(const std::string &path, const std::string &artifact,
                             const CompileOptions &options) {
-  Call call(options, path);
+  std::vector<std::pair<Emit, std::string>> files = getOutputFiles(artifact, options);
+  if (options.stopAfter.empty() || options.stopAfter == getPhaseNames().back())
+    if (Status status = checkOutputs(files, options); !status)
+      return status;
+  CompileOptions shortened = options;
+  bool isText = llvm::all_of(options.emit, [](Emit kind) { return kind == Emit::Mlir; });
+  if (isText && options.stopAfter.empty())
+    shortened.stopAfter = "import", shortened.stopOutput = nullptr;
+  Call call(shortened, path);
+  for (const auto &[kind, file] : files)
+    if (kind == Emit::Mlir && options.stopAfter.empty())
+      call.onImport = [&call, file](ModuleOp module) -> LogicalResult {
+        call.beginWriting();
+        llvm::Error error = codegen::writeTextFile(file, printComplete(module));
+        if (!error)
+          return success();
+        return module.emitError("cannot write '") << file << "': " << llvm::toString(std::move(error));
+      };
   if (!call.run(path, [&](const codegen::CompiledModule &compiled) {
         call.beginWriting();
-        return codegen::writeArtifact(compiled, artifact);
+        std::string name = codegen::makeEntryName(files.front().second);
+        for (const auto &[kind, file] : files)
+          if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
+            if (failed(codegen::emitFile(compiled, *fileKind, file, name, files.front().second)))
+              return failure();
+        return success();
       }))
     return call.error();
   return {};
@@ -345,7 +441,7 @@ std::vector<std::string_view> nacre::getPhaseNames() {
 }
 
 Result<std::string> nacre::describePipeline(const CompileOptions &options) {
-  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures);
+  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
   if (!target)
     return Error{NACRE_INVALID_ARGUMENT, llvm::toString(target.takeError())};
   std::string text;

@@ -51,6 +51,18 @@ struct CacheUse {
   std::string error; // why nothing could be kept, or the default folder not be used
 };
 
+/// What a model can become as a file.
+enum class Emit {
+  Shared,        ///< .so: a shared library with the runtime inside, and its header
+  Object,        ///< .o: to be linked with libnacre-runtime, and its header
+  StaticLibrary, ///< .a: with the runtime inside, and its header
+  Executable,    ///< a program that reads and writes .npy files
+  Header,        ///< .h: the signature as C functions
+  Mlir,          ///< .mlir: the imported model in the nn dialect, which compiles as it does
+  LlvmIr,        ///< .ll: all code, optimized
+  Assembly,      ///< .s: the same as assembly
+};
+
 /// Everything that a compilation can be told.
 struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
@@ -73,6 +85,11 @@ struct CompileOptions {
   std::string targetCpu;
   /// Changes to the CPU's features, "+avx2,-fma".
   std::string targetFeatures;
+  /// The machine: "aarch64-linux-gnu" for objects and static libraries; empty: this one.
+  std::string targetTriple;
+  /// What compileToFile writes, each kind once. The first has the name that is asked for, the
+  /// others stand beside it with endings of their own.
+  std::vector<Emit> emit = {Emit::Shared};
   /// External data may be reached through symbolic links that leave the folder.
   bool allowSymlinks = false;
   /// Where compiled kernels are kept and found again: a folder of the user's own, made if
@@ -110,8 +127,9 @@ Result<Model> compile(const std::string &path, const CompileOptions &options = {
 /// data is refused.
 Result<Model> compile(std::span<const std::byte> model, const CompileOptions &options = {});
 
-/// Compiles into one self-contained shared library, which appears complete or not at
-/// all. With a `stopAfter` before the last phase, nothing is written.
+/// Compiles into files of the kinds that `options.emit` names, each of which appears complete
+/// or not at all. A model's C functions are called after the artefact: m_run of m.so. With a
+/// `stopAfter` before the last phase, nothing is written.
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
 
@@ -158,6 +176,16 @@ private:
 CompileTask compileAsync(std::string path, CompileOptions options = {});
 CompileTask compileAsync(std::vector<std::byte> model, CompileOptions options = {});
 CompileTask compileToFileAsync(std::string path, std::string artifact, CompileOptions options = {});
+
+/// The files that compileToFile writes, in the order of `options.emit`; headers that come with
+/// a library last.
+std::vector<std::pair<Emit, std::string>> getOutputFiles(const std::string &artifact,
+                                                         const CompileOptions &options);
+
+/// The name of a kind ("static-library") and back, and its files' ending (".a").
+std::string_view getName(Emit kind);
+std::optional<Emit> parseEmit(std::string_view name);
+std::string_view getEnding(Emit kind);
 
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();

@@ -1,4 +1,4 @@
-//===- Artifact.cpp - Write a model's shared library ------------*- C++ -*-===//
+//===- Artifact.cpp - Write a model as a file -------------------*- C++ -*-===//
 //
 // lld links code and descriptor with a section of parameters that has no
 // contents. The parameters are then written at the end of the file, and the
@@ -6,17 +6,19 @@
 // linker nor through memory as a whole.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/Artifact.h"
 #include "compiler/codegen/Descriptor.h"
+#include "compiler/codegen/Embedded.h"
+#include "compiler/codegen/EntryPoints.h"
 #include "compiler/codegen/Link.h"
+#include "compiler/codegen/OutputFile.h"
 #include "compiler/codegen/Prepare.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ELFObjectFile.h"
-#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "runtime/abi/nacre_abi.h"
 #include "runtime/abi/nacre_artifact.h"
 #include <cerrno>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,62 +32,17 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-Error errnoError(const llvm::Twine &what) {
-  return llvm::createStringError(std::error_code(errno, std::generic_category()), what);
-}
-
-/// A file opened for patching.
-class File {
-public:
-  explicit File(const char *path) : descriptor(open(path, O_RDWR | O_CLOEXEC)) {}
-  ~File() {
-    if (descriptor >= 0)
-      ::close(descriptor);
-  }
-  File(const File &) = delete;
-
-  Error write(const void *data, size_t size, uint64_t offset) {
-    auto *bytes = static_cast<const char *>(data);
-    while (size > 0) {
-      // Large writes in pieces: the kernel takes less than 2 GiB at once.
-      ssize_t done = pwrite(descriptor, bytes, std::min<size_t>(size, 64 << 20), offset);
-      if (done < 0 && errno == EINTR)
-        continue;
-      if (done <= 0)
-        return errnoError("cannot write");
-      bytes += done, size -= done, offset += done;
-    }
-    return Error::success();
-  }
-  Error read(void *data, size_t size, uint64_t offset) {
-    auto *bytes = static_cast<char *>(data);
-    while (size > 0) {
-      ssize_t done = pread(descriptor, bytes, size, offset);
-      if (done < 0 && errno == EINTR)
-        continue;
-      if (done <= 0)
-        return errnoError("cannot read back");
-      bytes += done, size -= done, offset += done;
-    }
-    return Error::success();
-  }
-
-  const int descriptor;
-};
-
 /// Where things lie in lld's output.
 struct Layout {
   uint64_t segmentHeader = 0, sectionHeader = 0; // of the parameters, file offsets
+  uint64_t trailerHeader = 0;                    // of the trailer's segment
   uint64_t model = 0;                            // nacre_model, file offset
   uint64_t fileSize = 0;
 };
 
-Expected<Layout> findLayout(llvm::StringRef path) {
-  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return llvm::createStringError(buffer.getError(), "cannot read back");
+Expected<Layout> findLayout(llvm::MemoryBufferRef linked) {
   using ELF = llvm::object::ELF64LE;
-  auto file = llvm::object::ELFFile<ELF>::create((*buffer)->getBuffer());
+  auto file = llvm::object::ELFFile<ELF>::create(linked.getBuffer());
   if (!file)
     return file.takeError();
   auto sections = file->sections();
@@ -93,21 +50,24 @@ Expected<Layout> findLayout(llvm::StringRef path) {
   if (!sections || !segments)
     return llvm::createStringError(llvm::inconvertibleErrorCode(), "no headers");
   Layout layout;
-  layout.fileSize = (*buffer)->getBufferSize();
+  layout.fileSize = linked.getBufferSize();
   auto offsetOf = [&](const void *pointer) {
-    return uint64_t(static_cast<const char *>(pointer) - (*buffer)->getBufferStart());
+    return uint64_t(static_cast<const char *>(pointer) - linked.getBufferStart());
   };
+  for (const auto &segment : *segments)
+    if (segment.p_type == NACRE_ARTIFACT_SEGMENT)
+      layout.trailerHeader = offsetOf(&segment);
   for (const auto &section : *sections) {
     auto name = file->getSectionName(section);
     if (!name)
       return name.takeError();
     if (*name == kParameterSection) {
       layout.sectionHeader = offsetOf(&section);
-      for (const auto &segment : *segments)
+      for (const auto &segment : *segments) // none in an object
         if (segment.p_type == llvm::ELF::PT_LOAD && segment.p_vaddr == section.sh_addr)
           layout.segmentHeader = offsetOf(&segment);
     }
-    if (section.sh_type != llvm::ELF::SHT_DYNSYM)
+    if (section.sh_type != llvm::ELF::SHT_SYMTAB)
       continue;
     auto names = file->getStringTableForSymtab(section);
     auto symbols = file->symbols(&section);
@@ -119,10 +79,12 @@ Expected<Layout> findLayout(llvm::StringRef path) {
         return symbolName.takeError();
       if (*symbolName != NACRE_ABI_MODEL_SYMBOL)
         continue;
-      auto address = file->toMappedAddr(symbol.st_value);
-      if (!address)
-        return address.takeError();
-      layout.model = offsetOf(*address);
+      auto in = file->getSection(symbol.st_shndx);
+      if (!in)
+        return in.takeError();
+      // In an object a symbol's value counts from its section.
+      bool isObject = file->getHeader().e_type == llvm::ELF::ET_REL;
+      layout.model = (*in)->sh_offset + symbol.st_value - (isObject ? 0 : (*in)->sh_addr);
     }
   }
   if (!layout.model)
@@ -132,34 +94,37 @@ Expected<Layout> findLayout(llvm::StringRef path) {
 
 class ArtifactWriter {
 public:
-  ArtifactWriter(const CompiledModule &compiled, const char *path)
-      : compiled(compiled), table(compiled.parameters), path(path) {}
+  ArtifactWriter(const CompiledModule &compiled, FileKind kind, llvm::StringRef name,
+                 llvm::StringRef target, OutputFile &file)
+      : compiled(compiled), table(compiled.parameters), kind(kind), name(name), target(target), file(file) {}
 
   Error run() {
-    if (Error error = linkCode())
-      return error;
-    Expected<Layout> layout = findLayout(path);
+    Expected<std::unique_ptr<llvm::MemoryBuffer>> linked = linkCode();
+    if (linked && isObject() && !name.empty())
+      linked = hideSymbols(**linked, getEntrySymbols(compiled, name));
+    if (!linked)
+      return linked.takeError();
+    Expected<Layout> layout = findLayout(**linked);
     if (!layout)
       return layout.takeError();
-    File file(path);
-    if (file.descriptor < 0)
-      return errnoError("cannot open");
+    if (Error error = file.write((*linked)->getBufferStart(), (*linked)->getBufferSize(), 0))
+      return error;
     if (table.sectionSize > 0) {
       start = llvm::alignTo(layout->fileSize, kPage);
-      if (Error error = writeParameters(file))
+      if (Error error = writeParameters())
         return error;
-      if (Error error = patchHeaders(file, *layout))
+      if (Error error = patchHeaders(*layout))
         return error;
     }
-    if (Error error = writeChecksum(file, *layout))
+    if (Error error = writeChecksum(*layout))
       return error;
-    if (Error error = writeTrailer(file))
-      return error;
-    return fsync(file.descriptor) == 0 ? Error::success() : errnoError("cannot write");
+    return isObject() ? Error::success() : writeTrailer(*layout);
   }
 
 private:
-  Error linkCode() {
+  bool isObject() const { return kind == FileKind::Object || kind == FileKind::StaticLibrary; }
+
+  Expected<std::unique_ptr<llvm::MemoryBuffer>> linkCode() {
     auto descriptor = makeDescriptor(compiled, /*hasSection=*/true);
     if (!descriptor)
       return descriptor.takeError();
@@ -167,15 +132,44 @@ private:
     for (const Object &object : compiled.objects)
       objects.emplace_back(object.bytes->getBuffer(), object.name);
     objects.emplace_back((*descriptor)->getBuffer(), "nacre.descriptor");
-    return link(objects, table.sectionSize > 0, path);
+    LinkOptions options;
+    options.hasParameters = table.sectionSize > 0;
+    options.kind = isObject()                     ? LinkKind::Relocatable
+                   : kind == FileKind::Executable ? LinkKind::Program
+                                                  : LinkKind::Shared;
+    std::unique_ptr<llvm::MemoryBuffer> entry;
+    auto embed = [&](Embedded what) -> Error {
+      auto object = getEmbedded(what, compiled.target.getTriple());
+      if (!object)
+        return object.takeError();
+      objects.push_back(*object);
+      return Error::success();
+    };
+    if (kind == FileKind::Executable) {
+      if (Error error = embed(Embedded::Main))
+        return error;
+    } else if (!name.empty()) {
+      auto made = makeEntryPoints(compiled, name);
+      if (!made)
+        return made.takeError();
+      entry = std::move(*made);
+      objects.emplace_back(entry->getBuffer(), "nacre.entry");
+      options.roots = getEntrySymbols(compiled, name);
+      // A program finds the model in its own folder, wherever that is.
+      options.soname = ("$ORIGIN/" + llvm::sys::path::filename(target)).str();
+    }
+    if (kind != FileKind::Object && !name.empty())
+      if (Error error = embed(Embedded::Runtime))
+        return error;
+    return link(objects, options);
   }
 
   /// Writes the section from front to back, and sums it up on the way. What
   /// @prepare has computed is there already and read back.
-  Error writeParameters(File &file) {
-    if (ftruncate(file.descriptor, start + table.sectionSize) != 0)
+  Error writeParameters() {
+    if (ftruncate(file.getDescriptor(), start + table.sectionSize) != 0)
       return errnoError("cannot write");
-    if (Error error = runPrepare(file))
+    if (Error error = runPrepare())
       return error;
     nacre_checksum state;
     nacre_checksum_begin(&state);
@@ -186,15 +180,15 @@ private:
         continue;
       nacre_checksum_add(&state, padding, parameter.offset - done);
       done = parameter.offset + parameter.size;
-      if (Error error = parameter.isComputed ? readBack(file, parameter, state)
-                                             : writeParameter(file, parameter, state))
+      if (Error error = parameter.isComputed ? readBack(parameter, state)
+                                             : writeParameter(parameter, state))
         return error;
     }
     checksum = nacre_checksum_end(&state);
     return Error::success();
   }
 
-  Error writeParameter(File &file, const Parameter &parameter, nacre_checksum &state) {
+  Error writeParameter(const Parameter &parameter, nacre_checksum &state) {
     FailureOr<ParameterBytes> bytes = ParameterBytes::get(parameter.op);
     if (failed(bytes))
       return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
@@ -211,7 +205,7 @@ private:
     return error;
   }
 
-  Error readBack(File &file, const Parameter &parameter, nacre_checksum &state) {
+  Error readBack(const Parameter &parameter, nacre_checksum &state) {
     std::vector<char> piece(std::min<int64_t>(parameter.size, 1 << 20));
     for (int64_t done = 0; done < parameter.size;) {
       size_t now = std::min<int64_t>(piece.size(), parameter.size - done);
@@ -224,11 +218,11 @@ private:
   }
 
   /// Computes parameters right into the file.
-  Error runPrepare(File &file) {
+  Error runPrepare() {
     if (!compiled.prepare)
       return Error::success();
     void *section = mmap(nullptr, table.sectionSize, PROT_READ | PROT_WRITE, MAP_SHARED,
-                         file.descriptor, start);
+                         file.getDescriptor(), start);
     if (section == MAP_FAILED)
       return errnoError("cannot map the parameters");
     llvm::scope_exit unmap([&] { munmap(section, table.sectionSize); });
@@ -236,37 +230,48 @@ private:
                              /*isFile=*/true);
   }
 
-  Error patchHeaders(File &file, const Layout &layout) {
+  Error patchHeaders(const Layout &layout) {
     llvm::ELF::Elf64_Phdr segment;
     llvm::ELF::Elf64_Shdr section;
-    if (!layout.segmentHeader || !layout.sectionHeader)
+    if (!layout.sectionHeader || (!isObject() && !layout.segmentHeader))
       return llvm::createStringError(llvm::inconvertibleErrorCode(), "no segment of parameters");
-    if (Error error = file.read(&segment, sizeof segment, layout.segmentHeader))
-      return error;
     if (Error error = file.read(&section, sizeof section, layout.sectionHeader))
       return error;
-    segment.p_offset = section.sh_offset = start;
-    segment.p_filesz = segment.p_memsz;
+    section.sh_offset = start;
     section.sh_type = llvm::ELF::SHT_PROGBITS;
-    if (segment.p_memsz != uint64_t(table.sectionSize))
+    if (section.sh_size != uint64_t(table.sectionSize))
       return llvm::createStringError(llvm::inconvertibleErrorCode(),
-                                     "the segment of parameters has a wrong size");
-    if (Error error = file.write(&segment, sizeof segment, layout.segmentHeader))
+                                     "the section of parameters has a wrong size");
+    if (Error error = file.write(&section, sizeof section, layout.sectionHeader))
       return error;
-    return file.write(&section, sizeof section, layout.sectionHeader);
+    if (isObject())
+      return Error::success();
+    if (Error error = file.read(&segment, sizeof segment, layout.segmentHeader))
+      return error;
+    segment.p_offset = start;
+    segment.p_filesz = segment.p_memsz;
+    return file.write(&segment, sizeof segment, layout.segmentHeader);
   }
 
-  Error writeChecksum(File &file, const Layout &layout) {
+  Error writeChecksum(const Layout &layout) {
     return file.write(&checksum, sizeof checksum,
                       layout.model + offsetof(nacre_abi_model, parameter_checksum));
   }
 
   /// What the runtime looks at before it lets the dynamic loader see the file.
-  Error writeTrailer(File &file) {
-    uint64_t size;
-    if (std::error_code error = llvm::sys::fs::file_size(path, size))
-      return llvm::createStringError(error, "cannot read back");
-    void *bytes = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor, 0);
+  Error writeTrailer(const Layout &layout) {
+    struct stat status;
+    if (fstat(file.getDescriptor(), &status) != 0)
+      return errnoError("cannot read back");
+    uint64_t size = uint64_t(status.st_size);
+    llvm::ELF::Elf64_Phdr segment;
+    if (Error error = file.read(&segment, sizeof segment, layout.trailerHeader))
+      return error;
+    segment.p_offset = size;
+    segment.p_filesz = sizeof(nacre_artifact_trailer);
+    if (Error error = file.write(&segment, sizeof segment, layout.trailerHeader))
+      return error;
+    void *bytes = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.getDescriptor(), 0);
     if (bytes == MAP_FAILED)
       return errnoError("cannot map");
     nacre_artifact_trailer trailer =
@@ -277,26 +282,16 @@ private:
 
   const CompiledModule &compiled;
   const ParameterTable &table;
-  const char *path;
+  FileKind kind;
+  llvm::StringRef name, target;
+  OutputFile &file;
   uint64_t start = 0; // of the parameters in the file
   uint64_t checksum = nacre_checksum_of(nullptr, 0);
 };
 
 } // namespace
 
-LogicalResult nacre::codegen::writeArtifact(const CompiledModule &compiled, llvm::StringRef path) {
-  auto fail = [&](const llvm::Twine &message) {
-    ModuleOp module = compiled.module;
-    return module.emitError("cannot write '") << path << "': " << StringRef(message.str()).rtrim();
-  };
-  // Beside the target, so that the last step is one rename.
-  llvm::SmallString<128> temporary;
-  llvm::sys::fs::createUniquePath(path + ".%%%%%%%%.tmp", temporary, /*MakeAbsolute=*/false);
-  llvm::scope_exit remove([&] { llvm::sys::fs::remove(temporary); });
-  if (Error error = ArtifactWriter(compiled, temporary.c_str()).run())
-    return fail(llvm::toString(std::move(error)));
-  if (std::error_code error = llvm::sys::fs::rename(temporary, path))
-    return fail(error.message());
-  remove.release();
-  return success();
+Error nacre::codegen::writeBinary(const CompiledModule &compiled, FileKind kind, llvm::StringRef name,
+                                  llvm::StringRef target, OutputFile &file) {
+  return ArtifactWriter(compiled, kind, name, target, file).run();
 }

@@ -1,6 +1,6 @@
 //===- Codegen.h - From a module on buffers to code -------------*- C++ -*-===//
 //
-//   compileModule ─▶ CompiledModule ─┬▶ writeArtifact   (a shared library)
+//   compileModule ─▶ CompiledModule ─┬▶ emitFile        (a shared library, and other kinds)
 //                                    └▶ loadInProcess   (code in memory)
 //
 // Failures are diagnostics on the module's context.
@@ -27,10 +27,14 @@ struct CodegenOptions {
   std::string targetCPU;
   /// Changes to the CPU's features, "+avx2,-fma".
   std::string targetFeatures;
+  /// The machine, "aarch64-linux-gnu"; empty: this one.
+  std::string targetTriple;
   /// JSON for the descriptor: source, hash, options, version.
   std::string provenance = "{}";
   /// Write LLVM IR and objects into this folder; empty: don't.
   std::string dumpDirectory;
+  /// More than one file will be made: what computes parameters leaves its inputs in memory.
+  bool keepInputs = false;
   /// Keep the optimized LLVM IR as text.
   bool keepIR = false;
   /// Where objects are looked up and kept, unless LLVM IR is asked for; null: nowhere.
@@ -45,6 +49,8 @@ struct CodegenOptions {
 struct Object {
   std::string name;
   std::unique_ptr<llvm::MemoryBuffer> bytes;
+  /// With CodegenOptions::keepIR: its LLVM IR.
+  std::string ir;
 };
 
 /// Code that computes parameters from parameters, once, in the compiler.
@@ -55,6 +61,7 @@ struct PrepareCode {
   std::vector<std::string> outputs;
   int64_t arenaSize = 0;
   const std::atomic<bool> *cancel = nullptr; // CodegenOptions::cancel
+  bool keepInputs = false;
 };
 
 /// A module compiled, its parameters not yet in place. Refers to the module's
@@ -68,8 +75,6 @@ struct CompiledModule {
   std::vector<KernelInfo> kernels;
   ParameterTable parameters;
   std::optional<PrepareCode> prepare;
-  /// With CodegenOptions::keepIR: the LLVM IR of all objects.
-  std::string ir;
   /// CodegenOptions::cancel: what is done with the result can be cancelled too.
   const std::atomic<bool> *cancel = nullptr;
 };
@@ -78,9 +83,32 @@ struct CompiledModule {
 /// are taken out of the module, parameters stay.
 mlir::FailureOr<CompiledModule> compileModule(mlir::ModuleOp module, const CodegenOptions &options);
 
-/// Writes a shared library: code, descriptor, and parameters in a page-aligned
-/// segment at the end. The file appears at `path` complete or not at all.
-mlir::LogicalResult writeArtifact(const CompiledModule &compiled, llvm::StringRef path);
+/// What a model can become as a file.
+enum class FileKind {
+  /// A shared library: code, descriptor, runtime, and parameters in a page-aligned segment at
+  /// the end.
+  Shared,
+  /// An object without the runtime, and an archive of one with it.
+  Object,
+  StaticLibrary,
+  /// A program that reads and writes .npy files.
+  Executable,
+  /// The C header of those.
+  Header,
+  /// The LLVM IR of all code, optimized, and its assembly; without the parameters.
+  LLVMIR,
+  Assembly,
+};
+
+/// Writes a file, which appears at `path` complete or not at all. The model's C functions
+/// begin with `name`; without one it has none, and no runtime inside. `artifact` is how a
+/// header calls the file with the functions.
+mlir::LogicalResult emitFile(const CompiledModule &compiled, FileKind kind, llvm::StringRef path,
+                             llvm::StringRef name = "", llvm::StringRef artifact = "");
+
+/// Why no file of that kind can be made for a target; success if it can. Asked before
+/// compiling.
+llvm::Error checkFileKind(FileKind kind, const CpuTarget &target);
 
 /// Code and parameters in this process's memory, as long as the object lives.
 class InProcessModel {

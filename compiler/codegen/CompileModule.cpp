@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/Embedded.h"
 #include "compiler/codegen/KernelCache.h"
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
@@ -53,7 +54,7 @@ public:
     buildModulePasses(passes);
     if (failed(passes.run(module)))
       return failure();
-    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, {}, options.cancel};
+    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, options.cancel};
     FailureOr<ParameterTable> parameters = readParameterTable(module);
     if (failed(parameters))
       return failure();
@@ -63,10 +64,8 @@ public:
     if (options.explain)
       return result;
     for (Unit &unit : units)
-      result.ir += unit.ir;
-    for (Unit &unit : units)
       (unit.isPrepare ? result.prepare->objects : result.objects)
-          .push_back({unit.name, std::move(unit.object)});
+          .push_back({unit.name, std::move(unit.object), std::move(unit.ir)});
     if (failed(addSupport(result.objects, target)) ||
         (result.prepare && failed(addSupport(result.prepare->objects, host))))
       return failure();
@@ -107,6 +106,7 @@ private:
   LogicalResult describePrepare(func::FuncOp function, CompiledModule &result) {
     PrepareCode &prepare = result.prepare.emplace();
     prepare.cancel = options.cancel;
+    prepare.keepInputs = options.keepInputs;
     SymbolTable symbols(module);
     if (auto size = function->getAttrOfType<IntegerAttr>("nacre.arena_size"))
       prepare.arenaSize = size.getInt();
@@ -327,7 +327,7 @@ private:
       return emitError(module.getLoc()) << unit.name << ": " << llvm::toString(object.takeError());
     unit.object = std::move(*object);
     if (options.keepIR)
-      llvm::raw_string_ostream(unit.ir) << *ir << '\n';
+      llvm::raw_string_ostream(unit.ir) << *ir;
     return options.dumpDirectory.empty() ? success() : dump(unit, *ir);
   }
 
@@ -339,12 +339,17 @@ private:
     if (!support)
       return module.emitError(llvm::toString(support.takeError()));
     if (*support)
-      objects.push_back({"nacre.support", std::move(*support)});
+      objects.push_back({"nacre.support", std::move(*support), {}});
     auto needsHost = needsHostLibrary(buffers);
     if (!needsHost)
       return module.emitError(llvm::toString(needsHost.takeError()));
-    if (*needsHost)
-      objects.push_back({"nacre.library", getHostLibrary()});
+    if (!*needsHost)
+      return success();
+    auto library = getEmbedded(Embedded::Host, cpu.getTriple());
+    if (!library)
+      return module.emitError(llvm::toString(library.takeError()));
+    objects.push_back({library->getBufferIdentifier().str(),
+                       llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}});
     return success();
   }
 
@@ -378,7 +383,8 @@ private:
 } // namespace
 
 FailureOr<CompiledModule> codegen::compileModule(ModuleOp module, const CodegenOptions &options) {
-  auto target = CpuTarget::create(options.targetCPU, options.targetFeatures);
+  auto target =
+      CpuTarget::create(options.targetCPU, options.targetFeatures, options.targetTriple);
   if (!target)
     return module.emitError(llvm::toString(target.takeError()));
   auto host = CpuTarget::host();

@@ -12,6 +12,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm-c/Target.h"
 #include <mutex>
 
 using namespace llvm;
@@ -19,11 +20,15 @@ using namespace nacre::codegen;
 
 namespace {
 
-constexpr char kTriple[] = "x86_64-unknown-linux-gnu";
+#if defined(__aarch64__)
+constexpr char kHostTriple[] = "aarch64-unknown-linux-gnu";
+#else
+constexpr char kHostTriple[] = "x86_64-unknown-linux-gnu";
+#endif
 
-// What code for x86-64 may use of a CPU, by LLVM's names. The runtime checks
-// each before it runs the code (runtime/device/CpuFeatures.cpp knows them all).
-constexpr StringLiteral kCheckedFeatures[] = {
+// What code may use of a CPU, by LLVM's names. The runtime checks each before it
+// runs the code (runtime/device/CpuFeatures.cpp knows them all).
+constexpr StringLiteral kX86Features[] = {
     "sse3",       "ssse3",       "sse4.1",      "sse4.2",       "popcnt",     "cx16",
     "movbe",      "avx",         "f16c",        "fma",          "avx2",       "bmi",
     "bmi2",       "lzcnt",       "adx",         "sse4a",        "fma4",       "xop",
@@ -32,18 +37,32 @@ constexpr StringLiteral kCheckedFeatures[] = {
     "avx512ifma", "avx512vbmi",  "avx512vbmi2", "avx512vnni",   "avx512bitalg",
     "avx512vpopcntdq", "avx512bf16", "avx512fp16", "avx512vp2intersect", "avxvnni", "avxifma",
     "avxneconvert", "avxvnniint8", "avxvnniint16", "amx-tile", "amx-int8", "amx-bf16", "amx-fp16"};
+constexpr StringLiteral kAArch64Features[] = {
+    "fp-armv8", "neon", "aes", "sha2", "crc", "lse", "fullfp16",
+    "rdm",      "dotprod", "sve", "sve2", "i8mm", "bf16"};
 
-const Target *findTarget() {
+ArrayRef<StringLiteral> getCheckedFeatures(const Triple &triple) {
+  if (triple.isAArch64())
+    return kAArch64Features;
+  return kX86Features;
+}
+
+const Target *findTarget(const Triple &triple) {
   static std::once_flag once;
-  static const Target *target = nullptr;
   std::call_once(once, [] {
-    InitializeNativeTarget();
-    InitializeNativeTargetAsmPrinter();
-    InitializeNativeTargetAsmParser();
-    std::string error;
-    target = TargetRegistry::lookupTarget(Triple(kTriple), error);
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser();
   });
-  return target;
+  std::string error;
+  return TargetRegistry::lookupTarget(triple, error);
 }
 
 /// What is left to do in tiled kernels: addresses out of the loops, short loops
@@ -76,13 +95,26 @@ private:
 
 } // namespace
 
-Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes) {
-  const llvm::Target *registered = findTarget();
-  if (!registered)
-    return makeError("this LLVM has no x86-64 target");
+bool CpuTarget::isNative() const { return triple.getArch() == Triple(kHostTriple).getArch(); }
+
+Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes, StringRef tripleName) {
   CpuTarget target;
+  target.triple = Triple(Triple::normalize(tripleName.empty() ? kHostTriple : tripleName));
+  bool isKnown = target.triple.getArch() == Triple::x86_64 || target.triple.getArch() == Triple::aarch64;
+  if (!isKnown || !target.triple.isOSLinux() || !target.triple.isGNUEnvironment())
+    return makeError("unknown target '" + tripleName +
+                     "': Nacre makes code for x86_64-linux-gnu and aarch64-linux-gnu");
+  const llvm::Target *registered = findTarget(target.triple);
+  if (!registered)
+    return makeError("this LLVM has no target for '" + tripleName + "'");
   SmallVector<std::string> features;
-  if (cpu.empty() || cpu == "native") {
+  bool isForeign = !target.isNative();
+  if (isForeign && cpu == "native")
+    return makeError("the CPU 'native' is this machine's, which is no " +
+                     target.triple.getArchName() + "; give its name in LLVM, or none");
+  if (isForeign && cpu.empty()) {
+    target.cpu = target.triple.isAArch64() ? "generic" : "x86-64";
+  } else if (cpu.empty() || cpu == "native") {
     target.cpu = sys::getHostCPUName().str();
     for (auto &feature : sys::getHostCPUFeatures())
       features.push_back(((feature.second ? "+" : "-") + feature.first()).str());
@@ -93,10 +125,12 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes) {
   SmallVector<StringRef> changed;
   changes.split(changed, ',', -1, /*KeepEmpty=*/false);
   std::unique_ptr<MCSubtargetInfo> plain(
-      registered->createMCSubtargetInfo(Triple(kTriple), "x86-64", ""));
+      registered->createMCSubtargetInfo(
+          target.triple, target.triple.isAArch64() ? "generic" : "x86-64", ""));
   if (!plain->isCPUStringValid(target.cpu))
-    return makeError("unknown CPU '" + target.cpu + "' (LLVM's names, such as x86-64-v3, "
-                     "skylake-avx512, znver4)");
+    return makeError("unknown CPU '" + target.cpu + "' (LLVM's names, such as " +
+                     (target.triple.isAArch64() ? "generic, neoverse-n1, cortex-a72)"
+                                                : "x86-64-v3, skylake-avx512, znver4)"));
   for (StringRef change : changed) {
     change = change.trim();
     if (!change.starts_with("+") && !change.starts_with("-"))
@@ -110,8 +144,8 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes) {
   target.features = llvm::join(features, ",");
   SmallVector<StringRef> required;
   std::unique_ptr<MCSubtargetInfo> info(
-      registered->createMCSubtargetInfo(Triple(kTriple), target.cpu, target.features));
-  for (StringRef feature : kCheckedFeatures)
+      registered->createMCSubtargetInfo(target.triple, target.cpu, target.features));
+  for (StringRef feature : getCheckedFeatures(target.triple))
     if (info->checkFeatures(("+" + feature).str()))
       required.push_back(feature);
   target.required = llvm::join(required, ",");
@@ -131,8 +165,8 @@ std::unique_ptr<TargetMachine> CpuTarget::makeMachine(CodeGenOptLevel level) con
   options.FunctionSections = options.DataSections = true;
   options.UniqueSectionNames = false;
   options.AllowFPOpFusion = FPOpFusion::Standard;
-  return std::unique_ptr<TargetMachine>(findTarget()->createTargetMachine(
-      Triple(kTriple), cpu, features, options, Reloc::PIC_, CodeModel::Small, level));
+  return std::unique_ptr<TargetMachine>(findTarget(triple)->createTargetMachine(
+      triple, cpu, features, options, Reloc::PIC_, CodeModel::Small, level));
 }
 
 Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module, Effort effort,
@@ -177,14 +211,31 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
     return makeError("cancelled");
 
   SmallVector<char, 0> bytes;
-  raw_svector_ostream stream(bytes);
-  legacy::PassManager emission;
-  emission.add(new TargetLibraryInfoWrapperPass(library));
-  if (machine->addPassesToEmitFile(emission, stream, nullptr, CodeGenFileType::ObjectFile))
-    return makeError("the x86-64 target cannot emit objects");
-  emission.run(module);
+  if (Error error = emit(module, *machine, /*asText=*/false, bytes))
+    return error;
   if (gate.isCancelled()) // what is half optimized must not be taken for more
     return makeError("cancelled");
   return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes),
                                                    /*RequiresNullTerminator=*/false);
+}
+
+Expected<std::string> CpuTarget::assemble(llvm::Module &module) const {
+  auto machine = makeMachine(CodeGenOptLevel::Aggressive);
+  SmallVector<char, 0> text;
+  if (Error error = emit(module, *machine, /*asText=*/true, text))
+    return error;
+  return std::string(text.data(), text.size());
+}
+
+Error CpuTarget::emit(llvm::Module &module, TargetMachine &machine, bool asText,
+                      SmallVectorImpl<char> &bytes) const {
+  raw_svector_ostream stream(bytes);
+  TargetLibraryInfoImpl library(machine.getTargetTriple());
+  legacy::PassManager emission;
+  emission.add(new TargetLibraryInfoWrapperPass(library));
+  if (machine.addPassesToEmitFile(emission, stream, nullptr,
+                                  asText ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile))
+    return makeError("the target cannot emit code");
+  emission.run(module);
+  return Error::success();
 }

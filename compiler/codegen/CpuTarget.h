@@ -6,6 +6,7 @@
 #include "llvm/Support/CodeGen.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/TargetParser/Triple.h"
 #include <atomic>
 #include <memory>
 #include <string>
@@ -29,11 +30,17 @@ public:
   /// The CPU by LLVM's name; empty, or "native": this machine's, with exactly
   /// the features that its operating system offers. `features` are changes to
   /// them, "+avx2,-fma".
-  static llvm::Expected<CpuTarget> create(llvm::StringRef cpu, llvm::StringRef features);
+  /// `triple` names another machine ("aarch64-linux-gnu"), whose CPU is then its most
+  /// general one if none is given; empty: this machine's kind.
+  static llvm::Expected<CpuTarget> create(llvm::StringRef cpu, llvm::StringRef features,
+                                          llvm::StringRef triple = "");
 
   /// This machine.
   static llvm::Expected<CpuTarget> host() { return create("", ""); }
 
+  const llvm::Triple &getTriple() const { return triple; }
+  /// This machine can run the code, but for the CPU's features.
+  bool isNative() const;
   const std::string &getCPU() const { return cpu; }
   const std::string &getFeatureString() const { return features; }
   /// The features that the code may use, as nacre_abi_model.target_features
@@ -42,7 +49,7 @@ public:
   bool hasFeature(llvm::StringRef feature) const;
 
   bool operator==(const CpuTarget &other) const {
-    return cpu == other.cpu && features == other.features;
+    return triple == other.triple && cpu == other.cpu && features == other.features;
   }
 
   /// Optimizes the module and emits an object. Sets the module's data layout
@@ -51,9 +58,16 @@ public:
   llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
   compile(llvm::Module &module, Effort effort, const std::atomic<bool> *cancel = nullptr) const;
 
+  /// The assembly of a module that is optimized already.
+  llvm::Expected<std::string> assemble(llvm::Module &module) const;
+
 private:
   std::unique_ptr<llvm::TargetMachine> makeMachine(llvm::CodeGenOptLevel level) const;
 
+  llvm::Error emit(llvm::Module &module, llvm::TargetMachine &machine, bool asText,
+                   llvm::SmallVectorImpl<char> &bytes) const;
+
+  llvm::Triple triple;
   std::string cpu, features, required;
 };
 

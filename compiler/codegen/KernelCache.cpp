@@ -107,7 +107,7 @@ CacheKey::CacheKey(StringRef name, StringRef text, const CpuTarget &target, Effo
     : name(name), content(hash({text}, 16)), cpu(target.getCPU()), features(target.getFeatureString()),
       compiler(std::string(kCompilerId) + " (LLVM " LLVM_VERSION_STRING ")") {
   std::string level = std::to_string(static_cast<int>(effort));
-  context = hash({cpu, features, compiler, level}, 8);
+  context = hash({target.getTriple().str(), cpu, features, compiler, level}, 8);
 }
 
 std::string KernelCache::getDefaultDirectory() {

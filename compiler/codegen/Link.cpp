@@ -1,13 +1,20 @@
-//===- Link.cpp - Objects to a shared library, in process -------*- C++ -*-===//
+//===- Link.cpp - Objects to one file, in process ----- -------*- C++ -*-===//
 #include "compiler/codegen/Link.h"
 #include "compiler/codegen/Descriptor.h"
+#include "compiler/codegen/OutputFile.h"
 #include "lld/Common/Driver.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include <dlfcn.h>
+#include "runtime/abi/nacre_artifact.h"
+#include <cerrno>
 #include <link.h>
 #include <mutex>
+#include <optional>
+#include <sys/mman.h>
+#include <unistd.h>
 
 LLD_HAS_DRIVER(elf)
 
@@ -16,23 +23,35 @@ using namespace nacre::codegen;
 
 namespace {
 
-// The usual layout of a small shared library, with one addition: the parameters
+// The usual layout of a small shared library or program, with one addition: the parameters
 // are the last segment. They have no contents in lld's output and none of the
 // other addresses depends on their size, which may be beyond 2 GiB.
-constexpr char kScriptHead[] = R"(
-PHDRS {
+std::string makeScript(const LinkOptions &options) {
+  bool isProgram = options.kind == LinkKind::Program;
+  std::string script = "PHDRS {\n";
+  if (isProgram)
+    script += "  headers PT_PHDR PHDRS FLAGS(4);\n  interpreter PT_INTERP FLAGS(4);\n";
+  script += R"(
   rodata PT_LOAD FILEHDR PHDRS FLAGS(4);
   text PT_LOAD FLAGS(5);
   data PT_LOAD FLAGS(6);
 )";
-constexpr char kScriptParameters[] = "  parameters PT_LOAD FLAGS(4);\n";
-constexpr char kScriptBody[] = R"(
+  if (options.hasParameters)
+    script += "  parameters PT_LOAD FLAGS(4);\n";
+  script += R"(
+  thread PT_TLS FLAGS(4);
   dynamic PT_DYNAMIC FLAGS(6);
   relro PT_GNU_RELRO FLAGS(4);
   stack PT_GNU_STACK FLAGS(6);
-}
+)";
+  script += "  trailer " + utostr(NACRE_ARTIFACT_SEGMENT) + " FLAGS(4);\n"; // filled in by the writer
+  script += R"(}
 SECTIONS {
   . = SIZEOF_HEADERS;
+)";
+  if (isProgram)
+    script += "  .interp : { *(.interp) } :rodata :interpreter\n";
+  script += R"(
   .gnu.hash : { *(.gnu.hash) } :rodata
   .dynsym : { *(.dynsym) } :rodata
   .dynstr : { *(.dynstr) } :rodata
@@ -46,6 +65,8 @@ SECTIONS {
   .text : { *(.text .text.*) } :text
   .plt : { *(.plt .plt.*) } :text
   . = ALIGN(CONSTANT(MAXPAGESIZE));
+  .tdata : { *(.tdata .tdata.*) } :data :relro :thread
+  .tbss : { *(.tbss .tbss.*) } :data :relro :thread
   .data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :data :relro
   .dynamic : { *(.dynamic) } :data :relro :dynamic
   .got : { *(.got) } :data :relro
@@ -54,6 +75,11 @@ SECTIONS {
   .data : { *(.data .data.*) } :data
   .bss : { *(.bss .bss.*) } :data
 )";
+  if (options.hasParameters)
+    script += std::string("  . = ALIGN(CONSTANT(MAXPAGESIZE));\n  ") + kParameterSection + " : { *(" +
+              kParameterSection + ") } :parameters\n";
+  return script + "}\n";
+}
 
 /// Where the loader found a library of the C library's, with its versions.
 Expected<std::string> findSystemLibrary(const char *name) {
@@ -66,71 +92,38 @@ Expected<std::string> findSystemLibrary(const char *name) {
   return path;
 }
 
-/// A file that goes away.
-class TemporaryFile {
+/// A file in memory, which lld reads by name.
+class MemoryFile {
 public:
-  static Expected<TemporaryFile> create(StringRef suffix, StringRef contents) {
-    TemporaryFile file;
-    int descriptor;
-    if (std::error_code error =
-            sys::fs::createTemporaryFile("nacre", suffix, descriptor, file.path))
-      return createStringError(error, "cannot make a temporary file");
-    file.remover = std::make_unique<FileRemover>(file.path);
-    raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
-    stream << contents;
-    stream.close();
-    if (stream.has_error()) {
-      std::error_code error = stream.error();
-      stream.clear_error();
-      return createStringError(error, "cannot write " + file.path.str());
+  static Expected<MemoryFile> create(StringRef contents) {
+    MemoryFile file;
+    auto fail = [] { return errnoError("cannot make a file in memory for the linker"); };
+    file.descriptor = memfd_create("nacre", MFD_CLOEXEC);
+    if (file.descriptor < 0)
+      return fail();
+    while (!contents.empty()) {
+      ssize_t done = ::write(file.descriptor, contents.data(), std::min<size_t>(contents.size(), 64 << 20));
+      if (done < 0 && errno != EINTR)
+        return fail();
+      contents = contents.drop_front(std::max<ssize_t>(done, 0));
     }
     return file;
   }
-  const char *getPath() { return path.c_str(); }
+  MemoryFile(MemoryFile &&other) : descriptor(std::exchange(other.descriptor, -1)) {}
+  ~MemoryFile() {
+    if (descriptor >= 0)
+      close(descriptor);
+  }
+  std::string getPath() const { return "/proc/self/fd/" + std::to_string(descriptor); }
 
 private:
-  SmallString<128> path;
-  std::unique_ptr<FileRemover> remover;
+  MemoryFile() = default;
+  int descriptor = -1;
 };
 
 } // namespace
 
-Error nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, bool hasParameters, StringRef path) {
-  std::vector<NewArchiveMember> members;
-  for (MemoryBufferRef object : objects)
-    members.emplace_back(object);
-  auto archive = writeArchiveToBuffer(members, SymtabWritingMode::NoSymtab, object::Archive::K_GNU,
-                                      /*Deterministic=*/true, /*Thin=*/false);
-  if (!archive)
-    return archive.takeError();
-  auto archiveFile = TemporaryFile::create("a", (*archive)->getBuffer());
-  if (!archiveFile)
-    return archiveFile.takeError();
-
-  std::string script = kScriptHead;
-  if (hasParameters)
-    script += kScriptParameters;
-  script += kScriptBody;
-  if (hasParameters)
-    script += std::string("  . = ALIGN(CONSTANT(MAXPAGESIZE));\n  ") + kParameterSection + " : { *(" +
-              kParameterSection + ") } :parameters\n";
-  script += "}\n";
-  auto scriptFile = TemporaryFile::create("ld", script);
-  if (!scriptFile)
-    return scriptFile.takeError();
-  auto libm = findSystemLibrary("libm.so.6"), libc = findSystemLibrary("libc.so.6");
-  if (!libm)
-    return joinErrors(libm.takeError(), libc ? Error::success() : libc.takeError());
-  if (!libc)
-    return libc.takeError();
-
-  std::string output = path.str();
-  const char *arguments[] = {"ld.lld", "-shared", "-o", output.c_str(), "-T", scriptFile->getPath(),
-                             "--gc-sections", "--hash-style=gnu", "--build-id=none", "-z", "now",
-                             "-z", "relro", "-z", "noexecstack", "-z", "defs", "-z",
-                             "max-page-size=4096", "--threads=1", "--whole-archive",
-                             archiveFile->getPath(), "--no-whole-archive", "--as-needed",
-                             libm->c_str(), libc->c_str()};
+static Error runLinker(ArrayRef<const char *> arguments) {
   // lld keeps its state in globals.
   static std::mutex mutex;
   static bool usable = true;
@@ -145,4 +138,65 @@ Error nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, bool hasParameters
   if (result.retCode != 0)
     return createStringError(inconvertibleErrorCode(), "linking failed: " + messages);
   return Error::success();
+}
+
+Expected<std::unique_ptr<MemoryBuffer>>
+nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, const LinkOptions &options) {
+  std::vector<NewArchiveMember> members;
+  for (MemoryBufferRef object : objects)
+    members.emplace_back(object);
+  auto archive = writeArchiveToBuffer(members, SymtabWritingMode::NoSymtab, object::Archive::K_GNU,
+                                      /*Deterministic=*/true, /*Thin=*/false);
+  if (!archive)
+    return archive.takeError();
+  auto archiveFile = MemoryFile::create((*archive)->getBuffer());
+  if (!archiveFile)
+    return archiveFile.takeError();
+
+  // lld writes to names only.
+  SmallString<128> folder;
+  if (std::error_code error = sys::fs::createUniqueDirectory("nacre", folder))
+    return createStringError(error, "cannot make a temporary folder: " + error.message());
+  scope_exit removeFolder([&] { (void)sys::fs::remove_directories(folder); });
+  std::string output = (folder + "/linked").str();
+  std::vector<std::string> arguments = {"ld.lld", "-o", output, "--threads=1", "--gc-sections",
+                                        "--build-id=none"};
+  auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
+  std::optional<Expected<MemoryFile>> scriptFile;
+  if (options.kind == LinkKind::Relocatable) {
+    add({"-r", "--force-group-allocation"});
+    for (const std::string &root : options.roots)
+      add({"-u", root});
+  } else {
+    scriptFile.emplace(MemoryFile::create(makeScript(options)));
+    if (!*scriptFile)
+      return scriptFile->takeError();
+    add({"-T", (*scriptFile)->getPath(), "--hash-style=gnu", "-z", "now", "-z", "relro", "-z",
+         "noexecstack", "-z", "defs", "-z", "max-page-size=4096"});
+    if (options.kind == LinkKind::Program)
+      add({"-pie", "--dynamic-linker", "/lib64/ld-linux-x86-64.so.2"});
+    else
+      add({"-shared", "-Bsymbolic"});
+    if (!options.soname.empty())
+      add({"-soname", options.soname});
+  }
+  add({"--whole-archive", archiveFile->getPath(), "--no-whole-archive"});
+  if (options.kind != LinkKind::Relocatable) {
+    add({"--as-needed"});
+    for (const char *name : {"libm.so.6", "libc.so.6"}) {
+      auto library = findSystemLibrary(name);
+      if (!library)
+        return library.takeError();
+      add({*library});
+    }
+  }
+  std::vector<const char *> pointers;
+  for (const std::string &argument : arguments)
+    pointers.push_back(argument.c_str());
+  if (Error error = runLinker(pointers))
+    return error;
+  auto linked = MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!linked)
+    return createStringError(linked.getError(), "cannot read back what was linked: " + linked.getError().message());
+  return std::move(*linked);
 }

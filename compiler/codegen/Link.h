@@ -1,20 +1,41 @@
-//===- Link.h - Objects to a shared library, in process ---------*- C++ -*-===//
+//===- Link.h - Objects to one file, in process ----- ---------*- C++ -*-===//
 #ifndef NACRE_COMPILER_CODEGEN_LINK_H
 #define NACRE_COMPILER_CODEGEN_LINK_H
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/MemoryBufferRef.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <string>
+#include <vector>
 
 namespace nacre::codegen {
 
-/// Links the objects into a shared library that exports `nacre_model` and keeps
-/// what it reaches. If the objects declare a section of parameters, it is the
-/// last segment, without contents. Needs libc and libm at most; an undefined
-/// symbol is an error. One link runs at a time; others wait.
-llvm::Error link(llvm::ArrayRef<llvm::MemoryBufferRef> objects, bool hasParameters,
-                 llvm::StringRef path);
+/// What objects become.
+enum class LinkKind {
+  /// A shared library that exports what is visible in the objects.
+  Shared,
+  /// A program that starts at `_start`.
+  Program,
+  /// One object.
+  Relocatable,
+};
+
+struct LinkOptions {
+  LinkKind kind = LinkKind::Shared;
+  /// The objects declare a section of parameters: it becomes the last segment (or section),
+  /// without contents.
+  bool hasParameters = false;
+  /// Under which programs that are linked with a shared library look for it.
+  std::string soname;
+  /// Symbols that an object keeps, with what they reach.
+  std::vector<std::string> roots;
+};
+
+/// Links objects, keeping what is reached. What is linked completely needs libc and libm at
+/// most; an undefined symbol is an error. One link runs at a time; others wait.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+link(llvm::ArrayRef<llvm::MemoryBufferRef> objects, const LinkOptions &options);
 
 } // namespace nacre::codegen
 

@@ -212,7 +212,7 @@ Error nacre::codegen::prepareParameters(const PrepareCode &prepare, const Parame
     ++uses[getValueStorage(parameter)];
   Inputs inputs;
   for (nacre::nn::ParameterOp parameter : prepare.inputs)
-    if (Error error = inputs.add(parameter, --uses[getValueStorage(parameter)] == 0))
+    if (Error error = inputs.add(parameter, --uses[getValueStorage(parameter)] == 0 && !prepare.keepInputs))
       return error;
   PrepareContext context(prepare, table, section, isFile);
   auto run = reinterpret_cast<int32_t (*)(nacre_abi_context *, const nacre_abi_tensor *)>(*function);

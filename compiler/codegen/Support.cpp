@@ -154,27 +154,12 @@ Error addUndefined(MemoryBufferRef buffer, StringSet<> &undefined) {
 
 } // namespace
 
-// The host library, one relocatable object, as the build has made it.
-__asm__(".section .rodata,\"a\",@progbits\n"
-        ".p2align 6\n"
-        "nacre_host_library_begin: .incbin \"" NACRE_HOST_LIBRARY "\"\n"
-        "nacre_host_library_end:\n"
-        ".globl nacre_host_library_begin, nacre_host_library_end\n"
-        ".hidden nacre_host_library_begin, nacre_host_library_end\n"
-        ".text\n");
-extern "C" const char nacre_host_library_begin[], nacre_host_library_end[];
-
 Expected<bool> nacre::codegen::needsHostLibrary(ArrayRef<MemoryBufferRef> objects) {
   StringSet<> undefined;
   for (MemoryBufferRef object : objects)
     if (Error error = addUndefined(object, undefined))
       return error;
   return any_of(undefined.keys(), [](StringRef name) { return name.starts_with("nacre_host_"); });
-}
-
-std::unique_ptr<MemoryBuffer> nacre::codegen::getHostLibrary() {
-  StringRef bytes(nacre_host_library_begin, nacre_host_library_end - nacre_host_library_begin);
-  return MemoryBuffer::getMemBuffer(bytes, "nacre.library", /*RequiresNullTerminator=*/false);
 }
 
 Expected<std::unique_ptr<MemoryBuffer>>

@@ -13,10 +13,8 @@ namespace nacre::codegen {
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 makeSupport(llvm::ArrayRef<llvm::MemoryBufferRef> objects, const CpuTarget &target);
 
-/// Whether an object calls the host library (runtime/host), and that library: one
-/// object for any CPU, which needs libc alone.
+/// Whether an object calls the host library (Embedded::Host).
 llvm::Expected<bool> needsHostLibrary(llvm::ArrayRef<llvm::MemoryBufferRef> objects);
-std::unique_ptr<llvm::MemoryBuffer> getHostLibrary();
 
 } // namespace nacre::codegen
 

@@ -19,6 +19,8 @@ extern "C" {
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
  * 4: values of inputs. 5: the context's work. */
 #define NACRE_ABI_VERSION 5u
+/* The oldest version that a runtime of this one runs: docs/abi.md. */
+#define NACRE_ABI_OLDEST 4u
 /* "NACR" read as a little-endian 32-bit integer. */
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */

@@ -21,6 +21,9 @@ extern "C" {
 #endif
 
 #define NACRE_ARTIFACT_VERSION 1u
+/* A program header of this type says where the trailer is, so that a file which
+ * has lost it is seen to be truncated. Loaders pass over it. */
+#define NACRE_ARTIFACT_SEGMENT 0x6E616372u
 #define NACRE_ARTIFACT_MAGIC "\nNACRE ARTIFACT END 1.0"
 
 typedef struct nacre_artifact_trailer {

@@ -32,9 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
-#define NACRE_API
-#else
+#if !defined(NACRE_API) /* empty: the functions stay inside of one library */
 #define NACRE_API __attribute__((visibility("default")))
 #endif
 

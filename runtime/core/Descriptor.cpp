@@ -96,11 +96,12 @@ nacre_status checkDescriptor(const char *what, const nacre_abi_model *model,
                 "%s: not a Nacre model: the magic number is 0x%08X, expected "
                 "0x%08X",
                 what, model->magic, NACRE_ABI_MAGIC);
-  if (model->abi_version != NACRE_ABI_VERSION)
+  if (model->abi_version > NACRE_ABI_VERSION ||
+      model->abi_version < NACRE_ABI_OLDEST)
     return fail(NACRE_INCOMPATIBLE,
-                "%s: made for ABI version %u, this runtime has version %u; "
-                "compile the model again%s",
-                what, model->abi_version, NACRE_ABI_VERSION,
+                "%s: made for ABI version %u, this runtime runs versions %u to "
+                "%u; compile the model again%s",
+                what, model->abi_version, NACRE_ABI_OLDEST, NACRE_ABI_VERSION,
                 model->abi_version > NACRE_ABI_VERSION
                     ? " with this version of Nacre, or update the runtime"
                     : "");

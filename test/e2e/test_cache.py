@@ -58,8 +58,10 @@ def test_a_second_compilation_finds_all_and_makes_the_same(model: Path, cache: P
     used = {path.name: path.stat().st_ino for path in cache.iterdir()}
     assert build(model, cache) == first
     assert {path.name: path.stat().st_ino for path in cache.iterdir()} == used  # nothing was written again
-    nacre("compile", model, "-o", model.with_suffix(".plain"), "--no-cache")
-    assert model.with_suffix(".plain").read_bytes() == first
+    artifact = model.with_suffix(".so")
+    artifact.unlink()
+    nacre("compile", model, "-o", artifact, "--no-cache")
+    assert artifact.read_bytes() == first
 
 
 def test_models_share_kernels_whatever_their_numbers(model: Path, cache: Path, tmp_path: Path) -> None:
@@ -106,7 +108,8 @@ def test_corrupt_entries_are_discarded(model: Path, cache: Path) -> None:
 
 def test_many_processes_share_a_folder(model: Path, cache: Path, tmp_path: Path) -> None:
     def compile_one(number: int) -> bytes:
-        artifact = tmp_path / f"{number}.so"
+        artifact = tmp_path / str(number) / "m.so"
+        artifact.parent.mkdir()
         nacre("compile", model, "-o", artifact, "--cache-dir", cache)
         return artifact.read_bytes()
 

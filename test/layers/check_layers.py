@@ -45,6 +45,7 @@ INSTALLED = "runtime/api"
 OUTSIDE = {
     "mlir": "mlir",
     "llvm": "mlir",
+    "llvm-c": "mlir",
     "lld": "lld",
     "google": "protobuf",
     "nanobind": "nanobind",

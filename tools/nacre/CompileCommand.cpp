@@ -1,5 +1,7 @@
 //===- CompileCommand.cpp - nacre compile -----------------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
@@ -14,12 +16,20 @@ static int runCompile();
 static Command command("compile", "Compile a model into one self-contained file",
                        "  nacre compile model.onnx -o model.so\n"
                        "  nacre compile model.onnx --input-shape data=1x3x224x224 --dim batch=8\n"
+                       "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
+                       "  nacre compile model.onnx --emit static-library,assembly\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3      for other machines\n"
+                       "  nacre compile model.onnx --emit object --target-triple aarch64-linux-gnu\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n", runCompile);
 static cl::opt<std::string> model(cl::Positional, cl::sub(command.subcommand),
                                   cl::desc("<model.onnx>"));
 static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
-                                   cl::desc("The artefact (default: the model's name with .so)"));
+                                   cl::desc("The artefact (default: the model's name with the kind's ending)"));
+static cl::opt<std::string> emit("emit", cl::sub(command.subcommand), cl::value_desc("kinds"), cl::init("shared"),
+                                 cl::desc("What to write, separated by commas: shared, object, static-library, "
+                                          "executable, header, mlir, llvm-ir, assembly"));
+static cl::opt<std::string> targetTriple("target-triple", cl::sub(command.subcommand), cl::value_desc("triple"),
+                                         cl::desc("The machine, aarch64-linux-gnu (default: this one's)"));
 static cl::opt<std::string> stopAfter("stop-after", cl::sub(command.subcommand), cl::value_desc("phase"),
                                       cl::desc("Print what a phase leaves (see --print-pipeline)"));
 static cl::opt<bool> printPipeline("print-pipeline", cl::sub(command.subcommand),
@@ -27,10 +37,29 @@ static cl::opt<bool> printPipeline("print-pipeline", cl::sub(command.subcommand)
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
 
+/// --emit into the options; false after a message if it is malformed.
+static bool parseKinds(CompileOptions &options) {
+  options.emit.clear();
+  for (llvm::StringRef name : llvm::split(llvm::StringRef(emit), ',')) {
+    std::optional<Emit> kind = parseEmit(std::string_view(name.trim()));
+    if (!kind || llvm::is_contained(options.emit, *kind)) {
+      fail("--emit " + emit + ": " +
+               (kind ? "'" + name.str() + "' stands there twice"
+                     : "unknown kind '" + name.str() + "'; expected some of shared, object, static-library, "
+                       "executable, header, mlir, llvm-ir, assembly"),
+           kUsageError);
+      return false;
+    }
+    options.emit.push_back(*kind);
+  }
+  return true;
+}
+
 static int runCompile() {
   CompileOptions options;
-  if (!flags.fill(options))
+  if (!flags.fill(options) || !parseKinds(options))
     return kUsageError;
+  options.targetTriple = targetTriple;
   if (printPipeline) {
     Result<std::string> pipeline = describePipeline(options);
     if (!pipeline)
@@ -50,7 +79,10 @@ static int runCompile() {
   }
   llvm::SmallString<128> artifact(output.empty() ? model : output);
   if (output.empty())
-    llvm::sys::path::replace_extension(artifact, "so");
+    llvm::sys::path::replace_extension(artifact, llvm::StringRef(getEnding(options.emit.front())));
+  if (artifact == llvm::StringRef(model))
+    return fail(std::string(artifact) + ": would be written over by what is made of it; give another name with -o",
+                kUsageError);
 
   // Linking resets LLVM's options to their defaults, ours among them.
   bool stops = !stopAfter.empty() && stopAfter != getPhaseNames().back(), printsJson = json;
@@ -69,11 +101,15 @@ static int runCompile() {
   uint64_t size = 0;
   if (std::error_code error = llvm::sys::fs::file_size(artifact, size))
     return fail(std::string(artifact) + ": " + error.message());
-  if (printsJson)
+  if (printsJson) {
+    llvm::json::Array files;
+    for (const auto &file : getOutputFiles(std::string(artifact), options))
+      files.push_back(toUtf8(file.second));
     printJson(llvm::json::Object{{"artifact", toUtf8(artifact.str())},
                                  {"bytes", int64_t(size)},
+                                 {"files", std::move(files)},
                                  {"seconds", seconds.count()}});
-  else if (llvm::errs().is_displayed())
+  } else if (llvm::errs().is_displayed())
     llvm::errs() << artifact << ": " << size / 1024 << " KiB in "
                  << llvm::format("%.2f", seconds.count()) << " s\n";
   return kSuccess;

@@ -163,7 +163,7 @@ std::string readFile(const std::string &path) {
 TEST_F(CodegenTest, ArtifactRuns) {
   auto compiled = compile(kModel);
   ASSERT_TRUE(succeeded(compiled)) << messages;
-  ASSERT_TRUE(succeeded(codegen::writeArtifact(*compiled, path("m.so")))) << messages;
+  ASSERT_TRUE(succeeded(codegen::emitFile(*compiled, codegen::FileKind::Shared, path("m.so")))) << messages;
   nacre_model *model = nullptr;
   ASSERT_EQ(nacre_model_load(path("m.so").c_str(), &model), NACRE_OK) << nacre_last_error();
   EXPECT_EQ(nacre_model_verify(model), NACRE_OK) << nacre_last_error();
@@ -237,7 +237,7 @@ TEST_F(CodegenTest, ArtifactIsDeterministic) {
   for (const char *name : {"a.so", "b.so"}) {
     auto compiled = compile(kModel);
     ASSERT_TRUE(succeeded(compiled)) << messages;
-    ASSERT_TRUE(succeeded(codegen::writeArtifact(*compiled, path(name)))) << messages;
+    ASSERT_TRUE(succeeded(codegen::emitFile(*compiled, codegen::FileKind::Shared, path(name)))) << messages;
   }
   EXPECT_EQ(readFile(path("a.so")), readFile(path("b.so")));
 }
@@ -245,7 +245,7 @@ TEST_F(CodegenTest, ArtifactIsDeterministic) {
 TEST_F(CodegenTest, NothingIsLeftWhenTheFileCannotBeWritten) {
   auto compiled = compile(kModel);
   ASSERT_TRUE(succeeded(compiled)) << messages;
-  EXPECT_TRUE(failed(codegen::writeArtifact(*compiled, path("no/such/folder/m.so"))));
+  EXPECT_TRUE(failed(codegen::emitFile(*compiled, codegen::FileKind::Shared, path("no/such/folder/m.so"))));
   EXPECT_NE(messages.find("cannot write"), std::string::npos) << messages;
 }
 
@@ -348,7 +348,7 @@ func.func @main() attributes {
     options.targetCPU = cpu;
     auto compiled = compile(text, options);
     ASSERT_TRUE(succeeded(compiled)) << messages;
-    ASSERT_TRUE(succeeded(codegen::writeArtifact(*compiled, path("half.so")))) << messages;
+    ASSERT_TRUE(succeeded(codegen::emitFile(*compiled, codegen::FileKind::Shared, path("half.so")))) << messages;
     nacre_model *model = nullptr;
     ASSERT_EQ(nacre_model_load(path("half.so").c_str(), &model), NACRE_OK) << nacre_last_error();
     nacre_session *session = nullptr;
@@ -408,7 +408,7 @@ func.func @main() attributes {nacre.inputs = [],
 }
 )mlir");
   ASSERT_TRUE(succeeded(compiled)) << messages;
-  ASSERT_TRUE(succeeded(codegen::writeArtifact(*compiled, path("huge.so")))) << messages;
+  ASSERT_TRUE(succeeded(codegen::emitFile(*compiled, codegen::FileKind::Shared, path("huge.so")))) << messages;
   nacre_model *model = nullptr;
   ASSERT_EQ(nacre_model_load(path("huge.so").c_str(), &model), NACRE_OK) << nacre_last_error();
   nacre_session *session = nullptr;

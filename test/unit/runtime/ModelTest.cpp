@@ -154,9 +154,15 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
   model->magic = NACRE_ABI_MAGIC;
   model->abi_version = 99;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
-               "model: made for ABI version 99, this runtime has version 5; "
-               "compile the model again with this version of Nacre, or update "
+               "model: made for ABI version 99, this runtime runs versions 4 to "
+               "5; compile the model again with this version of Nacre, or update "
                "the runtime");
+  model->abi_version = NACRE_ABI_OLDEST - 1;
+  EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
+               "model: made for ABI version 3, this runtime runs versions 4 to "
+               "5; compile the model again");
+  model->abi_version = NACRE_ABI_OLDEST;
+  EXPECT_EQ(create(), NACRE_OK) << nacre_last_error();
   model->abi_version = NACRE_ABI_VERSION;
   model->struct_size = 8;
   EXPECT_ERROR(create(), NACRE_CORRUPT,

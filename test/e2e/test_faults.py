@@ -1,0 +1,109 @@
+"""A full disk, a killed compiler: a clear error, nothing half-written, and the next run works."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import small_models
+from support import NACRE, nacre
+
+OUTPUTS = {
+    "m.so": "shared,header",
+    "m.o": "object",
+    "m.a": "static-library",
+    "m": "executable",
+    "m.mlir": "mlir",
+    "m.ll": "llvm-ir",
+    "m.s": "assembly",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_models.save_perceptron(tmp_path_factory.mktemp("faults") / "m.onnx", 300, 200)
+
+
+def compile_limited(model: Path, output: Path, kinds: str, limit: int) -> subprocess.CompletedProcess[str]:
+    """With a limit on the size of a file, which a full disk looks like in the end."""
+
+    def apply() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [str(NACRE), "compile", str(model), "-o", str(output), "--emit", kinds]
+    return subprocess.run(command, capture_output=True, text=True, preexec_fn=apply, timeout=60)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_full_disk(model: Path, tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
+    nacre("compile", model, "-o", output, "--emit", OUTPUTS[name])
+    good = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    size = len(good[name])
+    for limit in (0, 1000, size // 2, size - 1):
+        done = compile_limited(model, output, OUTPUTS[name], limit)
+        assert done.returncode == 1, (limit, done)
+        assert done.stderr.startswith("nacre: error: ") and done.stderr.count("\n") == 1, (limit, done)
+        assert "File too large" in done.stderr, (limit, done)
+        # What was there is there, whole; and nothing else.
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == good
+    assert compile_limited(model, output, OUTPUTS[name], size * 4).returncode == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == good
+
+
+@pytest.mark.parametrize("name", ["m.so", "m.a"])
+def test_killed(model: Path, tmp_path: Path, name: str) -> None:
+    """Killed at any moment: the old file, or the new one, or none; no file that was begun."""
+    (tmp_path / "out").mkdir()
+    output = tmp_path / "out" / name
+    command = [str(NACRE), "compile", str(model), "-o", str(output), "--emit", OUTPUTS[name]]
+    start = time.monotonic()
+    subprocess.run(command, check=True)
+    seconds = time.monotonic() - start
+    good = {path.name: path.read_bytes() for path in output.parent.iterdir()}
+    moments = random.Random(name)
+    killed = 0
+    for attempt in range(12):
+        if attempt % 2:
+            for path in output.parent.iterdir():
+                path.unlink()
+        running = subprocess.Popen(command)
+        time.sleep(seconds * moments.uniform(0.1, 1.1))
+        running.kill()
+        killed += running.wait() == -signal.SIGKILL
+        for path in output.parent.iterdir():
+            assert path.read_bytes() == good[path.name]
+    assert killed > 0
+    subprocess.run(command, check=True)
+    assert {path.name: path.read_bytes() for path in output.parent.iterdir()} == good
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("no/such/folder/m.so", "No such file or directory"), ("/dev/null", "no regular file"), ("folder", "no regular file")],
+)
+def test_where_nothing_can_be_written(model: Path, tmp_path: Path, target: str, reason: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for kind in ("shared", "executable", "assembly", "mlir"):
+        ran = nacre("compile", model, "-o", tmp_path / target, "--emit", kind, ok=False)
+        assert ran.status == 1 and f"cannot write '{tmp_path / target}" in ran.err and reason in ran.err, ran.text()
+    assert Path("/dev/null").is_char_device()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_a_folder_that_is_read_only(model: Path, tmp_path: Path) -> None:
+    """As root everything may be written: a mount would be needed."""
+    if os.geteuid() == 0:
+        target = Path("/proc/m.so")
+    else:
+        tmp_path.chmod(0o500)
+        target = tmp_path / "m.so"
+    ran = nacre("compile", model, "-o", target, ok=False)
+    assert ran.status == 1 and "cannot write" in ran.err, ran.text()
