@@ -9,7 +9,7 @@ using namespace nacre::tool;
 
 static const char kOverview[] =
     "Nacre compiles neural networks into native code.\n\n"
-    "  nacre compile model.onnx -o model.so      one file that runs anywhere\n"
+    "  nacre compile model.onnx -o model.so      one file, and model.h for C programs\n"
     "  nacre run model.so --input x=x.npy        run it; writes one .npy per output\n"
     "  nacre bench model.onnx --dim batch=8      compile in process and measure\n"
     "  nacre info model.so                       signature, kernels, sizes\n"
