@@ -1,6 +1,7 @@
 // The program that an executable model is: .npy files in, .npy files out.
 #include "runtime/core/Model.h"
 #include "runtime/main/Npy.h"
+#include "runtime/main/Train.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -58,9 +59,10 @@ struct Options {
   const char *program;
   const char **inputs = nullptr; // NAME=FILE
   int inputCount = 0;
-  const char *outputFolder = ".";
+  const char *outputFolder = ".", *weights = nullptr;
   int64_t threads = 0;
-  uint64_t seed = 0;
+  bool trains = false;
+  TrainSettings training; // with the seed of all that is random
 };
 
 int report(const Options &options, ExitCode code) {
@@ -91,14 +93,26 @@ void help(const Options &options, nacre_model *model) {
   (void)nacre_model_get_function(model, 0, &function);
   std::printf("Runs a model that nacre has compiled, once.\n\n"
               "  %s --input NAME=FILE.npy [...] [--output-dir FOLDER] "
-              "[--threads N] [--seed N]\n\n",
+              "[--threads N] [--seed N]\n",
               options.program);
+  int32_t step;
+  bool canTrain = nacre_model_find_function(model, "step", &step) == NACRE_OK;
+  if (canTrain)
+    std::printf("    [--weights FOLDER]\n  %s train --input NAME=FILE.npy [...] "
+                "[--output-dir FOLDER] [--weights FOLDER]\n    [--epochs N] "
+                "[--batch-size N] [--learning-rate R] [--threads N] [--seed N]\n",
+                options.program);
+  std::printf("\n");
   for (int32_t i = 0; i < function.input_count; ++i)
     if (nacre_model_get_input(model, 0, i, &info) == NACRE_OK)
       print(stdout, "input ", info);
   for (int32_t i = 0; i < function.output_count; ++i)
     if (nacre_model_get_output(model, 0, i, &info) == NACRE_OK)
       print(stdout, "output", info);
+  if (canTrain)
+    std::printf("\ntrain takes all examples in the first dimension of each input, and "
+                "`labels` if the loss\nwants them; it writes each weight as NAME.npy "
+                "into the folder, for --weights.\n");
   std::printf("\nEach output becomes NAME.npy in the folder (default: the "
               "current one).\n--threads 0, the default, uses all cores.\n"
               "Exit codes: 0 success, 1 the model or an input is at fault, 2 "
@@ -117,7 +131,8 @@ bool parseNumber(const char *text, int64_t &value) {
 bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
   options.inputs = static_cast<const char **>(
       std::calloc(static_cast<size_t>(count), sizeof(char *)));
-  for (int i = 1; options.inputs && i < count; ++i) {
+  options.trains = count > 1 && std::strcmp(arguments[1], "train") == 0;
+  for (int i = options.trains ? 2 : 1; options.inputs && i < count; ++i) {
     // --name=value and --name value.
     const char *name = arguments[i], *value = std::strchr(name, '=');
     size_t length = value ? size_t(value - name) : std::strlen(name);
@@ -129,8 +144,11 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       wantsHelp = true;
       return true;
     }
+    bool isOfTraining =
+        is("--epochs") || is("--batch-size") || is("--learning-rate");
     bool isKnown = is("--input") || is("--output-dir") || is("--threads") ||
-                   is("--seed");
+                   is("--seed") || is("--weights") ||
+                   (isOfTraining && options.trains);
     if (!isKnown) {
       fail(NACRE_INVALID_ARGUMENT, "unknown argument '%.200s'; see --help", name);
       return false;
@@ -150,6 +168,16 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       options.inputs[options.inputCount++] = value;
     } else if (is("--output-dir")) {
       options.outputFolder = value;
+    } else if (is("--weights")) {
+      options.weights = value;
+    } else if (is("--learning-rate")) {
+      char *end = nullptr;
+      options.training.learningRate = std::strtof(value, &end);
+      if (!*value || *end || !(options.training.learningRate > 0)) {
+        fail(NACRE_INVALID_ARGUMENT,
+             "--learning-rate %.100s: expected a number above 0", value);
+        return false;
+      }
     } else if (!parseNumber(value, number) ||
                (is("--threads") && number > 4096)) {
       fail(NACRE_INVALID_ARGUMENT, "%.*s %.100s: expected a number",
@@ -157,21 +185,38 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       return false;
     } else if (is("--threads")) {
       options.threads = number;
+    } else if (is("--epochs")) {
+      options.training.epochs = number;
+    } else if (is("--batch-size")) {
+      options.training.batchSize = number;
     } else {
-      options.seed = static_cast<uint64_t>(number);
+      options.training.seed = static_cast<uint64_t>(number);
     }
   }
   return true;
+}
+
+nacre_status makeFolder(const char *folder) {
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    return fail(NACRE_IO_ERROR, "%s: %s", folder, std::strerror(errno));
+  return NACRE_OK;
 }
 
 // The tensors of a run; what they hold goes with the process.
 struct Tensors {
   nacre_tensor *inputs = nullptr, *outputs = nullptr;
   nacre_function_info function = {};
+  int32_t index = 0; // of the function
+  int32_t inputCount = 0; // that files are wanted for
 
   nacre_status read(const Options &options, nacre_model *model) {
-    if (nacre_status s = nacre_model_get_function(model, 0, &function))
+    if (options.trains &&
+        nacre_model_find_function(model, "step", &index) != NACRE_OK)
+      return fail(NACRE_INVALID_ARGUMENT, "the model was not compiled for "
+                  "training: nacre compile --train LOSS --emit executable");
+    if (nacre_status s = nacre_model_get_function(model, index, &function))
       return s;
+    inputCount = function.input_count - options.trains; // the learning rate
     auto allocate = [](int32_t count) {
       return static_cast<nacre_tensor *>(
           std::calloc(static_cast<size_t>(count) + 1, sizeof(nacre_tensor)));
@@ -183,9 +228,9 @@ struct Tensors {
     for (int i = 0; i < options.inputCount; ++i)
       if (nacre_status s = readInput(options.inputs[i], model))
         return s;
-    for (int32_t i = 0; i < function.input_count; ++i) {
+    for (int32_t i = 0; i < inputCount; ++i) {
       nacre_tensor_info info;
-      if (nacre_status s = nacre_model_get_input(model, 0, i, &info))
+      if (nacre_status s = nacre_model_get_input(model, index, i, &info))
         return s;
       if (!inputs[i].name)
         return fail(NACRE_INVALID_VALUE,
@@ -196,10 +241,9 @@ struct Tensors {
   }
 
   nacre_status readInput(const char *given, nacre_model *model) {
-    // Names may have an '=' in them: the longest that is an input's.
-    for (int32_t i = 0; i < function.input_count; ++i) {
+    for (int32_t i = 0; i < inputCount; ++i) { // names may have an '=' in them
       nacre_tensor_info info;
-      if (nacre_status s = nacre_model_get_input(model, 0, i, &info))
+      if (nacre_status s = nacre_model_get_input(model, index, i, &info))
         return s;
       size_t length = std::strlen(info.name);
       if (std::strncmp(given, info.name, length) != 0 || given[length] != '=')
@@ -221,9 +265,8 @@ struct Tensors {
   }
 
   nacre_status write(const Options &options, nacre_model *model) {
-    if (mkdir(options.outputFolder, 0777) != 0 && errno != EEXIST)
-      return fail(NACRE_IO_ERROR, "%s: %s", options.outputFolder,
-                  std::strerror(errno));
+    if (nacre_status s = makeFolder(options.outputFolder))
+      return s;
     for (int32_t i = 0; i < function.output_count; ++i) {
       nacre_tensor_info info;
       char path[4096];
@@ -265,10 +308,22 @@ int run(int count, char **arguments) {
     return report(options, s);
   nacre_session_options settings = NACRE_SESSION_OPTIONS_INIT;
   settings.thread_count = static_cast<int32_t>(options.threads);
-  settings.seed = options.seed;
+  settings.seed = options.training.seed;
   nacre_session *session = nullptr;
   if (nacre_status s = nacre_session_create(model, &settings, &session))
     return report(options, s);
+  if (options.weights)
+    if (nacre_status s = readWeights(model, session, options.weights))
+      return report(options, s);
+  if (options.trains) {
+    nacre_status s = train(model, session, tensors.index, tensors.inputs,
+                           options.training);
+    if (s == NACRE_OK)
+      s = makeFolder(options.outputFolder);
+    if (s == NACRE_OK)
+      s = writeWeights(model, session, options.outputFolder);
+    return s == NACRE_OK ? Success : report(options, s);
+  }
   if (nacre_status s = nacre_session_run(
           session, 0, tensors.inputs, tensors.function.input_count,
           tensors.outputs, tensors.function.output_count))

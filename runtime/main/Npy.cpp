@@ -259,15 +259,9 @@ nacre_status parseNpy(const char *file, const char *data, size_t size,
 
 // ---- Writing ----------------------------------------------------------------
 
-nacre_status writeNpy(const char *folder, const char *name,
-                      const nacre_tensor &tensor, char *path, size_t capacity) {
-  char kind = kindOf(tensor.dtype);
-  if (!kind)
-    return fail(NACRE_INVALID_VALUE,
-                "output '%s' has the type %s, which .npy files cannot hold; use "
-                "`nacre run` or the library",
-                name, nacre_dtype_name(tensor.dtype));
-  char file[200], temporary[4200];
+nacre_status makePath(const char *folder, const char *name, char *path,
+                      size_t capacity) {
+  char file[200];
   size_t used = 0;
   for (const char *c = name; *c && used < sizeof file - 1; ++c)
     file[used++] = *c == '/' || static_cast<unsigned char>(*c) < 0x20 ? '_' : *c;
@@ -277,6 +271,20 @@ nacre_status writeNpy(const char *folder, const char *name,
   if (std::snprintf(path, capacity, "%s/%s.npy", folder, file) >=
       static_cast<int>(capacity))
     return fail(NACRE_IO_ERROR, "%s: the path is too long", folder);
+  return NACRE_OK;
+}
+
+nacre_status writeNpy(const char *folder, const char *name,
+                      const nacre_tensor &tensor, char *path, size_t capacity) {
+  char kind = kindOf(tensor.dtype);
+  if (!kind)
+    return fail(NACRE_INVALID_VALUE,
+                "output '%s' has the type %s, which .npy files cannot hold; use "
+                "`nacre run` or the library",
+                name, nacre_dtype_name(tensor.dtype));
+  if (nacre_status s = makePath(folder, name, path, capacity))
+    return s;
+  char temporary[4200];
   std::snprintf(temporary, sizeof temporary, "%s.tmp", path);
 
   char header[1024];

@@ -31,6 +31,10 @@ nacre_status parseNpy(const char *file, const char *data, size_t size,
                       const nacre_tensor_info &info, nacre_tensor &tensor,
                       void *&owned);
 
+// `folder/name.npy`, where the name has nothing in it that a file's cannot have.
+nacre_status makePath(const char *folder, const char *name, char *path,
+                      size_t capacity);
+
 // Writes `folder/name.npy`, which appears complete or not at all; `path` (of
 // `capacity` bytes) receives the name.
 nacre_status writeNpy(const char *folder, const char *name,

@@ -304,3 +304,43 @@ def test_convolutional_net_is_small(tmp_path: Path) -> None:
     size = (tmp_path / "net.so").stat().st_size
     weights = int(nacre("info", tmp_path / "net.so").out.split("weights")[1].split()[0])
     assert size - weights < 200_000, f"{size - weights} bytes"
+
+
+def test_executable_trains(folder: Path, tmp_path: Path) -> None:
+    """To the same bits as `nacre train`."""
+    program = tmp_path / "digits"
+    model = folder / "digits.onnx"
+    nacre("compile", model, "--train", "softmax-cross-entropy", "--emit=executable", "-o", program)
+    random = np.random.default_rng(3)
+    x = random.normal(0, 1, (70, 64)).astype(np.float32)
+    labels = x[:, :10].argmax(axis=1)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "labels.npy", labels)
+    np.savez(tmp_path / "data.npz", data=x, labels=labels)
+    inputs = [f"--input=data={tmp_path / 'x.npy'}", f"--input=labels={tmp_path / 'labels.npy'}"]
+    settings = ["--epochs", "5", "--batch-size", "16", "--seed", "12345678901"]
+    out = run(program, "train", *inputs, *settings, "--learning-rate", "0.05", "--output-dir", tmp_path / "w")
+    losses = [float(line.split()[-1]) for line in out.splitlines()]
+    assert len(losses) == 5 and losses[-1] < losses[0]
+    nacre("train", model, "--data", tmp_path / "data.npz", "-o", tmp_path / "trained.onnx", *settings, "--optimizer", "sgd:lr=0.05")
+    for initializer in onnx.load(tmp_path / "trained.onnx").graph.initializer:
+        written = np.load(tmp_path / "w" / f"{initializer.name}.npy")
+        np.testing.assert_array_equal(written, onnx.numpy_helper.to_array(initializer), strict=True)
+    # All examples at once, however many are asked for.
+    run(program, "train", *inputs, "--epochs", "1", "--batch-size", "9000000000000000000", "--output-dir", tmp_path / "all")
+    # The weights go into a run.
+    run(program, inputs[0], "--weights", tmp_path / "w", "--output-dir", tmp_path)
+    expected = reference(tmp_path / "trained.onnx", data=x)[0]
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-5, atol=1e-5)
+    plain = tmp_path / "plain"
+    nacre("compile", model, "--emit=executable", "-o", plain)
+    for arguments, status, message in (
+        ([plain, "train", *inputs], 1, "not compiled for training"),
+        ([plain, "--epochs", "3"], 2, "unknown argument '--epochs'"),
+        ([program, "train", inputs[0]], 1, "input 'labels' is missing"),
+        ([program, "train", *inputs, "--learning-rate", "fast"], 2, "expected a number above 0"),
+        ([program, "train", *inputs, "--learning-rate", "1e30"], 1, "the loss became"),
+        ([program, inputs[0], "--weights", tmp_path / "absent"], 1, "No such file"),
+    ):
+        done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == status and message in done.stderr, (arguments, done)

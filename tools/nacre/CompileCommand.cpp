@@ -34,6 +34,8 @@ static cl::opt<std::string> stopAfter("stop-after", cl::sub(command.subcommand),
                                       cl::desc("Print what a phase leaves (see --print-pipeline)"));
 static cl::opt<bool> printPipeline("print-pipeline", cl::sub(command.subcommand),
                                    cl::desc("Print all phases with their passes, and stop"));
+static cl::opt<std::string> train("train", cl::sub(command.subcommand), cl::value_desc("loss"),
+                                  cl::desc("Make a training step as well: softmax-cross-entropy, or output:NAME"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
 
@@ -60,6 +62,11 @@ static int runCompile() {
   if (!flags.fill(options) || !parseKinds(options))
     return kUsageError;
   options.targetTriple = targetTriple;
+  if (train.getNumOccurrences()) {
+    if (train != "softmax-cross-entropy" && !llvm::StringRef(train).starts_with("output:"))
+      return fail("--train " + train + ": expected softmax-cross-entropy or output:NAME", kUsageError);
+    options.train = TrainOptions{train, "sgd"};
+  }
   if (printPipeline) {
     Result<std::string> pipeline = describePipeline(options);
     if (!pipeline)

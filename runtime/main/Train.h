@@ -1,0 +1,29 @@
+// Training in a model that is a program: the loop of runtime/api/nacre_train.hpp, with the
+// same order of examples and so the same bits, but without a C++ library.
+#ifndef NACRE_RUNTIME_MAIN_TRAIN_H
+#define NACRE_RUNTIME_MAIN_TRAIN_H
+
+#include "runtime/api/nacre.h"
+
+namespace nacre::program {
+
+struct TrainSettings {
+  int64_t epochs = 10, batchSize = 0; // 0: the model's, or 32
+  float learningRate = 0.01f;
+  uint64_t seed = 0;
+};
+
+// Trains on `columns`, one tensor for each input of the function `step` but the
+// learning rate, with all examples in its first dimension. Prints a line per epoch.
+nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
+                   const nacre_tensor *columns, const TrainSettings &settings);
+
+// Each parameter that training changes, as NAME.npy in a folder.
+nacre_status writeWeights(nacre_model *model, nacre_session *session,
+                          const char *folder);
+nacre_status readWeights(nacre_model *model, nacre_session *session,
+                         const char *folder);
+
+} // namespace nacre::program
+
+#endif // NACRE_RUNTIME_MAIN_TRAIN_H
