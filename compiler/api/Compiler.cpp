@@ -408,10 +408,15 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
       };
   if (!call.run(path, [&](const codegen::CompiledModule &compiled) {
         call.beginWriting();
-        std::string name = codegen::makeEntryName(files.front().second);
+        std::string name = codegen::makeEntryName(files.front().second), library = name + ".so";
+        for (const auto &[kind, file] : files)
+          if (kind == Emit::Shared || kind == Emit::Object || kind == Emit::StaticLibrary) {
+            library = file;
+            break;
+          }
         for (const auto &[kind, file] : files)
           if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
-            if (failed(codegen::emitFile(compiled, *fileKind, file, name, files.front().second)))
+            if (failed(codegen::emitFile(compiled, *fileKind, file, name, library)))
               return failure();
         return success();
       }))

@@ -19,6 +19,7 @@
 #include "runtime/abi/nacre_abi.h"
 #include "runtime/abi/nacre_artifact.h"
 #include <cerrno>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -221,6 +222,11 @@ private:
   Error runPrepare() {
     if (!compiled.prepare)
       return Error::success();
+    // Writing to a mapped hole of a file on a full disk would end the process.
+    if (int error = posix_fallocate(file.getDescriptor(), start, table.sectionSize)) {
+      errno = error;
+      return errnoError("cannot write");
+    }
     void *section = mmap(nullptr, table.sectionSize, PROT_READ | PROT_WRITE, MAP_SHARED,
                          file.getDescriptor(), start);
     if (section == MAP_FAILED)

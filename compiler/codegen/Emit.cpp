@@ -129,7 +129,8 @@ Error nacre::codegen::checkFileKind(FileKind kind, const CpuTarget &target) {
   if (kind == FileKind::StaticLibrary || kind == FileKind::Shared) {
     auto runtime = getEmbedded(Embedded::Runtime, target.getTriple());
     if (!runtime)
-      return runtime.takeError();
+      return makeError(llvm::toString(runtime.takeError()) +
+                       ": emit object, and link it with a runtime built for that machine");
   }
   return Error::success();
 }

@@ -101,7 +101,9 @@ public:
       writeFunction(function);
     std::string guard = StringRef(name).upper() + "_H";
     std::string text = std::string(kHeaderMark) + "; do not edit.\n *\n * A model as C functions, which are in " +
-                       quote(sys::path::filename(artifact)) + " with all that they need.\n";
+                       quote(sys::path::filename(artifact)) +
+                       (artifact.ends_with(".o") ? ", to be linked with libnacre-runtime.\n"
+                                                 : ", with all that they need.\n");
     for (const FunctionInfo &function : compiled.functions)
       text += summarize(function);
     text += " *\n" + example + " */\n";

@@ -58,6 +58,29 @@ def test_full_disk(model: Path, tmp_path: Path, name: str) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == good
 
 
+def test_full_file_system(model: Path, tmp_path: Path) -> None:
+    """A file system of its own, smaller and smaller: what is mapped must have its place before it is written."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    nacre("compile", model, "-o", tmp_path / "m.so")
+    needed = (tmp_path / "m.so").stat().st_size
+    script = (
+        'mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77; "$3" compile "$4" -o "$2/m.so"; status=$?; '
+        'test $status = 0 || test -z "$(ls -A "$2")" || test "$(ls -A "$2")" = m.h || exit 78; exit $status'
+    )
+    outcomes = set()
+    for size in range(16384, needed + 65536, 32768):
+        command = ["unshare", "-rm", "sh", "-c", script, "sh", str(size), folder, NACRE, model]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+        if done.returncode == 77 or "unshare" in done.stderr:
+            pytest.skip(f"no file system can be mounted here: {done.stderr}")
+        outcomes.add(done.returncode)
+        assert done.returncode in (0, 1), (size, done)
+        if done.returncode == 1:
+            assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1, (size, done)
+    assert outcomes == {0, 1}
+
+
 @pytest.mark.parametrize("name", ["m.so", "m.a"])
 def test_killed(model: Path, tmp_path: Path, name: str) -> None:
     """Killed at any moment: the old file, or the new one, or none; no file that was begun."""
