@@ -52,7 +52,12 @@ namespace nacre::program {
 namespace {
 
 // As those of `nacre`.
-enum ExitCode { Success = 0, InputError = 1, UsageError = 2, InternalError = 3 };
+enum ExitCode {
+  Success = 0,
+  InputError = 1,
+  UsageError = 2,
+  InternalError = 3
+};
 
 // What the command line says.
 struct Options {
@@ -98,10 +103,11 @@ void help(const Options &options, nacre_model *model) {
   int32_t step;
   bool canTrain = nacre_model_find_function(model, "step", &step) == NACRE_OK;
   if (canTrain)
-    std::printf("    [--weights FOLDER]\n  %s train --input NAME=FILE.npy [...] "
-                "[--output-dir FOLDER] [--weights FOLDER]\n    [--epochs N] "
-                "[--batch-size N] [--learning-rate R] [--threads N] [--seed N]\n",
-                options.program);
+    std::printf(
+        "    [--weights FOLDER]\n  %s train --input NAME=FILE.npy [...] "
+        "[--output-dir FOLDER] [--weights FOLDER]\n    [--epochs N] "
+        "[--batch-size N] [--learning-rate R] [--threads N] [--seed N]\n",
+        options.program);
   std::printf("\n");
   for (int32_t i = 0; i < function.input_count; ++i)
     if (nacre_model_get_input(model, 0, i, &info) == NACRE_OK)
@@ -110,9 +116,10 @@ void help(const Options &options, nacre_model *model) {
     if (nacre_model_get_output(model, 0, i, &info) == NACRE_OK)
       print(stdout, "output", info);
   if (canTrain)
-    std::printf("\ntrain takes all examples in the first dimension of each input, and "
-                "`labels` if the loss\nwants them; it writes each weight as NAME.npy "
-                "into the folder, for --weights.\n");
+    std::printf(
+        "\ntrain takes all examples in the first dimension of each input, and "
+        "`labels` if the loss\nwants them; it writes each weight as NAME.npy "
+        "into the folder, for --weights.\n");
   std::printf("\nEach output becomes NAME.npy in the folder (default: the "
               "current one).\n--threads 0, the default, uses all cores.\n"
               "Exit codes: 0 success, 1 the model or an input is at fault, 2 "
@@ -150,7 +157,8 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
                    is("--seed") || is("--weights") ||
                    (isOfTraining && options.trains);
     if (!isKnown) {
-      fail(NACRE_INVALID_ARGUMENT, "unknown argument '%.200s'; see --help", name);
+      fail(NACRE_INVALID_ARGUMENT, "unknown argument '%.200s'; see --help",
+           name);
       return false;
     }
     value = value ? value + 1 : ++i < count ? arguments[i] : nullptr;
@@ -206,13 +214,14 @@ nacre_status makeFolder(const char *folder) {
 struct Tensors {
   nacre_tensor *inputs = nullptr, *outputs = nullptr;
   nacre_function_info function = {};
-  int32_t index = 0; // of the function
+  int32_t index = 0;      // of the function
   int32_t inputCount = 0; // that files are wanted for
 
   nacre_status read(const Options &options, nacre_model *model) {
     if (options.trains &&
         nacre_model_find_function(model, "step", &index) != NACRE_OK)
-      return fail(NACRE_INVALID_ARGUMENT, "the model was not compiled for "
+      return fail(NACRE_INVALID_ARGUMENT,
+                  "the model was not compiled for "
                   "training: nacre compile --train LOSS --emit executable");
     if (nacre_status s = nacre_model_get_function(model, index, &function))
       return s;
@@ -260,7 +269,8 @@ struct Tensors {
       void *owned = nullptr;
       return parseNpy(file, bytes->data, bytes->size, info, inputs[i], owned);
     }
-    return fail(NACRE_INVALID_VALUE, "the model has no input '%.*s'; see --help",
+    return fail(NACRE_INVALID_VALUE,
+                "the model has no input '%.*s'; see --help",
                 static_cast<int>(std::strchr(given, '=') - given), given);
   }
 
@@ -296,8 +306,8 @@ int run(int count, char **arguments) {
       s == NACRE_CORRUPT)
     return report(options, s);
   nacre_model *model = nullptr;
-  if (nacre_status s = nacre_model_create(&descriptor, nullptr, nullptr,
-                                          nullptr, &model))
+  if (nacre_status s =
+          nacre_model_create(&descriptor, nullptr, nullptr, nullptr, &model))
     return report(options, s);
   if (wantsHelp) {
     help(options, model);
@@ -316,8 +326,8 @@ int run(int count, char **arguments) {
     if (nacre_status s = readWeights(model, session, options.weights))
       return report(options, s);
   if (options.trains) {
-    nacre_status s = train(model, session, tensors.index, tensors.inputs,
-                           options.training);
+    nacre_status s =
+        train(model, session, tensors.index, tensors.inputs, options.training);
     if (s == NACRE_OK)
       s = makeFolder(options.outputFolder);
     if (s == NACRE_OK)

@@ -264,7 +264,8 @@ nacre_status makePath(const char *folder, const char *name, char *path,
   char file[200];
   size_t used = 0;
   for (const char *c = name; *c && used < sizeof file - 1; ++c)
-    file[used++] = *c == '/' || static_cast<unsigned char>(*c) < 0x20 ? '_' : *c;
+    file[used++] =
+        *c == '/' || static_cast<unsigned char>(*c) < 0x20 ? '_' : *c;
   file[used] = 0;
   if (file[0] == '.')
     file[0] = '_';
@@ -278,10 +279,11 @@ nacre_status writeNpy(const char *folder, const char *name,
                       const nacre_tensor &tensor, char *path, size_t capacity) {
   char kind = kindOf(tensor.dtype);
   if (!kind)
-    return fail(NACRE_INVALID_VALUE,
-                "output '%s' has the type %s, which .npy files cannot hold; use "
-                "`nacre run` or the library",
-                name, nacre_dtype_name(tensor.dtype));
+    return fail(
+        NACRE_INVALID_VALUE,
+        "output '%s' has the type %s, which .npy files cannot hold; use "
+        "`nacre run` or the library",
+        name, nacre_dtype_name(tensor.dtype));
   if (nacre_status s = makePath(folder, name, path, capacity))
     return s;
   char temporary[4200];

@@ -1,5 +1,6 @@
-// NumPy's .npy files, for models that are programs. No memory is taken that libc's
-// malloc does not give; failures are the runtime's statuses and sentences.
+// NumPy's .npy files, for models that are programs. No memory is taken that
+// libc's malloc does not give; failures are the runtime's statuses and
+// sentences.
 #ifndef NACRE_RUNTIME_MAIN_NPY_H
 #define NACRE_RUNTIME_MAIN_NPY_H
 
@@ -24,14 +25,16 @@ struct Bytes {
   size_t size = 0;
 };
 
-// Reads a tensor of the given type out of the bytes of a .npy file: little-endian,
-// of row-major order (or of column-major order, which is copied: `owned` is the
-// copy, freed by the caller). `tensor.data` points into the bytes.
+// Reads a tensor of the given type out of the bytes of a .npy file:
+// little-endian, of row-major order (or of column-major order, which is copied:
+// `owned` is the copy, freed by the caller). `tensor.data` points into the
+// bytes.
 nacre_status parseNpy(const char *file, const char *data, size_t size,
                       const nacre_tensor_info &info, nacre_tensor &tensor,
                       void *&owned);
 
-// `folder/name.npy`, where the name has nothing in it that a file's cannot have.
+// `folder/name.npy`, where the name has nothing in it that a file's cannot
+// have.
 nacre_status makePath(const char *folder, const char *name, char *path,
                       size_t capacity);
 

@@ -1,5 +1,6 @@
-// Training in a model that is a program: the loop of runtime/api/nacre_train.hpp, with the
-// same order of examples and so the same bits, but without a C++ library.
+// Training in a model that is a program: the loop of
+// runtime/api/nacre_train.hpp, with the same order of examples and so the same
+// bits, but without a C++ library.
 #ifndef NACRE_RUNTIME_MAIN_TRAIN_H
 #define NACRE_RUNTIME_MAIN_TRAIN_H
 
@@ -14,7 +15,8 @@ struct TrainSettings {
 };
 
 // Trains on `columns`, one tensor for each input of the function `step` but the
-// learning rate, with all examples in its first dimension. Prints a line per epoch.
+// learning rate, with all examples in its first dimension. Prints a line per
+// epoch.
 nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
                    const nacre_tensor *columns, const TrainSettings &settings);
 

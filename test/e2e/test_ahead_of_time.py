@@ -181,6 +181,14 @@ def test_executable_refuses(folder: Path, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (status, ""), done
         assert message in done.stderr and done.stderr.startswith(f"{program}: error: "), done
         assert done.stderr.count("\n") == 1
+    # Any byte of a file changed, or cut: a message or the array, never a crash.
+    whole = (tmp_path / "x.npy").read_bytes()
+    for position in range(0, 128, 2):
+        for content in (whole[:position], whole[:position] + bytes([whole[position] ^ 0x15]) + whole[position + 1 :]):
+            (tmp_path / "odd.npy").write_bytes(content)
+            command = [str(program), f"--input=data={tmp_path / 'odd.npy'}", "--output-dir", str(tmp_path / "odd")]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode in (0, 1), (position, done)
     # A program that was altered says so before it runs.
     content = bytearray(program.read_bytes())
     content[content.index(b"logits\0")] ^= 0x20
