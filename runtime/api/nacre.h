@@ -287,6 +287,26 @@ typedef struct nacre_tensor {
  * tensor itself. */
 NACRE_API void nacre_tensor_release(nacre_tensor *tensor);
 
+/* DLPack's structs (<dlpack/dlpack.h>), which frameworks exchange tensors by. */
+struct DLTensor;
+struct DLManagedTensor;
+
+/* Describes a DLPack tensor in *tensor: its memory, which stays the producer's,
+ * as an input of a run, or as the caller's memory for an output. It must be in
+ * this machine's memory, of one lane, and row-major without gaps (else
+ * NACRE_INVALID_SHAPE); it must stay while the tensor is used. Thread-safe. */
+NACRE_API nacre_status nacre_tensor_from_dlpack(const struct DLTensor *dlpack,
+                                                nacre_tensor *tensor);
+
+/* Hands a run's output over as a DLPack tensor, without copying: memory that
+ * the runtime provided goes with it and is given back by (*dlpack)->deleter,
+ * which the consumer calls; *tensor is then empty. The caller's own memory, of
+ * which the runtime does not know how long it lives, is refused
+ * (NACRE_INVALID_ARGUMENT); so are types that DLPack lacks. Thread-safe but for
+ * the tensor itself. */
+NACRE_API nacre_status nacre_tensor_to_dlpack(nacre_tensor *tensor,
+                                              struct DLManagedTensor **dlpack);
+
 /* ---- Sessions ------------------------------------------------------------ */
 
 /* A model ready to run: threads, memory and (for training) its own mutable

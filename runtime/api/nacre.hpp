@@ -178,6 +178,15 @@ private:
   nacre_tensor c = {};
 };
 
+// A view of a DLPack tensor, which must outlive it: see nacre_tensor_from_dlpack.
+inline Result<TensorView> fromDLPack(const DLTensor &dlpack) {
+  nacre_tensor tensor = {};
+  nacre_status status = nacre_tensor_from_dlpack(&dlpack, &tensor);
+  if (status != NACRE_OK)
+    return Error::last(status);
+  return TensorView(tensor);
+}
+
 // A view of contiguous elements; their number must be what the dims say, else
 // every run refuses it.
 template <typename Range>
@@ -233,6 +242,15 @@ public:
     if (c.dtype != dtypeOf<T>())
       return {};
     return {static_cast<T *>(c.data), size_t(c.size) / sizeof(T)};
+  }
+
+  // Hands the memory that the runtime gave over: see nacre_tensor_to_dlpack.
+  Result<DLManagedTensor *> toDLPack() && {
+    DLManagedTensor *result = nullptr;
+    nacre_status status = nacre_tensor_to_dlpack(&c, &result);
+    if (status != NACRE_OK)
+      return Error::last(status);
+    return result;
   }
 
   // As an input of another run.

@@ -154,6 +154,9 @@ bool Run::mayBeLeftOut(uint64_t loop, int64_t begin) {
   return !failed || failedLoop != loop || begin > failedAt;
 }
 
+// Of a chunk.
+static constexpr int64_t maxPieces = 16;
+
 void Run::runChunk(const Loop &base, Scratch &scratch, int64_t begin,
                    int64_t end) {
   const BodyLoop &loop = static_cast<const BodyLoop &>(base);
@@ -162,9 +165,21 @@ void Run::runChunk(const Loop &base, Scratch &scratch, int64_t begin,
     return;
   ThreadState saved = thread;
   thread = {&run, &scratch, begin};
+  // In pieces: a cancelled run shall not wait for the end of a long chunk. (A grain is
+  // work enough that the calls do not count.)
   int64_t mark = scratch.mark();
-  loop.body(&run, loop.environment, begin, end);
-  scratch.reset(mark);
+  int64_t piece = end - begin;
+  if (piece > loop.grain) {
+    int64_t grains = (piece + loop.grain - 1) / loop.grain;
+    piece = (grains + maxPieces - 1) / maxPieces * loop.grain;
+  }
+  for (int64_t at = begin; at < end; at += piece) {
+    if (at > begin && loadStop(run) != 0 &&
+        run.mayBeLeftOut(run.loopNumber, at))
+      break;
+    loop.body(&run, loop.environment, at, end - at < piece ? end : at + piece);
+    scratch.reset(mark);
+  }
   thread = saved;
 }
 

@@ -489,6 +489,35 @@ TEST_F(CancelTest, EndsAllRunsInFlightAndNoOther) {
     }
 }
 
+// A loop whose chunks take long by themselves: it ends between their pieces.
+int32_t slowLoop(nacre_abi_context *c, const nacre_abi_tensor *) {
+  inFlight++;
+  parallelFor(c, 4096, 1, [&](nacre_abi_context *, int64_t begin, int64_t end) {
+    std::this_thread::sleep_for((end - begin) * 1ms);
+  });
+  inFlight--;
+  *outputOf<int64_t>(c, 1) = 1;
+  return 0;
+}
+
+TEST(CancelLoopTest, DoesNotWaitForALongChunk) {
+  FakeModel fake;
+  fake.function("main", slowLoop, {}, {fake.tensor("y", NACRE_DTYPE_I64, {"N"})});
+  for (int32_t threads : {1, 2}) {
+    FakeSession s(fake, threads);
+    std::thread runner([&] {
+      EXPECT_ERROR(nacre_session_run(s.session, 0, nullptr, 0, nullptr, 0),
+                   NACRE_CANCELLED, "the run was cancelled");
+    });
+    while (inFlight < 1)
+      std::this_thread::yield();
+    auto begin = std::chrono::steady_clock::now();
+    nacre_session_cancel(s.session);
+    runner.join();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 500ms);
+  }
+}
+
 TEST_F(CancelTest, BetweenRunsItHasNoEffect) {
   FakeModel quick;
   FakeSession s(memoryModel(quick), 2);
