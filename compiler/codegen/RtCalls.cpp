@@ -183,8 +183,9 @@ LLVM::LLVMFuncOp RtFunction::makeTask(LLVM::LLVMFuncOp body, LLVM::LLVMStructTyp
   return task;
 }
 
-// count <= grain or one thread: call the body on the whole range. Otherwise put
-// the captured values into a struct and hand it to the pool.
+// count <= grain, or one thread and not many grains: call the body on the whole range.
+// Otherwise put the captured values into a struct and hand it to the pool, which cuts long
+// loops so that they can be cancelled.
 void RtFunction::lowerLaunch(rt::LaunchOp op) {
   auto body = symbols.lookup<LLVM::LLVMFuncOp>(kernelSymbol(op.getBody()));
   SmallVector<Value> captures;
@@ -207,7 +208,11 @@ void RtFunction::lowerLaunch(rt::LaunchOp op) {
   Value threads = loadField(i64, abi::offset::threadCount);
   Value isAlone =
       LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::sle, threads, constant(1));
-  Value inPlace = LLVM::OrOp::create(builder, loc, isSmall, isAlone);
+  constexpr int64_t fewGrains = 16;
+  Value isShort = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::sle, count,
+                                       constant(op.getGrain() * fewGrains));
+  Value isShortAlone = LLVM::AndOp::create(builder, loc, isAlone, isShort);
+  Value inPlace = LLVM::OrOp::create(builder, loc, isSmall, isShortAlone);
   cf::CondBranchOp::create(builder, loc, inPlace, serial, parallel);
 
   builder.setInsertionPointToEnd(serial);

@@ -238,6 +238,23 @@ def test_cancel_a_run(tmp_path: Path) -> None:
         assert len(ended) == count
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cancel_in_the_middle_of_a_kernel(threads: int) -> None:
+    model = small_models.HEAD + "m (float[N, 4096] x, float[4096, 4096] w) => (float[N, 4096] y) { y = MatMul (x, w) }"
+    program = module().compile(parser.parse_model(model), threads=threads)
+    x, w = np.ones((8000, 4096), np.float32), np.ones((4096, 4096), np.float32)  # seconds of work
+    cancelled: list[float] = []
+
+    def cancel() -> None:
+        cancelled.append(time.process_time())
+        program.cancel()
+
+    threading.Timer(0.1, cancel).start()
+    with pytest.raises(module().Cancelled):
+        program(x, w)
+    assert time.process_time() - cancelled[0] < 0.5
+
+
 _INTERRUPTED = """
 import os, signal, sys, threading, time
 sys.path.insert(0, sys.argv[1])
