@@ -6,17 +6,21 @@
 #include "compiler/codegen/OutputFile.h"
 #include "compiler/pipeline/Phases.h"
 #include "compiler/pipeline/Register.h"
+#include "compiler/pipeline/Reproducer.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/OnnxImporter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include <chrono>
 #include <mutex>
 
 using namespace mlir;
@@ -33,6 +37,7 @@ PipelineOptions getPipelineOptions(const CompileOptions &options, const codegen:
   if (options.train)
     pipeline.training = {options.train->loss, options.train->optimizer};
   pipeline.stopAfter = options.stopAfter;
+  pipeline.startAt = options.startAt;
   pipeline.dumpDirectory = options.dumpDirectory;
   pipeline.timePhases = options.timePhases;
   pipeline.disabledPasses = options.disabledPasses;
@@ -46,6 +51,16 @@ public:
       : options(options), fileName(std::move(name)), context(getRegistry()),
         handler(&context, [this](Diagnostic &diagnostic) { return collect(diagnostic); }) {
     context.printOpOnDiagnostic(false);
+    if (!options.reproducer.empty()) {
+      reproducer.emplace(options.reproducer, std::string("nacre ") + nacre_version());
+      compilation.reproducer = &*reproducer;
+      context.loadAllAvailableDialects(); // no module can be printed while one is being loaded
+    }
+    if (options.log) {
+      compilation.log = [this](const Twine &line) { log(line); };
+      (void)remark::enableOptimizationRemarks(context, nullptr, std::make_unique<remark::RemarkEmittingPolicyAll>(),
+                                              {{}, ".*", ".*", ".*", ".*"}, /*printAsEmitRemarks=*/true);
+    }
   }
 
   /// Runs the phases on a file, whatever it holds, or on bytes of an ONNX model.
@@ -70,8 +85,12 @@ public:
     compilation.codegen.keepIR = (options.stopAfter == "codegen" && options.stopOutput) ||
                                  llvm::is_contained(options.emit, Emit::LlvmIr) ||
                                  llvm::is_contained(options.emit, Emit::Assembly);
-    if (!openCache() || !checkDisabledPasses())
+    if (!openCache() || !checkDisabledPasses() || !checkStart())
       return false;
+    if (options.log) {
+      log("target: " + target->getCPU() + ", vectors of " + Twine(compilation.options.vectorBits) + " bits");
+      log(cache ? "cache: " + Twine(cache->getDirectory()) : "cache: none");
+    }
     compilation.import = [&] {
       OwningOpRef<ModuleOp> module = import(source);
       if (module)
@@ -88,14 +107,16 @@ public:
       return !isCancelled;
     }));
     closeCache();
+    if (cache && options.log)
+      log("cache: " + Twine(cache->getHits()) + " hits, " + Twine(cache->getMisses()) + " misses");
     isCancelled |= !succeeds && compilation.isCancelled();
     if (succeeds && !options.stopAfter.empty() && options.stopOutput)
       print(*options.stopOutput);
     return succeeds;
   }
 
-  /// Why `run` failed.
-  Error error() const {
+  /// Why `run` failed. A fault of the compiler's own leaves its reproducer.
+  Error error() {
     if (isCancelled)
       return {NACRE_CANCELLED, fileName + ": the compilation was cancelled"};
     if (compilation.culprit == Culprit::File)
@@ -104,6 +125,9 @@ public:
     if (compilation.culprit == Culprit::Model && !isMarked && !messages.empty())
       return {NACRE_INVALID_VALUE, messages};
     std::string text = messages.empty() ? fileName + ": a pass failed without a message" : messages;
+    if (reproducer)
+      if (std::string report = reproducer->write(reproducer->failed); !report.empty())
+        text += '\n' + report;
     return {NACRE_INTERNAL, (isMarked ? "" : "internal error: ") + text};
   }
 
@@ -114,6 +138,12 @@ public:
       std::lock_guard lock(*mutex);
       lookups.push_back({name.str(), isCached, reason.str()});
     };
+  }
+
+  /// Tells the host of an event.
+  void log(const Twine &line) {
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    options.log(llvm::formatv("[{0,7:f3} s] {1}", seconds.count(), line.str()).str());
   }
 
   /// Says that a failure from here on is one of writing a file.
@@ -159,6 +189,19 @@ private:
         return false;
       }
     return true;
+  }
+
+  /// Whether the model can enter at options.startAt; false after a diagnostic.
+  bool checkStart() {
+    if (options.startAt.empty())
+      return true;
+    if (!llvm::is_contained(getPhaseNames(), std::string_view(options.startAt)) || options.startAt == "artifact")
+      emitError(UnknownLoc::get(&context), "no module enters at the phase '") << options.startAt << "'";
+    else if (!StringRef(fileName).ends_with(".mlir"))
+      emitError(UnknownLoc::get(&context), "a model enters at the first phase, not at '") << options.startAt << "'";
+    else
+      return true;
+    return false;
   }
 
   /// Opens the cache; false after a diagnostic. The default folder may be missing or
@@ -270,8 +313,12 @@ private:
   }
 
   LogicalResult collect(Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
-      return success(); // warnings and remarks have readers of their own
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error) {
+      if (options.log)
+        log((diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning: " : "remark: ") +
+            nn::formatDiagnostic(diagnostic, ""));
+      return success();
+    }
     if (!messages.empty())
       messages += '\n';
     messages += nn::formatDiagnostic(diagnostic, fileName);
@@ -286,6 +333,8 @@ private:
   ScopedDiagnosticHandler handler;
   std::unique_ptr<codegen::KernelCache> cache;
   Compilation compilation;
+  std::optional<Reproducer> reproducer; // before the context goes
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
 /// Keeps what a model in memory needs, until the runtime gives it back.
@@ -421,6 +470,10 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
         return success();
       }))
     return call.error();
+  uint64_t size = 0;
+  for (const auto &[kind, file] : files)
+    if (options.log && options.stopAfter.empty() && !llvm::sys::fs::file_size(file, size))
+      call.log(file + ": " + Twine(size / 1024) + " KiB");
   return {};
 }
 
@@ -437,6 +490,10 @@ Result<std::vector<KernelLookup>> nacre::explainCache(const std::string &path, c
   llvm::sort(lookups, [](const KernelLookup &l, const KernelLookup &r) { return l.name < r.name; });
   return lookups;
 }
+
+void nacre::prepareReproducers() { Reproducer::prepareForCrash(); }
+
+void nacre::writeReproducers() noexcept { Reproducer::handleCrash(); }
 
 std::vector<std::string_view> nacre::getPhaseNames() {
   std::vector<std::string_view> names;

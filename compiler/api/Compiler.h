@@ -103,6 +103,15 @@ struct CompileOptions {
   /// Passes that are left out, by the names that describePipeline prints: to find the one
   /// that is at fault. Without some a compilation fails. No cache is used.
   std::vector<std::string> disabledPasses;
+  /// Where the compiler leaves a module that shows the fault if the fault is its own: a file,
+  /// or a folder for nacre-crash-<phase>-<process>.mlir. The error says what to run on it. It
+  /// has the module's operations and names, but none of its weights. Empty: nowhere.
+  std::string reproducer;
+  /// Called with a line for each event: phases and their times, remarks, the cache, results;
+  /// not by two threads at once.
+  std::function<void(std::string_view line)> log;
+  /// A module (*.mlir) enters at this phase; empty: at the first.
+  std::string startAt;
   /// Stop after this phase and print the module (after codegen: LLVM IR) to
   /// `stopOutput`; empty: run all.
   std::string stopAfter;
@@ -186,6 +195,13 @@ std::vector<std::pair<Emit, std::string>> getOutputFiles(const std::string &arti
 std::string_view getName(Emit kind);
 std::optional<Emit> parseEmit(std::string_view name);
 std::string_view getEnding(Emit kind);
+
+/// For a program that handles fatal signals (SIGSEGV and the like); this library does not.
+/// The first, at the program's start, makes a thread for the work. The second, in the handler,
+/// writes the reproducers of the compilations under way and says on standard error where they
+/// were; it sets an alarm, which aborts the process if the handler does not end.
+void prepareReproducers();
+void writeReproducers() noexcept;
 
 /// The phases that `stopAfter` may name, in order.
 std::vector<std::string_view> getPhaseNames();

@@ -5,6 +5,7 @@
 // @prepare's another, compiled for this machine whatever the target.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/codegen/Activity.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/codegen/Embedded.h"
 #include "compiler/codegen/KernelCache.h"
@@ -288,6 +289,7 @@ private:
   }
 
   LogicalResult compileUnit(Unit &unit) {
+    KernelScope scope(unit.name);
     if (!options.cache || options.keepIR || !options.dumpDirectory.empty())
       return generate(unit);
     // Not in local scope: that would leave out the contents of resources.
@@ -313,8 +315,10 @@ private:
     lowering.expandBF16 =
         !unit.target->hasFeature("avx512bf16") && !unit.target->hasFeature("avxneconvert");
     buildToLLVM(passes, lowering);
+    Activity failing;
+    trackActivity(passes, failing);
     if (failed(passes.run(*unit.module)))
-      return failure();
+      return emitError(unit.module->getLoc()) << "no LLVM IR for '" << unit.name << "': the pass '" << failing.pass << "' failed";
     llvm::LLVMContext context;
     std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(*unit.module, context, unit.name);
     if (!ir)

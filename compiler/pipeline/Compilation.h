@@ -6,9 +6,12 @@
 #include "compiler/pipeline/Options.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/Twine.h"
 #include <functional>
 
 namespace nacre {
+
+class Reproducer;
 
 /// Whose fault an error is. Importer and graph phase check what a user can do wrong; what
 /// fails after them has passed their checks, so the fault is our own.
@@ -25,6 +28,10 @@ struct Compilation {
   std::function<mlir::LogicalResult(const codegen::CompiledModule &)> deliver;
   /// True ends the compilation within a second, wherever it is; null: nobody cancels.
   const std::atomic<bool> *cancel = nullptr;
+  /// Is given the module before each phase, for the case that the compiler fails; may be null.
+  Reproducer *reproducer = nullptr;
+  /// Called with a line for each event; may be null.
+  std::function<void(const llvm::Twine &)> log;
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::optional<codegen::CompiledModule> compiled;

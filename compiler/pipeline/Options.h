@@ -28,6 +28,8 @@ struct PipelineOptions {
   std::optional<TrainingOptions> training;
   /// The phase after which to stop; empty: run all.
   std::string stopAfter;
+  /// The phase at which the imported module enters; empty: at the first.
+  std::string startAt;
   /// Write the module after each phase into this folder; empty: don't.
   std::string dumpDirectory;
   /// Passes that are left out, by name.

@@ -5,6 +5,8 @@
 #include "compiler/graph/Passes.h"
 #include "compiler/lower/Passes.h"
 #include "compiler/pipeline/Contracts.h"
+#include "compiler/pipeline/PhaseCommand.h"
+#include "compiler/pipeline/Reproducer.h"
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -13,9 +15,11 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Timer.h"
 #include "llvm/Support/ToolOutputFile.h"
+#include <chrono>
 
 using namespace mlir;
 using namespace nacre;
@@ -148,7 +152,43 @@ LogicalResult runPasses(const Phase &phase, Compilation &compilation) {
   PassManager passes(compilation.module->getContext(), ModuleOp::getOperationName());
   passes.enableVerifier(false); // once after the phase, not after each pass
   phase.build(passes, compilation.options);
+  if (compilation.reproducer)
+    codegen::trackActivity(passes, compilation.reproducer->failed);
   return passes.run(*compilation.module);
+}
+
+/// Keeps the module for the case that the phase fails. Code generation takes it apart: of the
+/// phase after that it says what came before both.
+void enterPhase(const Phase &phase, Compilation &compilation) {
+  if (compilation.compiled)
+    compilation.reproducer->enterNext(phase.name);
+  else if (ModuleOp module = compilation.module.get())
+    compilation.reproducer->enter(phase.name, module, getPhaseCommand(phase, compilation));
+  else
+    compilation.reproducer->enter(phase.name, nullptr, {});
+}
+
+/// What a phase leaves in numbers: the module, or the code.
+std::string summarize(const Phase &phase, Compilation &compilation) {
+  if (!phase.verify)
+    return "";
+  std::string text = ", ";
+  llvm::raw_string_ostream os(text);
+  if (compilation.compiled) {
+    size_t bytes = 0;
+    for (const codegen::Object &object : compilation.compiled->objects)
+      bytes += object.bytes->getBufferSize();
+    os << compilation.compiled->kernels.size() << " kernels, " << compilation.compiled->objects.size()
+       << " objects of " << bytes / 1024 << " KiB";
+    return text;
+  }
+  size_t ops = 0, kernels = 0;
+  compilation.module->walk([&](Operation *op) {
+    ++ops;
+    kernels += isa<kern::FuncOp>(op);
+  });
+  os << ops << " ops, " << kernels << " kernels";
+  return text;
 }
 
 /// Writes the module as `<number>-<phase>.mlir`.
@@ -176,18 +216,30 @@ LogicalResult dump(ModuleOp module, const Phase &phase, size_t number, StringRef
 
 ArrayRef<Phase> nacre::getPhases() { return kPhases; }
 
+LogicalResult nacre::verifyAfterPhase(const Phase &phase, ModuleOp module) {
+  return success(!phase.verify || (succeeded(verify(module)) && succeeded(phase.verify(module))));
+}
+
 LogicalResult nacre::runPhases(Compilation &compilation,
                                llvm::function_ref<bool(const Phase &)> progress) {
   const PipelineOptions &options = compilation.options;
   llvm::TimerGroup timers("phases", "Nacre's phases");
+  bool skips = !options.startAt.empty();
   for (auto [number, phase] : llvm::enumerate(kPhases)) {
+    skips &= phase.name != options.startAt;
+    bool isImport = phase.run == runImport;
+    if (skips && !isImport)
+      continue;
     compilation.culprit = phase.culprit;
     if (progress && !progress(phase))
       return failure();
     llvm::Timer timer(phase.name, phase.summary, timers);
     llvm::TimeRegion region(options.timePhases ? &timer : nullptr);
+    auto start = std::chrono::steady_clock::now();
     LogicalResult result = failure();
-    if (phase.run == runImport) { // there is no module yet
+    if (compilation.reproducer)
+      enterPhase(phase, compilation);
+    if (isImport) { // there is no module yet
       result = phase.run(compilation);
     } else {
       SkipPasses passes(compilation);
@@ -196,8 +248,12 @@ LogicalResult nacre::runPhases(Compilation &compilation,
     if (failed(result) || compilation.isCancelled())
       return failure();
     compilation.culprit = Culprit::Compiler; // what does not verify is our own bug
-    if (phase.verify && (failed(verify(*compilation.module)) || failed(phase.verify(*compilation.module))))
+    if (failed(verifyAfterPhase(phase, *compilation.module)))
       return failure();
+    if (compilation.log) {
+      std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+      compilation.log(phase.name + llvm::formatv(": {0:f3} s", seconds.count()).str() + summarize(phase, compilation));
+    }
     if (!options.dumpDirectory.empty() && phase.verify) {
       compilation.culprit = Culprit::File;
       if (failed(dump(*compilation.module, phase, number + 1, options.dumpDirectory)))
@@ -224,6 +280,7 @@ void nacre::printPhases(llvm::raw_ostream &os, const PipelineOptions &options) {
 }
 
 void nacre::registerPhasePipelines() {
+  registerVerifyPhasePass();
   for (const Phase &phase : kPhases)
     if (phase.build)
       PassPipelineRegistration<>(("nacre-" + phase.name).str(), phase.summary,

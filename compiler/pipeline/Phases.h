@@ -34,6 +34,9 @@ llvm::ArrayRef<Phase> getPhases();
 mlir::LogicalResult runPhases(Compilation &compilation,
                               llvm::function_ref<bool(const Phase &)> progress = nullptr);
 
+/// Checks the IR and the phase's contract.
+mlir::LogicalResult verifyAfterPhase(const Phase &phase, mlir::ModuleOp module);
+
 /// Prints every phase with its passes and their options.
 void printPhases(llvm::raw_ostream &os, const PipelineOptions &options);
 

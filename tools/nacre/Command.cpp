@@ -3,6 +3,7 @@
 #include "frontends/onnx/OnnxImporter.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 #include <algorithm>
@@ -61,12 +62,15 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                  cl::desc("Write the module after each phase")),
       cacheDir("cache-dir", cl::sub(command), cl::value_desc("folder"),
                cl::desc("Where compiled kernels are kept (default: $XDG_CACHE_HOME/nacre)")),
+      reproducer("reproducer", cl::sub(command), cl::value_desc("file or folder"), cl::Hidden,
+                 cl::desc("Where a fault of the compiler leaves a module that shows it (default: /tmp)")),
       cacheSize("cache-size", cl::sub(command), cl::value_desc("MiB"), cl::init(1024), cl::Hidden,
                 cl::desc("Keep about so much there (default 1024; 0: without limit)")),
       allowSymlinks("allow-symlinks", cl::sub(command),
                     cl::desc("External data may leave the model's folder by links")),
-      timePhases("time-phases", cl::sub(command), cl::desc("Print each phase's time")),
-      noCache("no-cache", cl::sub(command), cl::desc("Neither use nor keep compiled kernels")) {}
+      timePhases("time-phases", cl::sub(command), cl::Hidden, cl::desc("Print each phase's time")),
+      noCache("no-cache", cl::sub(command), cl::desc("Neither use nor keep compiled kernels")),
+      verbose("verbose", cl::sub(command), cl::desc("Tell on standard error what happens, and when")) {}
 
 bool CompileFlags::fill(CompileOptions &options) const {
   ImportOptions sizes;
@@ -97,6 +101,14 @@ bool CompileFlags::fill(CompileOptions &options) const {
   options.dumpDirectory = dumpPhases;
   options.allowSymlinks = allowSymlinks;
   options.timePhases = timePhases;
+  options.reproducer = reproducer;
+  if (reproducer.empty()) {
+    llvm::SmallString<128> folder;
+    llvm::sys::path::system_temp_directory(/*erasedOnReboot=*/true, folder);
+    options.reproducer = folder.str();
+  }
+  if (verbose)
+    options.log = [](std::string_view line) { llvm::errs() << line << '\n'; };
   if (noCache && !cacheDir.empty()) {
     fail("--no-cache and --cache-dir exclude each other", kUsageError);
     return false;
@@ -112,7 +124,7 @@ bool CompileFlags::fill(CompileOptions &options) const {
 Progress::Progress(CompileOptions &options) {
   if (!options.cacheUse)
     options.cacheUse = &cacheUse;
-  if (!llvm::errs().is_displayed())
+  if (!llvm::errs().is_displayed() || options.log)
     return;
   shown = true;
   options.progress = [](std::string_view phase) {
@@ -133,7 +145,7 @@ bool tool::isSource(llvm::StringRef path) { return path.ends_with(".onnx") || pa
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
   bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || !targetCpu.empty() || !targetFeatures.empty() ||
-                     !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache;
+                     !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache || verbose || !reproducer.empty();
   if (!isSource(path) && isCompiling) {
     fail(path + " is compiled already: options of the compiler are for .onnx files", kUsageError);
     return false;

@@ -45,9 +45,9 @@ public:
 
 private:
   llvm::cl::list<std::string> inputShapes, inputLengths, dims, disabledPasses;
-  llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases, cacheDir;
+  llvm::cl::opt<std::string> targetCpu, targetFeatures, dumpPhases, cacheDir, reproducer;
   llvm::cl::opt<double> cacheSize;
-  llvm::cl::opt<bool> allowSymlinks, timePhases, noCache;
+  llvm::cl::opt<bool> allowSymlinks, timePhases, noCache, verbose;
 };
 
 /// Loads an artefact, or compiles an ONNX file (or .mlir) in process.

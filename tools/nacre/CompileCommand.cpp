@@ -32,6 +32,8 @@ static cl::opt<std::string> targetTriple("target-triple", cl::sub(command.subcom
                                          cl::desc("The machine, aarch64-linux-gnu (default: this one's)"));
 static cl::opt<std::string> stopAfter("stop-after", cl::sub(command.subcommand), cl::value_desc("phase"),
                                       cl::desc("Print what a phase leaves (see --print-pipeline)"));
+static cl::opt<std::string> startAt("start-at", cl::sub(command.subcommand), cl::value_desc("phase"), cl::Hidden,
+                                    cl::desc("The phase that a module (*.mlir) enters"));
 static cl::opt<bool> printPipeline("print-pipeline", cl::sub(command.subcommand),
                                    cl::desc("Print all phases with their passes, and stop"));
 static cl::opt<std::string> train("train", cl::sub(command.subcommand), cl::value_desc("loss"),
@@ -77,6 +79,7 @@ static int runCompile() {
   if (model.empty())
     return fail("expected the model to compile; see nacre compile --help", kUsageError);
   std::string printed;
+  options.startAt = startAt;
   options.stopAfter = stopAfter;
   options.stopOutput = &printed;
   if (!stopAfter.empty()) {

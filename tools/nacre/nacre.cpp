@@ -1,6 +1,8 @@
 //===- nacre.cpp - The user's command ---------------------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/PrettyStackTrace.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include <csignal>
 
@@ -24,6 +26,9 @@ static std::string describe(const Command &command) {
 }
 
 int main(int argc, char **argv) {
+  llvm::setBugReportMsg("nacre: the compiler has crashed\n");
+  prepareReproducers();
+  llvm::sys::AddSignalHandler([](void *) { writeReproducers(); }, nullptr); // before LLVM's, which print the stack
   llvm::InitLLVM init(argc, argv);
   std::signal(SIGXFSZ, SIG_IGN); // a write beyond the limit of a file's size is an error as others are
   llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "nacre " << nacre_version() << '\n'; });
