@@ -318,7 +318,8 @@ private:
     Activity failing;
     trackActivity(passes, failing);
     if (failed(passes.run(*unit.module)))
-      return emitError(unit.module->getLoc()) << "no LLVM IR for '" << unit.name << "': the pass '" << failing.pass << "' failed";
+      return emitError(unit.module->getLoc())
+             << "no LLVM IR for '" << unit.name << "': the pass '" << failing.pass << "' failed";
     llvm::LLVMContext context;
     std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(*unit.module, context, unit.name);
     if (!ir)

@@ -145,7 +145,8 @@ bool tool::isSource(llvm::StringRef path) { return path.ends_with(".onnx") || pa
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
   bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || !targetCpu.empty() || !targetFeatures.empty() ||
-                     !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache || verbose || !reproducer.empty();
+                     !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache || verbose ||
+                     !reproducer.empty();
   if (!isSource(path) && isCompiling) {
     fail(path + " is compiled already: options of the compiler are for .onnx files", kUsageError);
     return false;
