@@ -40,7 +40,8 @@ LogicalResult nacre::graph::refineResultTypes(Operation *op) {
   SmallVector<Type> types;
   if (failed(infer.inferReturnTypes(op->getContext(), op->getLoc(), op->getOperands(),
                                     op->getDiscardableAttrDictionary(), op->getPropertiesStorage(),
-                                    op->getRegions(), types)))
+                                    op->getRegions(), types)) ||
+      failed(nn::verifySizes(op->getLoc(), types)))
     return failure();
   for (auto [result, type] : llvm::zip(op->getResults(), types))
     result.setType(refine(result.getType(), type));

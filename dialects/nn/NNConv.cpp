@@ -1,4 +1,5 @@
 //===- NNConv.cpp - Convolutions --------------------------------*- C++ -*-===//
+#include "dialects/nn/NNShapes.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNWindow.h"
 
@@ -67,6 +68,8 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
   shape[getChannelDim(rank, op.getChannelsLast())] = outputs;
   for (int64_t i = 0; i < rank - 2; ++i) {
     int64_t dim = getFirstSpatialDim(op.getChannelsLast()) + i;
+    if (weight.getDimSize(2 + i) == 0)
+      return emitOptionalError(loc, "kernel sizes must be positive, found 0");
     FailureOr<int64_t> count = inferWindowCount(context, loc, input.getDimSize(dim),
                                                 weight.getDimSize(2 + i), getWindowDim(op, i, {}, {}));
     if (failed(count))
@@ -170,8 +173,8 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *context, std::optio
     return emitOptionalError(loc, "expected ", spatial, " elements in output_padding and output_shape");
   for (ArrayRef<int64_t> list : {op.getOutputPadding(), op.getOutputShape().value_or(ArrayRef<int64_t>())})
     for (int64_t size : list)
-      if (size < 0)
-        return emitOptionalError(loc, "output_padding and output_shape must not be negative, found ", size);
+      if (size < 0 || size > kMaxElements)
+        return emitOptionalError(loc, "output_padding and output_shape must be from 0 to ", kMaxElements, ", found ", size);
   int64_t channels = input.getDimSize(getChannelDim(rank, op.getChannelsLast()));
   if (groups < 1)
     return emitOptionalError(loc, "groups must be positive, found ", groups);
@@ -197,6 +200,8 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *context, std::optio
   for (int64_t i = 0; i < spatial; ++i) {
     int64_t dim = getFirstSpatialDim(op.getChannelsLast()) + i;
     int64_t size = input.getDimSize(dim), kernel = weight.getDimSize(2 + i);
+    if (kernel == 0)
+      return emitOptionalError(loc, "kernel sizes must be positive, found 0");
     bool known = !ShapedType::isDynamic(size) && !ShapedType::isDynamic(kernel);
     shape[dim] = ShapedType::kDynamic;
     if (known)

@@ -113,7 +113,10 @@ LogicalResult OneHotOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   if (failed(verifyCompatibleShape(values.getShape(), ArrayRef<int64_t>{2})))
     return emitOptionalError(loc, "expected two values, found ", values);
   SmallVector<int64_t> shape(indices.getShape());
-  shape.insert(shape.begin() + axis, getKnownSize(operands[1]));
+  FailureOr<int64_t> depth = inferSize(loc, operands[1], "the depth");
+  if (failed(depth))
+    return failure();
+  shape.insert(shape.begin() + axis, *depth);
   types.push_back(values.clone(shape));
   return success();
 }
@@ -249,10 +252,12 @@ LogicalResult TopKOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
   if (axis < 0 || axis >= input.getRank())
     return emitOptionalError(loc, "top_k along dimension ", axis, " of ", input);
   SmallVector<int64_t> shape(input.getShape());
-  int64_t k = getKnownSize(operands[1]);
-  if (!input.isDynamicDim(axis) && !ShapedType::isDynamic(k) && k > shape[axis])
-    return emitOptionalError(loc, "k is ", k, ", but dimension ", axis, " has ", shape[axis], " elements");
-  shape[axis] = k;
+  FailureOr<int64_t> k = inferSize(loc, operands[1], "k");
+  if (failed(k))
+    return failure();
+  if (!input.isDynamicDim(axis) && !ShapedType::isDynamic(*k) && *k > shape[axis])
+    return emitOptionalError(loc, "k is ", *k, ", but dimension ", axis, " has ", shape[axis], " elements");
+  shape[axis] = *k;
   types.push_back(input.clone(shape));
   types.push_back(RankedTensorType::get(shape, IntegerType::get(context, 64)));
   return success();

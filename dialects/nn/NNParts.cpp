@@ -225,12 +225,15 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc
   for (auto [i, size] : llvm::enumerate(type.getShape())) {
     auto low = pads[i], high = pads[rank + i];
     int64_t result = size;
+    for (auto pad : {low, high})
+      if (pad && (*pad < -kMaxElements || *pad > kMaxElements))
+        return emitOptionalError(loc, "pads must be from ", -kMaxElements, " to ", kMaxElements, ", found ", *pad);
     if (!low || !high || (ShapedType::isDynamic(size) && (*low != 0 || *high != 0)))
       result = ShapedType::kDynamic;
-    else if (!ShapedType::isDynamic(size) &&
-             (llvm::AddOverflow(size, *low, result) || llvm::AddOverflow(result, *high, result)))
-      return emitOptionalError(loc, "pad makes more elements than 64 bits can count");
-    shape.push_back(ShapedType::isDynamic(result) ? result : std::max<int64_t>(result, 0));
+    else if (!ShapedType::isDynamic(size) && (result = size + *low + *high) < 0)
+      return emitOptionalError(loc, "the pads ", *low, " and ", *high, " take away more elements than dimension ", i,
+                               " has, ", size);
+    shape.push_back(result);
   }
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();
@@ -251,10 +254,26 @@ LogicalResult PadOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims
 }
 
 void PadOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
-  if (getMode() == PadMode::Constant)
-    return;
   SizeMath m(b, getLoc());
   using Predicate = SizeMath::Predicate;
+  for (int64_t i = 0, rank = getInput().getType().getRank(); i < rank; ++i) {
+    OpFoldResult low = m.element(getPads(), i), high = m.element(getPads(), rank + i);
+    for (OpFoldResult pad : {low, high}) {
+      if (getConstantIntValue(pad))
+        continue; // verified
+      Value notBelow = m.compare(Predicate::sge, pad, m.constant(-kMaxElements));
+      Value notAbove = m.compare(Predicate::sle, pad, m.constant(kMaxElements));
+      checks.push_back({b.createOrFold<arith::AndIOp>(getLoc(), notBelow, notAbove), RuntimeCheck::Value,
+                        "a pad of dimension " + std::to_string(i) + " is out of range"});
+    }
+    if (isNonNegative(low) && isNonNegative(high))
+      continue;
+    checks.push_back({m.compare(Predicate::sge, m.add(m.add(m.dim(getInput(), i), low), high), m.constant(0)),
+                      RuntimeCheck::Value,
+                      "the pads take away more elements than dimension " + std::to_string(i) + " has"});
+  }
+  if (getMode() == PadMode::Constant)
+    return;
   ReifiedRankedShapedTypeDims dims;
   (void)reifyResultShapes(b, dims);
   for (int64_t i = 0, rank = getInput().getType().getRank(); i < rank; ++i) {

@@ -1,4 +1,5 @@
 //===- NNPool.cpp - Pooling -------------------------------------*- C++ -*-===//
+#include "dialects/nn/NNShapes.h"
 #include "dialects/nn/NNWindow.h"
 
 using namespace mlir;
@@ -18,8 +19,8 @@ static FailureOr<SmallVector<int64_t>> inferPoolShape(MLIRContext *context,
     return emitOptionalError(loc, "expected ", rank - 2, " kernel sizes, found ",
                              op.getKernel().size());
   for (int64_t size : op.getKernel())
-    if (size < 1)
-      return emitOptionalError(loc, "kernel sizes must be positive, found ", size);
+    if (size < 1 || size > kMaxElements)
+      return emitOptionalError(loc, "kernel sizes must be from 1 to ", kMaxElements, ", found ", size);
   SmallVector<int64_t> shape(input.getShape());
   for (int64_t i = 0; i < rank - 2; ++i) {
     int64_t dim = getFirstSpatialDim(op.getChannelsLast()) + i;

@@ -37,10 +37,13 @@ LogicalResult ResizeTableOp::inferReturnTypes(MLIRContext *context, std::optiona
       return emitOptionalError(loc, "expected a scalar, found ", operand.getType());
   if (typeOf(operands[2]).getShape() != ArrayRef<int64_t>{2})
     return emitOptionalError(loc, "expected begin and end of a region, found ", operands[2].getType());
-  int64_t count = getKnownSize(operands[1]), taps = getKnownSize(operands[3]);
-  types.push_back(RankedTensorType::get({count, taps}, IntegerType::get(context, 64)));
-  types.push_back(RankedTensorType::get({count, taps}, Float32Type::get(context)));
-  types.push_back(RankedTensorType::get(ArrayRef(count), IntegerType::get(context, 1)));
+  FailureOr<int64_t> count = inferSize(loc, operands[1], "the new size"),
+                     taps = inferSize(loc, operands[3], "the number of taps");
+  if (failed(count) || failed(taps))
+    return failure();
+  types.push_back(RankedTensorType::get({*count, *taps}, IntegerType::get(context, 64)));
+  types.push_back(RankedTensorType::get({*count, *taps}, Float32Type::get(context)));
+  types.push_back(RankedTensorType::get(ArrayRef(*count), IntegerType::get(context, 1)));
   return success();
 }
 
@@ -292,8 +295,12 @@ LogicalResult Col2ImOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
       channels /= block;
   }
   SmallVector<int64_t> shape{input.getDimSize(0), channels};
-  for (int64_t i = 0; i < n; ++i)
-    shape.push_back(getKnownSize(operands[1], i));
+  for (int64_t i = 0; i < n; ++i) {
+    FailureOr<int64_t> size = inferSize(loc, operands[1], "a size of the image", i);
+    if (failed(size))
+      return failure();
+    shape.push_back(*size);
+  }
   types.push_back(input.clone(shape));
   return success();
 }

@@ -62,12 +62,38 @@ int64_t nn::getKnownSize(Value operand, int64_t index) {
   return known && (*known)[index] && *(*known)[index] >= 0 ? *(*known)[index] : ShapedType::kDynamic;
 }
 
+FailureOr<int64_t> nn::inferSize(std::optional<Location> loc, Value operand, StringRef what, int64_t index) {
+  auto known = getKnownInts(operand);
+  if (known && (*known)[index] && *(*known)[index] < 0)
+    return emitOptionalError(loc, what, " is ", *(*known)[index], ", expected no negative number");
+  return getKnownSize(operand, index);
+}
+
 SmallVector<OpFoldResult> nn::mixSizes(OpBuilder &builder, Value result,
                                        llvm::function_ref<OpFoldResult(int64_t)> dynamic) {
   SmallVector<OpFoldResult> sizes;
   for (auto [i, size] : llvm::enumerate(cast<RankedTensorType>(result.getType()).getShape()))
     sizes.push_back(ShapedType::isDynamic(size) ? dynamic(i) : OpFoldResult(builder.getIndexAttr(size)));
   return sizes;
+}
+
+LogicalResult nn::verifySizes(std::optional<Location> loc, TypeRange types) {
+  for (Type type : types) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    uint64_t count = 1;
+    for (auto [i, size] : llvm::enumerate(tensor ? tensor.getShape() : ArrayRef<int64_t>())) {
+      if (ShapedType::isDynamic(size))
+        continue;
+      if (size < 0)
+        return emitOptionalError(loc, "dimension ", i, " of a result has the negative size ", size);
+      // Zeros count as ones: no partial product is larger either.
+      count = llvm::SaturatingMultiply<uint64_t>(count, std::max<int64_t>(size, 1));
+      if (count > static_cast<uint64_t>(kMaxElements))
+        return emitOptionalError(loc, "a result has the type ", type, ", expected at most ", kMaxElements,
+                                 " elements");
+    }
+  }
+  return success();
 }
 
 LogicalResult nn::verifyScalars(std::optional<Location> loc, ValueRange values) {

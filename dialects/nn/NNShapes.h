@@ -50,9 +50,17 @@ mlir::OpFoldResult getElementAsIndex(mlir::OpBuilder &builder, mlir::Location lo
                                      int64_t index);
 /// The size that an element of an operand tells; kDynamic if it is not known, or none.
 int64_t getKnownSize(Value operand, int64_t index = 0);
+/// The same for the size of a result; reports one that is known and negative.
+llvm::FailureOr<int64_t> inferSize(std::optional<mlir::Location> loc, Value operand, llvm::StringRef what,
+                                   int64_t index = 0);
 /// The sizes of a result: from its type where static, else what `dynamic` says.
 llvm::SmallVector<mlir::OpFoldResult> mixSizes(mlir::OpBuilder &builder, Value result,
                                                llvm::function_ref<mlir::OpFoldResult(int64_t)> dynamic);
+/// No machine holds a tensor of more elements: sizes of results that are known are within it,
+/// each and all together, so that arithmetic on them does not overflow.
+inline constexpr int64_t kMaxElements = int64_t(1) << 40;
+/// Reports a type with a negative size, or with more elements than that.
+llvm::LogicalResult verifySizes(std::optional<mlir::Location> loc, mlir::TypeRange types);
 /// Reports a value that is not a scalar.
 llvm::LogicalResult verifyScalars(std::optional<mlir::Location> loc, mlir::ValueRange values);
 /// nn.reshape to constant sizes, of which one may be -1 (what is left).

@@ -140,14 +140,15 @@ LogicalResult nn::verifyWindow(std::optional<Location> loc, int64_t rank, ArrayR
     return emitOptionalError(loc, "expected ", rank, " strides, ", rank, " dilations and ", 2 * rank,
                              " pads, found ", strides.size(), ", ", dilations.size(), " and ",
                              pads.size());
-  for (int64_t stride : strides)
-    if (stride < 1)
-      return emitOptionalError(loc, "strides must be positive, found ", stride);
-  for (int64_t dilation : dilations)
-    if (dilation < 1)
-      return emitOptionalError(loc, "dilations must be positive, found ", dilation);
-  for (int64_t pad : pads)
-    if (pad < 0)
-      return emitOptionalError(loc, "pads must not be negative, found ", pad);
-  return success();
+  // Bounded, so that arithmetic on windows does not overflow.
+  constexpr int64_t kMaxStep = int64_t(1) << 20, kMaxPad = int64_t(1) << 31;
+  auto check = [&](StringRef what, ArrayRef<int64_t> values, int64_t least, int64_t most) -> LogicalResult {
+    for (int64_t value : values)
+      if (value < least || value > most)
+        return emitOptionalError(loc, what, " must be from ", least, " to ", most, ", found ", value);
+    return success();
+  };
+  return success(succeeded(check("strides", strides, 1, kMaxStep)) &&
+                 succeeded(check("dilations", dilations, 1, kMaxStep)) &&
+                 succeeded(check("pads", pads, 0, kMaxPad)));
 }

@@ -71,7 +71,11 @@ std::string nn::formatDiagnostic(Diagnostic &diagnostic, StringRef fileName) {
   std::string node = describeNode(diagnostic.getLocation());
   if (!node.empty())
     append(node + ": ");
-  append(diagnostic.str());
+  // What our own ops say of themselves, the node has said.
+  std::string text = diagnostic.str();
+  StringRef message = text;
+  size_t opName = message.starts_with("'nn.") ? message.find("' op ") : StringRef::npos;
+  append(node.empty() || opName == StringRef::npos ? message : message.drop_front(opName + 5));
   for (Diagnostic &note : diagnostic.getNotes())
     append("\n  note: " + formatDiagnostic(note, ""));
   return result;

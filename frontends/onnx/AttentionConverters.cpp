@@ -1,5 +1,6 @@
 //===- AttentionConverters.cpp - Attention, and what goes with it -*- C++ -*-===//
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -319,7 +320,7 @@ static LogicalResult convertCausalConv(NodeContext &c) {
   Value input = c.input(0), weight = c.input(1), past = c.input(3);
   StringRef activation = c.getString("activation", "none");
   if (activation != "none" && activation != "silu" && activation != "swish")
-    return c.error("attribute 'activation' is '" + activation + "', expected none, silu or swish");
+    return c.error("attribute 'activation' is " + nn::quoted(activation) + ", expected none, silu or swish");
   if (c.rankOf(input) != 3 || c.rankOf(weight) != 3)
     return c.error("input and weight have ranks " + Twine(c.rankOf(input)) + " and " +
                    Twine(c.rankOf(weight)) + ", expected 3");

@@ -1,4 +1,5 @@
 //===- ConvConverters.cpp - Convolution and pooling -------------*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -35,7 +36,7 @@ std::optional<WindowAttributes> readWindow(NodeContext &c) {
   else if (autoPad == "SAME_LOWER")
     window.autoPad = nn::AutoPad::SameLower;
   else if (autoPad != "NOTSET" && autoPad != "VALID")
-    (void)c.error("auto_pad is '" + autoPad + "', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER");
+    (void)c.error("auto_pad is " + nn::quoted(autoPad) + ", expected NOTSET, VALID, SAME_UPPER or SAME_LOWER");
   if (autoPad != "NOTSET") {
     // Pads are computed; with them no window hangs over the end.
     window.pads.assign(2 * rank, 0);

@@ -295,6 +295,8 @@ Operation *NodeContext::finishCreate(OperationState &state, bool infer) {
       return fail();
     state.types = std::move(types);
   }
+  if (llvm::failed(nn::verifySizes(loc, state.types)))
+    return fail();
   Operation *op = builder.create(state);
   if (llvm::failed(op->getName().verifyInvariants(op))) {
     op->erase();

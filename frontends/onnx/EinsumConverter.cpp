@@ -4,6 +4,7 @@
 // one nn.contract (or nn.matmul, nn.transpose, where it is one).
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
@@ -55,7 +56,7 @@ std::optional<Labels> parseTerm(StringRef text, int64_t ellipsisRank) {
 
 std::optional<Equation> parse(NodeContext &c, StringRef equation) {
   auto fail = [&](const Twine &message) {
-    (void)c.error("equation '" + equation + "': " + message);
+    (void)c.error("equation " + nn::quoted(equation) + ": " + message);
     return std::nullopt;
   };
   std::string text;
@@ -76,20 +77,20 @@ std::optional<Equation> parse(NodeContext &c, StringRef equation) {
     if (term.contains("...")) {
       own = rank - (static_cast<int64_t>(term.size()) - 3);
       if (own < 0)
-        return fail("term '" + term + "' has more labels than its operand dimensions");
+        return fail("term " + nn::quoted(term) + " has more labels than its operand dimensions");
     }
     ellipsisRank = std::max(ellipsisRank, own);
     auto labels = parseTerm(term, own);
     if (!labels)
-      return fail("cannot read the term '" + term + "'");
+      return fail("cannot read the term " + nn::quoted(term));
     if (static_cast<int64_t>(labels->size()) != rank)
-      return fail("term '" + term + "' for an operand of rank " + Twine(rank));
+      return fail("term " + nn::quoted(term) + " for an operand of rank " + Twine(rank));
     result.inputs.push_back(std::move(*labels));
   }
   if (isExplicit) {
     auto labels = parseTerm(right, ellipsisRank);
     if (!labels)
-      return fail("cannot read the result '" + right + "'");
+      return fail("cannot read the result " + nn::quoted(right));
     result.output = std::move(*labels);
   } else {
     // The ellipsis, then what occurs once, in alphabetical order.

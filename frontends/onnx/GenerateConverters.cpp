@@ -1,30 +1,63 @@
 //===- GenerateConverters.cpp - Tensors made of places ----------*- C++ -*-===//
+#include "dialects/nn/NNShapes.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
 using namespace nacre;
 using namespace nacre::frontend;
 
+/// Requires a condition of two comparisons.
+static LogicalResult requireBoth(NodeContext &c, Value a, Value b, const Twine &otherwise) {
+  Value both = a && b ? c.make<nn::AndOp>(a, b) : Value();
+  return c.require(both, otherwise);
+}
+
 /// How many numbers from start by delta stay below (above) the limit.
 static Value countRange(NodeContext &c, Value start, Value limit, Value delta) {
   ShapeVectors v(c);
+  using Predicate = nn::ComparePredicate;
   Type element = c.typeOf(start).getElementType();
   auto known = c.constantInts(delta);
-  if (isa<FloatType>(element) || !known || (*known)[0] == 0) {
+  if (known && (*known)[0] == 0) {
+    (void)c.error("delta is 0");
+    return {};
+  }
+  if (isa<FloatType>(element)) {
     // ceil((limit - start) / delta), in f64 as the standard's reference has it.
     Type f64 = c.getBuilder().getF64Type();
-    Value distance = v.sub(v.cast(limit, f64), v.cast(start, f64));
-    Value exact = v.div(distance, v.cast(delta, f64));
+    Value step = v.cast(delta, f64), zero = c.scalarConstant(f64, 0);
+    Value exact = v.div(v.sub(v.cast(limit, f64), v.cast(start, f64)), step);
     Value whole = exact ? c.make<nn::CeilOp>(exact) : Value();
-    return v.max(v.toI64(whole), 0);
+    // NaN is not at most anything.
+    Value isBounded = v.compare(Predicate::le, whole, c.scalarConstant(f64, nn::kMaxElements));
+    if (failed(requireBoth(c, v.compare(Predicate::ne, step, zero), isBounded,
+                           "delta is 0, or there are more than " + Twine(nn::kMaxElements) + " elements")))
+      return {};
+    return v.toI64(v.max(whole, zero));
   }
-  // Integers, so that sizes stay what they are.
-  int64_t step = (*known)[0];
+  // Integers, so that sizes stay what they are; small enough for their distance.
+  constexpr int64_t kMost = int64_t(1) << 61;
   Value from = v.toI64(start), to = v.toI64(limit);
-  Value distance = step > 0 ? v.sub(to, from) : v.sub(from, to);
-  int64_t width = step > 0 ? step : -step;
-  Value count = width == 1 ? distance : v.div(v.add(distance, width - 1), width);
-  return v.max(count, 0);
+  for (Value end : {from, to})
+    if (element.getIntOrFloatBitWidth() == 64 &&
+        failed(requireBoth(c, v.compare(Predicate::ge, end, v.scalar(-kMost)),
+                           v.compare(Predicate::le, end, v.scalar(kMost)),
+                           "start or limit is beyond " + Twine(kMost))))
+      return {};
+  if (known && (*known)[0] >= -kMost && (*known)[0] <= kMost) {
+    int64_t step = (*known)[0], width = step > 0 ? step : -step;
+    Value distance = step > 0 ? v.sub(to, from) : v.sub(from, to);
+    Value count = width == 1 ? distance : v.div(v.add(distance, width - 1), width);
+    return v.max(count, 0);
+  }
+  Value step = v.max(v.toI64(delta), -INT64_MAX), zero = v.scalar(0);
+  if (failed(c.require(v.compare(Predicate::ne, step, zero), "delta is 0")))
+    return {};
+  Value isUp = v.compare(Predicate::gt, step, zero);
+  Value distance = v.max(v.select(isUp, v.sub(to, from), v.sub(from, to)), 0);
+  Value width = v.max(v.select(isUp, step, v.sub(zero, step)), 1);
+  // (distance - 1) / width + 1 does not overflow.
+  return v.select(v.compare(Predicate::gt, distance, zero), v.add(v.div(v.sub(distance, 1), width), 1), zero);
 }
 
 static LogicalResult convertRange(NodeContext &c) {

@@ -28,10 +28,11 @@ GraphImporter::GraphImporter(MLIRContext &context, const ImportOptions &options,
 
 LogicalResult GraphImporter::error(Location loc, const Twine &message) {
   // A function expanded many times may fail as often.
-  constexpr uint64_t kMaxReported = 10'000;
+  constexpr uint64_t kMaxReported = 100;
   if (errorCount < kMaxReported)
     return emitError(loc, message);
-  ++unreported;
+  if (unreported++ == 0)
+    emitError(modelLoc, "there are more faults, which are not listed");
   return failure();
 }
 

@@ -1,4 +1,5 @@
 //===- IndexingConverters.cpp - Reading and writing by index ----*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -57,7 +58,7 @@ static std::optional<nn::ScatterReduction> getReduction(NodeContext &c) {
                        .Case("max", nn::ScatterReduction::Max)
                        .Default(std::nullopt);
   if (!reduction)
-    (void)c.error("the attribute 'reduction' is '" + name + "', expected none, add, mul, min or max");
+    (void)c.error("the attribute 'reduction' is " + nn::quoted(name) + ", expected none, add, mul, min or max");
   return reduction;
 }
 
@@ -199,6 +200,12 @@ static LogicalResult convertMaxUnpool(NodeContext &c) {
   if (c.rankOf(x) != n + 2 || static_cast<int64_t>(strides.size()) != n ||
       static_cast<int64_t>(pads.size()) != 2 * n)
     return c.error("kernel_shape, strides and pads do not fit an input of rank " + Twine(c.rankOf(x)));
+  for (int64_t size : llvm::concat<int64_t>(kernel, strides))
+    if (size < 1 || size > 1 << 20)
+      return c.error("a size of 'kernel_shape' or 'strides' is " + Twine(size) + ", expected 1 to 1048576");
+  for (int64_t pad : pads)
+    if (pad < 0 || pad > 1 << 20)
+      return c.error("a size of 'pads' is " + Twine(pad) + ", expected 0 to 1048576");
   SmallVector<Value> inferred{v.size(x, 0), v.size(x, 1)};
   for (int64_t i = 0; i < n; ++i)
     inferred.push_back(v.add(v.mul(v.sub(v.size(x, i + 2), 1), strides[i]),
@@ -229,7 +236,7 @@ static LogicalResult convertTensorScatter(NodeContext &c) {
   if (!axis)
     return failure();
   if (mode != "linear" && mode != "circular")
-    return c.error("the attribute 'mode' is '" + mode + "', expected linear or circular");
+    return c.error("the attribute 'mode' is " + nn::quoted(mode) + ", expected linear or circular");
   Value positions = v.toI64(c.input(2));
   if (!positions) {
     Value batch = v.size(c.input(0), 0);

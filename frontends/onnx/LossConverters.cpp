@@ -1,5 +1,6 @@
 //===- LossConverters.cpp - Losses ------------------------------*- C++ -*-===//
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -19,7 +20,7 @@ static Value makeLoss(NodeContext &c, Value logarithms) {
   auto ignored = c.getOptionalInt("ignore_index");
   StringRef reduction = c.getString("reduction", "mean");
   if (reduction != "none" && reduction != "sum" && reduction != "mean") {
-    (void)c.error("attribute 'reduction' is '" + reduction + "', expected none, sum or mean");
+    (void)c.error("attribute 'reduction' is " + nn::quoted(reduction) + ", expected none, sum or mean");
     return {};
   }
   auto loss = c.createTyped<nn::NllLossOp>({}, logarithms, c.input(1), c.input(2),

@@ -1,4 +1,5 @@
 //===- MathConverters.cpp - Arithmetic, logic, activations ------*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 #include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -93,8 +94,8 @@ static LogicalResult convertBitShift(NodeContext &c) {
     return c.replaceWith<nn::ShiftLeftOp>(c.input(0), c.input(1));
   if (direction == "RIGHT")
     return c.replaceWith<nn::ShiftRightOp>(c.input(0), c.input(1));
-  return c.error("attribute 'direction' is '" + direction +
-                 "', expected LEFT or RIGHT");
+  return c.error("attribute 'direction' is " + nn::quoted(direction) +
+                 ", expected LEFT or RIGHT");
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,7 +129,7 @@ static Type getCastType(NodeContext &c) {
                   .Case("BOOL", b.getI1Type())
                   .Default(Type());
   if (!type)
-    (void)c.error("attribute 'to' is '" + name + "', which is not supported");
+    (void)c.error("attribute 'to' is " + nn::quoted(name) + ", which is not supported");
   return type;
 }
 
@@ -208,8 +209,8 @@ static LogicalResult convertCelu(NodeContext &c) {
 static LogicalResult convertGelu(NodeContext &c) {
   StringRef approximate = c.getString("approximate", "none");
   if (approximate != "none" && approximate != "tanh")
-    return c.error("attribute 'approximate' is '" + approximate +
-                   "', expected none or tanh");
+    return c.error("attribute 'approximate' is " + nn::quoted(approximate) +
+                   ", expected none or tanh");
   return c.replaceWith<nn::GeluOp>(c.input(0), approximate == "tanh");
 }
 

@@ -4,6 +4,7 @@
 // an argument of @main.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/nn/NNShapes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/GraphImporter.h"
 #include "frontends/onnx/Sequences.h"
@@ -204,7 +205,7 @@ RankedTensorType GraphImporter::getInputType(const InputTensor &input, SmallVect
     return refuse("has rank " + Twine(rank) + ", expected at most 64");
 
   SmallVector<int64_t> shape;
-  int64_t bytes = isa<nn::StringType>(element) ? 16 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  int64_t elements = 1, bytes = isa<nn::StringType>(element) ? 16 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
   for (int64_t axis = 0; axis < rank; ++axis) {
     int64_t size = isFixed ? fixed->second[axis] : ShapedType::kDynamic;
     StringRef symbol;
@@ -230,7 +231,10 @@ RankedTensorType GraphImporter::getInputType(const InputTensor &input, SmallVect
         StringAttr::get(&context, ShapedType::isDynamic(size) ? symbol : ""));
     if (size > 0 && llvm::MulOverflow(bytes, size, bytes))
       return refuse("has sizes that overflow 64 bits");
+    elements *= std::max<int64_t>(size, 1); // as bytes: no overflow
   }
+  if (elements > nn::kMaxElements)
+    return refuse("has " + Twine(elements) + " elements, expected at most " + Twine(nn::kMaxElements));
   return RankedTensorType::get(shape, element);
 }
 

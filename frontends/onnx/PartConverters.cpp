@@ -1,4 +1,5 @@
 //===- PartConverters.cpp - Parts of tensors, put together ------*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -115,7 +116,7 @@ static std::optional<nn::PadMode> getPadMode(NodeContext &c) {
                   .Case("wrap", nn::PadMode::Wrap)
                   .Default(std::nullopt);
   if (!mode)
-    (void)c.error("the attribute 'mode' is '" + name + "', expected constant, edge, reflect or wrap");
+    (void)c.error("the attribute 'mode' is " + nn::quoted(name) + ", expected constant, edge, reflect or wrap");
   return mode;
 }
 

@@ -5,6 +5,7 @@
 // borders.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 
 using namespace mlir;
@@ -49,7 +50,7 @@ public:
     if (clip && *clip <= 0)
       clip = std::nullopt; // as the reference implementations do
     if (c.version() >= 14)
-      batchFirst = c.getInt("layout", 0) != 0;
+      batchFirst = c.getFlag("layout");
     std::optional<int64_t> hidden = c.getOptionalInt("hidden_size");
     int64_t size = c.inputType(2).getRank() == 3 ? c.inputType(2).getDimSize(2) : ShapedType::kDynamic;
     if (ShapedType::isDynamic(size) && hidden)
@@ -171,7 +172,7 @@ private:
       directions = {false, true};
     else {
       directions = {false};
-      (void)c.error("direction is '" + direction + "', expected forward, reverse or bidirectional");
+      (void)c.error("direction is " + nn::quoted(direction) + ", expected forward, reverse or bidirectional");
     }
   }
 
@@ -201,7 +202,7 @@ private:
         return info.onnx.equals_insensitive(name);
       });
       if (info == std::end(activationTable)) {
-        (void)c.error("unknown activation '" + name + "'");
+        (void)c.error("unknown activation " + nn::quoted(name));
         info = activationTable;
       }
       activations.names.push_back(info->name);

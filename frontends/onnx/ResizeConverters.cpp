@@ -1,4 +1,5 @@
 //===- ResizeConverters.cpp - Resize and regions of images ------*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -27,7 +28,7 @@ std::optional<Enum> parse(NodeContext &c, StringRef attribute, StringRef value,
                           std::optional<Enum> (*symbolize)(StringRef)) {
   std::optional<Enum> result = symbolize(value);
   if (!result)
-    (void)c.error("the attribute '" + attribute + "' is '" + value + "', which is not supported");
+    (void)c.error("the attribute '" + attribute + "' is " + nn::quoted(value) + ", which is not supported");
   return result;
 }
 
@@ -120,6 +121,9 @@ static LogicalResult resize(NodeContext &c, Resize &r) {
 /// sizes = trunc(size * scale)
 static Value scaleSizes(NodeContext &c, const Resize &r) {
   ShapeVectors v(c);
+  Value zeros = c.scalarConstant(c.getBuilder().getF64Type(), 0);
+  if (failed(c.require(v.all(v.compare(nn::ComparePredicate::gt, r.scales, zeros)), "a scale is not above 0")))
+    return {};
   Value sizes = v.pick(v.shape(c.input(0)), v.constant(r.axes));
   return v.toI64(v.mul(v.cast(sizes, c.getBuilder().getF64Type()), r.scales));
 }
@@ -180,7 +184,7 @@ static LogicalResult convertResize(NodeContext &c) {
   if (!interpolation || !coordinates || !nearest || !axes || c.hadError())
     return failure();
   if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller")
-    return c.error("the attribute 'keep_aspect_ratio_policy' is '" + policy + "', which is not supported");
+    return c.error("the attribute 'keep_aspect_ratio_policy' is " + nn::quoted(policy) + ", which is not supported");
   r.interpolation = *interpolation;
   r.coordinates = *coordinates;
   r.nearest = *nearest;
@@ -312,10 +316,10 @@ static LogicalResult convertRoiAlign(NodeContext &c) {
   if (!height || !width)
     return failure();
   if (mode != "avg" && mode != "max")
-    return c.error("the attribute 'mode' is '" + mode + "', expected avg or max");
+    return c.error("the attribute 'mode' is " + nn::quoted(mode) + ", expected avg or max");
   if (coordinates != "half_pixel" && coordinates != "output_half_pixel")
-    return c.error("the attribute 'coordinate_transformation_mode' is '" + coordinates +
-                   "', expected half_pixel or output_half_pixel");
+    return c.error("the attribute 'coordinate_transformation_mode' is " + nn::quoted(coordinates) +
+                   ", expected half_pixel or output_half_pixel");
   if (ratio < 0 || ratio > 4096)
     return c.error("the attribute 'sampling_ratio' is " + Twine(ratio) + ", expected a number from 0 to 4096");
   return c.replaceWith<nn::RoiAlignOp>(c.input(0), c.input(1), c.input(2), *height, *width, ratio,

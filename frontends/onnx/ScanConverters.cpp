@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/ShapeVectors.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -204,7 +205,7 @@ static LogicalResult convertLinearAttention(NodeContext &c) {
   StringRef rule = c.getString("update_rule", "gated_delta");
   bool isGated = rule == "gated" || rule == "gated_delta", isDelta = rule == "delta" || rule == "gated_delta";
   if (!isGated && !isDelta && rule != "linear")
-    return c.error("attribute 'update_rule' is '" + rule + "', expected linear, gated, delta or gated_delta");
+    return c.error("attribute 'update_rule' is " + nn::quoted(rule) + ", expected linear, gated, delta or gated_delta");
   if (heads < 1 || queryHeads < 1 || queryHeads % heads != 0)
     return c.error("'q_num_heads' is " + Twine(queryHeads) + ", expected a multiple of 'kv_num_heads', " +
                    Twine(heads));

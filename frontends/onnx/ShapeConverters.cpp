@@ -1,4 +1,5 @@
 //===- ShapeConverters.cpp - Shapes and what only changes them --*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -201,9 +202,12 @@ static LogicalResult rearrange(NodeContext &c, Value apart, ArrayRef<int64_t> pe
 
 static LogicalResult convertDepthToSpace(NodeContext &c) {
   int64_t block = c.getInt("blocksize", 0);
-  bool crd = c.version() >= 11 && c.getString("mode", "DCR") == "CRD";
+  StringRef mode = c.version() >= 11 ? c.getString("mode", "DCR") : "DCR";
+  bool crd = mode == "CRD";
+  if (mode != "CRD" && mode != "DCR")
+    return c.error("the attribute 'mode' is " + nn::quoted(mode) + ", expected DCR or CRD");
   if (block < 1 || block > 1 << 20)
-    return c.error("the attribute 'blocksize' is " + Twine(block) + ", expected a positive number");
+    return c.error("the attribute 'blocksize' is " + Twine(block) + ", expected 1 to 1048576");
   if (c.rankOf(c.input(0)) != 4)
     return c.error("the input has rank " + Twine(c.rankOf(c.input(0))) + ", expected 4");
   ShapeVectors v(c);
@@ -219,7 +223,7 @@ static LogicalResult convertSpaceToDepth(NodeContext &c) {
   int64_t block = c.getInt("blocksize", 0);
   bool crd = c.hasAttr("mode") && c.getString("mode", "DCR") == "CRD";
   if (block < 1 || block > 1 << 20)
-    return c.error("the attribute 'blocksize' is " + Twine(block) + ", expected a positive number");
+    return c.error("the attribute 'blocksize' is " + Twine(block) + ", expected 1 to 1048576");
   if (c.rankOf(c.input(0)) != 4)
     return c.error("the input has rank " + Twine(c.rankOf(c.input(0))) + ", expected 4");
   ShapeVectors v(c);

@@ -1,4 +1,5 @@
 //===- TextConverters.cpp - Strings, labels, n-grams ------------*- C++ -*-===//
+#include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
 using namespace mlir;
@@ -48,12 +49,12 @@ static LogicalResult convertStringNormalizer(NodeContext &c) {
                     .Case("UPPER", nn::CaseChange::Upper)
                     .Default(std::nullopt);
   if (!change)
-    return c.error("the attribute 'case_change_action' is '" + c.getString("case_change_action") +
-                   "', expected NONE, LOWER or UPPER");
+    return c.error("the attribute 'case_change_action' is " + nn::quoted(c.getString("case_change_action")) +
+                   ", expected NONE, LOWER or UPPER");
   // Unicode's mapping is that of all languages but these.
   StringRef locale = c.getString("locale", "en_US"), language = locale.take_until([](char x) { return !llvm::isAlpha(x); });
   if (llvm::is_contained({"tr", "az", "lt"}, language.lower()))
-    return c.error("the attribute 'locale' is '" + locale + "', whose rules for letters are not supported");
+    return c.error("the attribute 'locale' is " + nn::quoted(locale) + ", whose rules for letters are not supported");
   bool isSensitive = c.getFlag("is_case_sensitive");
   Value stops = c.stringsConstant(c.getStrings("stopwords")), words = c.input(0);
   int64_t rank = c.rankOf(words);
@@ -175,7 +176,7 @@ static LogicalResult convertTfIdfVectorizer(NodeContext &c) {
                        .Case("TFIDF", nn::NgramWeighting::WeightedCount)
                        .Default(std::nullopt);
   if (!weighting)
-    return c.error("the attribute 'mode' is '" + c.getString("mode") + "', expected TF, IDF or TFIDF");
+    return c.error("the attribute 'mode' is " + nn::quoted(c.getString("mode")) + ", expected TF, IDF or TFIDF");
   SmallVector<int64_t> starts = c.getInts("ngram_counts"), columns = c.getInts("ngram_indexes");
   int64_t least = c.getInt("min_gram_length", 1), most = c.getInt("max_gram_length", 1),
           skip = c.getInt("max_skip_count", 0);

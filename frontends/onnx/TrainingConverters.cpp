@@ -86,7 +86,7 @@ static LogicalResult convertMomentum(NodeContext &c) {
   double alpha = c.getFloat("alpha", 0), beta = c.getFloat("beta", 0);
   StringRef mode = c.getString("mode");
   if (mode != "standard" && mode != "nesterov")
-    return c.error("attribute 'mode' is '" + mode + "', expected standard or nesterov");
+    return c.error("attribute 'mode' is " + nn::quoted(mode) + ", expected standard or nesterov");
   return convertOptimizer(c, 1, [&](Step &s, Update &u) {
     Value factor = s.later(s.scalar(beta), s.scalar(1));
     u.states[0] = s.add(s.mul(s.scalar(alpha), u.states[0]), s.mul(factor, u.gradient));

@@ -45,6 +45,8 @@ CompileOptions makeOptions(const Request &request) {
   options.inputLengths = request.inputLengths;
   options.targetCpu = request.targetCpu;
   options.cacheDirectory = request.cacheDirectory;
+  // Of the tests that run generated code under AddressSanitizer (test/e2e/sanitized_run.py).
+  options.sanitizeAddress = std::getenv("NACRE_TEST_SANITIZE_ADDRESS") != nullptr;
   if (request.train) {
     options.train.emplace();
     for (const auto &[key, value] : *request.train) {

@@ -57,6 +57,7 @@ int main(int argc, char **argv) {
     }
 
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false);
   mlir::ScopedDiagnosticHandler handler(
       &context, [](mlir::Diagnostic &diagnostic) {
         llvm::errs() << (diagnostic.getSeverity() ==

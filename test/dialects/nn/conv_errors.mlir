@@ -31,7 +31,7 @@ func.func @lists(%x: tensor<1x4x5x5xf32>, %w: tensor<5x4x3x3xf32>) {
 // -----
 
 func.func @stride(%x: tensor<1x4x5xf32>, %w: tensor<5x4x3xf32>) {
-  // expected-error @below {{strides must be positive, found 0}}
+  // expected-error @below {{strides must be from 1 to 1048576, found 0}}
   // expected-error @below {{failed to infer returned types}}
   %y = nn.conv %x, %w {strides = array<i64: 0>, dilations = array<i64: 1>, pads = array<i64: 0, 0>}
       : (tensor<1x4x5xf32>, tensor<5x4x3xf32>) -> tensor<1x5x3xf32>
@@ -41,7 +41,7 @@ func.func @stride(%x: tensor<1x4x5xf32>, %w: tensor<5x4x3xf32>) {
 // -----
 
 func.func @pad(%x: tensor<1x4x5xf32>, %w: tensor<5x4x3xf32>) {
-  // expected-error @below {{pads must not be negative, found -1}}
+  // expected-error @below {{pads must be from 0 to 2147483648, found -1}}
   // expected-error @below {{failed to infer returned types}}
   %y = nn.conv %x, %w {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, -1>}
       : (tensor<1x4x5xf32>, tensor<5x4x3xf32>) -> tensor<1x5x3xf32>

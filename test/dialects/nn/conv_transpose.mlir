@@ -43,7 +43,7 @@ func.func @channels(%x: tensor<1x5x5xf32>, %w: tensor<4x3x4xf32>) {
 // -----
 
 func.func @output_padding(%x: tensor<1x4x5xf32>, %w: tensor<4x3x4xf32>) {
-  // expected-error @below {{output_padding and output_shape must not be negative, found -1}}
+  // expected-error @below {{output_padding and output_shape must be from 0 to 1099511627776, found -1}}
   // expected-error @below {{failed to infer returned types}}
   %y = nn.conv_transpose %x, %w {strides = array<i64: 3>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, output_padding = array<i64: -1>}
       : (tensor<1x4x5xf32>, tensor<4x3x4xf32>) -> tensor<?x?x?xf32>

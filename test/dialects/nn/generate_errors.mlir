@@ -134,3 +134,33 @@ func.func @random_rank(%key: i64, %n: tensor<?xi64>) {
   %0 = nn.random %key, %n stream 0 of f32 : (i64, tensor<?xi64>) -> tensor<?x?xf32>
   return
 }
+
+// -----
+
+func.func @negative_depth(%i: tensor<2xi64>, %v: tensor<2xf32>) -> tensor<2x?xf32> {
+  %d = nn.constant dense<-1> : tensor<i64>
+  // expected-error @below {{the depth is -1, expected no negative number}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.one_hot %i, %d, %v at 1 : (tensor<2xi64>, tensor<i64>, tensor<2xf32>) -> tensor<2x?xf32>
+  return %y : tensor<2x?xf32>
+}
+
+// -----
+
+func.func @pads_take_too_much(%x: tensor<4xf32>, %v: tensor<f32>) -> tensor<?xf32> {
+  %p = nn.constant dense<[1, -9]> : tensor<2xi64>
+  // expected-error @below {{the pads 1 and -9 take away more elements than dimension 0 has, 4}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.pad %x, %p, %v constant : (tensor<4xf32>, tensor<2xi64>, tensor<f32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+func.func @pad_out_of_range(%x: tensor<4xf32>, %v: tensor<f32>) -> tensor<?xf32> {
+  %p = nn.constant dense<[9223372036854775807, 0]> : tensor<2xi64>
+  // expected-error @below {{pads must be from -1099511627776 to 1099511627776, found 9223372036854775807}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.pad %x, %p, %v constant : (tensor<4xf32>, tensor<2xi64>, tensor<f32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}

@@ -11,7 +11,7 @@ func.func @kernel(%x: tensor<1x4x5x5xf32>) {
 // -----
 
 func.func @empty(%x: tensor<1x4x5xf32>) {
-  // expected-error @below {{kernel sizes must be positive, found 0}}
+  // expected-error @below {{kernel sizes must be from 1 to 1099511627776, found 0}}
   // expected-error @below {{failed to infer returned types}}
   %y = nn.avg_pool %x {kernel = array<i64: 0>, strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>}
       : (tensor<1x4x5xf32>) -> tensor<1x4x6xf32>
