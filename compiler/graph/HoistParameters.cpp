@@ -29,8 +29,8 @@ using namespace nacre;
 
 namespace {
 
-int64_t getBytes(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
+int64_t getBytes(Type value) {
+  auto type = dyn_cast<RankedTensorType>(value);
   if (!type || !type.hasStaticShape() || !type.getElementType().isIntOrFloat())
     return -1;
   return type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
@@ -51,7 +51,10 @@ struct HoistParametersPass : graph::impl::HoistParametersPassBase<HoistParameter
 
     // What the rest of the model reads of it becomes a parameter.
     graph::PrepareBuilder prepare(getOperation());
-    int64_t grown = 0;
+    // In relation to what the model brings along: a few kilobytes do not become gigabytes.
+    int64_t grown = 0, limit = maxBytes;
+    for (auto parameter : getOperation().getOps<nn::ParameterOp>())
+      limit += 2 * std::max<int64_t>(getBytes(parameter.getType()), 0);
     for (Operation &op : llvm::make_early_inc_range(main.getBody().front())) {
       if (!known.contains(&op) || isa<nn::GetParameterOp>(op) || op.hasTrait<OpTrait::ConstantLike>())
         continue;
@@ -61,10 +64,10 @@ struct HoistParametersPass : graph::impl::HoistParametersPassBase<HoistParameter
         });
         if (!needed)
           continue;
-        grown += getBytes(result);
-        if (grown > maxBytes) {
+        grown += getBytes(result.getType());
+        if (grown > limit) {
           op.emitRemark() << "not computed at compile time: results would take more than "
-                          << maxBytes << " bytes";
+                          << limit << " bytes";
           return;
         }
         prepare.hoist(result);
@@ -81,7 +84,7 @@ private:
     if (op.hasTrait<OpTrait::ConstantLike>())
       return true;
     return isa<nn::NNDialect>(op.getDialect()) && isPure(&op) && op.getNumRegions() == 0 &&
-           llvm::all_of(op.getResults(), [](Value result) { return getBytes(result) >= 0; }) &&
+           llvm::all_of(op.getResults(), [](Value result) { return getBytes(result.getType()) >= 0; }) &&
            llvm::all_of(op.getOperands(), [&](Value operand) {
              Operation *producer = operand.getDefiningOp();
              return producer && known.contains(producer);

@@ -93,8 +93,8 @@ def HoistParametersPass : Pass<"hoist-parameters", "::mlir::ModuleOp"> {
     `max-bytes`.
   }];
   let dependentDialects = ["::mlir::func::FuncDialect"];
-  let options = [Option<"maxBytes", "max-bytes", "int64_t", "1 << 30",
-                        "Largest total size of the new parameters">];
+  let options = [Option<"maxBytes", "max-bytes", "int64_t", "256 << 20",
+                        "Largest total size of the new parameters, beyond twice that of the model's own">];
 }
 
 def ChooseLayoutsPass : Pass<"choose-layouts", "::mlir::func::FuncOp"> {

@@ -1,5 +1,4 @@
 // RUN: nacre-opt %s --hoist-parameters --canonicalize | FileCheck %s
-// RUN: nacre-opt %s --hoist-parameters=max-bytes=16 | FileCheck %s --check-prefix=LIMIT
 
 // CHECK: nn.parameter @[[NEW:.*]] = {{.*}} : tensor<8x4xf32> {nn.computed}
 nn.parameter @w = dense<1.0> : tensor<4x8xf32>
@@ -8,8 +7,6 @@ nn.parameter trainable @t = dense<1.0> : tensor<4x8xf32>
 // CHECK-LABEL: func.func @main
 // CHECK-DAG: nn.get_parameter @[[NEW]]
 // CHECK-DAG: nn.transpose {{.*}} : (tensor<4x8xf32>)
-// LIMIT-LABEL: func.func @main
-// LIMIT-COUNT-2: nn.transpose
 func.func @main(%x: tensor<2x8xf32>) -> (tensor<2x4xf32>, tensor<2x4xf32>) {
   %w = nn.get_parameter @w : tensor<4x8xf32>
   %a = nn.transpose %w {permutation = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
