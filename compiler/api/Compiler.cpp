@@ -36,6 +36,7 @@ PipelineOptions getPipelineOptions(const CompileOptions &options, const codegen:
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train)
     pipeline.training = {options.train->loss, options.train->optimizer};
+  pipeline.separateBuffers = options.sanitizeAddress;
   pipeline.stopAfter = options.stopAfter;
   pipeline.startAt = options.startAt;
   pipeline.dumpDirectory = options.dumpDirectory;
@@ -81,6 +82,7 @@ public:
     compilation.codegen.targetFeatures = options.targetFeatures;
     compilation.codegen.targetTriple = options.targetTriple;
     compilation.codegen.keepInputs = options.emit.size() > 1;
+    compilation.codegen.sanitizeAddress = options.sanitizeAddress;
     compilation.codegen.dumpDirectory = options.dumpDirectory;
     compilation.codegen.keepIR = (options.stopAfter == "codegen" && options.stopOutput) ||
                                  llvm::is_contained(options.emit, Emit::LlvmIr) ||

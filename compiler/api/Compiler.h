@@ -112,6 +112,9 @@ struct CompileOptions {
   std::function<void(std::string_view line)> log;
   /// A module (*.mlir) enters at this phase; empty: at the first.
   std::string startAt;
+  /// For Nacre's own tests: the code checks every access with AddressSanitizer, whose runtime
+  /// the process must have, and every buffer is an allocation of its own. Just in time only.
+  bool sanitizeAddress = false;
   /// Stop after this phase and print the module (after codegen: LLVM IR) to
   /// `stopOutput`; empty: run all.
   std::string stopAfter;

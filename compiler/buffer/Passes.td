@@ -40,5 +40,7 @@ def PlanMemoryPass : Pass<"plan-memory", "::mlir::func::FuncOp"> {
     `nacre.arena_size` is set.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect", "::nacre::rt::RtDialect"];
+  let options = [Option<"separate", "separate", "bool", "false",
+                        "No arena: every buffer is allocated at run time">];
   let statistics = [Statistic<"arenaBytes", "arena-bytes", "Bytes of the arena">];
 }

@@ -80,6 +80,8 @@ int64_t getBytes(MemRefType type) {
 }
 
 struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
+  using Base::Base;
+
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     Block &entry = func.getBody().front();
@@ -95,7 +97,7 @@ struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
       bool stays = visitUsers(alloc, [&](Operation *user) {
         buffer.last = std::max(buffer.last, positions.lookup(entry.findAncestorOpInBlock(*user)));
       });
-      if (!alloc.getType().hasStaticShape() || !stays)
+      if (separate || !alloc.getType().hasStaticShape() || !stays)
         return dynamic.push_back(alloc);
       buffer.size = getBytes(alloc.getType());
       buffers.push_back(buffer);

@@ -29,6 +29,8 @@ struct CodegenOptions {
   std::string targetFeatures;
   /// The machine, "aarch64-linux-gnu"; empty: this one.
   std::string targetTriple;
+  /// Instrument the code with AddressSanitizer: its runtime must be in the process.
+  bool sanitizeAddress = false;
   /// JSON for the descriptor: source, hash, options, version.
   std::string provenance = "{}";
   /// Write LLVM IR and objects into this folder; empty: don't.

@@ -290,7 +290,7 @@ private:
 
   LogicalResult compileUnit(Unit &unit) {
     KernelScope scope(unit.name);
-    if (!options.cache || options.keepIR || !options.dumpDirectory.empty())
+    if (!options.cache || options.sanitizeAddress || options.keepIR || !options.dumpDirectory.empty())
       return generate(unit);
     // Not in local scope: that would leave out the contents of resources.
     CacheKey key(unit.name, print(*unit.module, OpPrintingFlags().printGenericOpForm()), *unit.target,
@@ -395,5 +395,9 @@ FailureOr<CompiledModule> codegen::compileModule(ModuleOp module, const CodegenO
   auto host = CpuTarget::host();
   if (!host)
     return module.emitError(llvm::toString(host.takeError()));
+  if (options.sanitizeAddress) {
+    target->sanitizeAddress();
+    host->sanitizeAddress();
+  }
   return ModuleCompiler(module, options, *target, *host).run();
 }

@@ -13,6 +13,7 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm-c/Target.h"
+#include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 #include <mutex>
 
 using namespace llvm;
@@ -205,6 +206,15 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
   } else if (effort != Effort::LongHost) {
     passes = builder.buildPerModuleDefaultPipeline(isKernel ? OptimizationLevel::O3
                                                             : OptimizationLevel::O1);
+  }
+  if (sanitize) {
+    for (Function &function : module)
+      if (!function.isDeclaration())
+        function.addFnAttr(Attribute::SanitizeAddress);
+    AddressSanitizerOptions options;
+    options.InsertVersionCheck = false;
+    passes.addPass(AddressSanitizerPass(options, /*UseGlobalGC=*/false, /*UseOdrIndicator=*/false,
+                                        AsanDtorKind::None, AsanCtorKind::None));
   }
   passes.run(module, modules);
   if (gate.isCancelled())

@@ -52,6 +52,9 @@ public:
     return triple == other.triple && cpu == other.cpu && features == other.features;
   }
 
+  /// Code checks its accesses with AddressSanitizer from now on.
+  void sanitizeAddress() { sanitize = true; }
+
   /// Optimizes the module and emits an object. Sets the module's data layout
   /// and triple. Thread-safe for modules of different contexts. Fails soon after
   /// `cancel` becomes true.
@@ -69,6 +72,7 @@ private:
 
   llvm::Triple triple;
   std::string cpu, features, required;
+  bool sanitize = false;
 };
 
 } // namespace nacre::codegen

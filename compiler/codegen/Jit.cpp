@@ -39,6 +39,12 @@ Expected<std::unique_ptr<JitCode>> JitCode::load(ArrayRef<MemoryBufferRef> objec
       return symbols.takeError();
     session->library.addGenerator(std::move(*symbols));
   }
+  // AddressSanitizer's runtime, which the process may have, and nothing else of the process.
+  auto sanitizer = DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      /*GlobalPrefix=*/'\0', [](const SymbolStringPtr &name) { return (*name).starts_with("__asan_"); });
+  if (!sanitizer)
+    return sanitizer.takeError();
+  session->library.addGenerator(std::move(*sanitizer));
   for (MemoryBufferRef object : objects)
     if (Error error = session->linking.add(
             session->library, MemoryBuffer::getMemBuffer(object, /*RequiresNullTerminator=*/false)))

@@ -26,6 +26,8 @@ struct PipelineOptions {
   int64_t l2Bytes = 1 << 20;
   /// Make a training step as well.
   std::optional<TrainingOptions> training;
+  /// No arena: each buffer is an allocation of its own, whose bounds a sanitizer knows.
+  bool separateBuffers = false;
   /// The phase after which to stop; empty: run all.
   std::string stopAfter;
   /// The phase at which the imported module enters; empty: at the first.

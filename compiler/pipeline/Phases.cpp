@@ -87,7 +87,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(buffer::createHoistTemporariesPass());
-  passes.addNestedPass<func::FuncOp>(buffer::createPlanMemoryPass());
+  passes.addNestedPass<func::FuncOp>(buffer::createPlanMemoryPass({options.separateBuffers}));
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma}));

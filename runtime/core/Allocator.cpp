@@ -4,7 +4,29 @@
 
 #include <sys/mman.h>
 
+// AddressSanitizer's, where it is in the process: what a block has beyond the bytes that were
+// asked for, and a block in the cache, are not to be touched.
+extern "C" {
+[[gnu::weak]] void __asan_poison_memory_region(const volatile void *, size_t);
+[[gnu::weak]] void __asan_unpoison_memory_region(const volatile void *, size_t);
+}
+
 namespace nacre::runtime {
+
+static void poison(void *data, int64_t size) {
+  if (__asan_poison_memory_region)
+    __asan_poison_memory_region(data, static_cast<size_t>(size));
+}
+
+static void unpoison(void *data, int64_t size) {
+  if (__asan_unpoison_memory_region)
+    __asan_unpoison_memory_region(data, static_cast<size_t>(size));
+}
+
+void Block::setUsed(int64_t size) {
+  unpoison(data(), size);
+  poison(static_cast<char *>(data()) + size, capacity - size);
+}
 
 static constexpr int64_t hugePage = 2 << 20;
 
@@ -75,6 +97,7 @@ Block *Allocator::allocate(int64_t size) {
   if (liveBytes > peakBytes)
     peakBytes = liveBytes;
   block->next = block->previous = nullptr;
+  block->setUsed(size);
   return block;
 }
 
@@ -92,8 +115,10 @@ void Allocator::release(Block *block) {
     // cannot pile up.
     if (self->abandoned ||
         self->cachedBytes + block->capacity > self->peakBytes) {
+      unpoison(block->data(), block->capacity);
       std::free(block);
     } else {
+      poison(block->data(), block->capacity);
       self->cachedBytes += block->capacity;
       block->next = self->cache[block->sizeClass];
       self->cache[block->sizeClass] = block;
@@ -107,6 +132,7 @@ void Allocator::trimLocked() {
   for (Block *&list : cache)
     while (Block *block = list) {
       list = block->next;
+      unpoison(block->data(), block->capacity);
       std::free(block);
     }
   cachedBytes = 0;
@@ -139,6 +165,7 @@ void *Scratch::take(int64_t size) {
     used += size;
     if (used > wanted)
       wanted = used;
+    main->setUsed(used);
     return static_cast<char *>(main->data()) + begin;
   }
   // Pointers handed out must stay: a piece of its own now, a larger main block

@@ -20,6 +20,8 @@ struct alignas(64) Block {
   int32_t sizeClass;
 
   void *data() { return this + 1; }
+  // The first `size` bytes may be touched, the rest not, where AddressSanitizer looks.
+  void setUsed(int64_t size);
   static Block *of(void *data) { return static_cast<Block *>(data) - 1; }
 };
 

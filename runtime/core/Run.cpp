@@ -305,6 +305,7 @@ void *Run::provideOutput(nacre_abi_context *context, int32_t index,
     if (!slot.block)
       return outOfMemory();
   }
+  slot.block->setUsed(bytes);
   slot.produced = true;
   return slot.block->data();
 }
@@ -393,6 +394,8 @@ nacre_status Run::prepare(const nacre_tensor *given, int32_t givenCount,
           static_cast<long long>(size), Quoted(function->name).text,
           static_cast<long long>(session.getAllocator().getLimit()));
   }
+  if (arenaBlock)
+    arenaBlock->setUsed(size);
   arena = arenaBlock ? static_cast<uint8_t *>(arenaBlock->data()) : nullptr;
   return NACRE_OK;
 }
