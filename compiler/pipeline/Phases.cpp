@@ -40,8 +40,10 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   addCleanup(main);
   main.addPass(graph::createInferShapesPass());
   main.addPass(graph::createResolveGradientsPass());
-  if (options.training) // gradients are simplified with the rest
+  if (options.training) { // gradients are simplified with the rest
+    main.addPass(graph::createExpandNormalizationsPass());
     passes.addPass(graph::createMakeTrainStepPass({options.training->loss, options.training->optimizer}));
+  }
   OpPassManager &host = passes.nest<func::FuncOp>();
   if (options.training)
     addCleanup(host);

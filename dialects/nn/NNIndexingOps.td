@@ -72,7 +72,7 @@ def NN_GatherElementsOp : NN_IndexedOp<"gather_elements", [NN_Differentiable, De
   let hasFolder = 1;
 }
 
-def NN_GatherNdOp : NN_IndexedOp<"gather_nd", [DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
+def NN_GatherNdOp : NN_IndexedOp<"gather_nd", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "The slices that index tuples name";
   let description = [{
     The last dimension of `indices`, of static size k, holds tuples: positions in the
@@ -95,7 +95,7 @@ def NN_ScatterReduction : I32Enum<"ScatterReduction", "how an element is joined 
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_ScatterElementsOp : NN_IndexedOp<"scatter_elements", [DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
+def NN_ScatterElementsOp : NN_IndexedOp<"scatter_elements", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "A copy with single elements replaced or joined";
   let description = [{
     Starts from `data`; then, for each place of `updates`,
@@ -116,7 +116,7 @@ def NN_ScatterElementsOp : NN_IndexedOp<"scatter_elements", [DeclareOpInterfaceM
   let hasFolder = 1;
 }
 
-def NN_ScatterNdOp : NN_IndexedOp<"scatter_nd", [DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
+def NN_ScatterNdOp : NN_IndexedOp<"scatter_nd", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "A copy with slices replaced or joined";
   let description = [{
     Starts from `data`; then, for each tuple in the last dimension of `indices`, whose

@@ -74,7 +74,8 @@ def NN_NormalizeOp : NN_RowOp<"normalize", [NN_Differentiable, DeclareOpInterfac
 
 // Normalisations by channels, which the layout concerns. ExpandNormalizations writes
 // them as the ops above once the layout is chosen.
-class NN_ChannelNormOp<string mnemonic> : NN_RowOp<mnemonic, [DeclareOpInterfaceMethods<NN_LayoutOpInterface>]> {
+class NN_ChannelNormOp<string mnemonic, list<Trait> traits = []>
+    : NN_RowOp<mnemonic, !listconcat([DeclareOpInterfaceMethods<NN_LayoutOpInterface>], traits)> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let operations = "2";
@@ -97,7 +98,7 @@ def NN_BatchNormOp : NN_ChannelNormOp<"batch_norm"> {
                    NN_FloatTensor:$mean, NN_FloatTensor:$variance, F64Attr:$epsilon, UnitAttr:$channels_last);
 }
 
-def NN_GroupNormOp : NN_ChannelNormOp<"group_norm"> {
+def NN_GroupNormOp : NN_ChannelNormOp<"group_norm", [NN_Differentiable]> {
   let summary = "Normalises groups of channels of each sample";
   let description = [{
     Mean and variance are those of a sample's `groups` equal parts of the channels,

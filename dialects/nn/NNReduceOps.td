@@ -70,7 +70,7 @@ def NN_ArgReduceOp : NN_TensorOp<"arg_reduce", [DeclareOpInterfaceMethods<NN_Ker
   let hasVerifier = 1;
 }
 
-def NN_CumulativeOp : NN_TensorOp<"cumulative", [DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
+def NN_CumulativeOp : NN_TensorOp<"cumulative", [NN_Differentiable, DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Running sums or products along a dimension";
   let description = [{
     `kind` is `sum` or `prod`. Each element is combined with those before it, with

@@ -26,7 +26,7 @@ class NN_WindowOp<string mnemonic, list<Trait> traits = []>
   let extraClassDefinition = layoutMethods;
 }
 
-def NN_ConvOp : NN_WindowOp<"conv", [DeclareOpInterfaceMethods<NN_ScalableOpInterface>]> {
+def NN_ConvOp : NN_WindowOp<"conv", [NN_Differentiable, DeclareOpInterfaceMethods<NN_ScalableOpInterface>]> {
   let summary = "Convolution over one or more spatial dimensions";
   let description = [{
     `result[n, o, y...] = bias[o] + sum over c, k... of
@@ -54,7 +54,7 @@ def NN_ConvOp : NN_WindowOp<"conv", [DeclareOpInterfaceMethods<NN_ScalableOpInte
   }];
 }
 
-def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose"> {
+def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose", [NN_Differentiable]> {
   let summary = "Transposed convolution";
   let description = [{
     Each element of the input is scattered over a window of the result:
@@ -102,7 +102,7 @@ class NN_PoolOp<string mnemonic, list<Trait> traits = []> : NN_WindowOp<mnemonic
   }];
 }
 
-def NN_MaxPoolOp : NN_PoolOp<"max_pool"> {
+def NN_MaxPoolOp : NN_PoolOp<"max_pool", [NN_Differentiable]> {
   let summary = "The largest element in each window";
   let description = [{
     The window has `kernel` elements, `dilations` apart, and moves by `strides`.
@@ -118,7 +118,7 @@ def NN_MaxPoolOp : NN_PoolOp<"max_pool"> {
   }];
 }
 
-def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices"> {
+def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices", [NN_Differentiable]> {
   let summary = "The largest element in each window, and where it stands";
   let description = [{
     As `nn.max_pool`. The indices are places in the input as if it were laid out
@@ -135,7 +135,7 @@ def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices"> {
   let results = (outs NN_NumberTensor:$result, NN_IntTensor:$indices);
 }
 
-def NN_AvgPoolOp : NN_PoolOp<"avg_pool"> {
+def NN_AvgPoolOp : NN_PoolOp<"avg_pool", [NN_Differentiable]> {
   let summary = "The mean of each window";
   let description = [{
     Windows as in `nn.max_pool`. The mean is over the elements of the input, with

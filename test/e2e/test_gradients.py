@@ -35,10 +35,13 @@ class Term:
     tolerance: float = 1e-7
 
 
-def build(terms: list[Term], dynamic: bool, elements: str = "double") -> tuple[bytes, Arrays, Arrays]:
-    """The model, its parameters, and inputs."""
+def build(
+    terms: list[Term], dynamic: bool, elements: str = "double", open_sizes: bool = False
+) -> tuple[bytes, Arrays, Arrays]:
+    """The model, its parameters, and inputs; with `open_sizes`, y's last size is dynamic too."""
     random = np.random.default_rng(0)
     batch = "N" if dynamic else "5"
+    size = "L" if open_sizes else "4"
     x, y = random.uniform(0.3, 0.9, (5, 4)), random.uniform(-1, 1, (5, 3, 4))
     lines, parameters, partial = [], {}, []
     for number, term in enumerate(terms):
@@ -55,7 +58,7 @@ def build(terms: list[Term], dynamic: bool, elements: str = "double") -> tuple[b
         partial.append(f"l{number}")
     total = f"l = Sum ({', '.join(partial)})"
     text = small_models.HEAD + (
-        f"terms ({elements}[{batch}, 4] x, {elements}[{batch}, 3, 4] y) => ({elements} l)"
+        f"terms ({elements}[{batch}, 4] x, {elements}[{batch}, 3, {size}] y) => ({elements} l)"
         f" {{ {' '.join(lines)} {total} }}"
     )
     model = parser.parse_model(text)
@@ -77,8 +80,8 @@ def reference(terms: list[Term], parameters: Arrays, inputs: Arrays) -> tuple[fl
     return total.item(), {n: g.numpy() for n, g in gradients.items()}
 
 
-def check(terms: list[Term], dynamic: bool) -> None:
-    model, parameters, inputs = build(terms, dynamic)
+def check(terms: list[Term], dynamic: bool, open_sizes: bool = False) -> None:
+    model, parameters, inputs = build(terms, dynamic, open_sizes=open_sizes)
     program = module().compile(model, train={"loss": "output:l"}, threads=2)
     feed = [inputs["x"], inputs["y"]]
     expected_loss, expected = reference(terms, parameters, inputs)
@@ -366,6 +369,156 @@ SHAPES = [
     ),
 ]
 
+PLACED = [
+    Term(
+        "{t}i = Constant <value = int64[3, 2] {{0, 1, 2, 0, 0, 1}}> () {out} = GatherND ({w}, {t}i)",
+        lambda x, y, w: w[torch.tensor([0, 2, 0]), torch.tensor([1, 0, 1])],
+        ((3, 2, 4),),
+    ),
+    Term(
+        "{t}i = Constant <value = int64[2, 2] {{1, 0, 2, 1}}> ()"
+        " {out} = ScatterElements <axis = 1> ({w}, {t}i, {w1})",
+        lambda x, y, w, w1: w.scatter(1, torch.tensor([[1, 0], [2, 1]]), w1),
+        ((3, 4), (2, 2)),
+    ),
+    Term(
+        '{t}i = Constant <value = int64[2, 2] {{1, 1, 2, 1}}> ()'
+        ' {out} = ScatterElements <axis = 1, reduction = "add"> ({w}, {t}i, {w1})',
+        lambda x, y, w, w1: w.scatter_add(1, torch.tensor([[1, 1], [2, 1]]), w1),
+        ((3, 4), (2, 2)),
+    ),
+    Term(
+        "{t}i = Constant <value = int64[2, 1] {{2, 0}}> () {out} = ScatterND ({w}, {t}i, {w1})",
+        lambda x, y, w, w1: w.index_put((torch.tensor([2, 0]),), w1),
+        ((3, 4), (2, 4)),
+    ),
+    Term(
+        '{t}i = Constant <value = int64[3, 1] {{2, 0, 2}}> () {out} = ScatterND <reduction = "add"> ({w}, {t}i, {w1})',
+        lambda x, y, w, w1: w.index_put((torch.tensor([2, 0, 2]),), w1, accumulate=True),
+        ((3, 4), (3, 4)),
+    ),
+    Term(
+        "{t}a = Constant <value = int64 {{1}}> () {t} = Mul (y, {w}) {out} = CumSum ({t}, {t}a)",
+        lambda x, y, w: (y * w).cumsum(1),
+        ((3, 1),),
+    ),
+    Term(
+        "{t}a = Constant <value = int64 {{0}}> ()"
+        " {out} = CumSum <exclusive = 1, reverse = 1> ({w}, {t}a)",
+        lambda x, y, w: w.flip(0).cumsum(0).flip(0) - w,
+        ((4, 2),),
+    ),
+]
+
+# y as an image: [N, 3, L, L].
+IMAGE = (
+    "{t}l = Constant <value_ints = [3]> () {t}u = Unsqueeze (y, {t}l)"
+    " {t}v = Transpose <perm = [0, 1, 3, 2]> ({t}u) {t}m = Mul ({t}u, {t}v) {t} = Mul ({t}m, {w})"
+)
+
+
+def image(y: Tensor, w: Tensor) -> Tensor:
+    return y[:, :, :, None] * y[:, :, None, :] * w
+
+
+def spatial(node: str, function: Callable[..., Tensor], *shapes: tuple[int, ...], **options: object) -> Term:
+    """Of the image times a parameter, and of the node's own parameters."""
+    return Term(
+        f"{IMAGE} {{out}} = {node}", lambda x, y, w, *own: function(image(y, w), *own), ((3, 1, 1), *shapes), **options
+    )
+
+
+CONVOLUTIONS = [
+    Term(
+        "{t} = Mul (y, {w}) {out} = Conv <pads = [1, 1]> ({t}, {w1}, {w2})",
+        lambda x, y, w, w1, w2: F.conv1d(y * w, w1, w2, padding=1),
+        ((3, 1), (5, 3, 3), (5,)),
+    ),
+    spatial("Conv ({t}, {w1})", F.conv2d, (4, 3, 2, 3)),
+    spatial(
+        "Conv <strides = [2, 3], pads = [1, 2, 1, 2]> ({t}, {w1}, {w2})",
+        lambda t, w, b: F.conv2d(t, w, b, stride=(2, 3), padding=(1, 2)),
+        (4, 3, 3, 3),
+        (4,),
+    ),
+    spatial(  # elements at the end that no window reaches, and padding on one side
+        "Conv <strides = [3, 2], pads = [0, 0, 1, 2]> ({t}, {w1})",
+        lambda t, w: F.conv2d(F.pad(t, (0, 2, 0, 1)), w, stride=(3, 2)),
+        (2, 3, 2, 2),
+    ),
+    spatial(
+        "Conv <dilations = [2, 1], strides = [1, 2], pads = [2, 0, 2, 0]> ({t}, {w1})",
+        lambda t, w: F.conv2d(t, w, dilation=(2, 1), stride=(1, 2), padding=(2, 0)),
+        (2, 3, 3, 2),
+    ),
+    spatial("Conv <group = 3> ({t}, {w1}, {w2})", lambda t, w, b: F.conv2d(t, w, b, groups=3), (3, 1, 2, 2), (3,)),
+    spatial(
+        "Conv <group = 3, strides = [2, 2], pads = [1, 1, 1, 1]> ({t}, {w1})",
+        lambda t, w: F.conv2d(t, w, groups=3, stride=2, padding=1),
+        (6, 1, 3, 3),
+    ),
+    Term(
+        "{t} = Concat <axis = 1> (y, y) {t}m = Mul ({t}, {w}) {out} = Conv <group = 2> ({t}m, {w1})",
+        lambda x, y, w, w1: F.conv1d(torch.cat([y, y], 1) * w, w1, groups=2),
+        ((6, 1), (4, 3, 2)),
+    ),
+    spatial("ConvTranspose ({t}, {w1}, {w2})", F.conv_transpose2d, (3, 2, 2, 3), (2,)),
+    spatial(
+        "ConvTranspose <strides = [2, 3], pads = [1, 0, 1, 0], output_padding = [1, 2]> ({t}, {w1})",
+        lambda t, w: F.conv_transpose2d(t, w, stride=(2, 3), padding=(1, 0), output_padding=(1, 2)),
+        (3, 2, 3, 3),
+    ),
+    spatial(
+        "ConvTranspose <group = 3, dilations = [2, 2]> ({t}, {w1})",
+        lambda t, w: F.conv_transpose2d(t, w, groups=3, dilation=2),
+        (3, 2, 2, 2),
+    ),
+]
+
+POOLING = [
+    spatial("MaxPool <kernel_shape = [2, 2], strides = [2, 2]> ({t})", lambda t: F.max_pool2d(t, 2)),
+    spatial(
+        "MaxPool <kernel_shape = [3, 2], strides = [1, 2], pads = [1, 0, 1, 0]> ({t})",
+        lambda t: F.max_pool2d(t, (3, 2), (1, 2), (1, 0)),
+    ),
+    spatial(
+        "AveragePool <kernel_shape = [2, 2], strides = [2, 1]> ({t})", lambda t: F.avg_pool2d(t, 2, (2, 1))
+    ),
+    spatial(
+        "AveragePool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> ({t})",
+        lambda t: F.avg_pool2d(t, 3, 2, 1, count_include_pad=False),
+    ),
+    spatial(
+        "AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 1> ({t})",
+        lambda t: F.avg_pool2d(t, 3, 1, 1),
+    ),
+    spatial("GlobalAveragePool ({t})", lambda t: t.mean((2, 3), keepdim=True)),
+]
+
+EPSILON = float(np.float32(1e-5))
+
+
+def per_channel(vector: Tensor) -> Tensor:
+    return vector[:, None, None]
+
+
+NORMALISATIONS = [
+    spatial(
+        "BatchNormalization ({t}, {w1}, {w2}, {w3}, {w4})",
+        lambda t, s, b, m, v: (t - per_channel(m)) / torch.sqrt(per_channel(v) + EPSILON) * per_channel(s) + per_channel(b),
+        (3,), (3,), (3,), (3,),
+    ),
+    spatial(
+        "InstanceNormalization ({t}, {w1}, {w2})", lambda t, s, b: F.instance_norm(t, weight=s, bias=b, eps=EPSILON),
+        (3,), (3,), tolerance=1e-6,
+    ),
+    spatial(
+        "GroupNormalization <num_groups = 3> ({t}, {w1}, {w2})",
+        lambda t, s, b: F.group_norm(t, 3, s, b, eps=EPSILON),
+        (3,), (3,), tolerance=1e-6,
+    ),
+]
+
 THEMES = {
     "functions": FUNCTIONS,
     "activations": ACTIVATIONS,
@@ -373,6 +526,10 @@ THEMES = {
     "contractions": CONTRACTIONS,
     "reductions": REDUCTIONS,
     "shapes": SHAPES,
+    "placed": PLACED,
+    "convolutions": CONVOLUTIONS,
+    "pooling": POOLING,
+    "normalisations": NORMALISATIONS,
 }
 
 
@@ -380,3 +537,9 @@ THEMES = {
 @pytest.mark.parametrize("theme", THEMES)
 def test_gradients(theme: str, dynamic: bool) -> None:
     check(THEMES[theme], dynamic)
+
+
+@pytest.mark.parametrize("theme", ["convolutions", "pooling", "normalisations"])
+def test_gradients_of_open_sizes(theme: str) -> None:
+    """Also the spatial sizes are known only in the run."""
+    check(THEMES[theme], dynamic=True, open_sizes=True)

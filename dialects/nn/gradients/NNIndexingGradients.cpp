@@ -50,6 +50,43 @@ LogicalResult GatherElementsOp::buildGradient(OpBuilder &b, ValueRange gradients
   return success();
 }
 
+LogicalResult GatherNdOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  if (getBatchDims() != 0)
+    return failure();
+  Value zeros = createZeros(b, getLoc(), gradients[0], getDims(b, getLoc(), getData()));
+  Value gradient = ScatterNdOp::create(b, getLoc(), zeros, getIndices(), gradients[0], ScatterReduction::Add,
+                                       getInBounds());
+  operands.append({gradient, Value()});
+  return success();
+}
+
+// Where several updates replace one element, each gets its gradient, as in PyTorch.
+LogicalResult ScatterElementsOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  Value dy = gradients[0], kept = dy;
+  if (getReduction() == ScatterReduction::Replace) {
+    Value zeros = createZeros(b, loc, dy, getDims(b, loc, getUpdates()));
+    kept = ScatterElementsOp::create(b, loc, dy, getIndices(), zeros, getAxis(), getReduction(), getInBounds());
+  } else if (getReduction() != ScatterReduction::Add) {
+    return failure();
+  }
+  operands.append({kept, Value(), GatherElementsOp::create(b, loc, dy, getIndices(), getAxis(), getInBounds())});
+  return success();
+}
+
+LogicalResult ScatterNdOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  Value dy = gradients[0], kept = dy;
+  if (getReduction() == ScatterReduction::Replace) {
+    Value zeros = createZeros(b, loc, dy, getDims(b, loc, getUpdates()));
+    kept = ScatterNdOp::create(b, loc, dy, getIndices(), zeros, getReduction(), getInBounds());
+  } else if (getReduction() != ScatterReduction::Add) {
+    return failure();
+  }
+  operands.append({kept, Value(), GatherNdOp::create(b, loc, dy, getIndices(), int64_t(0), getInBounds())});
+  return success();
+}
+
 LogicalResult NllLossOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
   // The weights depend on nothing that is differentiated.
   Value none;

@@ -48,6 +48,13 @@ LogicalResult ReduceOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradie
   return success();
 }
 
+LogicalResult CumulativeOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  if (getKind() != ReduceKind::sum)
+    return failure();
+  operands.push_back(CumulativeOp::create(b, getLoc(), getKind(), gradients[0], getAxis(), getExclusive(), !getReverse()));
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // SoftmaxOp, NormalizeOp
 //===----------------------------------------------------------------------===//
@@ -65,5 +72,38 @@ LogicalResult NormalizeOp::buildGradient(OpBuilder &b, ValueRange gradients, Gra
   TensorExpr deviation = sqrt(meanAlong(square(distance), getAxes()) + getEpsilon().convertToDouble());
   TensorExpr moved = dy - y * meanAlong(dy * y, getAxes());
   operands.push_back((getRms() ? moved : moved - meanAlong(dy, getAxes())) / deviation);
+  return success();
+}
+
+LogicalResult GroupNormOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  SizeMath m(b, loc);
+  RankedTensorType type = getInput().getType();
+  for (Value operand : getOperands())
+    if (getElementTypeOrSelf(operand) != type.getElementType())
+      return failure();
+  if (getChannelsLast())
+    return failure();
+  auto places = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
+  places.erase(places.begin() + 1);
+  // [N, groups, all of a group]: its elements are normalised together.
+  OpFoldResult channels = m.dim(getInput(), 1), groups = getGroups() == 0 ? channels : m.constant(getGroups());
+  SmallVector<OpFoldResult> sizes = m.dims(getInput()), rest(ArrayRef(sizes).drop_front(2));
+  rest.push_back(m.div(channels, groups));
+  SmallVector<OpFoldResult> grouped{sizes[0], groups, m.product(rest)};
+  auto reshape = [&](Value tensor, ArrayRef<OpFoldResult> shape) {
+    return ReshapeOp::create(b, loc, tensor, createSizes(b, loc, shape), /*allowzero=*/true, /*exact=*/true).getResult();
+  };
+  auto normal = NormalizeOp::create(b, loc, reshape(getInput(), grouped), b.getDenseI64ArrayAttr({2}),
+                                    getEpsilonAttr(), /*rms=*/UnitAttr());
+  TensorExpr dy(b, loc, gradients[0]);
+  SmallVector<Value> inner;
+  Value scaled = dy * dy.with(UnsqueezeOp::create(b, loc, getScale(), places));
+  if (failed(normal.buildGradient(b, reshape(scaled, grouped), inner)))
+    return failure();
+  auto sum = [&](Value tensor) {
+    return ReduceOp::create(b, loc, ReduceKind::sum, tensor, places, /*keepdims=*/false).getResult();
+  };
+  operands.append({reshape(inner[0], sizes), sum(dy * dy.with(reshape(normal, sizes))), sum(dy)});
   return success();
 }

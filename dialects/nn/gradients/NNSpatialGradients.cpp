@@ -1,0 +1,238 @@
+//===- NNSpatialGradients.cpp - Of convolutions and pooling -----*- C++ -*-===//
+//
+// A convolution, as a function of its input, is the adjoint of a transposed one with the
+// same weight, and the other way round. As a function of its weight it is a convolution
+// too: of the input with the result's gradient, where batch and channels change places,
+// and strides and dilations.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/nn/NNSizeMath.h"
+#include "dialects/nn/NNWindow.h"
+#include "dialects/nn/TensorExpr.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace nacre::nn;
+
+using Gradients = SmallVectorImpl<Value>;
+
+namespace {
+
+/// How a window moves over a tensor with channels first.
+struct Windows {
+  SmallVector<int64_t> strides, dilations, pads;
+  int64_t groups = 1;
+};
+
+/// Of a convolution or a pooling. Fails with channels last, and where auto_pad makes the
+/// padding depend on dynamic sizes.
+template <typename Op>
+FailureOr<Windows> getWindows(OpBuilder &b, Op op, llvm::function_ref<OpFoldResult(int64_t)> kernelOf) {
+  if (op.getChannelsLast())
+    return failure();
+  Windows windows{SmallVector<int64_t>(op.getStrides()), SmallVector<int64_t>(op.getDilations()),
+                  SmallVector<int64_t>(op.getPads())};
+  if (op.getAutoPad() == AutoPad::NotSet)
+    return windows;
+  int64_t spatial = windows.strides.size();
+  for (int64_t i = 0; i < spatial; ++i) {
+    OpFoldResult size = getDim(b, op.getLoc(), op.getInput(), 2 + i);
+    auto [begin, end] = getWindowPads(b, op.getLoc(), getWindowDim(op, i, size, kernelOf(i)));
+    std::optional<int64_t> known[2] = {getConstantIntValue(begin), getConstantIntValue(end)};
+    if (!known[0] || !known[1])
+      return failure();
+    windows.pads[i] = *known[0];
+    windows.pads[spatial + i] = *known[1];
+  }
+  return windows;
+}
+
+/// The elements from the beginning, as many as `sizes`; all of them if that is known.
+Value takeFirst(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpFoldResult> sizes) {
+  if (isEqualConstantIntOrValueArray(getDims(b, loc, tensor), sizes))
+    return tensor;
+  SmallVector<OpFoldResult> zeros(sizes.size(), b.getIndexAttr(0)), ones(sizes.size(), b.getIndexAttr(1));
+  return SliceOp::create(b, loc, tensor, createSizes(b, loc, zeros), createSizes(b, loc, sizes),
+                         createSizes(b, loc, ones));
+}
+
+/// What a convolution's input of the spatial `sizes` gets from its result's gradient.
+Value scatterWindows(OpBuilder &b, Location loc, Value dy, Value weight, ArrayRef<OpFoldResult> sizes,
+                     const Windows &windows) {
+  // Up to stride - 1 elements at the end are in no window.
+  SizeMath m(b, loc);
+  SmallVector<int64_t> rest;
+  SmallVector<OpFoldResult> all{m.dim(dy, 0), m.mul(m.dim(weight, 1), m.constant(windows.groups))};
+  int64_t spatial = sizes.size();
+  for (int64_t i = 0; i < spatial; ++i) {
+    TransposedDim dim{m.dim(dy, 2 + i),         m.dim(weight, 2 + i), windows.strides[i],
+                      windows.dilations[i],     windows.pads[i],      windows.pads[spatial + i]};
+    std::optional<int64_t> missing = getConstantIntValue(m.sub(sizes[i], getTransposedSize(b, loc, dim)));
+    rest.push_back(missing.value_or(windows.strides[i] - 1));
+    all.push_back(sizes[i]);
+  }
+  Value scattered = ConvTransposeOp::create(
+      b, loc, dy, weight, Value(), b.getDenseI64ArrayAttr(windows.strides), b.getDenseI64ArrayAttr(windows.dilations),
+      b.getDenseI64ArrayAttr(windows.pads), b.getDenseI64ArrayAttr(rest), DenseI64ArrayAttr(), AutoPad::NotSet,
+      windows.groups, /*channels_last=*/false);
+  return takeFirst(b, loc, scattered, all);
+}
+
+/// The gradient of a convolution's weight [O, C / groups, K...]: the input's windows, each
+/// times the gradient of what it gave.
+Value correlateWindows(OpBuilder &b, Location loc, Value input, Value dy, Value weight, const Windows &windows) {
+  SizeMath m(b, loc);
+  int64_t rank = cast<RankedTensorType>(input.getType()).getRank(), groups = windows.groups;
+  auto swapped = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  std::swap(swapped[0], swapped[1]);
+  if (groups == 1) {
+    input = TransposeOp::create(b, loc, input, swapped);
+  } else {
+    // [N, groups * C', D...] -> [C', groups * N, D...]: each group convolves its own.
+    SmallVector<OpFoldResult> sizes = m.dims(input), apart = sizes, joined = sizes;
+    OpFoldResult perGroup = m.dim(weight, 1);
+    apart[1] = perGroup;
+    apart.insert(apart.begin() + 1, m.constant(groups));
+    joined[0] = perGroup;
+    joined[1] = m.mul(m.constant(groups), sizes[0]);
+    auto order = llvm::to_vector(llvm::seq<int64_t>(0, rank + 1));
+    std::swap(order[0], order[2]);
+    Value parts = ReshapeOp::create(b, loc, input, createSizes(b, loc, apart), /*allowzero=*/true, /*exact=*/true);
+    input = ReshapeOp::create(b, loc, TransposeOp::create(b, loc, parts, order), createSizes(b, loc, joined),
+                              /*allowzero=*/true, /*exact=*/true);
+  }
+  Value places = TransposeOp::create(b, loc, dy, swapped);
+  Value gradient = ConvOp::create(
+      b, loc, input, places, Value(), b.getDenseI64ArrayAttr(windows.dilations), b.getDenseI64ArrayAttr(windows.strides),
+      b.getDenseI64ArrayAttr(windows.pads), AutoPad::NotSet, groups, /*channels_last=*/false);
+  // Elements of the input that are in no window make it larger than the weight.
+  return takeFirst(b, loc, TransposeOp::create(b, loc, gradient, swapped), m.dims(weight));
+}
+
+/// Of a bias: the sum over all places of a channel.
+Value sumPlaces(OpBuilder &b, Location loc, Value dy) {
+  auto axes = llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(dy.getType()).getRank()));
+  axes.erase(axes.begin() + 1);
+  return ReduceOp::create(b, loc, ReduceKind::sum, dy, axes, /*keepdims=*/false);
+}
+
+} // namespace
+
+LogicalResult ConvOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  auto kernelOf = [&](int64_t i) { return getDim(b, loc, getWeight(), 2 + i); };
+  FailureOr<Windows> windows = getWindows(b, *this, kernelOf);
+  if (failed(windows))
+    return failure();
+  windows->groups = getGroups();
+  SmallVector<OpFoldResult> sizes = getDims(b, loc, getInput());
+  operands.push_back(scatterWindows(b, loc, gradients[0], getWeight(), ArrayRef(sizes).drop_front(2), *windows));
+  operands.push_back(correlateWindows(b, loc, getInput(), gradients[0], getWeight(), *windows));
+  if (getBias())
+    operands.push_back(sumPlaces(b, loc, gradients[0]));
+  return success();
+}
+
+LogicalResult ConvTransposeOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  if (getChannelsLast())
+    return failure();
+  SizeMath m(b, loc);
+  Windows windows{SmallVector<int64_t>(getStrides()), SmallVector<int64_t>(getDilations()),
+                  SmallVector<int64_t>(getPads()), static_cast<int64_t>(getGroups())};
+  // What was cut off before; at the end as much as makes the windows those of the input.
+  int64_t spatial = windows.strides.size();
+  for (int64_t i = 0; i < spatial; ++i) {
+    TransposedDim dim = getTransposedDim(*this, i, m.dim(getInput(), 2 + i), m.dim(getWeight(), 2 + i));
+    std::optional<int64_t> crop = getConstantIntValue(getTransposedCrop(b, loc, dim));
+    if (!crop)
+      return failure();
+    windows.pads[i] = *crop;
+    if (getOutputShape() || getAutoPad() != AutoPad::NotSet) {
+      TransposedDim whole{dim.input, dim.kernel, dim.stride, dim.dilation, *crop, 0};
+      std::optional<int64_t> rest =
+          getConstantIntValue(m.sub(getTransposedSize(b, loc, whole), m.dim(gradients[0], 2 + i)));
+      if (!rest)
+        return failure();
+      windows.pads[spatial + i] = std::max<int64_t>(*rest, 0);
+    }
+  }
+  Value dx = ConvOp::create(b, loc, gradients[0], getWeight(), Value(), b.getDenseI64ArrayAttr(windows.strides),
+                            b.getDenseI64ArrayAttr(windows.dilations), b.getDenseI64ArrayAttr(windows.pads),
+                            AutoPad::NotSet, windows.groups, /*channels_last=*/false);
+  operands.push_back(takeFirst(b, loc, dx, m.dims(getInput())));
+  operands.push_back(correlateWindows(b, loc, gradients[0], getInput(), getWeight(), windows));
+  if (getBias())
+    operands.push_back(sumPlaces(b, loc, gradients[0]));
+  return success();
+}
+
+LogicalResult AvgPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  SizeMath m(b, loc);
+  FailureOr<Windows> windows = getWindows(b, *this, [&](int64_t i) { return m.constant(getKernel()[i]); });
+  if (failed(windows))
+    return failure();
+  SmallVector<OpFoldResult> sizes = m.dims(getInput()), ones(sizes.size(), m.constant(1)), kernel(2, m.constant(1));
+  int64_t elements = 1;
+  for (auto [i, size] : llvm::enumerate(getKernel())) {
+    WindowDim dim = getPoolDim(*this, i, sizes[2 + i]);
+    OpFoldResult count = getWindowCount(b, loc, dim);
+    dim.ceilMode = false;
+    if (getCeilMode() && !isEqualConstantIntOrValue(count, getWindowCount(b, loc, dim)))
+      return failure(); // windows over the end count other elements
+    kernel.push_back(m.constant(size));
+    elements *= size;
+  }
+  TensorExpr dy(b, loc, gradients[0]);
+  auto fill = [&](ArrayRef<OpFoldResult> shape) {
+    return BroadcastOp::create(b, loc, dy.constant(1), createSizes(b, loc, shape)).getResult();
+  };
+  if (getCountIncludePad() || llvm::all_of(windows->pads, [](int64_t pad) { return pad == 0; })) {
+    dy = dy / double(elements);
+  } else {
+    llvm::copy(ArrayRef(sizes).drop_front(2), ones.begin() + 2);
+    Value share = AvgPoolOp::create(b, loc, fill(ones), getKernelAttr(), getStridesAttr(), getDilationsAttr(),
+                                    b.getDenseI64ArrayAttr(windows->pads), AutoPad::NotSet, /*ceil_mode=*/false,
+                                    /*channels_last=*/false, /*count_include_pad=*/true);
+    dy = dy / (dy.with(share) * double(elements));
+  }
+  // Each channel by itself.
+  SmallVector<OpFoldResult> rows = m.dims(dy);
+  rows[0] = m.mul(rows[0], rows[1]);
+  rows[1] = m.constant(1);
+  Value channels = ReshapeOp::create(b, loc, dy, createSizes(b, loc, rows), /*allowzero=*/true, /*exact=*/true);
+  Value dx = scatterWindows(b, loc, channels, fill(kernel), ArrayRef(sizes).drop_front(2), *windows);
+  operands.push_back(ReshapeOp::create(b, loc, dx, createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true));
+  return success();
+}
+
+/// Adds each window's gradient where its largest element stands.
+static Value scatterToLargest(OpBuilder &b, Location loc, Value dy, Value indices, Value input) {
+  SizeMath m(b, loc);
+  SmallVector<OpFoldResult> sizes = m.dims(input);
+  auto flatten = [&](Value tensor) {
+    return CollapseOp::create(b, loc, tensor, 0, static_cast<int64_t>(sizes.size())).getResult();
+  };
+  Value zeros = BroadcastOp::create(b, loc, TensorExpr(b, loc, dy).constant(0), createSizes(b, loc, {m.product(sizes)}));
+  Value sums = ScatterElementsOp::create(b, loc, zeros, flatten(indices), flatten(dy), /*axis=*/0,
+                                         ScatterReduction::Add, /*in_bounds=*/true);
+  return ReshapeOp::create(b, loc, sums, createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true);
+}
+
+LogicalResult MaxPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  if (getChannelsLast())
+    return failure();
+  auto pool = MaxPoolWithIndicesOp::create(b, getLoc(), getInput(), getKernelAttr(), getStridesAttr(),
+                                           getDilationsAttr(), getPadsAttr(), getAutoPad(), getCeilMode(),
+                                           /*channels_last=*/false, /*column_major=*/false);
+  operands.push_back(scatterToLargest(b, getLoc(), gradients[0], pool.getIndices(), getInput()));
+  return success();
+}
+
+LogicalResult MaxPoolWithIndicesOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  if (getChannelsLast() || getColumnMajor())
+    return failure();
+  operands.push_back(gradients[0] ? scatterToLargest(b, getLoc(), gradients[0], getIndices(), getInput()) : Value());
+  return success();
+}
