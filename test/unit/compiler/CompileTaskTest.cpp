@@ -10,8 +10,11 @@
 using namespace nacre;
 using namespace std::chrono_literals;
 
-/// What this process has computed, in seconds: on an idle machine no less than has passed.
-static double getProcessTime() { return double(std::clock()) / CLOCKS_PER_SEC; }
+/// What this process has computed on each of the threads that compile, in seconds: on an
+/// idle machine no more than has passed.
+static double getProcessTime() {
+  return double(std::clock()) / CLOCKS_PER_SEC / std::max(1u, std::thread::hardware_concurrency());
+}
 
 namespace {
 
