@@ -64,7 +64,10 @@ Result<HostTensor> convertStrings(const onnx::TensorProto &proto, std::vector<in
 
 Result<HostTensor> convert(const onnx::TensorProto &proto, const std::string &file) {
   auto bad = [&](const std::string &what) { return Error{NACRE_CORRUPT, file + ": " + what}; };
-  HostTensor tensor{nacre_dtype(proto.data_type()), {proto.dims().begin(), proto.dims().end()}, {}, {}};
+  // Until the number is known to be one of the enumeration's, it is none.
+  bool isType = proto.data_type() == NACRE_STRING || nacre_dtype_bits(proto.data_type());
+  HostTensor tensor{isType ? nacre_dtype(proto.data_type()) : NACRE_UNDEFINED,
+                    {proto.dims().begin(), proto.dims().end()}, {}, {}};
   if (proto.data_location() == onnx::TensorProto::EXTERNAL || proto.external_data_size())
     return bad("the tensor's data lies in another file, which is not supported for inputs");
   if (proto.has_segment())
@@ -74,7 +77,7 @@ Result<HostTensor> convert(const onnx::TensorProto &proto, const std::string &fi
                std::to_string(NACRE_MAX_RANK));
   if (tensor.dtype == NACRE_STRING)
     return convertStrings(proto, std::move(tensor.dims), file);
-  if (!nacre_dtype_bits(proto.data_type()))
+  if (!isType)
     return bad("no ONNX TensorProto of a type that models take (data_type " +
                std::to_string(proto.data_type()) + ")");
   std::optional<size_t> size = getByteSize(tensor.dtype, tensor.dims);
