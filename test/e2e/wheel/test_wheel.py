@@ -47,7 +47,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def hidden(*command: str | Path, cwd: Path) -> str:
     """Runs a command where LLVM is not to be seen."""
-    isolate = ["unshare", "--mount", "--map-root-user", "bash", "-c", HIDE, "hide"]
+    namespace = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no mount namespace can be made here, so LLVM cannot be hidden")
+    isolate = [*namespace, "bash", "-c", HIDE, "hide"]
     ran = subprocess.run([*isolate, *map(str, command)], capture_output=True, text=True, check=False, cwd=cwd, timeout=300)
     assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout
