@@ -55,6 +55,8 @@ public:
     buildModulePasses(passes);
     if (failed(passes.run(module)))
       return failure();
+    if (isCancelled())
+      return failure();
     CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, options.cancel};
     FailureOr<ParameterTable> parameters = readParameterTable(module);
     if (failed(parameters))
@@ -306,8 +308,10 @@ private:
     return success();
   }
 
+  bool isCancelled() const { return options.cancel && options.cancel->load(std::memory_order_relaxed); }
+
   LogicalResult generate(Unit &unit) {
-    if (options.cancel && options.cancel->load(std::memory_order_relaxed))
+    if (isCancelled())
       return failure();
     PassManager passes(module.getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
@@ -320,6 +324,8 @@ private:
     if (failed(passes.run(*unit.module)))
       return emitError(unit.module->getLoc())
              << "no LLVM IR for '" << unit.name << "': the pass '" << failing.pass << "' failed";
+    if (isCancelled()) // passes were left out: the module is not what LLVM expects
+      return failure();
     llvm::LLVMContext context;
     std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(*unit.module, context, unit.name);
     if (!ir)
