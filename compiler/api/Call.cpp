@@ -1,0 +1,317 @@
+//===- Call.cpp - One call of the compiler ----------------------*- C++ -*-===//
+#include "compiler/api/Call.h"
+#include "compiler/pipeline/Phases.h"
+#include "compiler/pipeline/Register.h"
+#include "dialects/nn/NodeLocation.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <chrono>
+#include <mutex>
+
+using namespace mlir;
+using namespace nacre;
+
+PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target) {
+  PipelineOptions pipeline;
+  bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
+  pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
+  pipeline.vectorRegisters = wide || isArm ? 32 : 16;
+  pipeline.fma = wide || isArm || target.hasFeature("fma");
+  if (options.train)
+    pipeline.training = {options.train->loss, options.train->optimizer};
+  pipeline.separateBuffers = options.sanitizeAddress;
+  pipeline.stopAfter = options.stopAfter;
+  pipeline.startAt = options.startAt;
+  pipeline.dumpDirectory = options.dumpDirectory;
+  pipeline.timePhases = options.timePhases;
+  pipeline.disabledPasses = options.disabledPasses;
+  return pipeline;
+}
+
+static const DialectRegistry &getRegistry() {
+  static const DialectRegistry *registry = [] {
+    auto *result = new DialectRegistry;
+    registerDialects(*result);
+    return result;
+  }();
+  return *registry;
+}
+
+static std::string getFileName(const ModelSource &source) {
+  auto *path = std::get_if<std::string>(&source);
+  return path ? *path : "<memory>";
+}
+
+Call::Call(const CompileOptions &options, ModelSource given)
+    : options(options), source(std::move(given)), fileName(getFileName(source)), context(getRegistry()),
+      handler(&context, [this](Diagnostic &diagnostic) { return collect(diagnostic); }) {
+  context.printOpOnDiagnostic(false);
+  if (!options.reproducer.empty()) {
+    reproducer.emplace(options.reproducer, std::string("nacre ") + nacre_version());
+    compilation.reproducer = &*reproducer;
+    context.loadAllAvailableDialects(); // no module can be printed while one is being loaded
+  }
+  if (options.log) {
+    compilation.log = [this](const Twine &line) { log(line); };
+    (void)remark::enableOptimizationRemarks(context, nullptr, std::make_unique<remark::RemarkEmittingPolicyAll>(),
+                                            {{}, ".*", ".*", ".*", ".*"}, /*printAsEmitRemarks=*/true);
+  }
+}
+
+InFlightDiagnostic Call::refuse(const Twine &message) { return emitError(UnknownLoc::get(&context), message); }
+
+//===----------------------------------------------------------------------===//
+// Running
+//===----------------------------------------------------------------------===//
+
+bool Call::prepare() {
+  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
+  if (!target) {
+    refuse(llvm::toString(target.takeError()));
+    return false;
+  }
+  if (!options.dumpDirectory.empty())
+    if (std::error_code error = llvm::sys::fs::create_directories(options.dumpDirectory)) {
+      compilation.culprit = Culprit::File;
+      refuse("cannot make the folder ") << options.dumpDirectory << ": " << error.message();
+      return false;
+    }
+  compilation.options = getPipelineOptions(options, *target);
+  compilation.codegen.targetCPU = options.targetCpu;
+  compilation.codegen.targetFeatures = options.targetFeatures;
+  compilation.codegen.targetTriple = options.targetTriple;
+  compilation.codegen.keepInputs = options.emit.size() > 1;
+  compilation.codegen.sanitizeAddress = options.sanitizeAddress;
+  compilation.codegen.dumpDirectory = options.dumpDirectory;
+  compilation.codegen.keepIR = (options.stopAfter == "codegen" && options.stopOutput) ||
+                               llvm::is_contained(options.emit, Emit::LlvmIr) ||
+                               llvm::is_contained(options.emit, Emit::Assembly);
+  if (!openCache() || !checkDisabledPasses() || !checkStart())
+    return false;
+  if (options.log) {
+    log("target: " + target->getCPU() + ", vectors of " + Twine(compilation.options.vectorBits) + " bits");
+    log(cache ? "cache: " + Twine(cache->getDirectory()) : "cache: none");
+  }
+  return true;
+}
+
+bool Call::run(Deliver deliver) {
+  if (!prepare())
+    return false;
+  compilation.import = [&] {
+    OwningOpRef<ModuleOp> module = import();
+    if (module)
+      compilation.codegen.provenance = describeProvenance(*module);
+    if (module && onImport && failed(onImport(*module)))
+      return OwningOpRef<ModuleOp>();
+    return module;
+  };
+  compilation.deliver = deliver;
+  compilation.cancel = compilation.codegen.cancel = options.cancel.get();
+  bool succeeds = succeeded(runPhases(compilation, [&](const Phase &phase) {
+    isCancelled = compilation.isCancelled() ||
+                  (options.progress && !options.progress(std::string_view(phase.name)));
+    return !isCancelled;
+  }));
+  closeCache();
+  if (cache && options.log)
+    log("cache: " + Twine(cache->getHits()) + " hits, " + Twine(cache->getMisses()) + " misses");
+  isCancelled |= !succeeds && compilation.isCancelled();
+  if (succeeds && !options.stopAfter.empty() && options.stopOutput)
+    print(*options.stopOutput);
+  return succeeds;
+}
+
+Error Call::error() {
+  if (isCancelled)
+    return {NACRE_CANCELLED, fileName + ": the compilation was cancelled"};
+  if (compilation.culprit == Culprit::File)
+    return {NACRE_IO_ERROR, messages};
+  bool isMarked = messages.find("internal error") != std::string::npos;
+  if (compilation.culprit == Culprit::Model && !isMarked && !messages.empty())
+    return {NACRE_INVALID_VALUE, messages};
+  std::string text = messages.empty() ? fileName + ": a pass failed without a message" : messages;
+  if (reproducer)
+    if (std::string report = reproducer->write(reproducer->failed); !report.empty())
+      text += '\n' + report;
+  return {NACRE_INTERNAL, (isMarked ? "" : "internal error: ") + text};
+}
+
+void Call::explain(std::vector<KernelLookup> &lookups) {
+  compilation.codegen.explain = [&lookups, mutex = std::make_shared<std::mutex>()](
+                                    StringRef name, bool isCached, StringRef reason) {
+    std::lock_guard lock(*mutex);
+    lookups.push_back({name.str(), isCached, reason.str()});
+  };
+}
+
+void Call::log(const Twine &line) {
+  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  options.log(llvm::formatv("[{0,7:f3} s] {1}", seconds.count(), line.str()).str());
+}
+
+LogicalResult Call::collect(Diagnostic &diagnostic) {
+  if (diagnostic.getSeverity() != DiagnosticSeverity::Error) {
+    if (options.log)
+      log((diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning: " : "remark: ") +
+          nn::formatDiagnostic(diagnostic, ""));
+    return success();
+  }
+  if (!messages.empty())
+    messages += '\n';
+  messages += nn::formatDiagnostic(diagnostic, fileName);
+  return success();
+}
+
+void Call::print(std::string &output) {
+  llvm::raw_string_ostream stream(output);
+  if (compilation.compiled) {
+    for (const codegen::Object &object : compilation.compiled->objects)
+      stream << object.ir << '\n';
+    if (compilation.compiled->prepare)
+      for (const codegen::Object &object : compilation.compiled->prepare->objects)
+        stream << object.ir << '\n';
+  } else
+    compilation.module->print(
+        stream, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+}
+
+//===----------------------------------------------------------------------===//
+// Checks of the options
+//===----------------------------------------------------------------------===//
+
+bool Call::checkDisabledPasses() {
+  if (options.disabledPasses.empty())
+    return true;
+  std::string pipeline;
+  llvm::raw_string_ostream stream(pipeline);
+  printPhases(stream, compilation.options);
+  SmallVector<StringRef> words;
+  llvm::SplitString(pipeline, words, "(){}, \n");
+  for (const std::string &name : options.disabledPasses)
+    if (!llvm::is_contained(words, name)) {
+      refuse("no pass is named '") << name << "'; see --print-pipeline";
+      return false;
+    }
+  return true;
+}
+
+bool Call::checkStart() {
+  if (options.startAt.empty())
+    return true;
+  if (!llvm::is_contained(getPhaseNames(), std::string_view(options.startAt)) || options.startAt == "artifact")
+    refuse("no module enters at the phase '") << options.startAt << "'";
+  else if (!StringRef(fileName).ends_with(".mlir"))
+    refuse("a model enters at the first phase, not at '") << options.startAt << "'";
+  else
+    return true;
+  return false;
+}
+
+bool Call::openCache() {
+  std::string directory = options.cacheDirectory.value_or(getDefaultCacheDirectory());
+  if (!options.disabledPasses.empty())
+    directory.clear(); // a kernel's key knows nothing of them
+  if (options.cacheUse)
+    *options.cacheUse = {};
+  if (directory.empty())
+    return true;
+  auto opened = codegen::KernelCache::open(directory, options.cacheBytes);
+  if (opened) {
+    cache = std::move(*opened);
+    compilation.codegen.cache = cache.get();
+    return true;
+  }
+  std::string message = llvm::toString(opened.takeError());
+  if (!options.cacheDirectory) {
+    if (options.cacheUse)
+      options.cacheUse->error = message;
+    return true;
+  }
+  compilation.culprit = Culprit::File;
+  refuse(message);
+  return false;
+}
+
+void Call::closeCache() {
+  if (!cache)
+    return;
+  cache->prune();
+  if (options.cacheUse)
+    *options.cacheUse = {cache->getDirectory(), int64_t(cache->getHits()), int64_t(cache->getMisses()),
+                         cache->getWriteError()};
+}
+
+//===----------------------------------------------------------------------===//
+// The model
+//===----------------------------------------------------------------------===//
+
+OwningOpRef<ModuleOp> Call::import() {
+  if (auto *path = std::get_if<std::string>(&source))
+    return StringRef(*path).ends_with(".mlir") ? parse(*path) : importOnnx(*path, context, getImportOptions());
+  auto bytes = std::get<std::span<const std::byte>>(source);
+  auto buffer = llvm::MemoryBuffer::getMemBufferCopy(
+      StringRef(reinterpret_cast<const char *>(bytes.data()), bytes.size()), fileName);
+  return importOnnx(std::move(buffer), "", context, getImportOptions());
+}
+
+OwningOpRef<ModuleOp> Call::parse(const std::string &path) {
+  auto file = llvm::MemoryBuffer::getFile(path);
+  if (std::error_code error = file.getError()) {
+    emitError(FileLineColLoc::get(&context, path, 0, 0), "cannot be read: " + error.message());
+    return nullptr;
+  }
+  StringRef text = (*file)->getBuffer();
+  auto module = parseSourceString<ModuleOp>(text, ParserConfig(&context), path);
+  if (module)
+    setSourceHash(*module, text);
+  return module;
+}
+
+ImportOptions Call::getImportOptions() const {
+  ImportOptions import;
+  for (const auto &[name, shape] : options.inputShapes) {
+    SmallVector<int64_t> sizes;
+    for (int64_t size : shape)
+      sizes.push_back(size < 0 ? ShapedType::kDynamic : size);
+    import.inputShapes[name] = std::move(sizes);
+  }
+  import.inputLengths = options.inputLengths;
+  for (const auto &[name, ranks] : options.examples)
+    import.examples[name] =
+        ranks ? std::optional(SmallVector<int64_t>(ranks->begin(), ranks->end())) : std::nullopt;
+  import.dims = options.dims;
+  import.allowSymlinks = options.allowSymlinks;
+  import.trainable = options.train.has_value();
+  import.hashSource = true;
+  return import;
+}
+
+std::string Call::describeProvenance(ModuleOp module) const {
+  llvm::json::Object dims, shapes, lengths;
+  for (const auto &[name, size] : options.dims)
+    dims[name] = size;
+  for (const auto &[name, length] : options.inputLengths)
+    lengths[name] = length ? llvm::json::Value(*length) : nullptr;
+  for (const auto &[name, shape] : options.inputShapes)
+    shapes[name] = llvm::json::Array(shape);
+  llvm::json::Object provenance{{"compiler", std::string("nacre ") + nacre_version()},
+                                {"source", llvm::sys::path::filename(fileName)},
+                                {"dims", std::move(dims)},
+                                {"input_shapes", std::move(shapes)}};
+  if (!lengths.empty())
+    provenance["input_lengths"] = std::move(lengths);
+  if (options.train)
+    provenance["train"] = llvm::json::Object{{"loss", options.train->loss}, {"optimizer", options.train->optimizer}};
+  if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))
+    provenance["blake3"] = hash.getValue();
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::json::Value(std::move(provenance));
+  return text;
+}

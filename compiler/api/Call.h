@@ -1,0 +1,87 @@
+//===- Call.h - One call of the compiler ------------------------*- C++ -*-===//
+#ifndef NACRE_COMPILER_API_CALL_H
+#define NACRE_COMPILER_API_CALL_H
+
+#include "compiler/api/Cache.h"
+#include "compiler/codegen/KernelCache.h"
+#include "compiler/pipeline/Compilation.h"
+#include "compiler/pipeline/Reproducer.h"
+#include "frontends/onnx/OnnxImporter.h"
+#include "mlir/IR/Diagnostics.h"
+#include <variant>
+
+namespace nacre {
+
+/// A file, whatever it holds, or the bytes of an ONNX model.
+using ModelSource = std::variant<std::string, std::span<const std::byte>>;
+
+/// What the passes are told.
+PipelineOptions getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target);
+
+/// One call of the compiler: a context, its diagnostics, and the compilation. `options` must
+/// outlive it.
+class Call {
+public:
+  using Deliver = llvm::function_ref<mlir::LogicalResult(const codegen::CompiledModule &)>;
+
+  Call(const CompileOptions &options, ModelSource source);
+
+  /// Runs the phases, and `deliver` in the last.
+  bool run(Deliver deliver);
+
+  /// Why `run` failed. A fault of the compiler's own leaves its reproducer.
+  Error error();
+
+  /// Compiles nothing, but looks everything up.
+  void explain(std::vector<KernelLookup> &lookups);
+
+  /// Tells the host of an event.
+  void log(const llvm::Twine &line);
+
+  /// Says that a failure from here on is one of writing a file.
+  void beginWriting() { compilation.culprit = Culprit::File; }
+
+  /// Called with the imported module.
+  std::function<mlir::LogicalResult(mlir::ModuleOp)> onImport;
+
+private:
+  /// Takes over the options that are settled before the model is known; false after a
+  /// diagnostic.
+  bool prepare();
+  mlir::OwningOpRef<mlir::ModuleOp> import();
+  mlir::OwningOpRef<mlir::ModuleOp> parse(const std::string &path);
+  ImportOptions getImportOptions() const;
+
+  /// Whether options.disabledPasses are passes; false after a diagnostic.
+  bool checkDisabledPasses();
+  /// Whether the model can enter at options.startAt; false after a diagnostic.
+  bool checkStart();
+  /// Opens the cache; false after a diagnostic. The default folder may be missing or
+  /// unusable: then there is no cache.
+  bool openCache();
+  void closeCache();
+
+  /// The module, or the code, as text.
+  void print(std::string &output);
+  /// What the artefact says of its origin: nothing that differs between equal inputs
+  /// (no path, time or machine).
+  std::string describeProvenance(mlir::ModuleOp module) const;
+  mlir::LogicalResult collect(mlir::Diagnostic &diagnostic);
+  mlir::InFlightDiagnostic refuse(const llvm::Twine &message);
+
+  const CompileOptions &options;
+  ModelSource source;
+  std::string fileName;
+  mlir::MLIRContext context;
+  std::string messages;
+  bool isCancelled = false;
+  mlir::ScopedDiagnosticHandler handler;
+  std::unique_ptr<codegen::KernelCache> cache;
+  Compilation compilation;
+  std::optional<Reproducer> reproducer; // before the context goes
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+
+} // namespace nacre
+
+#endif // NACRE_COMPILER_API_CALL_H
