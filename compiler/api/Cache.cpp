@@ -21,14 +21,7 @@ static Result<T> withCache(const std::string &directory,
 }
 
 Result<std::vector<CachedKernel>> nacre::listCache(const std::string &directory) {
-  return withCache<std::vector<CachedKernel>>(directory, [](codegen::KernelCache &cache) {
-    std::vector<CachedKernel> kernels;
-    for (codegen::CacheEntry &entry : cache.list())
-      kernels.push_back({std::move(entry.file), int64_t(entry.bytes), entry.seconds, entry.isCorrupt,
-                         std::move(entry.name), std::move(entry.cpu), std::move(entry.features),
-                         std::move(entry.compiler)});
-    return kernels;
-  });
+  return withCache<std::vector<CachedKernel>>(directory, [](codegen::KernelCache &cache) { return cache.list(); });
 }
 
 Result<int64_t> nacre::clearCache(const std::string &directory) {

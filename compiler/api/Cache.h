@@ -10,17 +10,9 @@
 #define NACRE_COMPILER_API_CACHE_H
 
 #include "compiler/api/Compiler.h"
+#include "compiler/codegen/CachedKernel.h"
 
 namespace nacre {
-
-/// The code of a kernel (or of the host functions that call kernels) in the cache.
-struct CachedKernel {
-  std::string file; // its name in the folder
-  int64_t bytes = 0;
-  int64_t lastUse = 0; // seconds since 1970
-  bool isCorrupt = false; // will be discarded when it is asked for
-  std::string name, cpu, features, compiler; // empty if it is corrupt
-};
 
 /// Whether the cache has what a model needs.
 struct KernelLookup {

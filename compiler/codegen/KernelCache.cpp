@@ -23,6 +23,7 @@
 
 using namespace llvm;
 using namespace nacre::codegen;
+using nacre::CachedKernel;
 
 namespace {
 
@@ -185,18 +186,19 @@ void KernelCache::prune() {
     pruneCache(directory, policy);
 }
 
-std::vector<CacheEntry> KernelCache::list() const {
-  std::vector<CacheEntry> entries;
+std::vector<CachedKernel> KernelCache::list() const {
+  std::vector<CachedKernel> entries;
   for (const std::string &name : getFiles(directory)) {
     SmallString<128> path(directory);
     sys::path::append(path, name);
-    CacheEntry entry{name};
+    CachedKernel entry;
+    entry.file = name;
     sys::fs::file_status status;
     std::unique_ptr<MemoryBuffer> file = read(path);
     if (!file || sys::fs::status(path, status))
       continue; // somebody else has just removed it
-    entry.bytes = status.getSize();
-    entry.seconds = sys::toTimeT(status.getLastAccessedTime());
+    entry.bytes = int64_t(status.getSize());
+    entry.lastUse = sys::toTimeT(status.getLastAccessedTime());
     std::optional<Contents> contents = parse(file->getBuffer());
     entry.isCorrupt = !contents;
     if (contents)
@@ -210,7 +212,7 @@ std::vector<CacheEntry> KernelCache::list() const {
 
 std::string KernelCache::explainMiss(const CacheKey &key) const {
   std::string sameName;
-  for (const CacheEntry &entry : list()) {
+  for (const CachedKernel &entry : list()) {
     if (entry.isCorrupt)
       continue;
     if (entry.name == key.name)

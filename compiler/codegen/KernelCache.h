@@ -11,6 +11,7 @@
 #ifndef NACRE_COMPILER_CODEGEN_KERNELCACHE_H
 #define NACRE_COMPILER_CODEGEN_KERNELCACHE_H
 
+#include "compiler/codegen/CachedKernel.h"
 #include "compiler/codegen/CpuTarget.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -31,15 +32,6 @@ struct CacheKey {
   std::string name;             // of the kernel, for people
   std::string content, context; // hashes, as hexadecimal digits
   std::string cpu, features, compiler;
-};
-
-/// An entry as `list` finds it.
-struct CacheEntry {
-  std::string file; // its name in the folder
-  uint64_t bytes = 0;
-  int64_t seconds = 0; // of its last use, since 1970
-  bool isCorrupt = false;
-  std::string name, cpu, features, compiler; // empty if it is corrupt
 };
 
 /// A folder of compiled code. Safe with any number of threads and processes: entries
@@ -63,7 +55,7 @@ public:
   /// Brings the folder to its size if that was not done lately.
   void prune();
 
-  std::vector<CacheEntry> list() const;
+  std::vector<CachedKernel> list() const;
   /// Why a key has no entry, in words.
   std::string explainMiss(const CacheKey &key) const;
   /// Removes all entries; how many there were.

@@ -14,7 +14,7 @@ import small_models
 from support import BUILD, nacre
 
 PUBLIC = {"nacre.h", "nacre.hpp", "nacre_train.hpp"}
-PUBLIC_COMPILER = {"nacre_compiler.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp"}
+PUBLIC_COMPILER = {"nacre_compiler.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp", "nacre_cached_kernel.hpp"}
 
 RUN_C = """
 #include "nacre.h"
