@@ -62,6 +62,8 @@ enum class Emit {
   LlvmIr,        ///< .ll: all code, optimized
   Assembly,      ///< .s: the same as assembly
 };
+inline constexpr Emit kEmitKinds[] = {Emit::Shared, Emit::Object, Emit::StaticLibrary, Emit::Executable,
+                                      Emit::Header, Emit::Mlir,   Emit::LlvmIr,        Emit::Assembly};
 
 /// Everything that a compilation can be told.
 struct CompileOptions {

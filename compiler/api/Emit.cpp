@@ -17,13 +17,15 @@ static constexpr Kind kKinds[] = {{"shared", ".so"},       {"object", ".o"},   {
                                   {"executable", ""},      {"header", ".h"},   {"mlir", ".mlir"},
                                   {"llvm-ir", ".ll"},      {"assembly", ".s"}};
 
+static_assert(std::size(kKinds) == std::size(kEmitKinds));
+
 std::string_view nacre::getName(Emit kind) { return kKinds[size_t(kind)].name; }
 std::string_view nacre::getEnding(Emit kind) { return kKinds[size_t(kind)].ending; }
 
 std::optional<Emit> nacre::parseEmit(std::string_view name) {
-  for (size_t i = 0; i < std::size(kKinds); ++i)
-    if (kKinds[i].name == name)
-      return Emit(i);
+  for (Emit kind : kEmitKinds)
+    if (getName(kind) == name)
+      return kind;
   return std::nullopt;
 }
 

@@ -23,79 +23,145 @@ static nacre_status fail(const Error &error) {
 }
 static nacre_status refuse(std::string message) { return fail({NACRE_INVALID_ARGUMENT, std::move(message)}); }
 
+// nacre_emit's numbers are Emit's.
+static_assert(int(Emit::Shared) == NACRE_EMIT_SHARED && int(Emit::Object) == NACRE_EMIT_OBJECT &&
+              int(Emit::StaticLibrary) == NACRE_EMIT_STATIC_LIBRARY && int(Emit::Executable) == NACRE_EMIT_EXECUTABLE &&
+              int(Emit::Header) == NACRE_EMIT_HEADER && int(Emit::Mlir) == NACRE_EMIT_MLIR &&
+              int(Emit::LlvmIr) == NACRE_EMIT_LLVM_IR && int(Emit::Assembly) == NACRE_EMIT_ASSEMBLY);
+
 #define REQUIRE(argument)                                                      \
   if (!(argument))                                                             \
   return refuse(#argument " is NULL")
 
 namespace {
 
-/// Copies the caller's options; false after an error. A caller built with an older header
-/// has fewer of them.
-bool readOptions(const nacre_compile_options *given, CompileOptions &options) {
-  if (!given)
+/// Reads the caller's options. A caller built with an older header has fewer of them.
+class OptionsReader {
+public:
+  /// False after an error.
+  bool read(const nacre_compile_options *given) {
+    if (!given)
+      return true;
+    if (!check(given->struct_size >= sizeof(size_t) && given->struct_size <= sizeof all,
+               "the options' struct_size is " + std::to_string(given->struct_size) + ", expected " +
+                   std::to_string(sizeof all) + "; start from NACRE_COMPILE_OPTIONS_INIT"))
+      return false;
+    std::memcpy(&all, given, given->struct_size);
+    if (!readInputs() || !readEmit() ||
+        !check(all.cache_bytes >= 0, "cache_bytes is " + std::to_string(all.cache_bytes) + ", expected 0 or more"))
+      return false;
+    options.allowSymlinks = all.allow_symlinks != 0;
+    options.cacheBytes = uint64_t(all.cache_bytes);
+    for (auto [text, option] : {std::pair(all.target_cpu, &options.targetCpu),
+                                std::pair(all.target_features, &options.targetFeatures),
+                                std::pair(all.target_triple, &options.targetTriple),
+                                std::pair(all.reproducer, &options.reproducer)})
+      if (text)
+        *option = text;
+    if (all.cache_dir)
+      options.cacheDirectory = all.cache_dir;
+    if (all.loss || all.optimizer) {
+      options.train.emplace();
+      if (all.loss)
+        options.train->loss = all.loss;
+      if (all.optimizer)
+        options.train->optimizer = all.optimizer;
+    }
+    setCallbacks();
     return true;
-  nacre_compile_options all = NACRE_COMPILE_OPTIONS_INIT;
-  auto check = [](bool holds, const std::string &message) {
+  }
+
+  CompileOptions options;
+
+private:
+  static bool check(bool holds, const std::string &message) {
     if (!holds)
       refuse(message);
     return holds;
-  };
-  if (!check(given->struct_size >= sizeof(size_t) && given->struct_size <= sizeof all,
-             "the options' struct_size is " + std::to_string(given->struct_size) + ", expected " +
-                 std::to_string(sizeof all) + "; start from NACRE_COMPILE_OPTIONS_INIT"))
-    return false;
-  std::memcpy(&all, given, given->struct_size);
-  auto checkList = [&](const char *what, const void *list, int32_t count) {
-    return check(count >= 0 && (count == 0 || list),
-                 std::string(what) + ": a count of " + std::to_string(count) + " entries, and the list is " +
-                     (list ? "there" : "NULL"));
-  };
-  if (!checkList("dims", all.dims, all.dim_count) ||
-      !checkList("input_shapes", all.input_shapes, all.input_shape_count) ||
-      !checkList("input_lengths", all.input_lengths, all.input_length_count))
-    return false;
-  for (int32_t i = 0; i < all.dim_count; ++i) {
-    if (!check(all.dims[i].name, "dims[" + std::to_string(i) + "].name is NULL"))
+  }
+  static bool checkList(const std::string &what, const void *list, int32_t count) {
+    return check(count >= 0 && (count == 0 || list), what + ": a count of " + std::to_string(count) +
+                                                         " entries, and the list is " + (list ? "there" : "NULL"));
+  }
+
+  bool readInputs() {
+    if (!checkList("dims", all.dims, all.dim_count) ||
+        !checkList("input_shapes", all.input_shapes, all.input_shape_count) ||
+        !checkList("input_lengths", all.input_lengths, all.input_length_count))
       return false;
-    options.dims[all.dims[i].name] = all.dims[i].size;
+    auto at = [](const char *list, int32_t i) { return std::string(list) + "[" + std::to_string(i) + "]"; };
+    for (int32_t i = 0; i < all.dim_count; ++i) {
+      if (!check(all.dims[i].name, at("dims", i) + ".name is NULL"))
+        return false;
+      options.dims[all.dims[i].name] = all.dims[i].size;
+    }
+    for (int32_t i = 0; i < all.input_shape_count; ++i) {
+      const nacre_shape_option &shape = all.input_shapes[i];
+      if (!check(shape.name, at("input_shapes", i) + ".name is NULL") ||
+          !checkList(at("input_shapes", i), shape.dims, shape.rank))
+        return false;
+      options.inputShapes[shape.name].assign(shape.dims, shape.dims + shape.rank);
+    }
+    for (int32_t i = 0; i < all.input_length_count; ++i) {
+      const nacre_length_option &length = all.input_lengths[i];
+      if (!check(length.name, at("input_lengths", i) + ".name is NULL"))
+        return false;
+      options.inputLengths[length.name] = length.length < 0 ? std::nullopt : std::optional<int64_t>(length.length);
+    }
+    return true;
   }
-  for (int32_t i = 0; i < all.input_shape_count; ++i) {
-    const nacre_shape_option &shape = all.input_shapes[i];
-    std::string where = "input_shapes[" + std::to_string(i) + "]";
-    if (!check(shape.name, where + ".name is NULL") || !checkList(where.c_str(), shape.dims, shape.rank))
+
+  bool readEmit() {
+    if (!checkList("emit", all.emit, all.emit_count))
       return false;
-    options.inputShapes[shape.name].assign(shape.dims, shape.dims + shape.rank);
+    if (all.emit_count)
+      options.emit.clear();
+    for (int32_t i = 0; i < all.emit_count; ++i) {
+      int32_t number; // not an enumerator before it is known to be one
+      static_assert(sizeof number == sizeof all.emit[i]);
+      std::memcpy(&number, &all.emit[i], sizeof number);
+      std::string where = "emit[" + std::to_string(i) + "] is " + std::to_string(number);
+      if (!check(number >= NACRE_EMIT_SHARED && number <= NACRE_EMIT_ASSEMBLY, where + ", which is no nacre_emit"))
+        return false;
+      options.emit.push_back(Emit(number));
+    }
+    return true;
   }
-  for (int32_t i = 0; i < all.input_length_count; ++i) {
-    const nacre_length_option &length = all.input_lengths[i];
-    if (!check(length.name, "input_lengths[" + std::to_string(i) + "].name is NULL"))
-      return false;
-    options.inputLengths[length.name] =
-        length.length < 0 ? std::nullopt : std::optional<int64_t>(length.length);
+
+  void setCallbacks() {
+    if (all.progress)
+      options.progress = [callback = all.progress, data = all.progress_data,
+                          phases = getPhaseNames()](std::string_view phase) {
+        auto number = std::find(phases.begin(), phases.end(), phase) - phases.begin() + 1;
+        return callback(data, phase.data(), int32_t(number), int32_t(phases.size())) == 0;
+      };
+    if (all.log)
+      options.log = [callback = all.log, data = all.log_data](std::string_view line) {
+        callback(data, std::string(line).c_str());
+      };
   }
-  options.allowSymlinks = all.allow_symlinks != 0;
-  if (all.target_cpu)
-    options.targetCpu = all.target_cpu;
-  if (all.target_features)
-    options.targetFeatures = all.target_features;
-  if (all.cache_dir)
-    options.cacheDirectory = all.cache_dir;
-  if (all.loss || all.optimizer) {
-    options.train.emplace();
-    if (all.loss)
-      options.train->loss = all.loss;
-    if (all.optimizer)
-      options.train->optimizer = all.optimizer;
-  }
-  if (all.progress)
-    options.progress = [callback = all.progress, data = all.progress_data,
-                        phases = getPhaseNames()](std::string_view phase) {
-      auto number = std::find(phases.begin(), phases.end(), phase) - phases.begin() + 1;
-      return callback(data, phase.data(), int32_t(number), int32_t(phases.size())) == 0;
-    };
-  return true;
+
+  nacre_compile_options all = NACRE_COMPILE_OPTIONS_INIT;
+};
+
+/// What each function does once it has looked at its own arguments: reads the options, and
+/// calls.
+template <typename Call>
+nacre_status withOptions(const nacre_compile_options *given, Call call) {
+  OptionsReader reader;
+  return reader.read(given) ? call(std::move(reader.options)) : NACRE_INVALID_ARGUMENT;
 }
 
+/// The same for those that make a task.
+template <typename Start>
+nacre_status start(const nacre_compile_options *given, nacre_compile_task **task, Start startTask) {
+  return withOptions(given, [&](CompileOptions options) {
+    *task = new nacre_compile_task{startTask(std::move(options))};
+    return NACRE_OK;
+  });
+}
+
+nacre_status deliver(const Status &status) { return status ? NACRE_OK : fail(status.error()); }
 nacre_status deliver(Result<Model> result, nacre_model **model) {
   if (!result)
     return fail(result.error());
@@ -115,10 +181,7 @@ nacre_status nacre_compile(const char *path, const nacre_compile_options *option
   REQUIRE(model);
   *model = nullptr;
   REQUIRE(path);
-  CompileOptions all;
-  if (!readOptions(options, all))
-    return NACRE_INVALID_ARGUMENT;
-  return deliver(compile(std::string(path), all), model);
+  return withOptions(options, [&](const CompileOptions &all) { return deliver(compile(std::string(path), all), model); });
 }
 
 nacre_status nacre_compile_bytes(const void *data, size_t size, const nacre_compile_options *options,
@@ -126,31 +189,20 @@ nacre_status nacre_compile_bytes(const void *data, size_t size, const nacre_comp
   REQUIRE(model);
   *model = nullptr;
   REQUIRE(data);
-  CompileOptions all;
-  if (!readOptions(options, all))
-    return NACRE_INVALID_ARGUMENT;
-  return deliver(compile(toSpan(data, size), all), model);
+  return withOptions(options, [&](const CompileOptions &all) { return deliver(compile(toSpan(data, size), all), model); });
 }
 
 nacre_status nacre_compile_to_file(const char *path, const char *artifact, const nacre_compile_options *options) {
   REQUIRE(path);
   REQUIRE(artifact);
-  CompileOptions all;
-  if (!readOptions(options, all))
-    return NACRE_INVALID_ARGUMENT;
-  Status status = compileToFile(path, artifact, all);
-  return status ? NACRE_OK : fail(status.error());
+  return withOptions(options, [&](const CompileOptions &all) { return deliver(compileToFile(path, artifact, all)); });
 }
 
 nacre_status nacre_compile_start(const char *path, const nacre_compile_options *options, nacre_compile_task **task) {
   REQUIRE(task);
   *task = nullptr;
   REQUIRE(path);
-  CompileOptions all;
-  if (!readOptions(options, all))
-    return NACRE_INVALID_ARGUMENT;
-  *task = new nacre_compile_task{compileAsync(std::string(path), std::move(all))};
-  return NACRE_OK;
+  return start(options, task, [&](CompileOptions all) { return compileAsync(std::string(path), std::move(all)); });
 }
 
 nacre_status nacre_compile_start_bytes(const void *data, size_t size, const nacre_compile_options *options,
@@ -158,13 +210,9 @@ nacre_status nacre_compile_start_bytes(const void *data, size_t size, const nacr
   REQUIRE(task);
   *task = nullptr;
   REQUIRE(data);
-  CompileOptions all;
-  if (!readOptions(options, all))
-    return NACRE_INVALID_ARGUMENT;
-  std::span<const std::byte> bytes = toSpan(data, size);
-  *task = new nacre_compile_task{
-      compileAsync(std::vector<std::byte>(bytes.begin(), bytes.end()), std::move(all))};
-  return NACRE_OK;
+  return start(options, task, [bytes = toSpan(data, size)](CompileOptions all) {
+    return compileAsync(std::vector<std::byte>(bytes.begin(), bytes.end()), std::move(all));
+  });
 }
 
 nacre_status nacre_compile_start_to_file(const char *path, const char *artifact, const nacre_compile_options *options,
@@ -173,11 +221,7 @@ nacre_status nacre_compile_start_to_file(const char *path, const char *artifact,
   *task = nullptr;
   REQUIRE(path);
   REQUIRE(artifact);
-  CompileOptions all;
-  if (!readOptions(options, all))
-    return NACRE_INVALID_ARGUMENT;
-  *task = new nacre_compile_task{compileToFileAsync(path, artifact, std::move(all))};
-  return NACRE_OK;
+  return start(options, task, [&](CompileOptions all) { return compileToFileAsync(path, artifact, std::move(all)); });
 }
 
 nacre_status nacre_compile_task_poll(const nacre_compile_task *task, nacre_compile_state *state) {
@@ -209,8 +253,7 @@ nacre_status nacre_compile_task_cancel(nacre_compile_task *task) {
 
 nacre_status nacre_compile_task_status(const nacre_compile_task *task) {
   REQUIRE(task);
-  Status status = task->task.status();
-  return status ? NACRE_OK : fail(status.error());
+  return deliver(task->task.status());
 }
 
 nacre_status nacre_compile_task_take(nacre_compile_task *task, nacre_model **model) {

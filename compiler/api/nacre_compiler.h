@@ -59,13 +59,34 @@ typedef struct nacre_length_option {
   int64_t length;
 } nacre_length_option;
 
+/* What a model can become as a file. */
+typedef enum nacre_emit {
+  NACRE_EMIT_SHARED = 0,         /* .so: a shared library with the runtime inside */
+  NACRE_EMIT_OBJECT = 1,         /* .o: to be linked with libnacre-runtime */
+  NACRE_EMIT_STATIC_LIBRARY = 2, /* .a: with the runtime inside */
+  NACRE_EMIT_EXECUTABLE = 3,     /* a program that reads and writes .npy files */
+  NACRE_EMIT_HEADER = 4,         /* .h: the signature as C functions */
+  NACRE_EMIT_MLIR = 5,           /* .mlir: the imported model in the nn dialect */
+  NACRE_EMIT_LLVM_IR = 6,        /* .ll: all code, optimized */
+  NACRE_EMIT_ASSEMBLY = 7        /* .s: the same as assembly */
+} nacre_emit;
+
 /* Called on the thread that compiles with each phase before it runs: its name,
  * its number from 1, and how many there are. Another answer than 0 cancels. */
 typedef int32_t (*nacre_compile_progress)(void *user_data, const char *phase,
                                           int32_t number, int32_t count);
 
+/* Called with a line for each event (phases and their times, remarks, the cache,
+ * results), on the threads that compile, though not by two at once. The line is
+ * the callee's until it returns. */
+typedef void (*nacre_compile_log)(void *user_data, const char *line);
+
+/* What a cache keeps unless it is told otherwise: 1 GiB. */
+#define NACRE_DEFAULT_CACHE_BYTES ((int64_t)1 << 30)
+
 /* Start from NACRE_COMPILE_OPTIONS_INIT and change what you need. Everything is
- * copied but the progress callback's data. */
+ * copied but the callbacks' data. The struct grows at its end: `struct_size` says
+ * which fields the caller knew, and the rest has the values of the INIT. */
 typedef struct nacre_compile_options {
   size_t struct_size; /* sizeof(nacre_compile_options) */
   const nacre_dim_option *dims;
@@ -88,11 +109,29 @@ typedef struct nacre_compile_options {
    * own. NULL: $NACRE_CACHE_DIR, else $XDG_CACHE_HOME/nacre, else
    * ~/.cache/nacre; "": nowhere. */
   const char *cache_dir;
+  /* What nacre_compile_to_file writes, each kind once. The first has the name
+   * that is asked for, the others stand beside it with endings of their own, a
+   * library's header always. None: NACRE_EMIT_SHARED. */
+  const nacre_emit *emit;
+  int32_t emit_count;
+  /* The machine, "aarch64-linux-gnu" for objects and static libraries; NULL:
+   * this one. */
+  const char *target_triple;
+  /* Where the compiler leaves a module that shows the fault if the fault is its
+   * own (NACRE_INTERNAL): a file, or a folder. The error says what to run on it.
+   * NULL: nowhere. */
+  const char *reproducer;
+  nacre_compile_log log;
+  void *log_data;
+  /* About so many bytes stay in the cache, 0: without limit. The longest unused
+   * go first. */
+  int64_t cache_bytes;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
-   NULL, NULL, NULL, NULL, NULL}
+   NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
+   NACRE_DEFAULT_CACHE_BYTES}
 
 /* ---- Compiling ----------------------------------------------------------- */
 
@@ -113,8 +152,9 @@ NACRE_API nacre_status nacre_compile_bytes(const void *data, size_t size,
                                            const nacre_compile_options *options,
                                            nacre_model **model);
 
-/* Compiles an ONNX file into one self-contained shared library, which appears
- * at `artifact` complete or not at all. Thread-safe. */
+/* Compiles an ONNX file into one self-contained shared library, or the files
+ * that options->emit asks for. Each appears complete or not at all. A model's C
+ * functions are called after the artefact: m_run of m.so. Thread-safe. */
 NACRE_API nacre_status
 nacre_compile_to_file(const char *path, const char *artifact,
                       const nacre_compile_options *options);

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
@@ -27,24 +28,52 @@ using Lengths = std::map<std::string, std::optional<int64_t>>;
 using Examples = std::map<std::string, std::optional<std::vector<int64_t>>>;
 using Train = std::map<std::string, std::string>;
 
-/// What may be asked for when a model is compiled, in file or in process.
+/// What may be asked for when a model is compiled, in file or in process; the package's
+/// functions set what they were given.
 struct Request {
   Dims dims;
   Shapes inputShapes;
   Lengths inputLengths;
-  std::string targetCpu;
+  std::string targetCpu, targetTriple;
   std::optional<Train> train;
   std::optional<std::string> cacheDirectory;
-  nb::object progress; // None, or called with a phase, its number and how many there are
+  uint64_t cacheBytes = CompileOptions().cacheBytes;
+  std::string reproducer;
+  nb::object progress = nb::none(); // or called with a phase, its number and how many there are
+  nb::object log = nb::none();      // or called with each line
 };
 
-CompileOptions makeOptions(const Request &request) {
+/// Lines of the log on their way from the threads that compile to the one that waits, which
+/// alone has to do with Python.
+class LogQueue {
+public:
+  void push(std::string_view line) {
+    std::lock_guard<std::mutex> lock(mutex);
+    lines.emplace_back(line);
+  }
+  std::vector<std::string> take() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return std::exchange(lines, {});
+  }
+
+private:
+  std::mutex mutex;
+  std::vector<std::string> lines;
+};
+
+/// `lines` must outlive the compilation.
+CompileOptions makeOptions(const Request &request, LogQueue &lines) {
   CompileOptions options;
   options.dims = request.dims;
   options.inputShapes = request.inputShapes;
   options.inputLengths = request.inputLengths;
   options.targetCpu = request.targetCpu;
+  options.targetTriple = request.targetTriple;
   options.cacheDirectory = request.cacheDirectory;
+  options.cacheBytes = request.cacheBytes;
+  options.reproducer = request.reproducer;
+  if (!request.log.is_none())
+    options.log = [&lines](std::string_view line) { lines.push(line); };
   // Of the tests that run generated code under AddressSanitizer (test/e2e/sanitized_run.py).
   options.sanitizeAddress = std::getenv("NACRE_TEST_SANITIZE_ADDRESS") != nullptr;
   if (request.train) {
@@ -58,6 +87,19 @@ CompileOptions makeOptions(const Request &request) {
   return options;
 }
 
+/// The names of all kinds of files, for a message.
+std::string listKinds() {
+  std::string names;
+  for (Emit kind : kEmitKinds)
+    names += (names.empty() ? "" : ", ") + std::string(getName(kind));
+  return names;
+}
+
+/// A line may have a model's names in it, whose bytes need not be UTF-8.
+nb::object toPython(const std::string &line) {
+  return nb::steal(PyUnicode_DecodeUTF8(line.data(), Py_ssize_t(line.size()), "replace"));
+}
+
 [[noreturn]] void raiseCompileError(const Error &error) {
   Exceptions &e = getExceptions();
   switch (error.status) {
@@ -67,14 +109,17 @@ CompileOptions makeOptions(const Request &request) {
     raise(e.cancelled, error.message);
   case NACRE_IO_ERROR:
     raise(e.writeError, error.message);
+  case NACRE_INVALID_ARGUMENT:
+    throw nb::value_error(error.message.c_str());
   default:
     raise(e.compileError, error.message);
   }
 }
 
 /// Waits for the task without the interpreter's lock, but looks at signals and reports
-/// phases meanwhile. What a signal handler (Ctrl-C) or `progress` raises cancels the task.
-void await(CompileTask &task, nb::handle progress) {
+/// phases and lines meanwhile. What a signal handler (Ctrl-C), `progress` or `log` raises
+/// cancels the task.
+void await(CompileTask &task, const Request &request, LogQueue &lines) {
   int32_t reported = 0;
   for (bool isDone = false; !isDone;) {
     {
@@ -85,10 +130,12 @@ void await(CompileTask &task, nb::handle progress) {
       if (PyErr_CheckSignals() != 0)
         throw nb::python_error();
       CompileProgress now = task.progress();
-      for (; !progress.is_none() && reported < now.number; ++reported) {
+      for (; !request.progress.is_none() && reported < now.number; ++reported) {
         std::string_view phase = getPhaseNames()[size_t(reported)];
-        progress(nb::str(phase.data(), phase.size()), reported + 1, now.count);
+        request.progress(nb::str(phase.data(), phase.size()), reported + 1, now.count);
       }
+      for (const std::string &line : lines.take())
+        request.log(toPython(line));
     } catch (nb::python_error &) {
       nb::gil_scoped_release unlocked;
       task.cancel();
@@ -100,7 +147,8 @@ void await(CompileTask &task, nb::handle progress) {
 
 Program compileModel(nb::handle source, const Request &request, const Examples &examples, int32_t threads,
                      std::vector<int32_t> cpus) {
-  CompileOptions options = makeOptions(request);
+  LogQueue lines;
+  CompileOptions options = makeOptions(request, lines);
   options.examples = examples;
   auto task = [&] {
     if (!PyBytes_Check(source.ptr()))
@@ -108,16 +156,26 @@ Program compileModel(nb::handle source, const Request &request, const Examples &
     auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
     return compileAsync(std::vector<std::byte>(data, data + PyBytes_GET_SIZE(source.ptr())), options);
   }();
-  await(task, request.progress);
+  await(task, request, lines);
   Result<Model> model = task.take();
   if (!model)
     raiseCompileError(model.error());
   return Program(std::make_shared<Model>(*std::move(model)), {threads, std::move(cpus)});
 }
 
-void compileModelToFile(const std::string &path, const std::string &artifact, const Request &request) {
-  CompileTask task = compileToFileAsync(path, artifact, makeOptions(request));
-  await(task, request.progress);
+void compileModelToFile(const std::string &path, const std::string &artifact, const std::vector<std::string> &emit,
+                        const Request &request) {
+  LogQueue lines;
+  CompileOptions options = makeOptions(request, lines);
+  options.emit.clear();
+  for (const std::string &name : emit) {
+    std::optional<Emit> kind = parseEmit(name);
+    if (!kind)
+      throw nb::value_error(("no kind of file is named '" + name + "'; expected " + listKinds()).c_str());
+    options.emit.push_back(*kind);
+  }
+  CompileTask task = compileToFileAsync(path, artifact, std::move(options));
+  await(task, request, lines);
   if (Status status = task.status(); !status)
     raiseCompileError(status.error());
 }
@@ -206,13 +264,18 @@ NB_MODULE(_core, module) {
       });
 
   nb::class_<Request>(module, "_Request")
-      .def("__init__",
-           [](Request *self, Dims dims, Shapes shapes, Lengths lengths, std::string cpu, std::optional<Train> train,
-              std::optional<std::string> cache, nb::object progress) {
-             new (self) Request{std::move(dims), std::move(shapes), std::move(lengths), std::move(cpu),
-                                std::move(train), std::move(cache), std::move(progress)};
-           },
-           nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none());
+      .def(nb::init<>())
+      .def_rw("dims", &Request::dims)
+      .def_rw("input_shapes", &Request::inputShapes)
+      .def_rw("input_lengths", &Request::inputLengths)
+      .def_rw("target_cpu", &Request::targetCpu)
+      .def_rw("target_triple", &Request::targetTriple)
+      .def_rw("train", &Request::train, nb::arg().none())
+      .def_rw("cache_dir", &Request::cacheDirectory, nb::arg().none())
+      .def_rw("cache_bytes", &Request::cacheBytes)
+      .def_rw("reproducer", &Request::reproducer)
+      .def_rw("progress", &Request::progress, nb::arg().none())
+      .def_rw("log", &Request::log, nb::arg().none());
 
   nb::class_<Program>(module, "Model",
                       "A compiled model with threads and memory: made by nacre.compile or nacre.load.\n"

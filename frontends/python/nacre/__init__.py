@@ -22,9 +22,10 @@ Types that NumPy lacks (bfloat16, float8, int4, ...) travel as arrays of ml_dtyp
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import numpy as np
 
@@ -77,6 +78,10 @@ Dims = Mapping[str, int]
 Shapes = Mapping[str, Sequence[int]]
 Lengths = Mapping[str, Union[int, None]]
 Progress = Callable[[str, int, int], object]
+Log = Callable[[str], object]
+Emit = Literal["shared", "object", "static-library", "executable", "header", "mlir", "llvm-ir", "assembly"]
+
+_logger = logging.getLogger("nacre")
 
 
 def compile(  # noqa: A001 - the natural name, always used as nacre.compile
@@ -91,6 +96,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     cpus: Sequence[int] | None = None,
     progress: Progress | None = None,
     cache_dir: Path | None = None,
+    cache_bytes: int | None = None,
+    log: Log | None = None,
+    reproducer: Path | None = None,
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
@@ -110,7 +118,14 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     With `cpus`, thread i stays on CPU cpus[i % len(cpus)], but for the first, which is the
     caller's. `progress` is called with each phase that has begun: its name, its number and
     how many there are. What it raises ends the compilation, as Ctrl-C does. Compiled kernels
-    are kept in `cache_dir` ("": nowhere; by default in NACRE_CACHE_DIR or ~/.cache/nacre).
+    are kept in `cache_dir` ("": nowhere; by default in NACRE_CACHE_DIR or ~/.cache/nacre), about
+    `cache_bytes` of them (0: without limit; by default 1 GiB).
+
+    `log` is called with a line for each event: phases and their times, what happens to the
+    model's nodes, the cache. Without it the lines are records of the logger "nacre", of level
+    DEBUG, if that is on. What it raises ends the compilation. Where the compiler itself is at
+    fault, it leaves a small module that shows that at `reproducer`, a file or a folder; the
+    exception's message says what to run on it.
 
     Raises CompileError, whose message lists everything that cannot be compiled;
     InternalError, which is none of these, for a fault of the compiler's own.
@@ -120,7 +135,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
         source = os.fspath(source)
     return _core.compile(
         source,
-        _request(dims, input_shapes, input_lengths, target_cpu, train, cache_dir, progress),
+        _request(
+            dims, input_shapes, input_lengths, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+        ),
         {name: _ranks(value) for name, value in (example or {}).items()},
         threads,
         list(cpus or []),
@@ -137,14 +154,29 @@ def compile_to_file(
     input_lengths: Lengths | None = None,
     progress: Progress | None = None,
     cache_dir: Path | None = None,
+    cache_bytes: int | None = None,
+    log: Log | None = None,
+    reproducer: Path | None = None,
+    emit: Emit | Sequence[Emit] = "shared",
+    target_triple: str | None = None,
 ) -> None:
-    """Compiles an ONNX file into one self-contained shared library at `path`.
+    """Compiles an ONNX file into one self-contained shared library at `path`, and its header.
 
-    The options and errors are those of `compile`; also WriteError (a CompileError) if the
-    file cannot be written. It appears complete or not at all.
+    `emit` asks for another kind of file, or several: "shared" (.so), "object" (.o),
+    "static-library" (.a), "executable", "header" (.h), "mlir", "llvm-ir" (.ll), "assembly" (.s).
+    The first is written to `path`, the others beside it with endings of their own; a library has
+    its header always. Objects and static libraries can be for another machine: `target_triple`,
+    "aarch64-linux-gnu".
+
+    The other options and the errors are those of `compile`; also WriteError (a CompileError) if
+    a file cannot be written. Each appears complete or not at all.
     """
-    request = _request(dims, input_shapes, input_lengths, target_cpu, train, cache_dir, progress)
-    _core.compile_to_file(os.fspath(model), os.fspath(path), request)
+    request = _request(
+        dims, input_shapes, input_lengths, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+    )
+    request.target_triple = target_triple or ""
+    kinds = [emit] if isinstance(emit, str) else list(emit)
+    _core.compile_to_file(os.fspath(model), os.fspath(path), kinds, request)
 
 
 def load(path: Path, threads: int = 0, cpus: Sequence[int] | None = None) -> Model:
@@ -172,18 +204,28 @@ def _request(
     input_lengths: Lengths | None,
     target_cpu: str | None,
     train: Mapping[str, str] | None,
-    cache_dir: Path | None,
     progress: Progress | None,
+    cache_dir: Path | None,
+    cache_bytes: int | None,
+    log: Log | None,
+    reproducer: Path | None,
 ) -> _core._Request:
-    return _core._Request(
-        dict(dims or {}),
-        {name: list(shape) for name, shape in (input_shapes or {}).items()},
-        dict(input_lengths or {}),
-        target_cpu or "",
-        None if train is None else dict(train),
-        None if cache_dir is None else os.fspath(cache_dir),
-        progress,
-    )
+    request = _core._Request()
+    request.dims = dict(dims or {})
+    request.input_shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
+    request.input_lengths = dict(input_lengths or {})
+    request.target_cpu = target_cpu or ""
+    request.train = None if train is None else dict(train)
+    request.progress = progress
+    request.cache_dir = None if cache_dir is None else os.fspath(cache_dir)
+    if cache_bytes is not None:
+        if cache_bytes < 0:
+            raise ValueError(f"cache_bytes is {cache_bytes}, expected 0 or more")
+        request.cache_bytes = cache_bytes
+    # Without a listener no line is made: remarks take time.
+    request.log = log or (_logger.debug if _logger.isEnabledFor(logging.DEBUG) else None)
+    request.reproducer = "" if reproducer is None else os.fspath(reproducer)
+    return request
 
 
 def _ranks(value: Any) -> list[int] | None:

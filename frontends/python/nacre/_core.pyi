@@ -150,17 +150,17 @@ class Model:
         """
 
 class _Request:
-    def __init__(
-        self,
-        dims: dict[str, int],
-        input_shapes: dict[str, list[int]],
-        input_lengths: dict[str, int | None],
-        target_cpu: str,
-        train: dict[str, str] | None,
-        cache_dir: str | None,
-        progress: Callable[[str, int, int], object] | None,
-        /,
-    ) -> None: ...
+    dims: dict[str, int]
+    input_shapes: dict[str, list[int]]
+    input_lengths: dict[str, int | None]
+    target_cpu: str
+    target_triple: str
+    train: dict[str, str] | None
+    cache_dir: str | None
+    cache_bytes: int
+    reproducer: str
+    progress: Callable[[str, int, int], object] | None
+    log: Callable[[str], object] | None
 
 def compile(
     source: str | bytes,
@@ -170,5 +170,5 @@ def compile(
     cpus: list[int],
     /,
 ) -> Model: ...
-def compile_to_file(model: str, path: str, request: _Request, /) -> None: ...
+def compile_to_file(model: str, path: str, emit: list[str], request: _Request, /) -> None: ...
 def load(path: str, threads: int, cpus: list[int], /) -> Model: ...

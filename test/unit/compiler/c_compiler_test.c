@@ -1,6 +1,7 @@
 /* The compiler's C API from a plain C program: c_compiler_test FOLDER. */
 #include "compiler/api/nacre_compiler.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,111 @@ static int32_t refuse(void *data, const char *phase, int32_t number,
                       int32_t count) {
   (void)data, (void)phase, (void)count;
   return number == 2;
+}
+
+
+/* Lines of the log that say what is looked for. */
+struct lines {
+  int all, phases, results;
+};
+static void count_lines(void *data, const char *line) {
+  struct lines *lines = data;
+  ++lines->all;
+  lines->phases += strstr(line, "import: ") != NULL;
+  lines->results += strstr(line, "/kinds") != NULL;
+}
+
+/* The length of a file that begins with `start`, -1 of none. */
+static long check_file(const char *folder, const char *name, const char *start) {
+  char path[1000], text[100] = "";
+  long size;
+  FILE *file;
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  file = fopen(path, "rb");
+  if (!file)
+    return -1;
+  if (fread(text, 1, sizeof text - 1, file) == 0 || strncmp(text, start, strlen(start)) != 0)
+    printf("%s begins with: %s\n", path, text);
+  fseek(file, 0, SEEK_END);
+  size = strncmp(text, start, strlen(start)) == 0 ? ftell(file) : -1;
+  fclose(file);
+  remove(path);
+  return size;
+}
+
+/* What else there is to ask for: kinds of files, the machine, the log. */
+static void test_files(const char *folder, const char *path) {
+  nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+  const nacre_emit kinds[] = {NACRE_EMIT_EXECUTABLE, NACRE_EMIT_HEADER, NACRE_EMIT_ASSEMBLY, NACRE_EMIT_MLIR};
+  const nacre_emit object[] = {NACRE_EMIT_OBJECT}, twice[] = {NACRE_EMIT_MLIR, NACRE_EMIT_MLIR};
+  const int unknown[] = {NACRE_EMIT_SHARED, 8};
+  struct lines lines = {0, 0, 0};
+  unsigned char head[20];
+  char target[1000];
+  FILE *file;
+  options.cache_dir = "";
+  options.emit = kinds;
+  options.emit_count = 4;
+  options.log = count_lines;
+  options.log_data = &lines;
+  snprintf(target, sizeof target, "%s/kinds", folder);
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_OK);
+  EXPECT(check_file(folder, "kinds", "\177ELF") > 10000);
+  EXPECT(check_file(folder, "kinds.h", "/* Made by nacre compile") > 100);
+  EXPECT(check_file(folder, "kinds.s", "") > 100);
+  EXPECT(check_file(folder, "kinds.mlir", "") > 100);
+  EXPECT(check_file(folder, "kinds.so", "") == -1);
+  EXPECT(lines.all > 5 && lines.phases > 0 && lines.results == 4);
+
+  /* For another machine: byte 18 of an object says which. */
+  options.log = NULL;
+  options.emit = object;
+  options.emit_count = 1;
+  options.target_triple = "aarch64-linux-gnu";
+  snprintf(target, sizeof target, "%s/arm.o", folder);
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_OK);
+  file = fopen(target, "rb");
+  EXPECT(file && fread(head, 1, sizeof head, file) == sizeof head && head[18] == 183); /* EM_AARCH64 */
+  if (file)
+    fclose(file);
+  EXPECT(check_file(folder, "arm.o", "\177ELF") > 100);
+  EXPECT(check_file(folder, "arm.h", "/* Made by nacre compile") > 100);
+  options.target_triple = "no-such-machine";
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "no-such-machine"));
+  options.target_triple = NULL;
+
+  options.emit = twice;
+  options.emit_count = 2;
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "'mlir' is asked for twice"));
+  options.emit = (const nacre_emit *)(const void *)unknown;
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "emit[1] is 8"));
+  options.emit = NULL;
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_INVALID_ARGUMENT);
+  options.emit_count = 0;
+  options.cache_bytes = -1;
+  EXPECT(nacre_compile_to_file(path, target, &options) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "cache_bytes is -1"));
+}
+
+/* Callers built with older headers: what is behind their struct is not looked at. */
+static void test_older_callers(const char *path) {
+  const size_t sizes[] = {offsetof(nacre_compile_options, cache_dir), offsetof(nacre_compile_options, emit),
+                          sizeof(nacre_compile_options)};
+  nacre_model *model = NULL;
+  size_t i;
+  for (i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+    nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+    memset((char *)&options + sizes[i], 0xa5, sizeof options - sizes[i]);
+    options.struct_size = sizes[i];
+    EXPECT(nacre_compile(path, &options, &model) == NACRE_OK);
+    run(model);
+    nacre_model_release(model);
+    options.target_cpu = "no-such-cpu"; /* a field that all of them have */
+    EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  }
 }
 
 int main(int argc, char **argv) {
@@ -118,6 +224,9 @@ int main(int argc, char **argv) {
   options.target_cpu = "no-such-cpu";
   EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
   EXPECT(strstr(nacre_compile_last_error(), "no-such-cpu"));
+
+  test_files(argv[1], path);
+  test_older_callers(path);
 
   if (failures == 0)
     puts("the compiler's C API works");
