@@ -4,16 +4,19 @@
 #include "compiler/codegen/OutputFile.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ArchiveWriter.h"
-#include "llvm/Support/FileSystem.h"
-#include <dlfcn.h>
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "runtime/abi/nacre_artifact.h"
 #include <cerrno>
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
 #include <mutex>
 #include <optional>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 
 LLD_HAS_DRIVER(elf)
@@ -121,6 +124,79 @@ private:
   int descriptor = -1;
 };
 
+/// What lld writes, without a file: a killed process leaves none behind. lld puts beside a
+/// regular file what it has not finished, and writes to anything else at once: to this pipe.
+class OutputPipe {
+public:
+  static Expected<std::unique_ptr<OutputPipe>> create() {
+    std::unique_ptr<OutputPipe> pipe(new OutputPipe);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+      return errnoError("cannot make a pipe for the linker");
+    pipe->input = ends[0], pipe->output = ends[1];
+    pipe->finished = eventfd(0, EFD_CLOEXEC);
+    if (pipe->finished < 0)
+      return errnoError("cannot make an event for the linker");
+    pipe->reader = std::thread([&self = *pipe] { self.read(); });
+    return pipe;
+  }
+  ~OutputPipe() {
+    finish();
+    for (int descriptor : {input, output, finished})
+      if (descriptor >= 0)
+        close(descriptor);
+  }
+
+  std::string getPath() const { return "/proc/self/fd/" + std::to_string(output); }
+
+  /// Everything that was written.
+  Expected<std::unique_ptr<MemoryBuffer>> take() {
+    finish();
+    if (error)
+      return createStringError(error, "cannot read what was linked: " + error.message());
+    return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes), /*RequiresNullTerminator=*/false);
+  }
+
+private:
+  OutputPipe() = default;
+
+  /// The event ends it, not the pipe's: another thread may have forked a process that holds
+  /// the pipe open.
+  void finish() {
+    if (!reader.joinable())
+      return;
+    eventfd_write(finished, 1);
+    reader.join();
+  }
+
+  void read() {
+    constexpr size_t chunk = 1 << 20;
+    pollfd events[] = {{input, POLLIN, 0}, {finished, POLLIN, 0}};
+    while (true) {
+      if (poll(events, 2, -1) < 0) {
+        if (errno == EINTR)
+          continue;
+        break;
+      }
+      if (!(events[0].revents & POLLIN))
+        return; // what was written before the event has been read
+      size_t size = bytes.size();
+      bytes.resize_for_overwrite(size + chunk);
+      ssize_t done = ::read(input, bytes.data() + size, chunk);
+      bytes.truncate(size + size_t(std::max<ssize_t>(done, 0)));
+      if (done < 0 && errno != EINTR)
+        break;
+    }
+    error = std::error_code(errno, std::generic_category());
+    close(std::exchange(input, -1)); // lld shall not wait
+  }
+
+  int input = -1, output = -1, finished = -1;
+  SmallVector<char, 0> bytes;
+  std::error_code error;
+  std::thread reader; // which uses all the others
+};
+
 } // namespace
 
 static Error runLinker(ArrayRef<const char *> arguments) {
@@ -154,12 +230,10 @@ nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, const LinkOptions &optio
     return archiveFile.takeError();
 
   // lld writes to names only.
-  SmallString<128> folder;
-  if (std::error_code error = sys::fs::createUniqueDirectory("nacre", folder))
-    return createStringError(error, "cannot make a temporary folder: " + error.message());
-  scope_exit removeFolder([&] { (void)sys::fs::remove_directories(folder); });
-  std::string output = (folder + "/linked").str();
-  std::vector<std::string> arguments = {"ld.lld", "-o", output, "--threads=1", "--gc-sections",
+  auto output = OutputPipe::create();
+  if (!output)
+    return output.takeError();
+  std::vector<std::string> arguments = {"ld.lld", "-o", (*output)->getPath(), "--threads=1", "--gc-sections",
                                         "--build-id=none"};
   auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   std::optional<Expected<MemoryFile>> scriptFile;
@@ -195,8 +269,5 @@ nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, const LinkOptions &optio
     pointers.push_back(argument.c_str());
   if (Error error = runLinker(pointers))
     return error;
-  auto linked = MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!linked)
-    return createStringError(linked.getError(), "cannot read back what was linked: " + linked.getError().message());
-  return std::move(*linked);
+  return (*output)->take();
 }

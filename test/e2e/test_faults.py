@@ -108,6 +108,31 @@ def test_killed(model: Path, tmp_path: Path, name: str) -> None:
     assert {path.name: path.read_bytes() for path in output.parent.iterdir()} == good
 
 
+@pytest.mark.parametrize("kind", ["shared", "object", "static-library", "executable"])
+def test_killed_while_it_links(model: Path, tmp_path: Path, kind: str) -> None:
+    """No file is left in the folder for temporary ones: there is none at any time."""
+    temporary, cache = tmp_path / "tmp", tmp_path / "cache"
+    temporary.mkdir()
+    command = [str(NACRE), "compile", str(model), "-o", str(tmp_path / "m"), "--emit", kind, "--cache-dir", str(cache)]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    nacre(*command[1:])  # from now on all kernels are found
+    moments = random.Random(kind)
+    killed = 0
+    for _ in range(30):
+        running = subprocess.Popen([*command, "--verbose"], env=environment, stderr=subprocess.PIPE, text=True)
+        assert running.stderr
+        for line in running.stderr:
+            if "] codegen: " in line:  # what is left is to link and to write
+                break
+        time.sleep(moments.uniform(0, 0.02))
+        assert list(temporary.iterdir()) == []
+        running.kill()
+        running.stderr.close()
+        killed += running.wait() == -signal.SIGKILL
+        assert list(temporary.iterdir()) == []
+    assert killed > 0
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [("no/such/folder/m.so", "No such file or directory"), ("/dev/null", "no regular file"), ("folder", "no regular file")],
