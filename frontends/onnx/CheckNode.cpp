@@ -81,9 +81,11 @@ bool GraphImporter::checkNode(
       return ("input " + Twine(at) + " (" + schema.input(at)->name + ")").str();
     };
     if (!input.value) {
-      if (!input.failed && node.input(index).empty() &&
-          param->option != ParamOption::Optional)
-        (void)error(loc, label(index) + " is left out, but it is not optional");
+      // Left out here, or where the function around is called.
+      StringRef name = node.input(index);
+      std::string what = name.empty() ? " is left out" : " is " + quoted(name) + ", which the function's call leaves out";
+      if (!input.failed && param->option != ParamOption::Optional)
+        (void)error(loc, label(index) + what + ", but it is not optional");
       continue;
     }
     auto tensor = dyn_cast<RankedTensorType>(input.value.getType());

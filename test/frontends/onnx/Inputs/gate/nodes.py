@@ -3,7 +3,7 @@
 import os
 
 import numpy as np
-from building import case, external, field, info, model, node, relu, tensor, varint, with_tensor
+from building import case, external, field, function, info, model, node, relu, tensor, varint, with_tensor
 from graphs import branch, if_model
 from onnx import TensorProto, helper
 
@@ -77,6 +77,15 @@ def no_inputs(folder):
 @case("node 'n' (Relu): it has 2 outputs, expected 1 in opset 17")
 def too_many_outputs(folder):
     return model(node("Relu", "x", "y z"))
+
+
+@case(
+    "node 'c/n' (Relu): input 0 (X) is 'a', which the function's call leaves out, but it is not optional"
+)
+def missing_input_of_a_function(folder):
+    body = function("F", [node("Relu", "a", "b")])
+    call = helper.make_node("F", [], ["y"], name="c", domain="f")
+    return model(call, functions=[body], opsets=[("f", 1)])
 
 
 @case("node 'n' (Add): input 1 (B) is left out, but it is not optional")
