@@ -2,6 +2,7 @@
 #include "dialects/nn/NNWindow.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -88,10 +89,16 @@ FailureOr<int64_t> nn::inferWindowCount(MLIRContext *context, std::optional<Loca
   bool same = dim.autoPad != AutoPad::NotSet;
   if (ShapedType::isDynamic(input) || (ShapedType::isDynamic(kernel) && !same))
     return ShapedType::kDynamic;
-  int64_t padded = input + dim.padBegin + dim.padEnd, extent = (kernel - 1) * dim.dilation + 1;
-  if (!same && padded < extent)
-    return emitOptionalError(loc, "a window of ", extent, " does not fit into ", padded,
-                             " elements, padding included");
+  if (!same) {
+    std::optional<int64_t> padded = llvm::checkedAdd(input, dim.padBegin + dim.padEnd),
+                           extent = llvm::checkedMulAdd(kernel - 1, dim.dilation, int64_t(1));
+    if (!padded || !extent)
+      return emitOptionalError(loc, "a window of ", kernel, " elements, ", dim.dilation, " apart, on ", input,
+                               " and its padding is too large to be computed with");
+    if (*padded < *extent)
+      return emitOptionalError(loc, "a window of ", *extent, " does not fit into ", *padded,
+                               " elements, padding included");
+  }
   OpBuilder builder(context);
   dim.input = builder.getIndexAttr(input);
   dim.kernel = builder.getIndexAttr(same ? 1 : kernel);
