@@ -106,9 +106,11 @@ void inferBranches(scf::IfOp branch) {
   }
 }
 
-/// Allocates a tile's temporary once, at the start of the body of rt.parallel.
-LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Region *scope,
-                            int64_t stackBytes) {
+/// Allocates a tile's temporary once, at the start of the body of rt.parallel or of the
+/// kernel. There, a large one stays an allocation, which is returned: scratch is given back
+/// at the end of rt.parallel only.
+FailureOr<memref::AllocOp> hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Region *scope,
+                                         int64_t stackBytes) {
   rewriter.setInsertionPoint(alloc);
   auto local = rewriter.replaceOpWithNewOp<memref::AllocaOp>(alloc, alloc.getType(),
                                                              alloc.getDynamicSizes());
@@ -149,13 +151,14 @@ LogicalResult hoistFromTile(RewriterBase &rewriter, memref::AllocOp alloc, Regio
       rewriter.moveOpBefore(op, anchor);
   rewriter.moveOpBefore(bounded, anchor);
   int64_t bytes = getStaticBytes(bounded.getType());
-  if (bytes < 0 || bytes > stackBytes) {
-    rewriter.setInsertionPoint(bounded);
-    rewriter.replaceOpWithNewOp<rt::ScratchOp>(bounded, bounded.getType(), bounded.getDynamicSizes());
-  } else {
+  rewriter.setInsertionPoint(bounded);
+  if (bytes >= 0 && bytes <= stackBytes)
     bounded.setAlignment(64);
-  }
-  return success();
+  else if (isa<rt::ParallelOp>(scope->getParentOp()))
+    rewriter.replaceOpWithNewOp<rt::ScratchOp>(bounded, bounded.getType(), bounded.getDynamicSizes());
+  else
+    return rewriter.replaceOpWithNewOp<memref::AllocOp>(bounded, bounded.getType(), bounded.getDynamicSizes());
+  return memref::AllocOp();
 }
 
 /// Makes a temporary of the whole kernel an argument, allocated by each caller.
@@ -172,6 +175,7 @@ void hoistFromKernel(kern::FuncOp func, memref::AllocOp alloc, ArrayRef<kern::Ca
     for (Operation *op : slice)
       b.clone(*op, mapping);
     Operation *buffer = b.clone(*alloc, mapping);
+    buffer->setLoc(call.getLoc()); // one kernel may be called by several nodes
     call.getOutsMutable().append(buffer->getResult(0));
   }
   BlockArgument argument = func.getBody().front().addArgument(alloc.getType(), alloc.getLoc());
@@ -197,11 +201,14 @@ struct HoistTemporariesPass : buffer::impl::HoistTemporariesPassBase<HoistTempor
         if (parallel || alloc->getParentOp() != func) {
           Region *scope = parallel ? &parallel.getBody() : &func.getBody();
           Location loc = alloc.getLoc(); // the op is replaced even where no bound is found
-          if (failed(hoistFromTile(rewriter, alloc, scope, stackBytes))) {
+          FailureOr<memref::AllocOp> hoisted = hoistFromTile(rewriter, alloc, scope, stackBytes);
+          if (failed(hoisted)) {
             emitError(loc, "no bound is known for the size of a kernel's temporary");
             return signalPassFailure();
           }
-          continue;
+          if (!*hoisted)
+            continue;
+          alloc = *hoisted;
         }
         hoistFromKernel(func, alloc, calls[func.getName()]);
       }

@@ -20,14 +20,26 @@ def HoistTemporariesPass : Pass<"hoist-temporaries", "::mlir::ModuleOp"> {
   let summary = "Take a kernel's temporaries out of it";
   let description = [{
     A temporary of a whole kernel becomes an argument that the host allocates; one of
-    a tile becomes a small stack buffer or scratch of the worker, allocated once
-    outside the loop over tiles.
+    a tile becomes a small stack buffer, allocated once outside the loop over tiles. A
+    large one becomes scratch of the worker in rt.parallel, and such an argument outside.
     Precondition: memrefs, rt.parallel. Postcondition: no memref.alloc in kernels.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect", "::nacre::rt::RtDialect",
                            "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect"];
   let options = [Option<"stackBytes", "stack-bytes", "int64_t", "16384",
                         "Largest buffer of a tile that lives on the stack">];
+}
+
+def AlternateBuffersPass : Pass<"alternate-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Two places for what a loop hands from one iteration to the next";
+  let description = [{
+    A buffer of static size that an iteration makes and hands to the next, which does
+    not hand it on, gets two places outside of the loop that take turns. The arena can
+    have them; nothing is allocated in the loop.
+    Precondition: a host function on memrefs, before plan-memory. Postcondition: no
+    loop allocates what it carries for one iteration, if its size is static.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
 }
 
 def PlanMemoryPass : Pass<"plan-memory", "::mlir::func::FuncOp"> {
@@ -43,4 +55,15 @@ def PlanMemoryPass : Pass<"plan-memory", "::mlir::func::FuncOp"> {
   let options = [Option<"separate", "separate", "bool", "false",
                         "No arena: every buffer is allocated at run time">];
   let statistics = [Statistic<"arenaBytes", "arena-bytes", "Bytes of the arena">];
+}
+
+def ReleaseInLoopsPass : Pass<"release-in-loops", "::mlir::func::FuncOp"> {
+  let summary = "Give back what each iteration of a loop leaves behind";
+  let description = [{
+    At the end of an iteration the run releases what it has allocated since the loop
+    began, but for what the iteration hands to the next.
+    Precondition: a host function after plan-memory. Postcondition: after each
+    iteration of a loop no more is allocated than before it, but for what it carries.
+  }];
+  let dependentDialects = ["::nacre::rt::RtDialect"];
 }

@@ -157,7 +157,7 @@ private:
     });
     alloc.replaceAllUsesWith(buffer.getResult());
     alloc.erase();
-    // What leaves its block lives until the run ends.
+    // What leaves its block lives until the run ends, or in a loop as long as it is carried.
     if (leaves)
       return;
     b.setInsertionPointAfter(last);

@@ -43,6 +43,12 @@ public:
     allocate = [](nacre_abi_context *context, int64_t size) {
       return static_cast<PrepareContext *>(context)->newMemory(size);
     };
+    allocate_for = [](nacre_abi_context *context, int64_t size, const char *node) {
+      return static_cast<PrepareContext *>(context)->newMemory(size, node);
+    };
+    // A loop over parameters alone is folded or short: what it leaves goes at the end.
+    mark = [](nacre_abi_context *) { return int64_t(0); };
+    release_since = [](nacre_abi_context *, int64_t, const void *const *, int64_t) {};
     release = [](nacre_abi_context *context, void *pointer) {
       static_cast<PrepareContext *>(context)->releaseMemory(pointer);
     };
@@ -50,6 +56,9 @@ public:
       return static_cast<PrepareContext *>(context)->newScratch(size);
     };
     output = [](nacre_abi_context *context, int32_t index, int32_t rank, const int64_t *dims) {
+      return static_cast<PrepareContext *>(context)->getOutput(index, rank, dims);
+    };
+    output_for = [](nacre_abi_context *context, int32_t index, int32_t rank, const int64_t *dims, const char *) {
       return static_cast<PrepareContext *>(context)->getOutput(index, rank, dims);
     };
     fail = [](nacre_abi_context *context, int32_t status, const char *message) {
@@ -72,8 +81,8 @@ public:
   std::string failure;
 
 private:
-  void *newMemory(int64_t size) {
-    void *pointer = allocateAligned(size);
+  void *newMemory(int64_t size, const char *node = nullptr) {
+    void *pointer = allocateAligned(size, node);
     if (pointer) {
       std::lock_guard<std::mutex> lock(mutex);
       memory.insert(pointer);
@@ -96,14 +105,14 @@ private:
     return pointer;
   }
 
-  void *allocateAligned(int64_t size) {
+  void *allocateAligned(int64_t size, const char *node = nullptr) {
     void *pointer =
         size < 0 || size > (int64_t(1) << 46)
             ? nullptr
             : std::aligned_alloc(NACRE_ABI_ALIGNMENT,
                                  llvm::alignTo(std::max<int64_t>(size, 1), NACRE_ABI_ALIGNMENT));
     if (!pointer)
-      recordFailure(NACRE_ABI_OUT_OF_MEMORY, "out of memory");
+      recordFailure(NACRE_ABI_OUT_OF_MEMORY, (std::string(node ? node : "") + "out of memory").c_str());
     return pointer;
   }
 

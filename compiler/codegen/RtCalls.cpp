@@ -183,8 +183,8 @@ LLVM::LLVMFuncOp RtFunction::makeTask(LLVM::LLVMFuncOp body, LLVM::LLVMStructTyp
   return task;
 }
 
-// count <= grain, or one thread and not many grains: call the body on the whole range.
-// Otherwise put the captured values into a struct and hand it to the pool, which cuts long
+// count <= grain, or one thread and not many grains: call the body on the whole range,
+// unless it takes scratch, which only the pool gives back. Otherwise put the captured values into a struct and hand it to the pool, which cuts long
 // loops so that they can be cancelled.
 void RtFunction::lowerLaunch(rt::LaunchOp op) {
   auto body = symbols.lookup<LLVM::LLVMFuncOp>(kernelSymbol(op.getBody()));
@@ -199,6 +199,18 @@ void RtFunction::lowerLaunch(rt::LaunchOp op) {
 
   Block *rest = splitAfter(op);
   Region &region = function.getBody();
+  auto callPool = [&] {
+    Value stored = entryAlloca(environment, 1);
+    calling.storeFields(builder, loc, captures, stored);
+    Value task = LLVM::AddressOfOp::create(builder, loc, makeTask(body, environment, loc));
+    callField(abi::offset::parallelFor, voidType, {task, stored, count, grain});
+    cf::BranchOp::create(builder, loc, rest);
+  };
+  if (body->hasAttr(takesScratch)) {
+    callPool();
+    op.erase();
+    return;
+  }
   Block *serial = builder.createBlock(&region, rest->getIterator());
   Block *run = builder.createBlock(&region, rest->getIterator());
   Block *parallel = builder.createBlock(&region, rest->getIterator());
@@ -227,11 +239,7 @@ void RtFunction::lowerLaunch(rt::LaunchOp op) {
   cf::BranchOp::create(builder, loc, rest);
 
   builder.setInsertionPointToEnd(parallel);
-  Value stored = entryAlloca(environment, 1);
-  calling.storeFields(builder, loc, captures, stored);
-  Value task = LLVM::AddressOfOp::create(builder, loc, makeTask(body, environment, loc));
-  callField(abi::offset::parallelFor, voidType, {task, stored, count, grain});
-  cf::BranchOp::create(builder, loc, rest);
+  callPool();
   op.erase();
 }
 

@@ -102,8 +102,8 @@ LogicalResult RtFunction::lowerOutput(rt::OutputOp op) {
     Value value = ShapedType::isDynamic(size) ? sizes[dynamic++] : constant(size);
     LLVM::StoreOp::create(builder, loc, value, byteOffset(builder, loc, dims, i * sizeof(int64_t)));
   }
-  Value address = callField(abi::offset::output, ptr,
-                            {constant(op.getIndex(), 32), constant(type.getRank(), 32), dims});
+  Value address = callField(abi::offset::outputFor, ptr,
+                            {constant(op.getIndex(), 32), constant(type.getRank(), 32), dims, nodeOf(op)});
   Value null = LLVM::ZeroOp::create(builder, loc, ptr);
   Value some = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, address, null);
   returnUnless(some, NACRE_ABI_OUT_OF_MEMORY);
@@ -111,13 +111,14 @@ LogicalResult RtFunction::lowerOutput(rt::OutputOp op) {
   return success();
 }
 
-void RtFunction::lowerAllocation(Operation *op, int64_t functionOffset) {
+void RtFunction::lowerAllocation(Operation *op, int64_t functionOffset, ValueRange more) {
   auto type = cast<MemRefType>(op->getResult(0).getType());
   SmallVector<Value> sizes;
   for (Value size : op->getOperands())
     sizes.push_back(toI64(size));
-  Value bytes = calling.sizeInBytes(builder, loc, type, sizes);
-  Value address = callField(functionOffset, ptr, bytes);
+  SmallVector<Value> arguments{calling.sizeInBytes(builder, loc, type, sizes)};
+  llvm::append_range(arguments, more);
+  Value address = callField(functionOffset, ptr, arguments);
   Value null = LLVM::ZeroOp::create(builder, loc, ptr);
   Value some = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, address, null);
   returnUnless(some, NACRE_ABI_OUT_OF_MEMORY);
@@ -126,5 +127,18 @@ void RtFunction::lowerAllocation(Operation *op, int64_t functionOffset) {
 
 void RtFunction::lowerRelease(rt::ReleaseOp op) {
   callField(abi::offset::release, voidType, calling.address(builder, loc, op.getBuffer()));
+  op.erase();
+}
+
+void RtFunction::lowerMark(rt::MarkOp op) {
+  replace(op, callField(abi::offset::mark, i64, {}));
+}
+
+void RtFunction::lowerReleaseSince(rt::ReleaseSinceOp op) {
+  Value kept = entryAlloca(ptr, std::max<int64_t>(op.getKept().size(), 1));
+  for (auto [i, buffer] : llvm::enumerate(op.getKept()))
+    LLVM::StoreOp::create(builder, loc, calling.address(builder, loc, buffer),
+                          byteOffset(builder, loc, kept, i * sizeof(void *)));
+  callField(abi::offset::releaseSince, voidType, {op.getMark(), kept, constant(op.getKept().size())});
   op.erase();
 }

@@ -51,7 +51,10 @@ LogicalResult RtFunction::lower(Operation *op) {
       .Case([&](rt::RunOp op) { return replaceByField(op, abi::offset::runNumber), success(); })
       .Case([&](rt::WorkOp op) { return lowerWork(op), success(); })
       .Case([&](rt::ReleaseOp op) { return lowerRelease(op), success(); })
-      .Case([&](rt::AllocOp op) { return lowerAllocation(op, abi::offset::allocate), success(); })
+      .Case([&](rt::MarkOp op) { return lowerMark(op), success(); })
+      .Case([&](rt::ReleaseSinceOp op) { return lowerReleaseSince(op), success(); })
+      // Which node calls a kernel, the kernel does not know.
+      .Case([&](rt::AllocOp op) { return lowerAllocation(op, abi::offset::allocateFor, nodeOf(op)), success(); })
       .Case([&](rt::ScratchOp op) { return lowerAllocation(op, abi::offset::scratch), success(); })
       .Case([&](rt::CheckOp op) { return lowerCheck(op), success(); })
       .Case([&](rt::StringsOp op) { return lowerStrings(op), success(); })
@@ -115,6 +118,11 @@ Value RtFunction::message(StringRef text) {
     symbols.insert(global); // makes the name unique
   }
   return LLVM::AddressOfOp::create(builder, loc, global);
+}
+
+Value RtFunction::nodeOf(Operation *op) {
+  std::string node = rt::nodeMessage(op->getLoc(), "");
+  return node.empty() ? Value(LLVM::ZeroOp::create(builder, loc, ptr)) : message(node);
 }
 
 Value RtFunction::entryAlloca(Type type, int64_t count) {
@@ -236,6 +244,8 @@ private:
       function.setNoInline(true);
     }
     if (!kernel.isDeclaration()) {
+      if (kernel->walk([](rt::ScratchOp) { return WalkResult::interrupt(); }).wasInterrupted())
+        function->setAttr(takesScratch, UnitAttr::get(kernel.getContext()));
       takeBody(function, kernel.getBody(), /*leading=*/1);
       functions.push_back({function, false});
     }

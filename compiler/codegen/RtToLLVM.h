@@ -25,6 +25,9 @@ std::string kernelSymbol(llvm::StringRef name);
 /// The same for a host function or a part of one.
 std::string hostSymbol(llvm::StringRef name);
 
+/// On a function that takes scratch: its caller gives it back.
+inline constexpr llvm::StringLiteral takesScratch = "nacre.takes_scratch";
+
 /// The messages of checks, each once in a module.
 using Messages = llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp>;
 
@@ -46,6 +49,8 @@ private:
   void lowerInput(rt::InputOp op);
   mlir::LogicalResult lowerOutput(rt::OutputOp op);
   void lowerRelease(rt::ReleaseOp op);
+  void lowerMark(rt::MarkOp op);
+  void lowerReleaseSince(rt::ReleaseSinceOp op);
   void lowerWork(rt::WorkOp op);
   void lowerStrings(rt::StringsOp op);
   /// The address of a static dense buffer at a place known now (arena, parameter,
@@ -56,7 +61,7 @@ private:
   mlir::Value addressOf(rt::InputOp op);
   mlir::Value loadOfInput(mlir::Type type, int64_t index, int64_t offset);
   /// rt.alloc and rt.scratch: memory by the context's function at the offset.
-  void lowerAllocation(mlir::Operation *op, int64_t functionOffset);
+  void lowerAllocation(mlir::Operation *op, int64_t functionOffset, mlir::ValueRange more = {});
 
   // Control.
   mlir::LogicalResult lowerCall(kern::CallOp op);
@@ -80,6 +85,8 @@ private:
   mlir::Value constant(int64_t value, unsigned bits = 64);
   mlir::Value callField(int64_t offset, mlir::Type result, mlir::ValueRange arguments);
   mlir::Value message(mlir::StringRef text);
+  /// What stands in front of a message about the op: its node, or null.
+  mlir::Value nodeOf(mlir::Operation *op);
   mlir::Value toI64(mlir::Value index) { return calling.toLLVM(builder, loc, index); }
   mlir::Value entryAlloca(mlir::Type type, int64_t count);
   /// Leaves the function, with the status if it is the host's, unless the

@@ -89,7 +89,10 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(buffer::createHoistTemporariesPass());
-  passes.addNestedPass<func::FuncOp>(buffer::createPlanMemoryPass({options.separateBuffers}));
+  OpPassManager &host = passes.nest<func::FuncOp>();
+  host.addPass(buffer::createAlternateBuffersPass());
+  host.addPass(buffer::createPlanMemoryPass({options.separateBuffers}));
+  host.addPass(buffer::createReleaseInLoopsPass());
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma}));

@@ -135,6 +135,35 @@ def Rt_ReleaseOp : Rt_Op<"release"> {
   let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
 }
 
+// Not an allocation or a release of a value, but neither may move past one.
+def Rt_MarkOp : Rt_Op<"mark", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Where the memory of a loop begins";
+  let description = [{
+    What rt.alloc gives from here on, rt.release_since of the mark may take back. Only
+    in host functions.
+
+    ```mlir
+    %m = rt.mark
+    ```
+  }];
+  let results = (outs I64:$result);
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_ReleaseSinceOp : Rt_Op<"release_since", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Gives back what a loop's iteration leaves behind";
+  let description = [{
+    Everything that rt.alloc gave since the mark, was not released, and is the memory
+    of none of the buffers that are kept. Views keep the buffer that they are of.
+
+    ```mlir
+    rt.release_since %m keep(%next : memref<?x8xf32>)
+    ```
+  }];
+  let arguments = (ins I64:$mark, Variadic<AnyMemRef>:$kept);
+  let assemblyFormat = "$mark (`keep` `(` $kept^ `:` type($kept) `)`)? attr-dict";
+}
+
 def Rt_ScratchOp : Rt_SizedOp<"scratch"> {
   let summary = "Scratch memory of the calling worker";
   let description = [{

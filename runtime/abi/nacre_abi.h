@@ -17,8 +17,9 @@ extern "C" {
 #endif
 
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
- * 4: values of inputs. 5: the context's work. */
-#define NACRE_ABI_VERSION 5u
+ * 4: values of inputs. 5: the context's work. 6: the memory of loops; memory that
+ * is asked for with the node that wants it. */
+#define NACRE_ABI_VERSION 6u
 /* The oldest version that a runtime of this one runs: docs/abi.md. */
 #define NACRE_ABI_OLDEST 4u
 /* "NACR" read as a little-endian 32-bit integer. */
@@ -154,6 +155,22 @@ struct nacre_abi_context {
    * (nacre_abi_kernel_info.flops is -1), the host code adds their number; the
    * runtime takes it at the kernel's end. It may wrap if nobody does. */
   uint64_t work;
+
+  /* allocate and output, with what stands in front of the message if
+   * there is no memory ("node 'x' (Op): "); NULL or "" if no node is known. What
+   * allocate_for gave, release_since takes back as well. */
+  void *(*allocate_for)(nacre_abi_context *context, int64_t size,
+                        const char *node);
+  void *(*output_for)(nacre_abi_context *context, int32_t index, int32_t rank,
+                      const int64_t *dims, const char *node);
+
+  /* The memory of a loop. mark is called in front of it; release_since at the
+   * end of each iteration, with that mark and an address in each buffer that
+   * lives on: what allocate_for has given since, and is not among them, is
+   * released. Both by the run's own thread, outside of parallel loops. */
+  int64_t (*mark)(nacre_abi_context *context);
+  void (*release_since)(nacre_abi_context *context, int64_t mark,
+                        const void *const *kept, int64_t kept_count);
 };
 
 /* A dimension of the signature: a size, or dynamic with an optional name.

@@ -53,6 +53,10 @@ Run::Run(Session &s)
   scratch = takeScratch;
   output = provideOutput;
   fail = recordFailure;
+  allocate_for = allocateFor;
+  output_for = provideOutputFor;
+  mark = markMemory;
+  release_since = releaseSince;
   thread_count = s.getThreadCount();
   stop = idle;
 }
@@ -127,15 +131,19 @@ void Run::recordFailure(nacre_abi_context *context, int32_t status,
                                         message ? message : "unknown reason");
 }
 
-void *Run::outOfMemory(const char *what, int64_t size) {
+void *Run::outOfMemory(const char *node, const char *what, int64_t size) {
   long long bytes = size;
+  if (!node)
+    node = "";
   if (size < 0)
     failWith(NACRE_INVALID_SHAPE,
-             "%s: its size overflows or is negative (%lld bytes)", what, bytes);
+             "%s%s: its size overflows or is negative (%lld bytes)", node, what,
+             bytes);
   else
     failWith(NACRE_OUT_OF_MEMORY,
-             "%s: no memory for %lld bytes (the session's limit is %lld)", what,
-             bytes, static_cast<long long>(session.getAllocator().getLimit()));
+             "%s%s: no memory for %lld bytes (the session's limit is %lld)",
+             node, what, bytes,
+             static_cast<long long>(session.getAllocator().getLimit()));
   return nullptr;
 }
 
@@ -209,18 +217,35 @@ void Run::parallelFor(nacre_abi_context *context, nacre_abi_body body,
 
 // ---- Memory -----------------------------------------------------------------
 
-void *Run::allocateMemory(nacre_abi_context *context, int64_t size) {
-  Run &run = *static_cast<Run *>(context);
-  Block *block = run.session.getAllocator().allocate(size);
+void *Run::allocateBlock(bool ofLoop, int64_t size, const char *node) {
+  Block *block = session.getAllocator().allocate(size);
   if (!block)
-    return run.outOfMemory("an intermediate value", size);
-  Lock lock(run.mutex);
-  block->next = run.live;
+    return outOfMemory(node, "an intermediate value", size);
+  Lock lock(mutex);
+  block->begin = ofLoop ? nextNumber++ : -1;
+  Block *&first = listOf(block);
+  block->next = first;
   block->previous = nullptr;
-  if (run.live)
-    run.live->previous = block;
-  run.live = block;
+  if (first)
+    first->previous = block;
+  first = block;
   return block->data();
+}
+
+// With the mutex held.
+void Run::unlink(Block *block) {
+  (block->previous ? block->previous->next : listOf(block)) = block->next;
+  if (block->next)
+    block->next->previous = block->previous;
+}
+
+void *Run::allocateMemory(nacre_abi_context *context, int64_t size) {
+  return static_cast<Run *>(context)->allocateBlock(false, size, nullptr);
+}
+
+void *Run::allocateFor(nacre_abi_context *context, int64_t size,
+                       const char *node) {
+  return static_cast<Run *>(context)->allocateBlock(true, size, node);
 }
 
 void Run::releaseMemory(nacre_abi_context *context, void *pointer) {
@@ -230,11 +255,39 @@ void Run::releaseMemory(nacre_abi_context *context, void *pointer) {
   Block *block = Block::of(pointer);
   {
     Lock lock(run.mutex);
-    (block->previous ? block->previous->next : run.live) = block->next;
-    if (block->next)
-      block->next->previous = block->previous;
+    run.unlink(block);
   }
   Allocator::release(block);
+}
+
+int64_t Run::markMemory(nacre_abi_context *context) {
+  Run &run = *static_cast<Run *>(context);
+  Lock lock(run.mutex);
+  return run.nextNumber;
+}
+
+// An iteration leaves few blocks: those that it carries, and what it did not
+// release itself.
+void Run::releaseSince(nacre_abi_context *context, int64_t mark,
+                       const void *const *kept, int64_t keptCount) {
+  Run &run = *static_cast<Run *>(context);
+  auto isKept = [&](Block *block) {
+    auto begin = reinterpret_cast<uintptr_t>(block->data());
+    for (int64_t i = 0; i < keptCount; ++i)
+      if (reinterpret_cast<uintptr_t>(kept[i]) - begin <=
+          static_cast<uintptr_t>(block->capacity))
+        return true;
+    return false;
+  };
+  Lock lock(run.mutex);
+  for (Block *block = run.inLoops; block && block->begin >= mark;) {
+    Block *older = block->next;
+    if (!isKept(block)) {
+      run.unlink(block);
+      Allocator::release(block);
+    }
+    block = older;
+  }
 }
 
 void *Run::takeScratch(nacre_abi_context *context, int64_t size) {
@@ -242,11 +295,17 @@ void *Run::takeScratch(nacre_abi_context *context, int64_t size) {
   if (thread.run != &run) // a thread that is none of ours
     return allocateMemory(context, size);
   void *memory = thread.scratch->take(size);
-  return memory ? memory : run.outOfMemory("a kernel's scratch", size);
+  return memory ? memory : run.outOfMemory("", "a kernel's scratch", size);
 }
 
 void *Run::provideOutput(nacre_abi_context *context, int32_t index,
                          int32_t rank, const int64_t *dims) {
+  return provideOutputFor(context, index, rank, dims, nullptr);
+}
+
+void *Run::provideOutputFor(nacre_abi_context *context, int32_t index,
+                            int32_t rank, const int64_t *dims,
+                            const char *node) {
   Run &run = *static_cast<Run *>(context);
   if (index < 0 || index >= run.function->output_count ||
       rank != run.function->outputs[index].rank) {
@@ -271,14 +330,14 @@ void *Run::provideOutput(nacre_abi_context *context, int32_t index,
   auto outOfMemory = [&] {
     char what[160];
     std::snprintf(what, sizeof what, "output '%s'", Quoted(info.name).text);
-    return run.outOfMemory(what, bytes);
+    return run.outOfMemory(node, what, bytes);
   };
   if (bytes < 0)
     return outOfMemory();
   slot.bytes = bytes;
   if (info.dtype == NACRE_DTYPE_STRING) { // read by writeStrings
-    slot.strings = static_cast<Handle *>(allocateMemory(
-        context, bytes / int64_t(sizeof(nacre_string) / sizeof(Handle))));
+    slot.strings = static_cast<Handle *>(run.allocateBlock(
+        false, bytes / int64_t(sizeof(nacre_string) / sizeof(Handle)), node));
     slot.produced = slot.strings != nullptr;
     return slot.strings;
   }
@@ -491,10 +550,12 @@ nacre_status Run::call() {
   session.getPool().endRun();
   thread = saved;
   callerScratch.reset(0);
-  while (Block *block = live) {
-    live = block->next;
-    Allocator::release(block);
-  }
+  for (Block **list : {&live, &inLoops})
+    while (Block *block = *list) {
+      *list = block->next;
+      Allocator::release(block);
+    }
+  nextNumber = 0;
   if (recording.active()) {
     recording.finish();
     session.profile.merge(recording);

@@ -57,6 +57,13 @@ private:
   static void *takeScratch(nacre_abi_context *, int64_t size);
   static void *provideOutput(nacre_abi_context *, int32_t index, int32_t rank,
                              const int64_t *dims);
+  static void *allocateFor(nacre_abi_context *, int64_t size, const char *node);
+  static void *provideOutputFor(nacre_abi_context *, int32_t index,
+                                int32_t rank, const int64_t *dims,
+                                const char *node);
+  static int64_t markMemory(nacre_abi_context *);
+  static void releaseSince(nacre_abi_context *, int64_t mark,
+                           const void *const *kept, int64_t keptCount);
   static void recordFailure(nacre_abi_context *, int32_t status,
                             const char *message);
   static int32_t observeKernel(nacre_abi_context *, int32_t kernel,
@@ -67,7 +74,12 @@ private:
                                               const char *format, ...);
   bool claimFailure(int32_t status);
   bool mayBeLeftOut(uint64_t loop, int64_t begin);
-  void *outOfMemory(const char *what, int64_t size);
+  // What the memory is for, behind the node if one is known.
+  void *outOfMemory(const char *node, const char *what, int64_t size);
+  // What release_since may take back if it is `ofLoop`.
+  void *allocateBlock(bool ofLoop, int64_t size, const char *node);
+  Block *&listOf(Block *block) { return block->begin < 0 ? live : inLoops; }
+  void unlink(Block *block);
 
   nacre_status prepare(const nacre_tensor *inputs, int32_t inputCount,
                        nacre_tensor *outputs, int32_t outputCount);
@@ -90,7 +102,11 @@ private:
   Recording recording;
 
   Mutex mutex;           // of what follows
-  Block *live = nullptr; // what allocate gave and release did not get back
+  // What was given and has not come back, the newest first: by allocate, and by
+  // allocate_for, whose blocks are numbered (Block::begin) in their order.
+  Block *live = nullptr;
+  Block *inLoops = nullptr;
+  int64_t nextNumber = 0;
   // Of the failure that a serial run would meet first: in which loop (odd
   // numbers; even ones count the code between loops), at which iteration.
   bool failed = false;

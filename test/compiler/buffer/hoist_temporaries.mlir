@@ -63,3 +63,42 @@ kern.func @branches(%y: memref<64xf32>, %p: i1) {
   }
   kern.return
 }
+
+// Of a tile that is too large for the stack: scratch where tiles run in parallel, else an
+// argument too, of the largest size and with the place of the node that calls.
+// CHECK-LABEL: func.func @serial
+// CHECK: %[[T:.*]] = memref.alloc() : memref<8192xf32>
+// CHECK: kern.call @large ins(%{{.*}}) outs(%{{.*}}, %[[T]]
+// CHECK-LABEL: kern.func @large
+// CHECK-SAME: %{{.*}}: memref<64xf32>, %{{.*}}: memref<64xf32>, %[[ARG:[a-z0-9]*]]: memref<8192xf32>
+// CHECK-NOT: rt.scratch
+// CHECK: scf.for
+// CHECK: memref.subview %[[ARG]]
+// CHECK: rt.parallel
+// CHECK: rt.scratch() : memref<8192xf32>
+func.func @serial() {
+  %n = rt.input 0 : memref<64xf32>
+  %y = rt.output 0 () : memref<64xf32>
+  kern.call @large ins(%n : memref<64xf32>) outs(%y : memref<64xf32>)
+  return
+}
+kern.func @large(%x: memref<64xf32>, %y: memref<64xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %v = arith.constant 0.0 : f32
+  scf.for %i = %c0 to %c8 step %c1 {
+    %m = affine.min affine_map<(d0) -> (8192, -d0 * 8192 + 64000)>(%i)
+    %t = memref.alloc(%m) : memref<?xf32>
+    memref.store %v, %t[%c0] : memref<?xf32>
+    %w = memref.load %t[%c0] : memref<?xf32>
+    memref.store %w, %y[%i] : memref<64xf32>
+  }
+  rt.parallel (%begin, %end) to %c8 grain 1 {
+    %t = memref.alloc() : memref<8192xf32>
+    memref.store %v, %t[%c0] : memref<8192xf32>
+    %w = memref.load %t[%c0] : memref<8192xf32>
+    memref.store %w, %y[%begin] : memref<64xf32>
+  }
+  kern.return
+}

@@ -17,6 +17,12 @@ func.func @run(%n: index, %ok: i1) {
   %b = rt.alloc(%n) : memref<?x8xf32>
   // CHECK: rt.release %[[B]] : memref<?x8xf32>
   rt.release %b : memref<?x8xf32>
+  // CHECK: %[[M:.*]] = rt.mark
+  %m = rt.mark
+  // CHECK: rt.release_since %[[M]]{{$}}
+  rt.release_since %m
+  // CHECK: rt.release_since %[[M]] keep(%{{.*}}, %{{.*}} : memref<?x8xf32>, memref<8xf32>)
+  rt.release_since %m keep(%x, %w : memref<?x8xf32>, memref<8xf32>)
   // CHECK: rt.strings ["monday", ""] : memref<2xi64>
   %t = rt.strings ["monday", ""] : memref<2xi64>
   // CHECK: rt.seed

@@ -123,3 +123,11 @@ func.func @work(%n: i32) {
   rt.work %n
   return
 }
+
+// -----
+
+func.func @kept_number(%m: i64, %n: index) {
+  // expected-error @+1 {{'rt.release_since' op operand #1 must be variadic of memref of any type values, but got 'index'}}
+  rt.release_since %m keep(%n : index)
+  return
+}

@@ -88,7 +88,11 @@ TEST(AbiTest, LayoutOf64Bits) {
   EXPECT_EQ(offsetof(nacre_abi_context, seed), 96u);
   EXPECT_EQ(offsetof(nacre_abi_context, run_number), 104u);
   EXPECT_EQ(offsetof(nacre_abi_context, work), 112u);
-  EXPECT_EQ(sizeof(nacre_abi_context), 120u);
+  EXPECT_EQ(offsetof(nacre_abi_context, allocate_for), 120u);
+  EXPECT_EQ(offsetof(nacre_abi_context, output_for), 128u);
+  EXPECT_EQ(offsetof(nacre_abi_context, mark), 136u);
+  EXPECT_EQ(offsetof(nacre_abi_context, release_since), 144u);
+  EXPECT_EQ(sizeof(nacre_abi_context), 152u);
   EXPECT_EQ(sizeof(nacre_abi_tensor), 16u);
   EXPECT_EQ(sizeof(nacre_abi_dim), 16u);
   EXPECT_EQ(sizeof(nacre_abi_tensor_info), 24u);

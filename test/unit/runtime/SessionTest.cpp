@@ -276,6 +276,71 @@ TEST(MemoryTest, TheSystemHasNoMemory) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+// A loop that carries two of the three blocks of each iteration, by an address in the
+// middle and by the one behind the end, and one block from outside.
+int32_t useLoop(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
+  constexpr int64_t size = 1 << 16;
+  auto count = *static_cast<const int64_t *>(inputs[0].data);
+  auto *older = static_cast<char *>(c->allocate_for(c, size, nullptr));
+  auto *plain = static_cast<char *>(c->allocate(c, size));
+  if (!older || !plain)
+    return NACRE_ABI_OUT_OF_MEMORY;
+  older[size - 1] = 1, plain[size - 1] = 2;
+  int64_t mark = c->mark(c);
+  char *x = nullptr, *y = nullptr;
+  for (int64_t i = 0; i < count; ++i) {
+    char *pieces[3];
+    for (char *&piece : pieces) {
+      piece = static_cast<char *>(c->allocate_for(c, size, "node 'a' (B): "));
+      if (!piece)
+        return NACRE_ABI_OUT_OF_MEMORY;
+      std::memset(piece, static_cast<int>(i % 100), size);
+    }
+    if (i > 0 && (x[0] != (i - 1) % 100 || y[size - 1] != (i - 1) % 100))
+      c->fail(c, NACRE_ABI_INVALID_VALUE, "what was kept has changed");
+    x = pieces[i % 3], y = pieces[(i + 1) % 3];
+    // A loop in the loop, which leaves nothing.
+    int64_t inner = c->mark(c);
+    c->allocate_for(c, size, nullptr);
+    c->release_since(c, inner, nullptr, 0);
+    const void *kept[] = {x + size / 2, y + size, older};
+    c->release_since(c, mark, kept, 3);
+  }
+  if (older[size - 1] != 1 || plain[size - 1] != 2)
+    c->fail(c, NACRE_ABI_INVALID_VALUE, "what is older has changed");
+  if (count > 0)
+    c->release(c, x); // before the end
+  c->release(c, plain);
+  int64_t dims[] = {count > 100 ? int64_t(1) << 30 : 1};
+  return c->output_for(c, 0, 1, dims, "node 'o' (P): ") ? 0 : NACRE_ABI_OUT_OF_MEMORY;
+}
+
+TEST(MemoryTest, LoopsKeepWhatTheyCarry) {
+  FakeModel fake;
+  fake.function("main", useLoop, {fake.tensor("n", NACRE_DTYPE_I64, {})},
+                {fake.tensor("y", NACRE_DTYPE_U8, {"N"})});
+  nacre_session_options options = NACRE_SESSION_OPTIONS_INIT;
+  options.memory_limit = 1 << 20;
+  FakeSession s(fake, 1, options);
+  std::vector<nacre_tensor> y = {nacre_tensor{}};
+  auto run = [&](int64_t count) {
+    std::vector<int64_t> n = {count};
+    return s.run({tensorOf(n, {}, NACRE_I64)}, y);
+  };
+  for (int64_t count : {0, 1, 2, 100})
+    ASSERT_EQ(run(count), NACRE_OK) << nacre_last_error();
+  EXPECT_ERROR(run(101), NACRE_OUT_OF_MEMORY,
+               "node 'o' (P): output 'y': no memory for 1073741824 bytes (the "
+               "session's limit is 1048576)");
+  options.memory_limit = 3 << 16;
+  FakeSession tight(fake, 1, options);
+  std::vector<int64_t> n = {1};
+  EXPECT_ERROR(tight.run({tensorOf(n, {}, NACRE_I64)}, y), NACRE_OUT_OF_MEMORY,
+               "node 'a' (B): an intermediate value: no memory for 65536 bytes "
+               "(the session's limit is 196608)");
+  nacre_tensor_release(&y[0]);
+}
+
 int32_t absurdSizes(nacre_abi_context *c, const nacre_abi_tensor *inputs) {
   auto what = static_cast<const int64_t *>(inputs[0].data)[0];
   auto size = static_cast<const int64_t *>(inputs[0].data)[1];
