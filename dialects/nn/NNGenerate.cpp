@@ -1,4 +1,5 @@
 //===- NNGenerate.cpp - Tensors made of places ------------------*- C++ -*-===//
+#include "dialects/nn/NNChecks.h"
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
@@ -193,6 +194,8 @@ void ReverseSequenceOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> 
   SizeMath m(b, getLoc());
   checks.push_back({m.compare(Predicate::eq, m.dim(getInput(), getBatchAxis()), m.dim(getLengths(), 0)),
                     RuntimeCheck::Shape, "there is not one length for each batch entry"});
+  pushRangeCheck(b, getLoc(), getLengths(), m.dim(getInput(), getTimeAxis()),
+                 "a sequence's length is negative or above the number of time steps", checks);
 }
 
 KernelRole ReverseSequenceOp::getKernelRole() { return KernelRole::Indexed; }

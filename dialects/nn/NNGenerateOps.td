@@ -68,8 +68,8 @@ def NN_ReverseSequenceOp : NN_TensorOp<"reverse_sequence", [NN_HasKernelRole, NN
   let summary = "Reverses the first elements of each sequence of a batch";
   let description = [{
     In entry `b` of dimension `batch_axis`, the first `lengths[b]` elements along
-    `time_axis` are reversed, the others stay. Lengths beyond the sequence are taken
-    as its length.
+    `time_axis` are reversed, the others stay. A length that is negative or beyond the
+    sequence's is an error.
 
     ```mlir
     %y = nn.reverse_sequence %x, %n {batch_axis = 1 : i64, time_axis = 0 : i64}

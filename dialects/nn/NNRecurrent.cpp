@@ -1,4 +1,5 @@
 //===- NNRecurrent.cpp - Recurrent layers -----------------------*- C++ -*-===//
+#include "dialects/nn/NNChecks.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
 
@@ -107,6 +108,9 @@ template <typename Op> void pushChecks(OpBuilder &b, Op op, SmallVectorImpl<Runt
                     ("dimension " + Twine(dim) + " of the " + expected.name +
                      " does not fit the other operands").str(), checks);
     }
+  if (op.getLengths())
+    pushRangeCheck(b, op.getLoc(), op.getLengths(), m.dim(op.getGates(), 0),
+                   "a sequence's length is negative or above the number of time steps", checks);
 }
 
 } // namespace

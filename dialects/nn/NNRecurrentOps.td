@@ -11,7 +11,7 @@ include "dialects/nn/NNBase.td"
 // `activations` are names of ONNX's activation functions in lower case, `alphas` and
 // `betas` their parameters (0 where there is none). `clip` bounds what goes into
 // them. With `lengths` [B], a sequence ends early: its state stays as it is and its
-// results are 0. With `reverse` time runs backwards (from the end of each sequence).
+// results are 0; a length that is negative or above T is an error. With `reverse` time runs backwards (from the end of each sequence).
 class NN_RecurrentOp<string mnemonic> : NN_TensorOp<mnemonic, [AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["buildFlops"]>]> {

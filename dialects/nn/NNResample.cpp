@@ -1,4 +1,5 @@
 //===- NNResample.cpp - Interpolation between elements ----------*- C++ -*-===//
+#include "dialects/nn/NNChecks.h"
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
@@ -258,6 +259,12 @@ void MaxRoiPoolOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &chec
   checkSame(m, m.dim(getRois(), 1), m.constant(5), "a region has not five numbers", checks);
   SmallVector<OpFoldResult> sizes = m.dims(getInput());
   checkNotEmpty(m, {sizes[0], sizes[2], sizes[3]}, checks);
+  // The first of each region's numbers.
+  auto vector = [&](int64_t rows, int64_t columns) {
+    return createSizes(b, getLoc(), {m.constant(rows), m.constant(columns)});
+  };
+  Value images = SliceOp::create(b, getLoc(), getRois(), vector(0, 0), vector(INT64_MAX, 1), vector(1, 1));
+  pushRangeCheck(b, getLoc(), images, m.sub(sizes[0], m.constant(1)), "a region is of an image that is not there", checks);
 }
 
 KernelRole MaxRoiPoolOp::getKernelRole() { return KernelRole::Indexed; }

@@ -131,8 +131,8 @@ def NN_MaxRoiPoolOp : NN_TensorOp<"max_roi_pool", [NN_HasKernelRole, NN_IsChecke
   let summary = "Regions of images, the largest element of each cell";
   let description = [{
     `input` is [N, C, H, W]; row `r` of `rois` is [image, x1, y1, x2, y2], scaled by
-    `spatial_scale` and rounded. Cells without elements give 0; the image's number is
-    clamped.
+    `spatial_scale` and rounded. Cells without elements give 0; an image that is not
+    there is an error.
 
     ```mlir
     %y = nn.max_roi_pool %x, %rois {height = 2 : i64, width = 2 : i64, spatial_scale = 1.0 : f32}

@@ -302,6 +302,8 @@ Operation *NodeContext::finishCreate(OperationState &state, bool infer) {
     op->erase();
     return fail();
   }
+  if (llvm::failed(checkConstantIndices(*this, op)))
+    return nullptr;
   return op;
 }
 

@@ -344,6 +344,8 @@ template <typename Op> LogicalResult convertBroadcasting(NodeContext &c) {
                            c.alignLegacyBroadcast(c.input(0), c.input(1)));
 }
 
+/// Refuses positions that are known to lie outside of what they are positions in.
+LogicalResult checkConstantIndices(NodeContext &c, mlir::Operation *op);
 /// A convolution with the node's window attributes; null after an error.
 Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
 /// Casts from and to strings, and their comparison (TextConverters.cpp).

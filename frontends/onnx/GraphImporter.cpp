@@ -293,6 +293,11 @@ static std::string shortened(std::string name) {
          name.substr(name.size() - kMaxName / 2);
 }
 
+/// Of the function that the node calls, in the table of functions.
+static std::string getFunctionKey(const NodeProto &node) {
+  return (normalizeDomain(node.domain()) + Twine('\0') + node.op_type() + Twine('\0') + node.overload()).str();
+}
+
 void GraphImporter::importNode(const NodeProto &node, Scope &scope,
                                const Frame &frame, OpBuilder &builder) {
   // An unnamed node goes by the first value that it makes.
@@ -325,10 +330,7 @@ void GraphImporter::importNode(const NodeProto &node, Scope &scope,
   }
 
   StringRef domain = normalizeDomain(node.domain());
-  std::string key =
-      (domain + Twine('\0') + node.op_type() + Twine('\0') + node.overload())
-          .str();
-  const FunctionProto *function = functions.lookup(key);
+  const FunctionProto *function = functions.lookup(getFunctionKey(node));
   if (!function && !node.overload().empty()) {
     (void)error(loc, "the model has no function " + quoted(node.op_type()) +
                          " with the overload " + quoted(node.overload()));
@@ -481,6 +483,20 @@ void GraphImporter::defineFailed(const NodeProto &node, Scope &scope,
 // Functions
 //===----------------------------------------------------------------------===//
 
+uint64_t GraphImporter::getExpandedWork(const FunctionProto &function, unsigned depth) {
+  auto [known, isNew] = expandedWork.try_emplace(&function, 1); // also of a function that calls itself
+  if (!isNew || depth > options.limits.depth)
+    return known->second;
+  uint64_t work = 0;
+  for (const NodeProto &node : function.node()) {
+    uint64_t more = getWork(node);
+    if (const FunctionProto *callee = functions.lookup(getFunctionKey(node)))
+      more = llvm::SaturatingAdd(more, getExpandedWork(*callee, depth + 1));
+    work = llvm::SaturatingAdd(work, more);
+  }
+  return expandedWork[&function] = work;
+}
+
 bool GraphImporter::expandFunction(const NodeProto &node,
                                    const FunctionProto &function,
                                    ArrayRef<NamedValue> inputs, Scope &scope,
@@ -505,6 +521,9 @@ bool GraphImporter::expandFunction(const NodeProto &node,
                  64,
              loc))
     return false;
+  // What cannot end well need not begin.
+  if (workDone + getExpandedWork(function, scope.depth + 1) > options.limits.nodes)
+    return spend(options.limits.nodes, loc);
 
   Frame inner;
   inner.caller = &frame;

@@ -191,6 +191,9 @@ private:
       const ::onnx::NodeProto &node, const Frame &frame, mlir::Location loc,
       SmallVectorImpl<std::pair<StringRef, NodeAttribute>> &attributes);
   bool spend(uint64_t work, mlir::Location loc);
+  /// At least how much a call of a function takes. Linear in the functions' size, where
+  /// expanding them may be exponential.
+  uint64_t getExpandedWork(const ::onnx::FunctionProto &function, unsigned depth);
   bool checkDepth(unsigned depth, mlir::Location loc);
 
   //===--- values ---===//
@@ -233,6 +236,7 @@ private:
   int64_t nextRandomStream = 0;
   llvm::DenseMap<const ::onnx::NodeProto *, int64_t> seededStreams;
   uint64_t workDone = 0;
+  llvm::DenseMap<const ::onnx::FunctionProto *, uint64_t> expandedWork;
   uint64_t errorCount = 0;
   uint64_t unreported = 0;
   bool outOfBudget = false;

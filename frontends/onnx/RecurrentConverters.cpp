@@ -116,19 +116,20 @@ public:
     if (ShapedType::isDynamic(columns) && !ShapedType::isDynamic(stateSize))
       columns = gates * stateSize;
     SmallVector<int64_t> sizes{type.getDimSize(0), type.getDimSize(1), columns};
-    Value shape;
-    if (llvm::count_if(sizes, ShapedType::isDynamic) <= 1) {
+    if (llvm::count_if(sizes, ShapedType::isDynamic) <= 1 && !llvm::is_contained(sizes, 0)) {
       for (int64_t &size : sizes)
         if (ShapedType::isDynamic(size))
           size = -1;
-      shape = c.intsConstant(sizes);
-    } else {
-      Value leading = c.make<nn::SliceOp>(c.make<nn::ShapeOp>(input), c.intsConstant({0}),
-                                          c.intsConstant({2}), c.intsConstant({1}));
-      Value last = c.intsConstant({ShapedType::isDynamic(columns) ? -1 : columns});
-      shape = c.make<nn::ConcatOp>(SmallVector<Value>{leading, last}, 0);
+      return c.make<nn::ReshapeOp>(product, c.intsConstant(sizes), /*allowzero=*/false);
     }
-    return c.make<nn::ReshapeOp>(product, shape, /*allowzero=*/false);
+    // The batch may be empty: what is missing does not follow from the number of elements.
+    auto sizesOf = [&](Value value, int64_t begin, int64_t end) {
+      return c.make<nn::SliceOp>(c.make<nn::ShapeOp>(value), c.intsConstant({begin}), c.intsConstant({end}),
+                                 c.intsConstant({1}));
+    };
+    Value last = ShapedType::isDynamic(columns) ? sizesOf(product, 1, 2) : c.intsConstant({columns});
+    Value shape = c.make<nn::ConcatOp>(SmallVector<Value>{sizesOf(input, 0, 2), last}, 0);
+    return c.make<nn::ReshapeOp>(product, shape, /*allowzero=*/true);
   }
 
   ArrayAttr activationNames(int64_t d) {

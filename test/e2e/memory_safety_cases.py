@@ -283,33 +283,43 @@ SUBJECTS["cumsum"] = Subject(
     [({"k": scalar(v)}, "an axis is out of range") for v in (2, -3, MOST, LEAST)],
     [({"x": numbers(0, 4)}, [numbers(0, 4)])],
 )
+LENGTH = "a sequence's length is negative or above the number of time steps"
 SUBJECTS["reverse_sequence"] = Subject(
     "m (float[t, b] x, int64[b] n) => (float[t, b] y) { y = ReverseSequence (x, n) }",
     {"x": X, "n": ints(1, 2, 3, 1)},
-    [({"n": ints(1)}, "input 'n': dimension 0")],
-    # Clamped to what there is.
-    [({"n": ints(1, 1, 1, v)}, [np.concatenate([X[:, :3], X[::-1, 3:]], 1)]) for v in (4, MOST)]
-    + [({"n": ints(1, 1, 1, v)}, [X]) for v in (-1, LEAST)],
+    [({"n": ints(1)}, "input 'n': dimension 0")]
+    + [({"n": ints(1, 1, 1, v)}, LENGTH) for v in (4, MOST, 1 << 32, -1, LEAST)],
+    [({"n": ints(0, 1, 3, 2)}, [np.stack([X[:, 0], X[:, 1], X[::-1, 2], X[[1, 0, 2], 3]], 1)]),
+     ({"x": numbers(0, 4), "n": ints(0, 0, 0, 0)}, [numbers(0, 4)]), ({"x": numbers(3, 0), "n": ints()}, [numbers(3, 0)])],
 )
-for op, gates, more in (("LSTM", 4, ""), ("GRU", 3, ""), ("RNN", 1, "")):
+SUBJECTS["reverse_sequence_batch"] = Subject(
+    "m (float[b, t] x, int64[b] n) => (float[b, t] y) { y = ReverseSequence <batch_axis = 0, time_axis = 1> (x, n) }",
+    {"x": X, "n": ints(1, 2, 4)},
+    [({"n": ints(1, 1, v)}, LENGTH) for v in (5, -1)],
+)
+INTEGER = np.iinfo(np.int32)
+for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
     SUBJECTS[f"{op.lower()}_lengths"] = Subject(
-        f"m (float[t, 2, 3] x, float[1, {gates * 4}, 3] w, float[1, {gates * 4}, 4] r, int32[n] l)"
-        f" => (float[t, 1, 2, 4] y) {{ y = {op} <hidden_size = 4> (x, w, r, , l) }}",
+        f"m (float[t, b, 3] x, float[1, {gates * 4}, 3] w, float[1, {gates * 4}, 4] r, int32[n] l)"
+        f" => (float[t, 1, b, 4] y) {{ y = {op} <hidden_size = 4> (x, w, r, , l) }}",
         {"x": numbers(5, 2, 3), "w": numbers(1, gates * 4, 3), "r": numbers(1, gates * 4, 4), "l": np.array([5, 2], np.int32)},
-        [({"l": np.array(l, np.int32)}, "dimension 0 of the lengths does not fit") for l in ([1, 1, 1], [1])],
+        [({"l": np.array(l, np.int32)}, "dimension 0 of the lengths does not fit") for l in ([1, 1, 1], [1])]
+        + [({"l": np.array([1, v], np.int32)}, LENGTH) for v in (6, -1, INTEGER.max, INTEGER.min)],
+        [({"l": np.zeros(2, np.int32)}, [np.zeros((5, 1, 2, 4), np.float32)]),
+         ({"x": numbers(5, 0, 3), "l": np.zeros(0, np.int32)}, [np.zeros((5, 1, 0, 4), np.float32)])],
     )
-    # Clamped to what there is.
-    subject = SUBJECTS[f"{op.lower()}_lengths"]
-    SUBJECTS[f"{op.lower()}_clamped"] = Subject(
-        f"m (float[t, 2, 3] x, float[1, {gates * 4}, 3] w, float[1, {gates * 4}, 4] r, int32[2] l, int32[2] n)"
-        " => (float[t, 1, 2, 4] y) {"
-        f" a = {op} <hidden_size = 4> (x, w, r, , l) b = {op} <hidden_size = 4> (x, w, r, , n) y = Sub (a, b) }}",
-        {**subject.good, "n": subject.good["l"]},
-        answers=[
-            ({"l": np.array([1, v], np.int32), "n": np.array([1, w], np.int32)}, [np.zeros((5, 1, 2, 4), np.float32)])
-            for v, w in ((6, 5), (-1, 0), ((1 << 31) - 1, 5), (-(1 << 31), 0))
-        ],
+    SUBJECTS[f"{op.lower()}_both_ways"] = Subject(
+        f"m (float[5, 2, 3] x, float[2, {gates * 4}, 3] w, float[2, {gates * 4}, 4] r, int32[2] l)"
+        f' => (float[5, 2, 2, 4] y) {{ y = {op} <hidden_size = 4, direction = "bidirectional"> (x, w, r, , l) }}',
+        {"x": numbers(5, 2, 3), "w": numbers(2, gates * 4, 3), "r": numbers(2, gates * 4, 4), "l": np.array([5, 2], np.int32)},
+        [({"l": np.array([1, v], np.int32)}, LENGTH) for v in (6, -1)],
     )
+SUBJECTS["max_roi_pool"] = Subject(
+    "m (float[n, c, h, w] x, float[k, 5] r) => (float[k, c, 2, 2] y) { y = MaxRoiPool <pooled_shape = [2, 2]> (x, r) }",
+    {"x": numbers(2, 2, 4, 4), "r": floats(1, 0, 0, 3, 3).reshape(1, 5)},
+    [({"r": floats(v, 0, 0, 3, 3).reshape(1, 5)}, "a region is of an image that is not there") for v in (2, -1, INF, -INF, NAN, 1e30)],
+    [({"r": numbers(0, 5)}, [np.zeros((0, 2, 2, 2), np.float32)])],
+)
 SUBJECTS["loop_trip_count"] = Subject(
     "m (int64 n, float[2] x) => (float[2] y) { c = Constant <value = bool {1}> () y = Loop (n, c, x)"
     " <body = b (int64 i, bool q, float[2] v) => (bool p, float[2] w) { p = Identity (q) w = Add (v, v) }> }",

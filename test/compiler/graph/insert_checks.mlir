@@ -41,3 +41,23 @@ func.func @constant_positions(%x: tensor<10x4xf32>) -> tensor<2x4xf32> {
   %y = nn.gather %x, %i along 0 : (tensor<10x4xf32>, tensor<2xi64>) -> tensor<2x4xf32>
   return %y : tensor<2x4xf32>
 }
+
+// -----
+
+// Of lengths, the smallest and the largest are looked at.
+// CHECK-LABEL: @lengths
+// CHECK-SAME: (%{{.*}}: tensor<8x4xf32>{{.*}}, %[[N:.*]]: tensor<4xi64>
+func.func @lengths(%x: tensor<8x4xf32>, %n: tensor<4xi64>) -> tensor<8x4xf32> {
+  // CHECK-DAG: %[[LEAST:.*]] = nn.reduce min, %[[N]]
+  // CHECK-DAG: %[[MOST:.*]] = nn.reduce max, %[[N]]
+  // CHECK-DAG: %[[A:.*]] = tensor.extract %[[LEAST]]
+  // CHECK-DAG: %[[B:.*]] = tensor.extract %[[MOST]]
+  // CHECK-DAG: %[[LOW:.*]] = arith.cmpi sge, %[[A]], %{{.*}} : i64
+  // CHECK-DAG: %[[HIGH:.*]] = arith.cmpi sle, %[[B]], %{{.*}} : i64
+  // CHECK: %[[OK:.*]] = arith.andi %[[LOW]], %[[HIGH]]
+  // CHECK: rt.check %[[OK]], 3, "node 'r' (ReverseSequence): a sequence's length is negative or above the number of time steps"
+  // CHECK: nn.reverse_sequence
+  %y = nn.reverse_sequence %x, %n {batch_axis = 1 : i64, time_axis = 0 : i64}
+      : (tensor<8x4xf32>, tensor<4xi64>) -> tensor<8x4xf32> loc("r (ReverseSequence)")
+  return %y : tensor<8x4xf32>
+}

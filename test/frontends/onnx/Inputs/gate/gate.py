@@ -1,9 +1,9 @@
-"""Hostile and mistaken models: each must get its message within seconds and memory.
+"""Hostile and mistaken models: each must get its message within a second and memory.
 
     gate.py [NAME...]
 
 Each case is a function that writes a model into a folder and says what nacre-import
-must answer. A case fails on any other text, a crash, a hang (10 s of CPU) or 3 GiB.
+must answer. A case fails on any other text, a crash, a second of CPU or 3 GiB.
 """
 
 import resource
@@ -23,11 +23,16 @@ from building import CASES
 
 
 def limit() -> None:
-    # Time of the processor: the machine may be busy.
+    # Against a hang; the second is measured.
     resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run(name: str) -> str | None:
@@ -40,6 +45,7 @@ def run(name: str) -> str | None:
             made = made.SerializeToString()
         if made is not None:
             (folder / file).write_bytes(made)
+        before = seconds()
         quiet = ["--mlir-elide-resource-strings-if-larger=16"]
         command = ["nacre-import", *quiet, *options, str(folder / file)]
         try:
@@ -50,6 +56,9 @@ def run(name: str) -> str | None:
             return "it hangs"
     if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return "it takes more than 10 s"
+    # Of the processor, from the process's start to its end: the machine may be busy.
+    if (taken := seconds() - before) > 1:
+        return f"it takes {taken:.2f} s"
     output = result.stdout.decode(errors="replace")
     if result.returncode != code:
         return f"exit code {result.returncode}, expected {code}\n{output[:2000]}"

@@ -201,3 +201,23 @@ def booleans_that_are_no_bits(folder):
     return model(node("And", "x w", "y"), inputs=[info("x", [3], TensorProto.BOOL)],
                  outputs=[info("y", None, TensorProto.BOOL)],
                  tensors=[tensor(dims=[3], dtype=TensorProto.BOOL, raw=b"\x02\x00\xff")])
+
+
+@case("nn.gather", code=0)
+def least_and_largest_index(folder):
+    indices = tensor("i", [3], TensorProto.INT64, int64_data=[-2, 1, 0])
+    return model(node("Gather", "x i", "y"), inputs=[info("x", [2, 3])], tensors=[indices])
+
+
+@case("nn.gather", code=0)
+def index_out_of_range_in_a_branch(folder):
+    """Which may never be taken."""
+    indices = tensor("i", [1], TensorProto.INT64, int64_data=[5])
+    branches = {
+        "then_branch": helper.make_graph([node("Gather", "x i", "a")], "t", [], [info("a", None)]),
+        "else_branch": helper.make_graph([node("Relu", "x", "b")], "e", [], [info("b", None)]),
+    }
+    return model(
+        helper.make_node("If", ["c"], ["y"], name="n", **branches),
+        inputs=[info("x", [2]), info("c", [], TensorProto.BOOL)], tensors=[indices],
+    )
