@@ -17,6 +17,22 @@
 using namespace mlir;
 using namespace nacre;
 
+/// The options that differ from the defaults, and loss and optimizer.
+static llvm::json::Object describe(const TrainOptions &train) {
+  llvm::json::Object object{{"loss", train.loss}, {"optimizer", train.optimizer}};
+  if (!train.groups.empty())
+    object["groups"] = train.groups;
+  if (train.clipNorm > 0)
+    object["clip_norm"] = train.clipNorm;
+  if (train.clipValue > 0)
+    object["clip_value"] = train.clipValue;
+  if (train.accumulate != 1)
+    object["accumulate"] = train.accumulate;
+  if (train.average > 0)
+    object["average"] = train.average;
+  return object;
+}
+
 PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target) {
   PipelineOptions pipeline;
   bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
@@ -24,7 +40,9 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   pipeline.vectorRegisters = wide || isArm ? 32 : 16;
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train)
-    pipeline.training = {options.train->loss, options.train->optimizer};
+    pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,
+                         options.train->clipNorm, options.train->clipValue,  options.train->accumulate,
+                         options.train->average};
   pipeline.separateBuffers = options.sanitizeAddress;
   pipeline.stopAfter = options.stopAfter;
   pipeline.startAt = options.startAt;
@@ -308,7 +326,7 @@ std::string Call::describeProvenance(ModuleOp module) const {
   if (!lengths.empty())
     provenance["input_lengths"] = std::move(lengths);
   if (options.train)
-    provenance["train"] = llvm::json::Object{{"loss", options.train->loss}, {"optimizer", options.train->optimizer}};
+    provenance["train"] = describe(*options.train);
   if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))
     provenance["blake3"] = hash.getValue();
   std::string text;

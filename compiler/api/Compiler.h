@@ -37,12 +37,36 @@ namespace nacre {
 
 /// How to train a model.
 struct TrainOptions {
-  /// "softmax-cross-entropy": of the first output [N, C, D...], the logits, at the labels
-  /// [N, D...] (i64), the mean over all samples; or "output:NAME", a scalar output.
+  /// What is minimised: "softmax-cross-entropy:label_smoothing=0.1", a loss with settings, of
+  /// the first output or, "mse@NAME", of another; "output:NAME", a scalar output; or a sum of
+  /// these: "mse + 0.4*mae@aux". `describeLosses` lists them.
   std::string loss = "softmax-cross-entropy";
-  /// "sgd": stochastic gradient descent as PyTorch does it.
+  /// "adamw:weight_decay=0.1": how parameters follow their gradients. `describeOptimizers`
+  /// lists them. The learning rate is an input of the step.
   std::string optimizer = "sgd";
+  /// Settings for parameters by name: "*.bias:weight_decay=0 + encoder.*:frozen".
+  std::string groups = {};
+  /// The largest norm of all gradients together, and the largest element of one; 0: any.
+  double clipNorm = 0, clipValue = 0;
+  /// The mean of so many steps' gradients makes one update.
+  int64_t accumulate = 1;
+  /// The decay of a moving average of each parameter, `NAME.average`; 0: none is kept.
+  double average = 0;
 };
+
+/// Sets an option by its name in C: "clip_norm".
+Status setTrainOption(TrainOptions &options, std::string_view key, std::string_view value);
+
+/// The rate in the optimizer's text ("adamw:lr=3e-4") or else its default, to begin with; an
+/// error if the options ask for what there is not.
+Result<double> getLearningRate(const TrainOptions &options);
+
+/// The class number that the first output's labels may have without there being such a class.
+int64_t getIgnoredLabel(const TrainOptions &options);
+
+/// A line for each loss, or optimizer, and for each of its settings.
+std::string describeLosses();
+std::string describeOptimizers();
 
 /// How the cache of kernels served a compilation.
 struct CacheUse {
@@ -79,9 +103,9 @@ struct CompileOptions {
   std::map<std::string, std::optional<std::vector<int64_t>>> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
-  /// Compile a function "step" beside "main": it takes the model's inputs, `labels` if the
-  /// loss has any and `learning_rate` (f32), gives `loss` (f32) and the model's outputs, and
-  /// updates the session's parameters, which "main" reads.
+  /// Compile a function "step" beside "main": it takes the model's inputs, the loss's
+  /// `labels` or `targets` and `learning_rate` (f32), gives `loss` (f32) and the model's
+  /// outputs, and updates the session's parameters, which "main" reads.
   std::optional<TrainOptions> train;
   /// LLVM's name of the CPU; empty: this machine's.
   std::string targetCpu;

@@ -5,6 +5,12 @@
 
 using namespace nacre;
 
+/// Whether a training step made the parameter for itself: `<initializer>.<slot>`.
+static bool isState(const OnnxExporter &exporter, llvm::StringRef name) {
+  llvm::StringRef owner = name.rsplit('.').first;
+  return name.contains('.') && (name.starts_with("optimizer.") || exporter.find(owner.str()));
+}
+
 Exporter::Exporter() = default;
 Exporter::Exporter(Exporter &&) noexcept = default;
 Exporter &Exporter::operator=(Exporter &&) noexcept = default;
@@ -25,6 +31,8 @@ Result<Exporter> Exporter::open(const std::string &source, const Model &model, b
       continue;
     std::string name(parameter.name);
     std::optional<InitializerInfo> initializer = result.exporter->find(name);
+    if (!initializer && isState(*result.exporter, name))
+      continue;
     if (!initializer)
       return Error{NACRE_INVALID_VALUE, source + ": the trained parameter '" + name + "' is no initializer of the model"};
     // The numbers of element types are ONNX's.

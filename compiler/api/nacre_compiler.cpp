@@ -66,6 +66,12 @@ public:
         options.train->loss = all.loss;
       if (all.optimizer)
         options.train->optimizer = all.optimizer;
+      if (all.groups)
+        options.train->groups = all.groups;
+      options.train->clipNorm = all.clip_norm;
+      options.train->clipValue = all.clip_value;
+      options.train->accumulate = all.accumulate ? all.accumulate : 1;
+      options.train->average = all.average;
     }
     setCallbacks();
     return true;

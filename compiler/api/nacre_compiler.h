@@ -98,9 +98,10 @@ typedef struct nacre_compile_options {
   int32_t allow_symlinks;      /* 1: weights may lie behind links out of the folder */
   const char *target_cpu;      /* LLVM's name; NULL: this machine's */
   const char *target_features; /* "+avx2,-fma"; NULL: the CPU's */
-  /* One of the two makes a function "step" beside "main", for training: the
-   * loss "softmax-cross-entropy" (default) or "output:NAME", the optimizer
-   * "sgd". */
+  /* One of the two makes a function "step" beside "main", for training: what
+   * is minimised, "softmax-cross-entropy" (default), "mse + 0.4*mae@NAME" or
+   * "output:NAME", and the optimizer, "sgd" (default) or
+   * "adamw:weight_decay=0.1"; docs/training.md lists them. */
   const char *loss;
   const char *optimizer;
   nacre_compile_progress progress;
@@ -126,12 +127,20 @@ typedef struct nacre_compile_options {
   /* About so many bytes stay in the cache, 0: without limit. The longest unused
    * go first. */
   int64_t cache_bytes;
+  /* Of training: settings by parameters' names,
+   * "*.bias:weight_decay=0 + encoder.*:frozen"; the largest norm of all
+   * gradients, and element of one (0: any); how many steps' gradients make an
+   * update (0: 1); the decay of a moving average NAME.average (0: none). */
+  const char *groups;
+  double clip_norm, clip_value;
+  int64_t accumulate;
+  double average;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
-   NACRE_DEFAULT_CACHE_BYTES}
+   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

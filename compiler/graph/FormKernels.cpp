@@ -45,11 +45,6 @@ bool isElementwise(Operation *op) {
   return isa<nn::ElementwiseOpInterface>(op) && !isa<nn::KernelOpInterface>(op);
 }
 
-/// The operand whose memory a group's result takes over, if it does.
-std::optional<unsigned> getInPlaceOperand(Operation *root) {
-  auto kernelOp = dyn_cast<nn::KernelOpInterface>(root);
-  return kernelOp ? kernelOp.getInPlaceOperand() : std::nullopt;
-}
 
 bool isComputeOp(Operation *op) {
   return isa<nn::NNDialect>(op->getDialect()) && op->getNumRegions() == 0 &&
@@ -67,11 +62,44 @@ struct Group {
   Operation *anchor = nullptr;
 };
 
+/// The parameter whose new value an element-wise op computes; null if it does not.
+nn::SetParameterOp getUpdate(Operation *op) {
+  if (isElementwise(op))
+    for (Operation *user : op->getUsers())
+      if (auto set = dyn_cast<nn::SetParameterOp>(user))
+        return set;
+  return {};
+}
+
 /// Whether two types span the same loops: element-wise consumption without stretching.
 bool haveSameShape(Value lhs, Value rhs) {
   auto l = cast<RankedTensorType>(lhs.getType()), r = cast<RankedTensorType>(rhs.getType());
   // A dynamic size against a static one is equal at run time: broadcasts are explicit.
   return l.getRank() == r.getRank() && succeeded(verifyCompatibleShape(l, r));
+}
+
+/// The value whose memory a group's result takes over, if it does: a parameter's old value
+/// where its new one is computed from it element by element.
+Value getInPlaceValue(const Group &group) {
+  Operation *root = group.ops.front();
+  nn::SetParameterOp set = getUpdate(root);
+  if (!set || group.anchor)
+    return {};
+  Value old;
+  for (Operation *op : group.ops)
+    for (Value operand : op->getOperands()) {
+      auto get = operand.getDefiningOp<nn::GetParameterOp>();
+      if (!get || get.getName() != set.getName())
+        continue;
+      // Each element is read where it is written, and nowhere else.
+      bool isInPlace = isElementwise(op) && operand.getType() == root->getResult(0).getType() &&
+                       cast<RankedTensorType>(op->getResult(0).getType()).getShape() ==
+                           cast<RankedTensorType>(operand.getType()).getShape();
+      if (!isInPlace || (old && old != operand))
+        return {};
+      old = operand;
+    }
+  return old;
 }
 
 class GroupFormer {
@@ -131,7 +159,8 @@ private:
       });
     }
     KernelRole role = getRole(op);
-    if (role == KernelRole::Alone || group.anchor)
+    // An update writes where it reads, so that nothing that reads more than an element joins.
+    if (role == KernelRole::Alone || group.anchor || getUpdate(group.ops.front()))
       return false;
     // The anchor's loops are those of the element-wise epilogue.
     return usersAre([&](Operation *user) {
@@ -192,8 +221,8 @@ void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
 SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &dims) {
   Operation *root = group.ops.front();
   SmallVector<Value> destinations;
-  if (auto operand = getInPlaceOperand(root))
-    return {root->getOperand(*operand)};
+  if (Value old = getInPlaceValue(group))
+    return {old};
   for (Value result : root->getResults()) {
     // Of the result's own type, even if a size that it leaves open is known here.
     auto type = cast<RankedTensorType>(result.getType());
@@ -226,10 +255,11 @@ OpFoldResult countFlops(const Group &group, graph::DimAnalysis &dims) {
 struct Frame {
   SmallVector<Value> destinations;
   std::optional<int64_t> flops;
+  Value inPlace; // the destination, if the kernel reads it
 };
 
 Frame prepare(const Group &group, graph::DimAnalysis &dims) {
-  Frame frame{createDestinations(group, dims), std::nullopt};
+  Frame frame{createDestinations(group, dims), std::nullopt, getInPlaceValue(group)};
   OpFoldResult flops = countFlops(group, dims);
   OpBuilder b(group.ops.front());
   if (auto value = dyn_cast<Value>(flops))
@@ -273,7 +303,7 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
   for (Operation *op : ops) {
     collectNodes(op->getLoc(), nodes);
     for (Value operand : op->getOperands())
-      if (!getInPlaceOperand(op) || !llvm::is_contained(destinations, operand))
+      if (operand != frame.inPlace)
         addInput(operand);
   }
 
@@ -294,8 +324,8 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
 
   IRMapping mapping;
   mapping.map(inputs.getArrayRef(), body->getArguments().take_front(inputs.size()));
-  if (auto operand = getInPlaceOperand(root))
-    mapping.map(root->getOperand(*operand), body->getArguments().back());
+  if (frame.inPlace)
+    mapping.map(frame.inPlace, body->getArguments().back());
   for (Operation *op : cloned)
     b.clone(*op, mapping);
   for (Operation *op : ops)

@@ -125,32 +125,3 @@ def ExpandNormalizationsPass : Pass<"expand-normalizations", "::mlir::func::Func
     with channels_last, is left.
   }];
 }
-
-def ResolveGradientsPass : Pass<"resolve-gradients", "::mlir::func::FuncOp"> {
-  let summary = "Replace nn.gradient by the ops that compute it";
-  let description = [{
-    Reverse-mode differentiation (DifferentiableOpInterface) of what stands between an
-    nn.gradient's variables and its value. What it cannot differentiate is an error.
-    Precondition: types inferred, shape arithmetic on scalars. Postcondition: no
-    nn.gradient and no nn.variable is left.
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
-}
-
-def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
-  let summary = "Make a training step of @main: forward, backward, update";
-  let description = [{
-    A copy of @main computes a loss, its gradients with respect to all trainable
-    parameters (DifferentiableOpInterface), and sets the parameters to what the optimizer
-    makes of them.
-    Precondition: types inferred, shape arithmetic on scalars. Postcondition: @step exists
-    and sets every parameter that is still trainable, after everything that reads one.
-    A parameter without a gradient is trainable no more.
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
-  let options = [Option<"loss", "loss", "std::string", "\"softmax-cross-entropy\"",
-                        "softmax-cross-entropy (of the first output), or output:NAME">,
-                 Option<"optimizer", "optimizer", "std::string", "\"sgd\"", "sgd">];
-}

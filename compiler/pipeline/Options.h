@@ -9,9 +9,12 @@
 
 namespace nacre {
 
-/// How to make a training step.
+/// How to make a training step: the options of make-train-step.
 struct TrainingOptions {
-  std::string loss, optimizer;
+  std::string loss, optimizer, groups;
+  double clipNorm = 0, clipValue = 0;
+  int64_t accumulate = 1;
+  double average = 0;
 };
 
 /// The options of the pipeline. Everything that passes may depend on stands here.

@@ -8,6 +8,7 @@
 #include "compiler/pipeline/PhaseCommand.h"
 #include "compiler/pipeline/Reproducer.h"
 #include "compiler/tile/Passes.h"
+#include "compiler/train/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
@@ -31,6 +32,11 @@ void addCleanup(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
+train::MakeTrainStepPassOptions getTrainStepOptions(const TrainingOptions &training) {
+  return {training.loss,     training.optimizer,  training.groups, training.clipNorm,
+          training.clipValue, training.accumulate, training.average};
+}
+
 void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   OpPassManager &main = passes.nest<func::FuncOp>();
   main.addPass(graph::createInferShapesPass());
@@ -39,10 +45,10 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   main.addPass(graph::createScalarizeShapesPass());
   addCleanup(main);
   main.addPass(graph::createInferShapesPass());
-  main.addPass(graph::createResolveGradientsPass());
+  main.addPass(train::createResolveGradientsPass());
   if (options.training) { // gradients are simplified with the rest
     main.addPass(graph::createExpandNormalizationsPass());
-    passes.addPass(graph::createMakeTrainStepPass({options.training->loss, options.training->optimizer}));
+    passes.addPass(train::createMakeTrainStepPass(getTrainStepOptions(*options.training)));
   }
   OpPassManager &host = passes.nest<func::FuncOp>();
   if (options.training)

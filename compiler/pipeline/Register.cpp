@@ -13,6 +13,7 @@
 #include "compiler/lower/Passes.h"
 #include "compiler/pipeline/Phases.h"
 #include "compiler/tile/Passes.h"
+#include "compiler/train/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/rt/RtOps.h"
@@ -145,6 +146,7 @@ void nacre::registerDialects(mlir::DialectRegistry &registry) {
 
 void nacre::registerPasses() {
   graph::registerGraphPasses();
+  train::registerTrainPasses();
   lower::registerLowerPasses();
   tile::registerTilePasses();
   buffer::registerBufferPasses();

@@ -177,8 +177,8 @@ def test_errors() -> None:
             module().compile(model(text, w=draw(3)), train=options)
 
     linear = "linear (float[N, 3] x) => (float[N, 3] y) { y = Mul (x, w) }"
-    refuse(linear, "unknown loss 'mse', expected softmax-cross-entropy or output:NAME", loss="mse")
-    refuse(linear, "unknown optimizer 'adam', expected sgd", optimizer="adam")
+    refuse(linear, "unknown loss 'mean', expected softmax-cross-entropy, .* or output:NAME", loss="mean")
+    refuse(linear, "unknown optimizer 'adem', expected sgd, adam, .* or lion", optimizer="adem")
     refuse(linear, "no output is called 'z'.*: the outputs are y", loss="output:z")
     refuse(linear, "the loss 'y' is not one floating-point number", loss="output:y")
     refuse("unused (float[N, 3] x) => (float[N, 3] y) { y = Neg (x) }", "nothing to train")

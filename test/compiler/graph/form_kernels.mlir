@@ -30,14 +30,30 @@ func.func @two_uses(%a: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> (tensor<4x4xf32
 // CHECK-LABEL: func.func @update
 // CHECK: %[[W:.*]] = nn.get_parameter @w
 // CHECK: %[[G:.*]] = kern.call @reduce_{{[0-9]+}}
-// CHECK: %[[NEW:.*]] = kern.call @sgd_{{[0-9]+}} ins(%[[G]], %{{.*}} : tensor<4xf32>, tensor<f32>) outs(%[[W]] : tensor<4xf32>)
+// CHECK: %[[NEW:.*]] = kern.call @sub_{{[0-9]+}} ins(%[[G]], %{{.*}} : tensor<4xf32>, tensor<f32>) outs(%[[W]] : tensor<4xf32>)
 // CHECK: nn.set_parameter @w, %[[NEW]]
 nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
 func.func @update(%x: tensor<?x4xf32>, %rate: tensor<f32>) {
   %w = nn.get_parameter @w : tensor<4xf32>
   %g = nn.reduce sum, %x {axes = array<i64: 0>} : (tensor<?x4xf32>) -> tensor<4xf32>
-  %new = nn.sgd %w, %g, %rate : (tensor<4xf32>, tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %step = nn.mul %g, %rate : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %new = nn.sub %w, %step : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   nn.set_parameter @w, %new : tensor<4xf32>
+  return
+}
+
+// A contraction does not join it: the tiles of its result would be where the old value is.
+// CHECK-LABEL: func.func @update_of_contraction
+// CHECK: %[[V:.*]] = nn.get_parameter @v
+// CHECK: %[[G:.*]] = kern.call @matmul_{{[0-9]+}}
+// CHECK: %[[NEW:.*]] = kern.call @sub_{{[0-9]+}} ins(%[[G]] : tensor<4x4xf32>) outs(%[[V]] : tensor<4x4xf32>)
+// CHECK: nn.set_parameter @v, %[[NEW]]
+nn.parameter trainable @v = dense<1.0> : tensor<4x4xf32>
+func.func @update_of_contraction(%x: tensor<4x4xf32>) {
+  %v = nn.get_parameter @v : tensor<4x4xf32>
+  %g = nn.matmul %x, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %new = nn.sub %v, %g : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  nn.set_parameter @v, %new : tensor<4x4xf32>
   return
 }
 
@@ -47,5 +63,6 @@ func.func @update(%x: tensor<?x4xf32>, %rate: tensor<f32>) {
 // CHECK-NEXT: nn.relu
 // CHECK-NEXT: kern.return
 
-// CHECK: kern.func @sgd_{{[0-9]+}}(%[[GRADIENT:.*]]: tensor<4xf32>, %[[RATE:.*]]: tensor<f32>, %[[OLD:.*]]: tensor<4xf32>)
-// CHECK-NEXT: nn.sgd %[[OLD]], %[[GRADIENT]], %[[RATE]]
+// CHECK: kern.func @sub_{{[0-9]+}}(%[[GRADIENT:.*]]: tensor<4xf32>, %[[RATE:.*]]: tensor<f32>, %[[OLD:.*]]: tensor<4xf32>)
+// CHECK-NEXT: %[[STEP:.*]] = nn.mul %[[GRADIENT]], %[[RATE]]
+// CHECK-NEXT: nn.sub %[[OLD]], %[[STEP]]

@@ -22,8 +22,12 @@ func.func @main(%x: tensor<?x3xf32> {nn.name = "x", nn.symbols = ["N", ""]}) -> 
   // CHECK: %[[DY:.*]] = nn.sub
   // CHECK: %[[DB:.*]] = nn.reduce sum, %[[DY]] {axes = array<i64: 0>} : (tensor<?x4xf32>) -> tensor<4xf32>
   // CHECK: %[[DW:.*]] = nn.matmul %[[X]], %[[DY]] {transpose_lhs} : (tensor<?x3xf32>, tensor<?x4xf32>) -> tensor<3x4xf32>
-  // CHECK-DAG: %[[NEWW:.*]] = nn.sgd %[[W]], %[[DW]], %[[RATE]]
-  // CHECK-DAG: %[[NEWB:.*]] = nn.sgd %[[B]], %[[DB]], %[[RATE]]
+  // CHECK: %[[WIDE:.*]] = nn.cast %[[RATE]] to f64
+  // CHECK: %[[R:.*]] = nn.cast %[[WIDE]] to f32
+  // CHECK-DAG: %[[STEPW:.*]] = nn.mul %[[DW]], %[[R]]
+  // CHECK-DAG: %[[NEWW:.*]] = nn.sub %[[W]], %[[STEPW]]
+  // CHECK-DAG: %[[STEPB:.*]] = nn.mul %[[DB]], %[[R]]
+  // CHECK-DAG: %[[NEWB:.*]] = nn.sub %[[B]], %[[STEPB]]
   // CHECK-DAG: nn.set_parameter @w, %[[NEWW]]
   // CHECK-DAG: nn.set_parameter @b, %[[NEWB]]
   // CHECK: return %{{.*}}, %[[Y]]

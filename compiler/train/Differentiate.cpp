@@ -6,7 +6,7 @@
 // an operand was broadcast along.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/graph/Differentiate.h"
+#include "compiler/train/Differentiate.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/TensorExpr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -160,7 +160,7 @@ private:
 
 } // namespace
 
-FailureOr<SmallVector<Value>> graph::differentiate(Value loss, ArrayRef<Value> variables, Operation *before,
-                                                   DimAnalysis &dims) {
+FailureOr<SmallVector<Value>> train::differentiate(Value loss, ArrayRef<Value> variables, Operation *before,
+                                                   graph::DimAnalysis &dims) {
   return Differentiator(loss, variables, before, dims).run();
 }

@@ -1,10 +1,10 @@
 //===- Differentiate.h - Reverse-mode differentiation -----------*- C++ -*-===//
-#ifndef NACRE_COMPILER_GRAPH_DIFFERENTIATE_H
-#define NACRE_COMPILER_GRAPH_DIFFERENTIATE_H
+#ifndef NACRE_COMPILER_TRAIN_DIFFERENTIATE_H
+#define NACRE_COMPILER_TRAIN_DIFFERENTIATE_H
 
 #include "compiler/graph/DimAnalysis.h"
 
-namespace nacre::graph {
+namespace nacre::train {
 
 /// Builds the gradients of the sum of `loss` with respect to `variables` in front of
 /// `before`, an op of the block that all are defined in; null for one that the loss does
@@ -12,8 +12,8 @@ namespace nacre::graph {
 /// gradient.
 mlir::FailureOr<llvm::SmallVector<mlir::Value>> differentiate(mlir::Value loss,
                                                               llvm::ArrayRef<mlir::Value> variables,
-                                                              mlir::Operation *before, DimAnalysis &dims);
+                                                              mlir::Operation *before, graph::DimAnalysis &dims);
 
-} // namespace nacre::graph
+} // namespace nacre::train
 
-#endif // NACRE_COMPILER_GRAPH_DIFFERENTIATE_H
+#endif // NACRE_COMPILER_TRAIN_DIFFERENTIATE_H

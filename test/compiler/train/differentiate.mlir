@@ -6,7 +6,6 @@ nn.parameter trainable @w = dense<0.5> : tensor<4xf32>
 // CHECK-COUNT-1: nn.get_parameter @w
 // CHECK-NOT: nn.get_parameter
 // CHECK: nn.add {{.*}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
-// CHECK: nn.sgd
 // CHECK-COUNT-1: nn.set_parameter @w
 // CHECK-NOT: nn.set_parameter
 func.func @main() -> (tensor<f32> {nn.name = "l"}) {

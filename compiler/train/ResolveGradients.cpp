@@ -15,8 +15,8 @@
 // nn.gradient and no nn.variable is left.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/graph/Differentiate.h"
-#include "compiler/graph/Passes.h"
+#include "compiler/train/Differentiate.h"
+#include "compiler/train/Passes.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/nn/TensorExpr.h"
@@ -24,10 +24,10 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
-namespace nacre::graph {
+namespace nacre::train {
 #define GEN_PASS_DEF_RESOLVEGRADIENTSPASS
-#include "compiler/graph/Passes.h.inc"
-} // namespace nacre::graph
+#include "compiler/train/Passes.h.inc"
+} // namespace nacre::train
 
 using namespace mlir;
 using namespace nacre;
@@ -46,7 +46,7 @@ public:
   LogicalResult run() {
     if (failed(checkPlaces()) || failed(checkIndependence()) || (!op.getAt().empty() && failed(evaluateElsewhere())))
       return failure();
-    FailureOr<SmallVector<Value>> gradients = graph::differentiate(y, xs, op, dims);
+    FailureOr<SmallVector<Value>> gradients = train::differentiate(y, xs, op, dims);
     if (failed(gradients))
       return op.emitError("cannot be computed, as an operator that it goes through has no gradient");
     for (auto [result, x, gradient] : llvm::zip_equal(op.getResults(), xs, *gradients)) {
@@ -156,7 +156,7 @@ private:
   SmallVector<Value> named;
 };
 
-struct ResolveGradientsPass : graph::impl::ResolveGradientsPassBase<ResolveGradientsPass> {
+struct ResolveGradientsPass : train::impl::ResolveGradientsPassBase<ResolveGradientsPass> {
   void runOnOperation() override {
     SmallVector<nn::GradientOp> gradients;
     getOperation().walk([&](nn::GradientOp op) { gradients.push_back(op); });

@@ -1,0 +1,39 @@
+//===- Passes.td - Passes of training -----------------------------*- tablegen -*-===//
+include "mlir/Pass/PassBase.td"
+
+def ResolveGradientsPass : Pass<"resolve-gradients", "::mlir::func::FuncOp"> {
+  let summary = "Replace nn.gradient by the ops that compute it";
+  let description = [{
+    Reverse-mode differentiation (DifferentiableOpInterface) of what stands between an
+    nn.gradient's variables and its value. What it cannot differentiate is an error.
+    Precondition: types inferred, shape arithmetic on scalars. Postcondition: no
+    nn.gradient and no nn.variable is left.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
+  let summary = "Make a training step of @main: forward, backward, update";
+  let description = [{
+    A copy of @main computes a loss, its gradients with respect to all trainable
+    parameters (DifferentiableOpInterface), and sets the parameters, and the optimizer's
+    state beside them, to what the optimizer makes of them. docs/training.md describes the
+    options.
+    Precondition: types inferred, shape arithmetic on scalars. Postcondition: @step exists
+    and sets every parameter that is still trainable, after everything that reads one.
+    A parameter without a gradient is trainable no more.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::nacre::nn::NNDialect", "::nacre::rt::RtDialect"];
+  let options = [Option<"loss", "loss", "std::string", "\"softmax-cross-entropy\"",
+                        "A loss of outputs, output:NAME, or a sum of them: 'a + 0.4*b@aux'">,
+                 Option<"optimizer", "optimizer", "std::string", "\"sgd\"", "An optimizer: 'adamw:weight_decay=0.1'">,
+                 Option<"groupText", "groups", "std::string", "\"\"",
+                        "Settings by parameters' names: '*.bias:weight_decay=0 + enc*:frozen'">,
+                 Option<"clipNorm", "clip-norm", "double", "0", "Largest norm of all gradients together (0: any)">,
+                 Option<"clipValue", "clip-value", "double", "0", "Largest element of a gradient (0: any)">,
+                 Option<"accumulate", "accumulate", "int64_t", "1", "Steps whose gradients' mean makes an update">,
+                 Option<"average", "average", "double", "0", "Decay of a moving average of parameters (0: none)">];
+}
