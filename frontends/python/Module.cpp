@@ -6,6 +6,7 @@
 #include "compiler/api/Compiler.h"
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Program.h"
+#include "runtime/api/nacre_schedule.hpp"
 
 #include <chrono>
 #include <memory>
@@ -27,6 +28,24 @@ using Shapes = std::map<std::string, std::vector<int64_t>>;
 using Lengths = std::map<std::string, std::optional<int64_t>>;
 using Examples = std::map<std::string, std::optional<std::vector<int64_t>>>;
 using Train = std::map<std::string, std::string>;
+
+/// A schedule and the text that it points into.
+class RateSchedule {
+public:
+  RateSchedule(std::string given, int64_t steps, int64_t perEpoch) : text(std::move(given)) {
+    spec::Message why;
+    if (!Schedule::parse(text, schedule, why))
+      throw nb::value_error(why.c_str());
+    schedule.setLength(steps, perEpoch);
+  }
+  RateSchedule(const RateSchedule &) = delete;
+  double rate(double lr, int64_t step) const { return schedule.at(lr, step); }
+  void observe(double lr, double metric) { schedule.observe(lr, metric); }
+
+private:
+  std::string text;
+  Schedule schedule;
+};
 
 /// What may be asked for when a model is compiled, in file or in process; the package's
 /// functions set what they were given.
@@ -78,11 +97,9 @@ CompileOptions makeOptions(const Request &request, LogQueue &lines) {
   options.sanitizeAddress = std::getenv("NACRE_TEST_SANITIZE_ADDRESS") != nullptr;
   if (request.train) {
     options.train.emplace();
-    for (const auto &[key, value] : *request.train) {
-      if (key != "loss" && key != "optimizer")
-        throw nb::value_error(("training has no option '" + key + "': loss, optimizer").c_str());
-      (key == "loss" ? options.train->loss : options.train->optimizer) = value;
-    }
+    for (const auto &[key, value] : *request.train)
+      if (Status set = setTrainOption(*options.train, key, value); !set)
+        throw nb::value_error(set.error().message.c_str());
   }
   return options;
 }
@@ -328,6 +345,16 @@ NB_MODULE(_core, module) {
       .def("_write_trace", &Program::writeTrace)
       .def_prop_ro("threads", &Program::getThreads, "How many threads a run uses at most")
       .def("__repr__", describeProgram);
+
+  nb::class_<RateSchedule>(module, "Schedule",
+                           "A learning rate over a training: `model.run(..., function=\"step\")` takes it as an\n"
+                           "input. text is as in \"cosine:warmup=100\" (docs/training.md lists what there is); steps is\n"
+                           "the number of steps in all, steps_per_epoch those of an epoch. Not thread-safe.")
+      .def(nb::init<std::string, int64_t, int64_t>(), nb::arg("text"), nb::arg("steps"), nb::arg("steps_per_epoch") = 1)
+      .def("rate", &RateSchedule::rate, nb::arg("lr"), nb::arg("step"),
+           "The rate of a step, counted from 0; lr is the optimiser's")
+      .def("observe", &RateSchedule::observe, nb::arg("lr"), nb::arg("metric"),
+           "Tells the schedule `plateau` how good an epoch was; others do not mind");
 
   module.def("compile", compileModel);
   module.def("compile_to_file", compileModelToFile);

@@ -1,25 +1,25 @@
 // Nacre's training loop in C++20, header-only: epochs, batches and shuffling around
 // the compiled training step.
 //
-//   auto trainer = nacre::Trainer::create(std::move(session), columns,
-//                                         {.learningRate = 0.1f});
+//   auto trainer = nacre::Trainer::create(
+//       std::move(session), columns,
+//       {.learningRate = 0.1f, .epochs = 10, .schedule = "cosine:warmup=100"});
 //   for (int64_t epoch = 0; epoch < 10; ++epoch)
 //     if (auto loss = trainer->runEpoch(epoch); !loss)
 //       std::puts(loss.error().message.c_str());
 //
 // The model must have been compiled for training: then it has a function "step", which
-// takes the model's inputs, the loss's labels if it has any, and the learning rate, and
-// gives the loss. The trained parameters are the session's.
+// takes the model's inputs, what the loss compares with, and the learning rate, and gives
+// the loss. The trained parameters are the session's.
 #ifndef NACRE_TRAIN_HPP
 #define NACRE_TRAIN_HPP
 
 #include "nacre.hpp"
+#include "nacre_loop.hpp"
 
-#include <cmath>
-#include <cstring>
 #include <functional>
 #include <map>
-#include <random>
+#include <memory>
 
 namespace nacre {
 
@@ -37,14 +37,18 @@ struct TrainerOptions {
   // same bits, whatever the number of threads.
   uint64_t seed = 0;
   float learningRate = 0.01f;
+  // The epochs that there will be, by which schedules know the end; more can follow.
+  int64_t epochs = 1;
+  // How the learning rate changes from step to step (nacre_schedule.hpp); empty: it stays.
+  std::string schedule = {};
+  // The class number that `labels` may have without there being such a class: the loss's
+  // ignore_index.
+  int64_t ignoredLabel = -100;
 };
 
-// A step that has just been made.
-struct TrainingStep {
-  int64_t index;    // within the epoch, from 0
-  int64_t examples; // of the epoch that have been seen by now
-  double loss;      // the mean over these
-};
+// A step that has just been made: its number, the examples of the epoch seen by now, the
+// mean loss over these, and the learning rate.
+using TrainingStep = loop::Step;
 
 class Trainer {
 public:
@@ -57,6 +61,8 @@ public:
       status = trainer.chooseBatch();
     if (status)
       status = trainer.checkLabels();
+    if (status)
+      status = trainer.prepare();
     if (!status)
       return status.error();
     return trainer;
@@ -73,24 +79,40 @@ public:
   // loss. `progress` is called after each step and returns false to end with
   // NACRE_CANCELLED. A loss that is not finite is an error.
   Result<double> runEpoch(int64_t epoch, const std::function<bool(const TrainingStep &)> &progress = nullptr) {
-    std::vector<int64_t> order = shuffle(epoch);
-    double sum = 0;
-    int64_t seen = 0;
-    for (int64_t step = 0; step < steps(); ++step) {
-      int64_t count = std::min(batch, exampleCount - seen);
-      Result<float> loss = runStep(std::span(order).subspan(size_t(seen), size_t(count)));
-      if (!loss)
-        return loss.error();
-      if (!std::isfinite(*loss))
-        return Error{NACRE_INVALID_VALUE, "the loss became " + std::to_string(*loss) + " in step " +
-                                              std::to_string(step + 1) + " of epoch " + std::to_string(epoch + 1) +
-                                              "; a smaller learning rate may help"};
-      seen += count;
-      sum += double(*loss) * double(count);
-      if (progress && !progress({step, seen, sum / double(seen)}))
-        return Error{NACRE_CANCELLED, "training was cancelled"};
+    loop::Loop loop = view();
+    double mean = 0;
+    spec::Message why;
+    nacre_status status = loop.runEpoch(
+        epoch, [&](const TrainingStep &step) { return !progress || progress(step); }, mean, why);
+    if (status != NACRE_OK)
+      return why.isEmpty() ? Error::last(status) : Error{status, why.c_str()};
+    return mean;
+  }
+
+  // Sets each parameter NAME that has a moving average, NAME.average, to it.
+  Status useAverages() {
+    nacre_model *model = nullptr;
+    nacre_model_info info;
+    nacre_status status = nacre_session_get_model(owned.get(), &model);
+    if (status == NACRE_OK)
+      status = nacre_model_get_info(model, &info);
+    std::map<std::string, int32_t> indices;
+    for (int32_t i = 0; status == NACRE_OK && i < info.parameter_count; ++i) {
+      nacre_tensor_info parameter;
+      status = nacre_model_get_parameter(model, i, &parameter);
+      if (status == NACRE_OK)
+        indices[parameter.name] = i;
     }
-    return sum / double(seen);
+    for (const auto &[name, index] : indices) {
+      auto average = indices.find(name + ".average");
+      nacre_tensor value = {};
+      if (status != NACRE_OK || average == indices.end())
+        continue;
+      status = nacre_session_get_parameter(owned.get(), average->second, &value);
+      if (status == NACRE_OK)
+        status = nacre_session_write_parameter(owned.get(), index, &value);
+    }
+    return status == NACRE_OK ? Status() : Status(Error::last(status));
   }
 
 private:
@@ -208,60 +230,67 @@ private:
   }
 
   // Before the first step, where the number of classes is known: dimension 1 of the
-  // model's first output. (The step checks too.)
+  // model's first output, which `labels` belong to. (The step checks too.)
   Status checkLabels() {
-    const Column &labels = feeds.back().column;
-    bool isInput = false; // the model's own, whatever it means
-    for (std::string_view input : modelInputs)
-      isInput |= input == labels.name;
-    if (isInput || labels.data.dtype() != NACRE_I64 || step.outputs.size() < 2 || step.outputs[1].dims.size() < 2)
-      return {};
-    int64_t classes = step.outputs[1].dims[1].size, index = 0;
-    for (int64_t label : labels.data.as<int64_t>()) {
-      if (classes >= 0 && (label < 0 || label >= classes))
-        return Error{NACRE_INVALID_VALUE, "labels must be from 0 to " + std::to_string(classes - 1) + " (output '" +
-                                              std::string(step.outputs[1].name) + "' is " + toString(step.outputs[1]) +
-                                              "), found " + std::to_string(label) + " at element " +
-                                              std::to_string(index)};
-      ++index;
+    for (const Feed &feed : feeds) {
+      const Column &labels = feed.column;
+      bool isInput = false; // the model's own, whatever it means
+      for (std::string_view input : modelInputs)
+        isInput |= input == labels.name;
+      if (isInput || labels.name != "labels" || labels.data.dtype() != NACRE_I64 || step.outputs.size() < 2 ||
+          step.outputs[1].dims.size() < 2)
+        continue;
+      int64_t classes = step.outputs[1].dims[1].size, index = 0;
+      for (int64_t label : labels.data.as<int64_t>()) {
+        if (classes >= 0 && (label < 0 || label >= classes) && label != options.ignoredLabel)
+          return Error{NACRE_INVALID_VALUE, "labels must be from 0 to " + std::to_string(classes - 1) + " (output '" +
+                                                std::string(step.outputs[1].name) + "' is " +
+                                                toString(step.outputs[1]) + "), found " + std::to_string(label) +
+                                                " at element " + std::to_string(index)};
+        ++index;
+      }
     }
     return {};
   }
 
-  // A permutation that the standard defines to the bit.
-  std::vector<int64_t> shuffle(int64_t epoch) const {
-    std::seed_seq seeds{uint32_t(options.seed), uint32_t(options.seed >> 32), uint32_t(epoch)};
-    std::mt19937_64 engine(seeds);
-    std::vector<int64_t> order(static_cast<size_t>(exampleCount));
-    for (size_t i = 0; i < order.size(); ++i)
-      order[i] = int64_t(i);
-    for (uint64_t i = order.size(); i > 1; --i) {
-      uint64_t limit = UINT64_MAX - UINT64_MAX % i, drawn = engine();
-      while (drawn >= limit) // so that all are equally likely
-        drawn = engine();
-      std::swap(order[i - 1], order[drawn % i]);
+  // Room for a batch, and the schedule.
+  Status prepare() {
+    spec::Message why;
+    scheduleText = std::make_unique<std::string>(options.schedule);
+    if (!scheduleText->empty() && !Schedule::parse(*scheduleText, schedule, why))
+      return Error{NACRE_INVALID_ARGUMENT, why.c_str()};
+    schedule.setLength(options.epochs * steps(), steps());
+    order.resize(size_t(exampleCount));
+    for (Feed &feed : feeds) {
+      nacre_tensor tensor = feed.column.data.get();
+      tensor.name = nullptr;
+      tensor.size = exampleCount * int64_t(feed.rowBytes);
+      columns.push_back(tensor);
+      feed.rows.resize(size_t(std::min(batch, exampleCount)) * feed.rowBytes);
+      tensor.data = feed.rows.data();
+      inputs.push_back(tensor);
     }
-    return order;
+    nacre_tensor &rate = inputs.emplace_back();
+    rate.dtype = NACRE_F32;
+    return {};
   }
 
-  Result<float> runStep(std::span<const int64_t> examples) {
-    std::vector<TensorView> inputs;
-    for (Feed &feed : feeds) {
-      feed.rows.resize(examples.size() * feed.rowBytes);
-      auto *from = static_cast<const std::byte *>(feed.column.data.data());
-      for (size_t i = 0; i < examples.size() && feed.rowBytes; ++i)
-        std::memcpy(&feed.rows[i * feed.rowBytes], from + size_t(examples[i]) * feed.rowBytes, feed.rowBytes);
-      auto dims = feed.column.data.dims();
-      std::vector<int64_t> sizes(dims.begin(), dims.end());
-      sizes[0] = int64_t(examples.size());
-      inputs.emplace_back(feed.rows.data(), feed.column.data.dtype(), sizes);
-    }
-    inputs.emplace_back(&options.learningRate, NACRE_F32, std::span<const int64_t>());
-    float loss = 0;
-    Tensor output = Tensor::into(&loss, sizeof loss);
-    if (Status status = owned.run(inputs, std::span(&output, 1), step.index); !status)
-      return status.error();
-    return loss;
+  // The loop over what this object holds now.
+  loop::Loop view() {
+    loop::Loop loop;
+    loop.session = owned.get();
+    loop.function = step.index;
+    loop.columns = columns.data();
+    loop.columnCount = int32_t(columns.size());
+    loop.inputs = inputs.data();
+    loop.order = order.data();
+    loop.examples = exampleCount;
+    loop.batch = batch;
+    loop.isFixed = isFixed;
+    loop.seed = options.seed;
+    loop.rate = double(options.learningRate);
+    loop.schedule = options.schedule.empty() ? nullptr : &schedule;
+    return loop;
   }
 
   Session owned;
@@ -269,6 +298,10 @@ private:
   Function step;                             // its inputs without the learning rate
   std::vector<std::string_view> modelInputs; // what "main" takes
   std::vector<Feed> feeds;                   // in the order of the step's inputs
+  std::vector<nacre_tensor> columns, inputs; // the same for the loop
+  std::vector<int64_t> order;
+  std::unique_ptr<std::string> scheduleText; // what the schedule points into
+  Schedule schedule;
   int64_t exampleCount = 0, batch = 0;
   bool isFixed = false; // the model's batch
 };

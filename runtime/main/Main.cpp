@@ -1,6 +1,7 @@
 // The program that an executable model is: .npy files in, .npy files out.
 #include "runtime/core/Model.h"
 #include "runtime/main/Npy.h"
+#include "runtime/api/nacre_schedule.hpp"
 #include "runtime/main/Train.h"
 
 #include <cerrno>
@@ -106,7 +107,8 @@ void help(const Options &options, nacre_model *model) {
     std::printf(
         "    [--weights FOLDER]\n  %s train --input NAME=FILE.npy [...] "
         "[--output-dir FOLDER] [--weights FOLDER]\n    [--epochs N] "
-        "[--batch-size N] [--learning-rate R] [--threads N] [--seed N]\n",
+        "[--batch-size N] [--learning-rate R] [--schedule cosine:warmup=100]\n"
+        "    [--threads N] [--seed N]\n",
         options.program);
   std::printf("\n");
   for (int32_t i = 0; i < function.input_count; ++i)
@@ -115,11 +117,19 @@ void help(const Options &options, nacre_model *model) {
   for (int32_t i = 0; i < function.output_count; ++i)
     if (nacre_model_get_output(model, 0, i, &info) == NACRE_OK)
       print(stdout, "output", info);
-  if (canTrain)
+  if (canTrain) {
     std::printf(
-        "\ntrain takes all examples in the first dimension of each input, and "
-        "`labels` if the loss\nwants them; it writes each weight as NAME.npy "
-        "into the folder, for --weights.\n");
+        "\ntrain takes all examples in the first dimension of each input:\n");
+    if (nacre_model_get_function(model, step, &function) == NACRE_OK)
+      for (int32_t i = 0; i + 1 < function.input_count; ++i)
+        if (nacre_model_get_input(model, step, i, &info) == NACRE_OK)
+          print(stdout, "input ", info);
+    std::printf("It writes each weight, and the optimizer's state, as NAME.npy "
+                "into the folder, for --weights.\nSchedules of the rate:\n");
+    nacre::Schedule::describe([](nacre::spec::Text part) {
+      std::printf("%.*s", static_cast<int>(part.size()), part.data());
+    });
+  }
   std::printf("\nEach output becomes NAME.npy in the folder (default: the "
               "current one).\n--threads 0, the default, uses all cores.\n"
               "Exit codes: 0 success, 1 the model or an input is at fault, 2 "
@@ -151,8 +161,8 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       wantsHelp = true;
       return true;
     }
-    bool isOfTraining =
-        is("--epochs") || is("--batch-size") || is("--learning-rate");
+    bool isOfTraining = is("--epochs") || is("--batch-size") ||
+                        is("--learning-rate") || is("--schedule");
     bool isKnown = is("--input") || is("--output-dir") || is("--threads") ||
                    is("--seed") || is("--weights") ||
                    (isOfTraining && options.trains);
@@ -178,6 +188,14 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       options.outputFolder = value;
     } else if (is("--weights")) {
       options.weights = value;
+    } else if (is("--schedule")) {
+      nacre::Schedule schedule;
+      nacre::spec::Message why;
+      if (!nacre::Schedule::parse(value, schedule, why)) {
+        fail(NACRE_INVALID_ARGUMENT, "--schedule: %s", why.c_str());
+        return false;
+      }
+      options.training.schedule = value;
     } else if (is("--learning-rate")) {
       char *end = nullptr;
       options.training.learningRate = std::strtof(value, &end);

@@ -1,57 +1,17 @@
 #include "runtime/main/Train.h"
 
+#include "runtime/api/nacre_loop.hpp"
 #include "runtime/main/Npy.h"
 
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <random>
 
 namespace nacre::program {
 
 using ll = long long;
 
 namespace {
-
-// std::seed_seq of three words, which needs no memory.
-struct Seeds {
-  using result_type = uint32_t;
-  uint32_t words[3];
-
-  template <typename Iterator> void generate(Iterator b, Iterator end) const {
-    const size_t n = size_t(end - b), s = 3;
-    const size_t t = n >= 623  ? 11
-                     : n >= 68 ? 7
-                     : n >= 39 ? 5
-                     : n >= 7  ? 3
-                               : (n - 1) / 2;
-    const size_t p = (n - t) / 2, q = p + t, m = s + 1 > n ? s + 1 : n;
-    for (size_t i = 0; i < n; ++i)
-      b[i] = 0x8b8b8b8bu;
-    for (size_t k = 0; k < m + n; ++k) {
-      uint32_t &first = b[k % n], &second = b[(k + p) % n],
-               &third = b[(k + q) % n];
-      uint32_t last = b[(k + n - 1) % n];
-      if (k < m) {
-        uint32_t mixed = first ^ second ^ last;
-        uint32_t r1 = 1664525u * (mixed ^ mixed >> 27);
-        uint32_t r2 = r1 + uint32_t(k == 0 ? s : k % n) +
-                      (k > 0 && k <= s ? words[k - 1] : 0);
-        second += r1;
-        third += r2;
-        first = r2;
-      } else {
-        uint32_t mixed = first + second + last;
-        uint32_t r3 = 1566083941u * (mixed ^ mixed >> 27);
-        uint32_t r4 = r3 - uint32_t(k % n);
-        second ^= r3;
-        third ^= r4;
-        first = r4;
-      }
-    }
-  }
-};
 
 // Memory that goes with the object.
 template <typename T> struct Buffer {
@@ -61,21 +21,6 @@ template <typename T> struct Buffer {
   ~Buffer() { std::free(data); }
   T *data;
 };
-
-void shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch) {
-  Seeds seeds{{uint32_t(seed), uint32_t(seed >> 32), uint32_t(epoch)}};
-  std::mt19937_64 engine(seeds);
-  for (int64_t i = 0; i < count; ++i)
-    order[i] = i;
-  for (uint64_t i = uint64_t(count); i > 1; --i) {
-    uint64_t limit = UINT64_MAX - UINT64_MAX % i, drawn = engine();
-    while (drawn >= limit)
-      drawn = engine();
-    int64_t other = order[drawn % i];
-    order[drawn % i] = order[i - 1];
-    order[i - 1] = other;
-  }
-}
 
 } // namespace
 
@@ -116,9 +61,11 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
                 fixed >= 0 ? ": the model's batch is fixed" : "");
   if (batch > examples)
     batch = examples;
-  const int64_t steps =
-      fixed >= 0 ? examples / batch : (examples + batch - 1) / batch;
-
+  loop::Loop loop;
+  Schedule schedule;
+  spec::Message why;
+  if (settings.schedule && !Schedule::parse(settings.schedule, schedule, why))
+    return fail(NACRE_INVALID_ARGUMENT, "%s", why.c_str());
   Buffer<int64_t> order(static_cast<size_t>(examples));
   Buffer<nacre_tensor> inputs(static_cast<size_t>(count) + 1);
   size_t bytes = 0; // of all columns, one example
@@ -134,44 +81,28 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
     inputs.data[i].data = place; // each begins where any element may
     place += (size_t(columns[i].size / examples) * size_t(batch) + 7) / 8 * 8;
   }
-  float rate = settings.learningRate, loss = 0;
-  nacre_tensor &last = inputs.data[count];
-  last.data = &rate;
-  last.dtype = NACRE_F32;
+  inputs.data[count].dtype = NACRE_F32;
+  loop.session = session;
+  loop.function = step;
+  loop.columns = columns;
+  loop.columnCount = count;
+  loop.inputs = inputs.data;
+  loop.order = order.data;
+  loop.examples = examples;
+  loop.batch = batch;
+  loop.isFixed = fixed >= 0;
+  loop.seed = settings.seed;
+  loop.rate = double(settings.learningRate);
+  loop.schedule = settings.schedule ? &schedule : nullptr;
+  schedule.setLength(settings.epochs * loop.steps(), loop.steps());
   for (int64_t epoch = 0; epoch < settings.epochs; ++epoch) {
-    shuffle(order.data, examples, settings.seed, epoch);
-    double sum = 0;
-    int64_t seen = 0;
-    for (int64_t i = 0; i < steps; ++i) {
-      int64_t now = examples - seen < batch ? examples - seen : batch;
-      for (int32_t c = 0; c < count; ++c) {
-        size_t size = size_t(columns[c].size / examples);
-        auto *to = static_cast<char *>(inputs.data[c].data);
-        for (int64_t row = 0; row < now; ++row)
-          std::memcpy(to + size_t(row) * size,
-                      static_cast<const char *>(columns[c].data) +
-                          size_t(order.data[seen + row]) * size,
-                      size);
-        inputs.data[c].dims[0] = now;
-        inputs.data[c].size = now * int64_t(size);
-      }
-      nacre_tensor output = {};
-      output.data = &loss;
-      output.size = sizeof loss;
-      if (nacre_status s = nacre_session_run(session, step, inputs.data,
-                                             count + 1, &output, 1))
-        return s;
-      if (!std::isfinite(loss))
-        return fail(
-            NACRE_INVALID_VALUE,
-            "the loss became %f in step %lld of epoch %lld; a smaller learning "
-            "rate may help",
-            double(loss), ll(i + 1), ll(epoch + 1));
-      seen += now;
-      sum += double(loss) * double(now);
-    }
+    double mean = 0;
+    nacre_status status = loop.runEpoch(
+        epoch, [](const loop::Step &) { return true; }, mean, why);
+    if (status != NACRE_OK)
+      return why.isEmpty() ? status : fail(status, "%s", why.c_str());
     std::printf("epoch %lld/%lld: loss %.4f\n", ll(epoch + 1),
-                ll(settings.epochs), sum / double(seen));
+                ll(settings.epochs), mean);
     std::fflush(stdout);
   }
   return NACRE_OK;

@@ -1,6 +1,5 @@
-// Training in a model that is a program: the loop of
-// runtime/api/nacre_train.hpp, with the same order of examples and so the same
-// bits, but without a C++ library.
+// Training in a model that is a program: the loop that nacre_train.hpp runs
+// (runtime/api/nacre_loop.hpp), and so the same bits.
 #ifndef NACRE_RUNTIME_MAIN_TRAIN_H
 #define NACRE_RUNTIME_MAIN_TRAIN_H
 
@@ -12,6 +11,7 @@ struct TrainSettings {
   int64_t epochs = 10, batchSize = 0; // 0: the model's, or 32
   float learningRate = 0.01f;
   uint64_t seed = 0;
+  const char *schedule = nullptr; // nacre_schedule.hpp; null: the rate stays
 };
 
 // Trains on `columns`, one tensor for each input of the function `step` but the

@@ -1,5 +1,6 @@
 //===- CompileCommand.cpp - nacre compile -----------------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
+#include "tools/nacre/TrainFlags.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -36,8 +37,8 @@ static cl::opt<std::string> startAt("start-at", cl::sub(command.subcommand), cl:
                                     cl::desc("The phase that a module (*.mlir) enters"));
 static cl::opt<bool> printPipeline("print-pipeline", cl::sub(command.subcommand),
                                    cl::desc("Print all phases with their passes, and stop"));
-static cl::opt<std::string> train("train", cl::sub(command.subcommand), cl::value_desc("loss"),
-                                  cl::desc("Make a training step as well: softmax-cross-entropy, or output:NAME"));
+static TrainFlags trainFlags(command.subcommand, "train",
+                             "Make a training step as well, with this loss; several make a sum");
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
 
@@ -64,11 +65,11 @@ static int runCompile() {
   if (!flags.fill(options) || !parseKinds(options))
     return kUsageError;
   options.targetTriple = targetTriple;
-  if (train.getNumOccurrences()) {
-    if (train != "softmax-cross-entropy" && !llvm::StringRef(train).starts_with("output:"))
-      return fail("--train " + train + ": expected softmax-cross-entropy or output:NAME", kUsageError);
-    options.train = TrainOptions{train, "sgd"};
-  }
+  if (trainFlags.printLists())
+    return kSuccess;
+  if (trainFlags.isGiven())
+    if (Result<double> rate = trainFlags.fill(options.train.emplace()); !rate)
+      return fail(rate.error().message, kUsageError);
   if (printPipeline) {
     Result<std::string> pipeline = describePipeline(options);
     if (!pipeline)

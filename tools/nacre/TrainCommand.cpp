@@ -3,6 +3,7 @@
 #include "runtime/api/nacre_train.hpp"
 #include "tools/nacre/Command.h"
 #include "tools/nacre/TensorFiles.h"
+#include "tools/nacre/TrainFlags.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Signals.h"
@@ -19,19 +20,24 @@ using Clock = std::chrono::steady_clock;
 static int runTrain();
 static Command command("train", "Train a model's weights and write it as ONNX again",
                        "  nacre train mlp.onnx --data digits.npz -o trained.onnx\n"
-                       "  nacre train mlp.onnx --data digits.npz -o trained.onnx --loss softmax-cross-entropy \\\n"
-                       "    --optimizer sgd:lr=0.1 --epochs 10 --batch-size 64\n"
-                       "  The data has an array for each input by its name, and `labels`: class numbers.\n"
+                       "  nacre train mlp.onnx --data digits.npz -o trained.onnx --epochs 10 --batch-size 64 \\\n"
+                       "    --loss softmax-cross-entropy:label_smoothing=0.1 --optimizer adamw:lr=3e-4,weight_decay=0.01 \\\n"
+                       "    --schedule cosine:warmup=100 --clip-norm 1 --group '*.bias:weight_decay=0'\n"
+                       "  The data has an array for each input by its name, and what the loss compares with: `labels`\n"
+                       "  (class numbers) or `targets`; `NAME.targets` for another output's.\n"
                        "  A batch that the model fixes is kept; then examples left over wait for another epoch.\n", runTrain);
-static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.subcommand), cl::desc("<model.onnx>"));
-static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::Required, cl::value_desc("file.npz"),
+static cl::opt<std::string> path(cl::Positional, cl::sub(command.subcommand), cl::desc("<model.onnx>"));
+static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::value_desc("file.npz"),
                                      cl::desc("The examples"));
-static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::Required, cl::value_desc("file"),
+static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
                                    cl::desc("The trained model"));
-static cl::opt<std::string> loss("loss", cl::sub(command.subcommand), cl::init("softmax-cross-entropy"),
-                                 cl::value_desc("loss"), cl::desc("softmax-cross-entropy (default) or output:NAME"));
-static cl::opt<std::string> optimizer("optimizer", cl::sub(command.subcommand), cl::init("sgd"),
-                                      cl::value_desc("sgd:lr=0.01"), cl::desc("The optimiser (default sgd:lr=0.01)"));
+static TrainFlags trainFlags(command.subcommand, "loss",
+                             "What is minimised (default softmax-cross-entropy); several make a sum, as "
+                             "--loss mse --loss 0.4*mae@aux; output:NAME is a scalar output");
+static cl::opt<std::string> schedule("schedule", cl::sub(command.subcommand), cl::value_desc("cosine:warmup=100"),
+                                     cl::desc("How the learning rate changes from step to step (default: it stays)"));
+static cl::opt<bool> listSchedules("list-schedules", cl::sub(command.subcommand),
+                                   cl::desc("Print all schedules and their settings"));
 static cl::opt<int64_t> epochs("epochs", cl::sub(command.subcommand), cl::init(10), cl::value_desc("n"),
                                cl::desc("Passes over the data (default 10)"));
 static cl::opt<int64_t> batchSize("batch-size", cl::sub(command.subcommand), cl::value_desc("n"),
@@ -51,56 +57,40 @@ struct Plan {
   TrainerOptions trainer;
 };
 
-/// Takes "sgd:lr=0.1"; false after a message.
-bool parseOptimizer(const std::string &text, std::string &name, float &learningRate) {
-  auto [kind, settings] = llvm::StringRef(text).split(':');
-  name = kind.str();
-  auto refuse = [&](const std::string &why) {
-    fail("--optimizer " + text + ": " + why + "; expected sgd:lr=0.1", kUsageError);
-    return false;
-  };
-  if (kind != "sgd")
-    return refuse("unknown optimiser '" + name + "'");
-  llvm::SmallVector<llvm::StringRef> parts;
-  settings.split(parts, ',', -1, /*KeepEmpty=*/false);
-  for (llvm::StringRef part : parts) {
-    auto [key, value] = part.split('=');
-    double number = 0;
-    if (key != "lr")
-      return refuse("unknown setting '" + key.str() + "'");
-    if (value.getAsDouble(number) || !(number > 0) || !std::isfinite(float(number)))
-      return refuse("'" + value.str() + "' is no learning rate");
-    learningRate = float(number);
-  }
-  return true;
-}
-
 bool makePlan(Plan &plan) {
   if (!compileFlags.fill(plan.compile))
     return false;
   TrainOptions train;
-  train.loss = loss;
   auto refuse = [](const std::string &message) {
     fail(message, kUsageError);
     return false;
   };
+  if (path.empty() || dataPath.empty() || output.empty())
+    return refuse("expected a model, --data and -o; see nacre train --help");
   if (!llvm::StringRef(path).ends_with(".onnx"))
     return refuse(path + ": expected a model.onnx, whose weights can be written again");
-  if (loss != "softmax-cross-entropy" && !llvm::StringRef(loss).starts_with("output:"))
-    return refuse("--loss " + loss + ": expected softmax-cross-entropy or output:NAME");
-  if (!parseOptimizer(optimizer, train.optimizer, plan.trainer.learningRate))
-    return false;
+  Result<double> rate = trainFlags.fill(train);
+  if (!rate)
+    return refuse(rate.error().message);
+  plan.trainer.learningRate = float(*rate);
   if (epochs < 1 || epochs > UINT32_MAX)
     return refuse("--epochs " + std::to_string(epochs) + ": expected 1 or more");
   if (batchSize.getNumOccurrences() && batchSize < 1)
     return refuse("--batch-size " + std::to_string(batchSize) + ": expected 1 or more");
+  Schedule parsed;
+  spec::Message why;
+  if (!schedule.empty() && !Schedule::parse(schedule.getValue(), parsed, why))
+    return refuse("--schedule: " + std::string(why.c_str()) + "; see --list-schedules");
   plan.compile.train = train;
+  plan.trainer.schedule = schedule;
+  plan.trainer.epochs = epochs;
+  plan.trainer.ignoredLabel = getIgnoredLabel(train);
   plan.trainer.batchSize = batchSize;
   plan.trainer.seed = seed;
   return true;
 }
 
-/// Labels in files have whatever integer type was at hand; a loss takes i64.
+/// Labels in files have whatever integer type was at hand; a step takes i64.
 void widen(HostTensor &tensor) {
   auto convert = [&](auto example) {
     using T = decltype(example);
@@ -139,7 +129,7 @@ Result<std::vector<std::pair<std::string, HostTensor>>> readColumns(const Archiv
       Result<HostTensor> tensor = archive.read(*entry);
       if (!tensor)
         return tensor.error();
-      if (input.name == "labels" && input.dtype == NACRE_I64)
+      if (input.dtype == NACRE_I64)
         widen(*tensor);
       columns.emplace_back(entry->name, *std::move(tensor));
     }
@@ -228,10 +218,14 @@ int endInterrupted() {
 } // namespace
 
 static int runTrain() {
+  if (listSchedules)
+    Schedule::describe([](spec::Text part) { llvm::outs() << llvm::StringRef(part.data(), part.size()); });
+  if (trainFlags.printLists() || listSchedules)
+    return kSuccess;
   Plan plan;
   if (!makePlan(plan))
     return kUsageError;
-  bool printsJson = json;
+  bool printsJson = json, hasAverages = plan.compile.train->average > 0;
   std::string target = output;
   Result<Archive> archive = Archive::open(dataPath);
   if (!archive)
@@ -270,6 +264,9 @@ static int runTrain() {
   // From here on Ctrl-C removes what is written so far and ends.
   llvm::sys::SetInterruptFunction(nullptr);
   interruptible = nullptr;
+  if (hasAverages)
+    if (Status set = trainer->useAverages(); !set)
+      return fail(set.error());
   if (Status written = exporter->write(trainer->session(), target); !written)
     return fail(written.error());
   if (printsJson)

@@ -41,6 +41,7 @@ from ._core import (
     Model,
     OutOfMemoryError,
     RunError,
+    Schedule,
     Signature,
     TensorInfo,
     WriteError,
@@ -64,6 +65,7 @@ __all__ = [
     "OutOfMemoryError",
     "Profile",
     "RunError",
+    "Schedule",
     "Signature",
     "TensorInfo",
     "WriteError",
@@ -90,7 +92,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     input_shapes: Shapes | None = None,
     threads: int = 0,
     target_cpu: str | None = None,
-    train: Mapping[str, str] | None = None,
+    train: Mapping[str, str | float] | None = None,
     input_lengths: Lengths | None = None,
     example: Mapping[str, Any] | None = None,
     cpus: Sequence[int] | None = None,
@@ -106,8 +108,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     its weights in other files. `dims` fixes dynamic dimensions by their names,
     `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). Runs use
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
-    `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`), it
-    has a function `step` as well, which changes the parameters.
+    `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`,
+    `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`: docs/training.md), it has a
+    function `step` as well, which changes the parameters.
 
     How many elements an input has that is a sequence, and whether an optional has one, is
     fixed: `input_lengths` says it by name (None: an optional without an element; 1: an
@@ -150,7 +153,7 @@ def compile_to_file(
     dims: Dims | None = None,
     input_shapes: Shapes | None = None,
     target_cpu: str | None = None,
-    train: Mapping[str, str] | None = None,
+    train: Mapping[str, str | float] | None = None,
     input_lengths: Lengths | None = None,
     progress: Progress | None = None,
     cache_dir: Path | None = None,
@@ -203,7 +206,7 @@ def _request(
     input_shapes: Shapes | None,
     input_lengths: Lengths | None,
     target_cpu: str | None,
-    train: Mapping[str, str] | None,
+    train: Mapping[str, str | float] | None,
     progress: Progress | None,
     cache_dir: Path | None,
     cache_bytes: int | None,
@@ -215,7 +218,7 @@ def _request(
     request.input_shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
     request.input_lengths = dict(input_lengths or {})
     request.target_cpu = target_cpu or ""
-    request.train = None if train is None else dict(train)
+    request.train = None if train is None else {key: str(value) for key, value in train.items()}
     request.progress = progress
     request.cache_dir = None if cache_dir is None else os.fspath(cache_dir)
     if cache_bytes is not None:

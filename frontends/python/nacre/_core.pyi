@@ -149,6 +149,20 @@ class Model:
         Returns the output, or a tuple of them if the model has not exactly one.
         """
 
+class Schedule:
+    """A learning rate over a training: `model.run(..., function="step")` takes it as an input.
+
+    `text` is as in "cosine:warmup=100" (docs/training.md lists what there is); `steps` is the
+    number of steps in all, `steps_per_epoch` those of an epoch. Not thread-safe.
+    """
+
+    def __init__(self, text: str, steps: int, steps_per_epoch: int = 1) -> None: ...
+    def rate(self, lr: float, step: int) -> float:
+        """The rate of a step, counted from 0; lr is the optimiser's"""
+
+    def observe(self, lr: float, metric: float) -> None:
+        """Tells the schedule `plateau` how good an epoch was; others do not mind"""
+
 class _Request:
     dims: dict[str, int]
     input_shapes: dict[str, list[int]]

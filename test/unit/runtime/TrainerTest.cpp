@@ -87,6 +87,39 @@ protected:
   std::vector<int64_t> labels;
 };
 
+TEST_F(TrainerTest, TheRateFollowsTheSchedule) {
+  auto trainer = create("N", columns(), {.batchSize = 4, .learningRate = 1, .epochs = 2, .schedule = "polynomial:warmup=2"});
+  ASSERT_TRUE(trainer) << trainer.error().message;
+  Trainer moved = *std::move(trainer); // the schedule goes with it
+  for (int64_t epoch = 0; epoch < 2; ++epoch)
+    ASSERT_TRUE(moved.runEpoch(epoch));
+  EXPECT_EQ(rates, (std::vector<float>{0, 0.5f, 1, 0.75f, 0.5f, 0.25f}));
+}
+
+TEST_F(TrainerTest, PlateauLooksAtTheLossOfEpochs) {
+  auto trainer = create("N", columns(), {.learningRate = 1, .schedule = "plateau:patience=1,factor=0.5"});
+  ASSERT_TRUE(trainer) << trainer.error().message;
+  for (int64_t epoch = 0; epoch < 5; ++epoch)
+    ASSERT_TRUE(trainer->runEpoch(epoch));
+  EXPECT_EQ(rates, (std::vector<float>{1, 1, 1, 0.5f, 0.5f})); // the loss is always the same
+}
+
+TEST_F(TrainerTest, AScheduleThatThereIsNotIsRefused) {
+  EXPECT_NE(refuse("N", columns(), {.schedule = "cosin"}).find("unknown schedule 'cosin', expected constant"),
+            std::string::npos);
+}
+
+// The generator of a program without a C++ library is the standard's.
+TEST(TrainLoop, TheOrderIsOfTheStandardsGenerators) {
+  for (uint64_t seed : {uint64_t(0), uint64_t(12345678901), ~uint64_t(0)})
+    for (int64_t epoch : {0, 1, 77}) {
+      std::seed_seq seeds{uint32_t(seed), uint32_t(seed >> 32), uint32_t(epoch)};
+      loop::Seeds ownSeeds{{uint32_t(seed), uint32_t(seed >> 32), uint32_t(epoch)}};
+      std::mt19937_64 expected(seeds), own(ownSeeds);
+      EXPECT_TRUE(expected == own);
+    }
+}
+
 TEST_F(TrainerTest, EveryExampleOncePerEpoch) {
   auto trainer = create("N", columns(), {.batchSize = 4, .learningRate = 0.25f});
   ASSERT_TRUE(trainer) << trainer.error().message;

@@ -1,0 +1,142 @@
+// The training loop itself, for nacre_train.hpp and for models that are programs: the order
+// of the examples, their batches, the learning rate of each step. Needs libnacre-runtime's C
+// API and nothing of a C++ library: what it works in is the caller's memory.
+#ifndef NACRE_LOOP_HPP
+#define NACRE_LOOP_HPP
+
+#include "nacre.h"
+#include "nacre_schedule.hpp"
+
+#include <random>
+
+namespace nacre::loop {
+
+// std::seed_seq of three words, which needs no memory.
+struct Seeds {
+  using result_type = uint32_t;
+  uint32_t words[3];
+
+  template <typename Iterator> void generate(Iterator b, Iterator end) const {
+    const size_t n = size_t(end - b), s = 3;
+    const size_t t = n >= 623 ? 11 : n >= 68 ? 7 : n >= 39 ? 5 : n >= 7 ? 3 : (n - 1) / 2;
+    const size_t p = (n - t) / 2, q = p + t, m = s + 1 > n ? s + 1 : n;
+    for (size_t i = 0; i < n; ++i)
+      b[i] = 0x8b8b8b8bu;
+    for (size_t k = 0; k < m + n; ++k) {
+      uint32_t &first = b[k % n], &second = b[(k + p) % n], &third = b[(k + q) % n];
+      uint32_t last = b[(k + n - 1) % n];
+      if (k < m) {
+        uint32_t mixed = first ^ second ^ last;
+        uint32_t r1 = 1664525u * (mixed ^ mixed >> 27);
+        uint32_t r2 = r1 + uint32_t(k == 0 ? s : k % n) + (k > 0 && k <= s ? words[k - 1] : 0);
+        second += r1;
+        third += r2;
+        first = r2;
+      } else {
+        uint32_t mixed = first + second + last;
+        uint32_t r3 = 1566083941u * (mixed ^ mixed >> 27);
+        uint32_t r4 = r3 - uint32_t(k % n);
+        second ^= r3;
+        third ^= r4;
+        first = r4;
+      }
+    }
+  }
+};
+
+// The numbers from 0 to `count` in an order that seed and epoch alone decide, to the bit.
+inline void shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch) {
+  Seeds seeds{{uint32_t(seed), uint32_t(seed >> 32), uint32_t(epoch)}};
+  std::mt19937_64 engine(seeds);
+  for (int64_t i = 0; i < count; ++i)
+    order[i] = i;
+  for (uint64_t i = uint64_t(count); i > 1; --i) {
+    uint64_t limit = UINT64_MAX - UINT64_MAX % i, drawn = engine();
+    while (drawn >= limit) // so that all are equally likely
+      drawn = engine();
+    int64_t other = order[drawn % i];
+    order[drawn % i] = order[i - 1];
+    order[i - 1] = other;
+  }
+}
+
+// A step that has just been made.
+struct Step {
+  int64_t index;    // within the epoch, from 0
+  int64_t examples; // of the epoch that have been seen by now
+  double loss;      // the mean over these
+  double rate;      // the learning rate that it took
+};
+
+struct Loop {
+  nacre_session *session = nullptr;
+  int32_t function = 0; // the model's step
+  // A tensor with all examples for each input of the step but the rate.
+  const nacre_tensor *columns = nullptr;
+  int32_t columnCount = 0;
+  // The same and the rate, as a step takes them; `data` of each has room for a batch.
+  nacre_tensor *inputs = nullptr;
+  int64_t *order = nullptr; // room for a number for each example
+  int64_t examples = 0, batch = 0;
+  bool isFixed = false; // the model's batch: then examples left over wait for another epoch
+  uint64_t seed = 0;
+  double rate = 0;
+  Schedule *schedule = nullptr; // null: the rate stays
+
+  int64_t steps() const { return isFixed ? examples / batch : (examples + batch - 1) / batch; }
+  size_t rowBytes(int32_t column) const { return size_t(columns[column].size / examples); }
+
+  // Trains on every example once. `progress(step)` returns false to end with
+  // NACRE_CANCELLED. Where a step failed, `why` stays empty and nacre_last_error() knows.
+  template <typename Progress>
+  nacre_status runEpoch(int64_t epoch, Progress progress, double &mean, spec::Message &why) {
+    shuffle(order, examples, seed, epoch);
+    double sum = 0;
+    int64_t seen = 0;
+    for (int64_t step = 0; step < steps(); ++step) {
+      int64_t count = examples - seen < batch ? examples - seen : batch;
+      double current = schedule ? schedule->at(rate, epoch * steps() + step) : rate;
+      float loss = 0;
+      if (nacre_status status = runStep(order + seen, count, float(current), loss))
+        return status;
+      if (!std::isfinite(loss)) {
+        why << "the loss became " << double(loss) << " in step " << double(step + 1) << " of epoch "
+            << double(epoch + 1) << "; a smaller learning rate may help";
+        return NACRE_INVALID_VALUE;
+      }
+      seen += count;
+      sum += double(loss) * double(count);
+      if (!progress(Step{step, seen, sum / double(seen), current})) {
+        why << "training was cancelled";
+        return NACRE_CANCELLED;
+      }
+    }
+    mean = sum / double(seen);
+    if (schedule)
+      schedule->observe(rate, mean);
+    return NACRE_OK;
+  }
+
+private:
+  nacre_status runStep(const int64_t *which, int64_t count, float current, float &loss) {
+    for (int32_t c = 0; c < columnCount; ++c) {
+      size_t bytes = rowBytes(c);
+      auto *to = static_cast<char *>(inputs[c].data);
+      auto *from = static_cast<const char *>(columns[c].data);
+      for (int64_t row = 0; row < count && bytes; ++row)
+        std::memcpy(to + size_t(row) * bytes, from + size_t(which[row]) * bytes, bytes);
+      inputs[c].dims[0] = count;
+      inputs[c].size = count * int64_t(bytes);
+    }
+    inputs[columnCount].data = &current;
+    inputs[columnCount].size = sizeof current;
+    nacre_tensor output = {};
+    output.data = &loss;
+    output.size = sizeof loss;
+    return nacre_session_run(session, function, inputs, columnCount + 1, &output, 1);
+  }
+};
+
+} // namespace nacre::loop
+
+#endif // NACRE_LOOP_HPP
