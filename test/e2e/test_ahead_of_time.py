@@ -334,6 +334,17 @@ def test_executable_trains(folder: Path, tmp_path: Path) -> None:
     for initializer in onnx.load(tmp_path / "trained.onnx").graph.initializer:
         written = np.load(tmp_path / "w" / f"{initializer.name}.npy")
         np.testing.assert_array_equal(written, onnx.numpy_helper.to_array(initializer), strict=True)
+    # Another optimiser, along a schedule.
+    adam = tmp_path / "adam"
+    nacre("compile", model, "--train", "softmax-cross-entropy:label_smoothing=0.1", "--optimizer", "adamw", "--emit=executable", "-o", adam)
+    schedule = ["--schedule", "one-cycle:div_factor=5"]
+    run(adam, "train", *inputs, *settings, *schedule, "--learning-rate", "0.02", "--output-dir", tmp_path / "a")
+    options = ["--loss", "softmax-cross-entropy:label_smoothing=0.1", "--optimizer", "adamw:lr=0.02"]
+    nacre("train", model, "--data", tmp_path / "data.npz", "-o", tmp_path / "adam.onnx", *settings, *options, *schedule)
+    for initializer in onnx.load(tmp_path / "adam.onnx").graph.initializer:
+        written = np.load(tmp_path / "a" / f"{initializer.name}.npy")
+        np.testing.assert_array_equal(written, onnx.numpy_helper.to_array(initializer), strict=True)
+        assert (tmp_path / "a" / f"{initializer.name}.exp_avg_sq.npy").exists()
     # All examples at once, however many are asked for.
     run(program, "train", *inputs, "--epochs", "1", "--batch-size", "9000000000000000000", "--output-dir", tmp_path / "all")
     # The weights go into a run.
@@ -347,6 +358,7 @@ def test_executable_trains(folder: Path, tmp_path: Path) -> None:
         ([plain, "--epochs", "3"], 2, "unknown argument '--epochs'"),
         ([program, "train", inputs[0]], 1, "input 'labels' is missing"),
         ([program, "train", *inputs, "--learning-rate", "fast"], 2, "expected a number above 0"),
+        ([program, "train", *inputs, "--schedule", "cosin"], 2, "unknown schedule 'cosin', expected constant, step"),
         ([program, "train", *inputs, "--learning-rate", "1e30"], 1, "the loss became"),
         ([program, inputs[0], "--weights", tmp_path / "absent"], 1, "No such file"),
     ):

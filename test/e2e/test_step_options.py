@@ -4,6 +4,7 @@ accumulation, moving averages, sums of losses; against PyTorch."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -280,3 +281,55 @@ def test_options_that_are_no_options() -> None:
     ):
         with pytest.raises(ValueError, match=pattern):
             module().compile(build(np.float32), train=options)
+
+
+def test_zeros_take_no_room_in_an_artefact(tmp_path: Path) -> None:
+    text = small_models.HEAD + "net (float[N, 500] x) => (float[N, 700] y) { y = MatMul (x, w) }"
+    made = parser.parse_model(text)
+    weight = np.random.default_rng(0).normal(size=(500, 700)).astype(np.float32)
+    made.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    onnx.save(made, tmp_path / "net.onnx")
+    sizes = {}
+    for optimizer in ("sgd", "adam:amsgrad", "adagrad:initial_accumulator_value=0.5"):
+        path = tmp_path / f"{len(sizes)}.so"
+        module().compile_to_file(tmp_path / "net.onnx", path, train={"loss": "mse", "optimizer": optimizer})
+        sizes[optimizer] = path.stat().st_size
+    assert max(sizes.values()) - min(sizes.values()) < 100_000, sizes
+
+
+def test_narrow_outputs_are_compared_in_f32() -> None:
+    text = small_models.HEAD + "net (float16[N, 3] x) => (float16[N, 3] y) { y = Mul (x, w) }"
+    made = parser.parse_model(text)
+    weight = np.array([0.5, -1.25, 2], np.float16)
+    made.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    program = module().compile(made, train={"loss": "huber:delta=0.5"})
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float16)
+    goal = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    loss, y = program.run([x, goal, np.float32(1)], function="step")
+    assert y.dtype == np.float16
+    wanted = F.huber_loss(torch.tensor(y).float(), torch.tensor(goal), delta=0.5)
+    np.testing.assert_allclose(loss, wanted.item(), rtol=1e-6)
+    tensor = torch.tensor(weight).float().requires_grad_()
+    F.huber_loss(torch.tensor(x).float() * tensor, torch.tensor(goal), delta=0.5).backward()
+    change = weight.astype(np.float32) - program.read_parameter("w").astype(np.float32)
+    np.testing.assert_allclose(change, tensor.grad.numpy(), atol=3e-3)
+
+
+def test_bits_do_not_depend_on_threads_or_form(tmp_path: Path) -> None:
+    train = {"loss": "mse + 0.5*mae@/aux/y:0", "optimizer": "lamb:weight_decay=0.1", "clip_norm": 1.0, "average": 0.9}
+    path = tmp_path / "net.onnx"
+    path.write_bytes(build(np.float32))
+    module().compile_to_file(path, tmp_path / "net.so", train=train)
+    programs = [module().compile(path, train=train, threads=n) for n in (1, 2)]
+    programs += [module().load(tmp_path / "net.so", threads=n) for n in (1, 2)]
+    random = np.random.default_rng(1)
+    for _ in range(4):
+        inputs = {n: random.normal(size=(90, s)).astype(np.float32) for n, s in (("x", 6), ("targets", 4), ("/aux/y:0.targets", 3))}
+        for program in programs:
+            program.run(inputs | {"learning_rate": np.float32(0.1)}, function="step")
+    names = [n for n in programs[0].parameters if n != "enc.weight.packed"]
+    assert any(n.endswith(".average") for n in names) and any(n.endswith(".exp_avg") for n in names)
+    for name in names:
+        first, *others = [p.read_parameter(name) for p in programs]
+        for other in others:
+            np.testing.assert_array_equal(first, other, err_msg=name)

@@ -69,6 +69,38 @@ def test_one_step_against_pytorch(tmp_path: Path) -> None:
         np.testing.assert_allclose(end[name], expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+def test_optimizer_schedule_and_average(tmp_path: Path) -> None:
+    """Two epochs of one batch each: the file has the averages of AdamW along a schedule."""
+    import torch
+
+    images, labels = (a[:32].copy() for a in digits())
+    labels[5] = 3000  # which the loss shall not mind
+    model = small_models.save_perceptron(tmp_path / "mlp.onnx", 64, 10)
+    np.savez(tmp_path / "batch.npz", data=images, labels=labels.astype(np.uint16))
+    trained = tmp_path / "trained.onnx"
+    options = ["--loss", "softmax-cross-entropy:ignore_index=3000", "--optimizer", "adamw:lr=0.01,weight_decay=0.1"]
+    options += ["--schedule", "cosine:warmup=1,warmup_start=0.5", "--average", "0.8", "--group", "b*:weight_decay=0"]
+    nacre("train", model, *options, "--data", tmp_path / "batch.npz", "--epochs", "3", "-o", trained)
+
+    tensors = {n: torch.tensor(a, dtype=torch.float64, requires_grad=True) for n, a in weights(model).items()}
+    groups = [{"params": [t], "weight_decay": 0.1 if n[0] == "w" else 0} for n, t in tensors.items()]
+    optimizer = torch.optim.AdamW(groups, lr=0.01)
+    averages: dict[str, np.ndarray] = {}
+    for rate in (0.005, 0.01, 0.005):  # the cosine has two steps
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        hidden = torch.relu(torch.tensor(images).double() @ tensors["w0"] + tensors["b0"])
+        logits = hidden @ tensors["w1"] + tensors["b1"]
+        torch.nn.functional.cross_entropy(logits, torch.tensor(labels), ignore_index=3000).backward()
+        optimizer.step()
+        for name, tensor in tensors.items():
+            now = tensor.detach().numpy().copy()
+            averages[name] = 0.8 * averages[name] + 0.2 * now if name in averages else now
+    for name, value in weights(trained).items():
+        np.testing.assert_allclose(value, averages[name], rtol=1e-4, atol=2e-5, err_msg=name)
+
+
 def weights(path: Path) -> dict[str, np.ndarray]:
     graph = onnx.load(path).graph
     return {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}

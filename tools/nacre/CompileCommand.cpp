@@ -67,6 +67,8 @@ static int runCompile() {
   options.targetTriple = targetTriple;
   if (trainFlags.printLists())
     return kSuccess;
+  if (trainFlags.needsLoss())
+    return fail("expected --train LOSS with options of a training step; see --list-losses", kUsageError);
   if (trainFlags.isGiven())
     if (Result<double> rate = trainFlags.fill(options.train.emplace()); !rate)
       return fail(rate.error().message, kUsageError);

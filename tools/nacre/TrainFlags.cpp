@@ -18,13 +18,18 @@ TrainFlags::TrainFlags(cl::SubCommand &command, const char *lossName, const char
                cl::desc("Scale gradients down to this norm of all together")),
       clipValue("clip-value", cl::sub(command), cl::value_desc("n"), cl::desc("Clip each element of a gradient")),
       average("average", cl::sub(command), cl::value_desc("decay"),
-              cl::desc("Keep a moving average of the weights, which is written instead of them")),
+              cl::desc("Keep a moving average of the weights; nacre train writes it instead of them")),
       accumulate("accumulate", cl::sub(command), cl::init(1), cl::value_desc("n"),
                  cl::desc("Update with the mean gradient of so many steps (default 1)")),
       listLosses("list-losses", cl::sub(command), cl::desc("Print all losses and their settings")),
       listOptimizers("list-optimizers", cl::sub(command), cl::desc("Print all optimisers and their settings")) {}
 
 bool TrainFlags::isGiven() const { return losses.getNumOccurrences() != 0; }
+
+bool TrainFlags::needsLoss() const {
+  return !isGiven() && (groups.getNumOccurrences() || optimizer.getNumOccurrences() || clipNorm.getNumOccurrences() ||
+                        clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences());
+}
 
 Result<double> TrainFlags::fill(TrainOptions &options) const {
   auto join = [](const cl::list<std::string> &list) { return llvm::join(list.begin(), list.end(), " + "); };

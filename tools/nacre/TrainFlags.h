@@ -11,8 +11,9 @@ namespace nacre::tool {
 class TrainFlags {
 public:
   TrainFlags(llvm::cl::SubCommand &command, const char *lossName, const char *lossSummary);
-  /// Whether any of them was given.
+  /// Whether a loss was given, and whether something else was that makes no sense without.
   bool isGiven() const;
+  bool needsLoss() const;
   /// What they ask for, and the learning rate to begin with; an error of the command line.
   Result<double> fill(TrainOptions &options) const;
   /// Prints what there is to choose from, and returns whether it was asked for.
