@@ -17,10 +17,13 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/buffer/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/BufferViewFlowOpInterface.h"
 #include "mlir/Dialect/Bufferization/Transforms/BufferViewFlowAnalysis.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 namespace nacre::buffer {
 #define GEN_PASS_DEF_ALTERNATEBUFFERSPASS
@@ -31,6 +34,19 @@ using namespace mlir;
 using namespace nacre;
 
 namespace {
+
+/// Whether upstream's analysis knows which buffers the results of all ops are views of: it
+/// takes the results of others as buffers of their own.
+bool isKnownFlow(LoopLikeOpInterface loop) {
+  auto isBuffer = [](Type type) { return isa<BaseMemRefType>(type); };
+  return !loop
+              ->walk([&](Operation *op) {
+                bool isKnown = isa<ViewLikeOpInterface, RegionBranchOpInterface, bufferization::BufferViewFlowOpInterface>(op) ||
+                               llvm::none_of(op->getResultTypes(), isBuffer) || llvm::none_of(op->getOperandTypes(), isBuffer);
+                return isKnown ? WalkResult::advance() : WalkResult::interrupt();
+              })
+              .wasInterrupted();
+}
 
 /// Whether the buffer, made in an iteration, is handed to the next one and no further.
 bool livesForTheNextIteration(Value buffer, LoopLikeOpInterface loop, const BufferViewFlowAnalysis &flow) {
@@ -78,7 +94,7 @@ struct AlternateBuffersPass : buffer::impl::AlternateBuffersPassBase<AlternateBu
         if (alloc.getType().hasStaticShape() && alloc->getParentOfType<LoopLikeOpInterface>() == loop)
           allocs.push_back(alloc);
       });
-      if (allocs.empty() || loop.getYieldedValues().size() != loop.getRegionIterArgs().size())
+      if (allocs.empty() || loop.getYieldedValues().size() != loop.getRegionIterArgs().size() || !isKnownFlow(loop))
         return;
       BufferViewFlowAnalysis flow(loop);
       llvm::erase_if(allocs, [&](memref::AllocOp alloc) { return !livesForTheNextIteration(alloc, loop, flow); });

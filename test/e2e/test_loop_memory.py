@@ -71,6 +71,17 @@ def choose(shape: str) -> str:
     return case(f"{t} x) => ({t} y)", loop("y", "x", body))
 
 
+def keep(shape: str) -> str:
+    """A value stays as it is or is another one that is carried: a choice, without code in its branches."""
+    t = f"float[{shape}]"
+    body = (
+        f"(int64 i, bool q, {t} v, {t} u) => (bool p, {t} w, {t} g) {{ p = Identity (q) t = Constant <value_int = 3> () m = Mod (i, t)"
+        f" e = Constant <value_int = 0> () s = Equal (m, e) {step('u', 'g')}"
+        f" w = If (s) <then_branch = f () => ({t} r) {{ r = Identity (g) }}, else_branch = h () => ({t} o) {{ o = Identity (v) }}> }}"
+    )
+    return case(f"{t} x, {t} z) => ({t} y, {t} k)", loop("y, k", "x, z", body))
+
+
 def nested(shape: str) -> str:
     """Seven steps inside, one outside."""
     t = f"float[{shape}]"
@@ -125,6 +136,7 @@ for kind, shape in BOTH.items():
         f"condition_{kind}": (two(shape, f"v2 = Identity (w) {step('v', 'w2')}", condition=HOLDS), 2 * PERIOD),
         f"three_{kind}": (three(shape), 3 * PERIOD),
         f"choose_{kind}": (choose(shape), 3 * PERIOD),
+        f"keep_{kind}": (keep(shape), 3 * PERIOD),
         f"nested_{kind}": (nested(shape), PERIOD),
         f"inner_state_{kind}": (inner_state(shape), 2 * PERIOD),
         f"product_{kind}": (product(f"{shape}, 2"), PERIOD),

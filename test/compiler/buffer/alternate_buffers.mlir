@@ -1,5 +1,5 @@
-// RUN: nacre-opt %s --alternate-buffers | FileCheck %s
-// RUN: nacre-opt %s --alternate-buffers --plan-memory --release-in-loops | FileCheck %s --check-prefix=PLANNED
+// RUN: nacre-opt %s --alternate-buffers --allow-unregistered-dialect | FileCheck %s
+// RUN: nacre-opt %s --alternate-buffers --plan-memory --release-in-loops --allow-unregistered-dialect | FileCheck %s --check-prefix=PLANNED
 
 kern.func @k(%a: memref<16xf32>, %b: memref<16xf32>) {
   kern.return
@@ -159,5 +159,44 @@ func.func @inside(%n: index) {
     %w = memref.alloc() : memref<16xf32>
     kern.call @k ins(%x : memref<16xf32>) outs(%w : memref<16xf32>)
   }
+  return
+}
+
+// A branch without code of its own is a choice: what it chooses from may live on.
+// CHECK-LABEL: func.func @choice
+// CHECK: scf.for
+// CHECK-NEXT: memref.alloc
+// CHECK: return
+func.func @choice(%n: index, %p: i1) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %x = rt.input 0 : memref<16xf32>
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%v = %x, %u = %x) -> (memref<16xf32>, memref<16xf32>) {
+    %w = memref.alloc() : memref<16xf32>
+    kern.call @k ins(%u : memref<16xf32>) outs(%w : memref<16xf32>)
+    %s = arith.select %p, %v, %w : memref<16xf32>
+    scf.yield %s, %w : memref<16xf32>, memref<16xf32>
+  }
+  %y = rt.output 0 () : memref<16xf32>
+  memref.copy %r#0, %y : memref<16xf32> to memref<16xf32>
+  return
+}
+
+// So is what an op does that nobody knows.
+// CHECK-LABEL: func.func @unknown
+// CHECK: scf.for
+// CHECK-NEXT: memref.alloc
+// CHECK: return
+func.func @unknown(%n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %x = rt.input 0 : memref<16xf32>
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%v = %x, %u = %x) -> (memref<16xf32>, memref<16xf32>) {
+    %w = memref.alloc() : memref<16xf32>
+    %s = "test.any"(%v, %w) : (memref<16xf32>, memref<16xf32>) -> memref<16xf32>
+    scf.yield %s, %w : memref<16xf32>, memref<16xf32>
+  }
+  %y = rt.output 0 () : memref<16xf32>
+  memref.copy %r#0, %y : memref<16xf32> to memref<16xf32>
   return
 }
