@@ -38,8 +38,8 @@ public:
   /// Tells the host of an event.
   void log(const llvm::Twine &line);
 
-  /// Says that a failure from here on is one of writing a file.
-  void beginWriting() { compilation.culprit = Culprit::File; }
+  /// Says whose fault a failure from here on is.
+  void blame(Culprit culprit) { compilation.culprit = culprit; }
 
   /// Called with the imported module.
   std::function<mlir::LogicalResult(mlir::ModuleOp)> onImport;

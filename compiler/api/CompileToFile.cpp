@@ -88,14 +88,19 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
   for (const auto &[kind, file] : files)
     if (kind == Emit::Mlir && options.stopAfter.empty())
       call.onImport = [&call, file](ModuleOp module) -> LogicalResult {
-        call.beginWriting();
+        call.blame(Culprit::File);
         llvm::Error error = codegen::writeTextFile(file, printComplete(module));
         if (!error)
           return success();
         return module.emitError("cannot write '") << file << "': " << llvm::toString(std::move(error));
       };
   if (!call.run([&](const codegen::CompiledModule &compiled) {
-        call.beginWriting();
+        call.blame(Culprit::Model);
+        for (const auto &[kind, file] : files)
+          if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
+            if (failed(codegen::checkSize(compiled, *fileKind)))
+              return failure();
+        call.blame(Culprit::File);
         std::string name = codegen::makeEntryName(files.front().second), library = name + ".so";
         for (const auto &[kind, file] : files)
           if (kind == Emit::Shared || kind == Emit::Object || kind == Emit::StaticLibrary) {

@@ -112,6 +112,9 @@ mlir::LogicalResult emitFile(const CompiledModule &compiled, FileKind kind, llvm
 /// compiling.
 llvm::Error checkFileKind(FileKind kind, const CpuTarget &target);
 
+/// Whether a compiled model fits into a file of that kind. Asked before any is written.
+mlir::LogicalResult checkSize(const CompiledModule &compiled, FileKind kind);
+
 /// Code and parameters in this process's memory, as long as the object lives.
 class InProcessModel {
 public:

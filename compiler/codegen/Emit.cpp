@@ -13,6 +13,7 @@
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -22,7 +23,7 @@ using llvm::Error;
 using llvm::Expected;
 
 /// What programs can be linked with: relocations reach 2 GiB.
-static constexpr int64_t kMaxObject = int64_t(3) << 29;
+static constexpr uint64_t kMaxObject = uint64_t(3) << 29;
 
 static Error makeError(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
@@ -103,10 +104,6 @@ Error emit(const CompiledModule &compiled, FileKind kind, llvm::StringRef path, 
   case FileKind::StaticLibrary:
     break;
   }
-  bool isObject = kind == FileKind::Object || kind == FileKind::StaticLibrary;
-  if (isObject && compiled.parameters.sectionSize > kMaxObject)
-    return makeError("the weights are larger than the 1.5 GiB that code and data of a program can be apart: "
-                     "make a shared library instead");
   auto file = OutputFile::create(path, kind == FileKind::Shared || kind == FileKind::Executable);
   if (!file)
     return file.takeError();
@@ -133,6 +130,17 @@ Error nacre::codegen::checkFileKind(FileKind kind, const CpuTarget &target) {
                        ": emit object, and link it with a runtime built for that machine");
   }
   return Error::success();
+}
+
+LogicalResult nacre::codegen::checkSize(const CompiledModule &compiled, FileKind kind) {
+  bool isObject = kind == FileKind::Object || kind == FileKind::StaticLibrary;
+  if (!isObject || uint64_t(compiled.parameters.sectionSize) <= kMaxObject)
+    return success();
+  ModuleOp module = compiled.module;
+  return module.emitError("the weights are ")
+         << llvm::formatv("{0:f2}", double(compiled.parameters.sectionSize) / (1 << 30)).str()
+         << " GiB, expected at most 1.5 GiB in an object or a static library, as code and data of a program must lie "
+            "within 2 GiB: emit shared or executable instead";
 }
 
 LogicalResult nacre::codegen::emitFile(const CompiledModule &compiled, FileKind kind, llvm::StringRef path,

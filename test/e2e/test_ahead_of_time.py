@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnx.reference
 import pytest
 import small_models
@@ -364,3 +365,24 @@ def test_executable_trains(folder: Path, tmp_path: Path) -> None:
     ):
         done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == status and message in done.stderr, (arguments, done)
+
+
+@pytest.mark.parametrize("kinds", ["object", "static-library", "shared,object"])
+def test_weights_too_large_for_a_program(tmp_path: Path, kinds: str) -> None:
+    """1.6 GiB that lie in a file without blocks: refused before any of them is written."""
+    rows, columns = 420_000, 1024
+    with (tmp_path / "w.bin").open("wb") as file:
+        file.truncate(rows * columns * 4)
+    weight = onnx.TensorProto(name="w", data_type=1, dims=[rows, columns], data_location=onnx.TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value="w.bin")
+    model = onnx.parser.parse_model(
+        small_models.HEAD + "m (int64[2] i) => (float[2, 1024] y) { y = Gather (w, i) }"
+    )
+    model.graph.initializer.append(weight)
+    onnx.save(model, tmp_path / "m.onnx")
+    ran = nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so", "--emit", kinds, ok=False)
+    assert ran.status == 1 and ran.err == (
+        f"nacre: error: {tmp_path / 'm.onnx'}: the weights are 1.60 GiB, expected at most 1.5 GiB in an object or a "
+        "static library, as code and data of a program must lie within 2 GiB: emit shared or executable instead\n"
+    ), ran.text()
+    assert {path.name for path in tmp_path.iterdir()} == {"m.onnx", "w.bin"}
