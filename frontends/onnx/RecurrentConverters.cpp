@@ -53,9 +53,12 @@ public:
       batchFirst = c.getFlag("layout");
     std::optional<int64_t> hidden = c.getOptionalInt("hidden_size");
     int64_t size = c.inputType(2).getRank() == 3 ? c.inputType(2).getDimSize(2) : ShapedType::kDynamic;
-    if (ShapedType::isDynamic(size) && hidden)
-      size = *hidden;
-    else if (hidden && *hidden != size)
+    if (ShapedType::isDynamic(size) && hidden) {
+      if (*hidden < 1 || *hidden > nn::kMaxElements)
+        (void)c.error("hidden_size is " + Twine(*hidden) + ", expected 1 to " + Twine(nn::kMaxElements));
+      else
+        size = *hidden;
+    } else if (hidden && *hidden != size)
       (void)c.error("hidden_size is " + Twine(*hidden) + ", but the recurrence weight is for " + Twine(size));
     if (c.inputType(0).getRank() != 3 || c.inputType(1).getRank() != 3 || c.inputType(2).getRank() != 3)
       (void)c.error("expected X, W and R of rank 3");

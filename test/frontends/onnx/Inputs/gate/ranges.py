@@ -197,6 +197,9 @@ FAULTS = {
     "lstm_hidden_negative": (
         lambda: model(node("LSTM", "x w r", "y", hidden_size=-2),
                       inputs=[info("x", [3, 1, 2]), info("w", [1, 8, 2]), info("r", [1, 8, 2])]), "node 'n' (LSTM): hidden_size is -2, but the recurrence weight is for 2"),
+    "lstm_hidden_huge": (
+        lambda: model(node("LSTM", "x w r", "y", hidden_size=2**63 - 1),
+                      inputs=[info("x", [3, 1, 2]), info("w", [1, 8, 2]), info("r", [1, None, None])]), "node 'n' (LSTM): hidden_size is 9223372036854775807, expected 1 to 1099511627776"),
     "lstm_weights": (
         lambda: model(node("LSTM", "x w r", "y", hidden_size=2),
                       inputs=[info("x", [3, 1, 2]), info("w", [1, 7, 2]), info("r", [1, 8, 2])]), "node 'n' (LSTM): the size 7 in the gates, 'tensor<3x1x7xf32>', does not fit the other operands"),
