@@ -2,6 +2,7 @@
 #include "dialects/nn/NNShapes.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNWindow.h"
+#include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -28,6 +29,11 @@ static bool differ(int64_t a, int64_t b) {
   return a != b && !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b);
 }
 
+/// The product of a size and a count, kDynamic of an unknown size; nothing if there is none.
+static std::optional<int64_t> multiplySize(int64_t size, int64_t count) {
+  return ShapedType::isDynamic(size) ? ShapedType::kDynamic : llvm::checkedMul(size, count);
+}
+
 //===----------------------------------------------------------------------===//
 // ConvOp
 //===----------------------------------------------------------------------===//
@@ -48,7 +54,7 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
   int64_t outputs = weight.getDimSize(0), perGroup = weight.getDimSize(1);
   if (groups < 1)
     return emitOptionalError(loc, "groups must be positive, found ", groups);
-  if (!ShapedType::isDynamic(perGroup) && differ(channels, perGroup * groups))
+  if (std::optional<int64_t> taken = multiplySize(perGroup, groups); !taken || differ(channels, *taken))
     return emitOptionalError(loc, "the input has ", channels, " channels, but the weight takes ",
                              perGroup, " in each of ", groups, " groups");
   if (!ShapedType::isDynamic(channels) && channels % groups != 0)
@@ -184,7 +190,10 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *context, std::optio
   if (!ShapedType::isDynamic(channels) && channels % groups != 0)
     return emitOptionalError(loc, channels, " input channels do not make ", groups, " groups");
   int64_t perGroup = weight.getDimSize(1);
-  int64_t outputs = ShapedType::isDynamic(perGroup) ? ShapedType::kDynamic : perGroup * groups;
+  std::optional<int64_t> product = multiplySize(perGroup, groups);
+  if (!product)
+    return emitOptionalError(loc, groups, " groups of ", perGroup, " output channels are too many");
+  int64_t outputs = *product;
   if (op.getBias()) {
     int64_t size = cast<RankedTensorType>(op.getBias().getType()).getDimSize(0);
     if (differ(size, outputs))

@@ -64,11 +64,11 @@ LogicalResult convertConv(NodeContext &c) {
 LogicalResult convertConvTranspose(NodeContext &c) {
   auto window = readWindow(c);
   int64_t groups = c.getInt("group", 1);
+  if (!window)
+    return failure();
   int64_t rank = NodeContext::rankOf(c.input(0)) - 2;
   SmallVector<int64_t> padding = c.getInts("output_padding", SmallVector<int64_t>(rank, 0));
   auto shape = c.getOptionalInts("output_shape");
-  if (!window)
-    return failure();
   checkKernelShape(c, window->kernel, c.inputType(1));
   // Some exporters give batch and channels too.
   if (shape && static_cast<int64_t>(shape->size()) == rank + 2)

@@ -146,6 +146,10 @@ FAULTS = {
     "conv_auto_pad": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], auto_pad="q"), "node 'n' (Conv): auto_pad is 'q', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER"),
     "conv_transpose_stride_zero": (lambda: weights("ConvTranspose", [1, 4, 5, 5], [4, 4, 3, 3], strides=[0, 0]), "node 'n' (ConvTranspose): strides must be from 1 to 1048576, found 0"),
     "conv_transpose_group_zero": (lambda: weights("ConvTranspose", [1, 4, 5, 5], [4, 4, 3, 3], group=0), "node 'n' (ConvTranspose): groups must be positive, found 0"),
+    "conv_transpose_of_a_scalar": (
+        lambda: weights("ConvTranspose", [], [4, 4, 3, 3]), "node 'n' (ConvTranspose): expected an input of rank 3 or more, found rank 0"),
+    "conv_transpose_group_huge": (
+        lambda: weights("ConvTranspose", [1, 0, 5, 5], [0, 4, 3, 3], group=1 << 62), "node 'n' (ConvTranspose): 4611686018427387904 groups of 4 output channels are too many"),
     "conv_transpose_padding": (
         lambda: weights("ConvTranspose", [1, 4, 5, 5], [4, 4, 3, 3], output_padding=[-1, 7]), "node 'n' (ConvTranspose): output_padding and output_shape must be from 0 to 1099511627776, found -1"),
     "conv_transpose_shape": (
