@@ -2,6 +2,7 @@
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
+#include "dialects/nn/NNVectors.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -9,12 +10,14 @@ using namespace nacre::nn;
 /// Checks that a vector operand has `length` elements.
 static LogicalResult verifyLength(std::optional<Location> loc, Value vector, int64_t length,
                                   StringRef what) {
-  int64_t found = cast<RankedTensorType>(vector.getType()).getDimSize(0);
-  if (found == length)
+  FailureOr<int64_t> found = inferLength(loc, vector, what);
+  if (failed(found))
+    return failure();
+  if (*found == length)
     return success();
-  if (ShapedType::isDynamic(found))
+  if (ShapedType::isDynamic(*found))
     return emitOptionalError(loc, what, " must have ", length, " elements, found an unknown number");
-  return emitOptionalError(loc, what, " must have ", length, " elements, found ", found);
+  return emitOptionalError(loc, what, " must have ", length, " elements, found ", *found);
 }
 
 //===----------------------------------------------------------------------===//

@@ -152,7 +152,7 @@ LogicalResult ReduceMarkedOp::inferReturnTypes(MLIRContext *, std::optional<Loca
                                                SmallVectorImpl<Type> &types) {
   auto type = cast<RankedTensorType>(operands[0].getType());
   auto marksType = cast<RankedTensorType>(operands[1].getType());
-  if (marksType.getDimSize(0) != type.getRank())
+  if (marksType.getRank() != 1 || marksType.getDimSize(0) != type.getRank())
     return emitOptionalError(loc, "expected a mark for each of ", type.getRank(),
                              " dimensions, found ", marksType);
   KnownInts marks = getKnownInts(operands[1]).value_or(KnownInts(type.getRank()));

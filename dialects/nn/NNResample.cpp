@@ -3,6 +3,7 @@
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
+#include "dialects/nn/NNVectors.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -278,10 +279,14 @@ LogicalResult Col2ImOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
                                          RegionRange regions, SmallVectorImpl<Type> &types) {
   Adaptor adaptor(operands, attributes, properties, regions);
   auto input = typeOf(operands[0]);
-  int64_t n = typeOf(operands[1]).getDimSize(0);
+  FailureOr<int64_t> length = inferLength(loc, operands[1], "the image's shape"),
+                     blockLength = inferLength(loc, operands[2], "the block's shape");
+  if (failed(length) || failed(blockLength))
+    return failure();
+  int64_t n = *length;
   if (input.getRank() != 3)
     return emitOptionalError(loc, "expected blocks [N, C * block, L], found ", input);
-  if (ShapedType::isDynamic(n) || typeOf(operands[2]).getDimSize(0) != n)
+  if (ShapedType::isDynamic(n) || *blockLength != n)
     return emitOptionalError(loc, "expected image and block of one static length, found ", operands[1].getType(),
                              " and ", operands[2].getType());
   auto isPositive = [](ArrayRef<int64_t> values) {
@@ -369,8 +374,9 @@ LogicalResult CacheWriteOp::inferReturnTypes(MLIRContext *context, std::optional
     if (!ShapedType::isDynamic(size) && !ShapedType::isDynamic(room) &&
         (static_cast<int64_t>(i) == axis ? size > room : size != room))
       return emitOptionalError(loc, "an update ", update, " does not fit the cache ", cache);
-  if (failed(verifyCompatibleDims({typeOf(operands[2]).getDimSize(0), cache.getDimSize(0)})))
-    return emitOptionalError(loc, "expected one position for each batch entry, found ", operands[2].getType());
+  auto positions = typeOf(operands[2]);
+  if (positions.getRank() != 1 || failed(verifyCompatibleDims({positions.getDimSize(0), cache.getDimSize(0)})))
+    return emitOptionalError(loc, "expected one position for each batch entry, found ", positions);
   types.push_back(cache);
   return success();
 }

@@ -2,6 +2,7 @@
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
+#include "dialects/nn/NNVectors.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
@@ -63,7 +64,10 @@ LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
                                             ValueRange operands, DictionaryAttr, OpaqueProperties,
                                             RegionRange, SmallVectorImpl<Type> &types) {
   auto input = cast<RankedTensorType>(operands[0].getType());
-  int64_t rank = cast<RankedTensorType>(operands[1].getType()).getDimSize(0);
+  FailureOr<int64_t> length = inferLength(loc, operands[1], "the shape");
+  if (failed(length))
+    return failure();
+  int64_t rank = *length;
   if (ShapedType::isDynamic(rank))
     return emitOptionalError(loc, "broadcast needs a shape of static length");
   if (rank < input.getRank())

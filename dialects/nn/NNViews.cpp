@@ -2,6 +2,7 @@
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
+#include "dialects/nn/NNVectors.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -75,10 +76,12 @@ LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, std::optional<Location>
                                           SmallVectorImpl<Type> &types) {
   Adaptor adaptor(operands, attributes, properties, regions);
   auto type = cast<RankedTensorType>(operands[0].getType());
-  int64_t rank = cast<RankedTensorType>(operands[1].getType()).getDimSize(0);
-  if (ShapedType::isDynamic(rank))
+  FailureOr<int64_t> rank = inferLength(loc, operands[1], "the shape");
+  if (failed(rank))
+    return failure();
+  if (ShapedType::isDynamic(*rank))
     return emitOptionalError(loc, "reshape needs a shape of static length");
-  KnownInts known = getKnownInts(operands[1]).value_or(KnownInts(rank));
+  KnownInts known = getKnownInts(operands[1]).value_or(KnownInts(*rank));
   SmallVector<int64_t> result;
   std::optional<unsigned> inferred;
   std::optional<int64_t> input, wanted;

@@ -120,7 +120,8 @@ static LogicalResult convertCompress(NodeContext &c) {
   } else {
     x = flatten(c, x);
   }
-  Value places = nonZero(c, c.input(1));
+  Value condition = ShapeVectors(c).asVector(c.input(1), "conditions");
+  Value places = condition ? nonZero(c, condition) : Value();
   Value indices = places ? c.make<nn::SqueezeOp>(places, ArrayRef<int64_t>{0}) : Value();
   return x && indices ? c.replaceWith<nn::GatherOp>(x, indices, axis) : failure();
 }

@@ -249,13 +249,15 @@ std::optional<int64_t> ShapeVectors::resultRank(std::optional<int64_t> known, co
   return rank;
 }
 
+Value ShapeVectors::asVector(Value vector, const Twine &what) {
+  if (!vector || c.rankOf(vector) == 1)
+    return vector;
+  (void)c.error("a tensor of rank " + Twine(c.rankOf(vector)) + " holds the " + what + ", expected a vector");
+  return {};
+}
+
 Value ShapeVectors::ofLength(Value vector, int64_t length, const Twine &what) {
-  if (vector && c.rankOf(vector) != 1) {
-    (void)c.error("a tensor of rank " + Twine(c.rankOf(vector)) + " holds the " + what +
-                  ", expected a vector");
-    return {};
-  }
-  return withSize(vector, 0, length, what);
+  return withSize(asVector(vector, what), 0, length, what);
 }
 
 Value ShapeVectors::withSize(Value tensor, int64_t dim, int64_t size, const Twine &what) {
@@ -278,6 +280,7 @@ Value ShapeVectors::withSize(Value tensor, int64_t dim, int64_t size, const Twin
 }
 
 Value ShapeVectors::filledUp(Value vector, int64_t length, Value filler, const Twine &what, bool atEnd) {
+  vector = asVector(vector, what);
   if (!vector || !filler || knownLength(vector) == length)
     return vector;
   Value lacking = sub(constant(length), shape(vector));

@@ -91,6 +91,8 @@ public:
   /// The rank of the node's result: the known one, or else what the model declares, as
   /// the number of `what` would tell it if it were known. An error if neither does.
   std::optional<int64_t> resultRank(std::optional<int64_t> known, const Twine &what);
+  /// The vector itself; an error if it is of another rank.
+  Value asVector(Value vector, const Twine &what);
   /// The vector with a known length; a tensor with a known size in one dimension.
   /// Required: it has that length, or size, in elements that are called `what`.
   Value ofLength(Value vector, int64_t length, const Twine &what);

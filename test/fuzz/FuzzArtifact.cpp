@@ -1,12 +1,14 @@
 // What the runtime looks at before the dynamic loader sees an artefact: headers and trailer.
 #include "runtime/abi/nacre_artifact.h"
 #include "runtime/core/Model.h"
+#include "test/fuzz/Budget.h"
 
 #include <cstdio>
 #include <sys/mman.h>
 #include <unistd.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  Budget budget;
   static int file = memfd_create("artifact", 0);
   static char path[64];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", file);

@@ -1,5 +1,6 @@
 // The importer, within a budget that lets it finish soon.
 #include "frontends/onnx/OnnxImporter.h"
+#include "test/fuzz/Budget.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 
@@ -18,6 +19,7 @@ static mlir::MLIRContext &getContext() {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  Budget budget;
   mlir::MLIRContext &context = getContext();
   mlir::ScopedDiagnosticHandler quiet(&context, [](mlir::Diagnostic &) { return mlir::success(); });
   ImportOptions options;

@@ -2,6 +2,7 @@
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/rt/RtOps.h"
+#include "test/fuzz/Budget.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
@@ -20,6 +21,7 @@ static mlir::MLIRContext &getContext() {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  Budget budget;
   std::string text(reinterpret_cast<const char *>(data), size); // ends with a NUL, as files do when they are read
   // MLIR makes a list of as many types as the result has elements, and then finds that there
   // are not so many operands (docs/security.md).

@@ -1,9 +1,11 @@
 // The readers of the command line tool: the first byte says which.
+#include "test/fuzz/Budget.h"
 #include "tools/nacre/TensorFiles.h"
 
 using namespace nacre::tool;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  Budget budget;
   if (size == 0)
     return 0;
   // In memory of its own: what is behind the end is poisoned.

@@ -145,3 +145,21 @@ func.func @constant() {
   %0 = "nn.constant"() {value = dense<1> : tensor<2xi64>} : () -> tensor<3xi64>
   return
 }
+
+// -----
+
+func.func @shape_of_another_rank(%x: tensor<4xf32>, %s: tensor<i64>) {
+  // expected-error @below {{the shape must be a vector, found 'tensor<i64>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.reshape %x, %s : (tensor<4xf32>, tensor<i64>) -> tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_to_a_matrix(%x: tensor<4xf32>, %s: tensor<2x2xi64>) {
+  // expected-error @below {{the shape must be a vector, found 'tensor<2x2xi64>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.broadcast %x, %s : (tensor<4xf32>, tensor<2x2xi64>) -> tensor<?x?xf32>
+  return
+}

@@ -146,6 +146,14 @@ FAULTS = {
     "conv_auto_pad": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], auto_pad="q"), "node 'n' (Conv): auto_pad is 'q', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER"),
     "conv_transpose_stride_zero": (lambda: weights("ConvTranspose", [1, 4, 5, 5], [4, 4, 3, 3], strides=[0, 0]), "node 'n' (ConvTranspose): strides must be from 1 to 1048576, found 0"),
     "conv_transpose_group_zero": (lambda: weights("ConvTranspose", [1, 4, 5, 5], [4, 4, 3, 3], group=0), "node 'n' (ConvTranspose): groups must be positive, found 0"),
+    "tensor_scatter_of_a_scalar": (
+        lambda: model(node("TensorScatter", "x u i", "y"), opset=24, ir=11,
+                      inputs=[info("x", [1, 4, 2]), info("u", [1, 1, 2]), info("i", [], TensorProto.INT64)]), "node 'n' (TensorScatter): expected one position for each batch entry, found 'tensor<i64>'"),
+    "expand_by_a_scalar": (
+        lambda: model(node("Expand", "x s", "y"), inputs=[info("x", [4]), info("s", [], TensorProto.INT64)],
+                      outputs=[info("y", [None])]), "node 'n' (Expand): a tensor of rank 0 holds the sizes, expected a vector"),
+    "compress_by_a_matrix": (
+        lambda: model(node("Compress", "x c", "y"), inputs=[info("x", [4]), info("c", [2, 2], TensorProto.BOOL)]), "node 'n' (Compress): a tensor of rank 2 holds the conditions, expected a vector"),
     "conv_transpose_of_a_scalar": (
         lambda: weights("ConvTranspose", [], [4, 4, 3, 3]), "node 'n' (ConvTranspose): expected an input of rank 3 or more, found rank 0"),
     "conv_transpose_group_huge": (
