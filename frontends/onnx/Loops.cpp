@@ -65,38 +65,80 @@ void frontend::moveDraft(Draft &draft, Region &region) {
   draft.holder->erase();
 }
 
+/// [first, 0, ...] of a tensor whose rows have the given sizes.
+static SmallVector<OpFoldResult> inFrontOf(OpFoldResult first, ArrayRef<int64_t> row, Builder &b, bool zeros) {
+  SmallVector<OpFoldResult> all{first};
+  for (int64_t size : row)
+    all.push_back(b.getIndexAttr(zeros ? 0 : size));
+  return all;
+}
+
+ArrayRef<int64_t> Collected::getRow() const {
+  return type.hasStaticShape() ? type.getShape() : ArrayRef<int64_t>();
+}
+
+Value Collected::takeRows(OpBuilder &b, Location loc, Value tensor, OpFoldResult first, OpFoldResult count) const {
+  SmallVector<OpFoldResult> ones(getRow().size() + 1, b.getIndexAttr(1));
+  return tensor::ExtractSliceOp::create(b, loc, tensor, inFrontOf(first, getRow(), b, true),
+                                        inFrontOf(count, getRow(), b, false), ones);
+}
+
+Value Collected::putRows(OpBuilder &b, Location loc, Value rows, Value tensor, OpFoldResult first,
+                         OpFoldResult count) const {
+  SmallVector<OpFoldResult> ones(getRow().size() + 1, b.getIndexAttr(1));
+  return tensor::InsertSliceOp::create(b, loc, rows, tensor, inFrontOf(first, getRow(), b, true),
+                                       inFrontOf(count, getRow(), b, false), ones);
+}
+
 SmallVector<Value> Collected::createInitial(NodeContext &c) const {
-  SmallVector<int64_t> shape{0};
-  if (type.hasStaticShape())
-    llvm::append_range(shape, type.getShape());
-  Value none =
-      isa<nn::StringType>(type.getElementType())
-          ? Value(nn::StringConstantOp::create(c.getBuilder(), c.getLoc(), type.clone(shape),
-                                               c.getBuilder().getArrayAttr({})))
-          : c.constant(DenseElementsAttr::get(type.clone(shape), ArrayRef<Attribute>()));
-  if (!none)
-    return {};
-  shape[0] = ShapedType::kDynamic;
-  SmallVector<Value> carried{
-      castSizes(c.getBuilder(), c.getLoc(), type.clone(shape), none)};
-  for (size_t i = 0; i < type.getNumDynamicDims(); ++i)
-    carried.push_back(
-        arith::ConstantIndexOp::create(c.getBuilder(), c.getLoc(), 0));
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+  Value capacity = isExact() ? slices : zero;
+  SmallVector<int64_t> shape{ShapedType::kDynamic};
+  llvm::append_range(shape, getRow());
+  Value room = tensor::EmptyOp::create(b, loc, shape, type.getElementType(), capacity);
+  SmallVector<Value> carried{room, zero};
+  carried.append(type.getNumDynamicDims(), zero);
   return carried;
 }
 
 SmallVector<Value> Collected::add(NodeContext &c, ValueRange carried) const {
-  Value row = type.hasStaticShape()
-                  ? c.make<nn::UnsqueezeOp>(slice, ArrayRef<int64_t>{0})
-                  : c.make<nn::CollapseOp>(slice, int64_t(0), type.getRank());
-  SmallVector<Value> parts{carried.front(), row};
-  if (inFront)
-    std::swap(parts[0], parts[1]);
-  Value all = c.make<nn::ConcatOp>(parts, int64_t(0));
-  if (!all)
-    return {};
-  SmallVector<Value> next{
-      castSizes(c.getBuilder(), c.getLoc(), carried.front().getType(), all)};
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  Value room = carried[0], used = carried[1], part = slice;
+  Value count = arith::ConstantIndexOp::create(b, loc, 1);
+  if (!type.hasStaticShape()) {
+    part = c.make<nn::CollapseOp>(slice, int64_t(0), type.getRank());
+    if (!part)
+      return {};
+    count = tensor::DimOp::create(b, loc, part, 0);
+  }
+  auto sizeOf = [&](OpBuilder &at, Value tensor) -> Value { return tensor::DimOp::create(at, loc, tensor, 0); };
+  // What is there lies at one end, and the room, doubled as it is used up, at the other.
+  auto beginIn = [&](OpBuilder &at, Value capacity, Value filled) -> OpFoldResult {
+    return inFront ? OpFoldResult(arith::SubIOp::create(at, loc, capacity, filled).getResult())
+                   : OpFoldResult(at.getIndexAttr(0));
+  };
+  Value needed = arith::AddIOp::create(b, loc, used, count), capacity = sizeOf(b, room), all = room;
+  if (!isExact()) {
+    Value isEnough = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, needed, capacity);
+    auto grown = scf::IfOp::create(
+        b, loc, isEnough, [&](OpBuilder &then, Location) { scf::YieldOp::create(then, loc, room); },
+        [&](OpBuilder &otherwise, Location) {
+          Value twice = arith::AddIOp::create(otherwise, loc, capacity, capacity);
+          Value size = arith::MaxSIOp::create(otherwise, loc, twice, needed);
+          auto roomType = cast<RankedTensorType>(room.getType());
+          Value larger = tensor::EmptyOp::create(otherwise, loc, roomType.getShape(), roomType.getElementType(), size);
+          Value old = takeRows(otherwise, loc, room, beginIn(otherwise, capacity, used), used);
+          scf::YieldOp::create(otherwise, loc,
+                               putRows(otherwise, loc, old, larger, beginIn(otherwise, size, used), used));
+        });
+    all = grown.getResult(0);
+  }
+  OpFoldResult place = inFront ? beginIn(b, sizeOf(b, all), needed) : OpFoldResult(used);
+  SmallVector<Value> next{putRows(b, loc, part, all, place, type.hasStaticShape() ? b.getIndexAttr(1) : OpFoldResult(count)),
+                          needed};
   for (int64_t i = 0; i < type.getRank(); ++i)
     if (type.isDynamicDim(i))
       next.push_back(
@@ -105,21 +147,32 @@ SmallVector<Value> Collected::add(NodeContext &c, ValueRange carried) const {
 }
 
 Value Collected::finish(NodeContext &c, ValueRange carried, Value count) const {
-  if (type.hasStaticShape())
-    return carried.front();
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
-  SmallVector<Value> sizes{
-      arith::IndexCastOp::create(b, loc, b.getI64Type(), count)};
-  unsigned next = 1;
+  if (isExact())
+    return carried[0];
+  auto toI64 = [&](Value index) -> Value { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); };
+  Value end = tensor::DimOp::create(b, loc, carried[0], 0), begin;
+  if (inFront)
+    begin = arith::SubIOp::create(b, loc, end, carried[1]);
+  else
+    end = carried[1];
+  auto vector = [&](Value first, int64_t others) -> Value {
+    SmallVector<Value> values(getRow().size() + 1, arith::ConstantIntOp::create(b, loc, others, 64));
+    if (first)
+      values[0] = toI64(first);
+    return tensor::FromElementsOp::create(b, loc, values);
+  };
+  Value rows = c.make<nn::SliceOp>(carried[0], vector(begin, 0), vector(end, INT64_MAX), vector({}, 1));
+  if (!rows || type.hasStaticShape())
+    return rows ? castSizes(b, loc, carried[0].getType(), rows) : rows;
+  SmallVector<Value> sizes{toI64(count)};
+  unsigned next = 2;
   for (int64_t size : type.getShape())
-    sizes.push_back(
-        ShapedType::isDynamic(size)
-            ? Value(arith::IndexCastOp::create(b, loc, b.getI64Type(),
-                                               carried[next++]))
-            : Value(arith::ConstantIntOp::create(b, loc, size, 64)));
+    sizes.push_back(ShapedType::isDynamic(size) ? toI64(carried[next++])
+                                                : Value(arith::ConstantIntOp::create(b, loc, size, 64)));
   Value shape = tensor::FromElementsOp::create(b, loc, sizes);
-  return c.make<nn::ReshapeOp>(carried.front(), shape, /*allowzero=*/true);
+  return c.make<nn::ReshapeOp>(rows, shape, /*allowzero=*/true);
 }
 
 std::optional<LoopBody>
@@ -167,7 +220,7 @@ frontend::convertBody(NodeContext &c, const GraphProto &graph, ArrayRef<Value> s
 
 std::optional<SmallVector<Value>>
 frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
-          ArrayRef<Value> nextStates, ArrayRef<Collected> collected,
+          ArrayRef<Value> nextStates, MutableArrayRef<Collected> collected,
           Value count, Value condition, Value first) {
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
@@ -175,9 +228,15 @@ frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value one = arith::ConstantIndexOp::create(b, loc, 1);
 
+  // Without a condition it is known how many slices there will be.
+  if (!condition && !collected.empty()) {
+    Value slices = arith::MaxSIOp::create(b, loc, count, zero);
+    for (Collected &tensor : collected)
+      tensor.expect(slices);
+  }
   // What changes its sizes can't be carried by scf.for: upstream's folder of casts
   // would give it the sizes of the first iteration.
-  bool isWhile = condition || !collected.empty() ||
+  bool isWhile = condition || !llvm::all_of(collected, [](const Collected &tensor) { return tensor.isExact(); }) ||
                  !llvm::equal(ValueRange(states).getTypes(), body.types);
   SmallVector<Value> initial;
   for (auto [state, type] : llvm::zip_equal(states, body.types))
@@ -186,8 +245,6 @@ frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
       places; // of what each collected tensor carries
   for (const Collected &tensor : collected) {
     SmallVector<Value> carried = tensor.createInitial(c);
-    if (carried.empty())
-      return std::nullopt;
     places.push_back({initial.size(), carried.size()});
     llvm::append_range(initial, carried);
     for (Value value : carried)
@@ -211,9 +268,8 @@ frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
     if (isWhile) {
       Value flag = condition ? extractScalar(b, loc, condition)
                              : Value(arith::ConstantIntOp::create(b, loc, 1, 1));
-      next.insert(
-          next.begin(),
-          {arith::AddIOp::create(b, loc, block.getArgument(0), one), flag});
+      next.insert(next.begin(), arith::AddIOp::create(b, loc, block.getArgument(0), one));
+      next.push_back(flag);
     }
     scf::YieldOp::create(b, loc, next);
   }
@@ -226,22 +282,25 @@ frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
     llvm::append_range(results, loop.getResults());
     iterations = arith::MaxSIOp::create(b, loc, count, zero);
   } else {
-    initial.insert(initial.begin(), {zero, first});
-    block.insertArgument(1u, b.getI1Type(), loc);
+    // The flag is the last: it is no result, and what stands behind it would have another
+    // number there, which bufferization takes for another value, and copies.
+    initial.insert(initial.begin(), zero);
+    initial.push_back(first);
+    block.addArgument(b.getI1Type(), loc);
     SmallVector<Type> types(ValueRange(initial).getTypes());
     auto loop = scf::WhileOp::create(b, loc, types, initial);
     moveDraft(body.draft, loop.getAfter());
     OpBuilder::InsertionGuard guard(b);
     Block *before = b.createBlock(&loop.getBefore(), {}, types,
                                   SmallVector<Location>(types.size(), loc));
-    Value go = before->getArgument(1);
+    Value go = before->getArguments().back();
     if (count) {
       Value more = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
                                          before->getArgument(0), count);
       go = arith::AndIOp::create(b, loc, go, more);
     }
     scf::ConditionOp::create(b, loc, go, before->getArguments());
-    llvm::append_range(results, loop.getResults().drop_front(2));
+    llvm::append_range(results, loop.getResults().drop_front(1).drop_back());
     iterations = loop.getResult(0);
   }
 

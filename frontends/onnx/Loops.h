@@ -32,17 +32,23 @@ Draft createDraft(NodeContext &c);
 /// Moves the finished graph into a region of its op.
 void moveDraft(Draft &draft, mlir::Region &region);
 
-/// A tensor that a loop collects, one slice in each iteration. The slices so
-/// far are carried. Where a slice's sizes are dynamic, they are carried flat,
-/// with the sizes of the last slice, as nothing has sizes before the first
-/// iteration.
+/// A tensor that a loop collects, one slice in each iteration. Each is put into
+/// room that is carried, which has its size from the start where the number of
+/// slices is known, and else is doubled when it is full. Where a slice's sizes are
+/// dynamic, they are carried flat, with the sizes of the last slice, as nothing has
+/// sizes before the first iteration.
 class Collected {
 public:
   /// With `inFront` each slice goes before those of earlier iterations.
   Collected(Value slice, bool inFront = false)
       : slice(slice), type(NodeContext::typeOf(slice)), inFront(inFront) {}
 
-  /// What is carried into the first iteration; empty after an error.
+  /// States how many slices there will be, an index.
+  void expect(Value count) { slices = count; }
+  /// Whether all of the room is there, and used up, when the loop ends.
+  bool isExact() const { return slices && type.hasStaticShape(); }
+
+  /// What is carried into the first iteration: room, how much of it is used, and sizes.
   SmallVector<Value> createInitial(NodeContext &c) const;
   /// What is carried on, in the body; empty after an error.
   SmallVector<Value> add(NodeContext &c, mlir::ValueRange carried) const;
@@ -50,7 +56,14 @@ public:
   Value finish(NodeContext &c, mlir::ValueRange carried, Value count) const;
 
 private:
-  Value slice;
+  /// The sizes of what is added, behind that which grows.
+  ArrayRef<int64_t> getRow() const;
+  Value takeRows(mlir::OpBuilder &b, mlir::Location loc, Value tensor, mlir::OpFoldResult first,
+                 mlir::OpFoldResult count) const;
+  Value putRows(mlir::OpBuilder &b, mlir::Location loc, Value rows, Value tensor, mlir::OpFoldResult first,
+                mlir::OpFoldResult count) const;
+
+  Value slice, slices;
   RankedTensorType type;
   bool inFront;
 };
@@ -78,7 +91,7 @@ convertBody(NodeContext &c, const ::onnx::GraphProto &graph, ArrayRef<Value> sta
 /// Gives the final states and the collected tensors; nullopt after an error.
 std::optional<SmallVector<Value>>
 buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
-          ArrayRef<Value> nextStates, ArrayRef<Collected> collected,
+          ArrayRef<Value> nextStates, llvm::MutableArrayRef<Collected> collected,
           Value count, Value condition, Value first);
 
 /// The iterations, indices, of the loops around a place, the innermost first.

@@ -256,7 +256,8 @@ static LogicalResult convertLinearAttention(NodeContext &c) {
   if (!joinTypes(step.first.getType(), state.getType()) ||
       failed(verifyCompatibleShape(step.first.getType(), state.getType())))
     return c.error("the state's sizes do not fit those of the heads");
-  auto results = buildLoop(c, body, state, step.first, Collected(step.second), getSize(c, in.query, 1),
+  Collected outputs(step.second);
+  auto results = buildLoop(c, body, state, step.first, outputs, getSize(c, in.query, 1),
                            /*condition=*/Value(), arith::ConstantIntOp::create(b, loc, 1, 1));
   if (!results)
     return failure();

@@ -213,3 +213,70 @@ def test_sizes_that_change(n: int, tmp_path: Path) -> None:
         np.testing.assert_array_equal(grow(x, n), ReferenceEvaluator(model).run(None, {"n": np.array(n), "x": x})[0])
     with RuntimeSession(model, tmp_path, limit=LIMIT) as session:
         np.testing.assert_array_equal(session.run(np.array(n), x)[0], grow(x, n))
+
+
+# --- what is gathered ---
+
+
+def gather(shape: str, condition: str) -> onnx.ModelProto:
+    """Two tensors of a row for each iteration."""
+    t = f"float[{shape}]" if shape else "float"
+    body = (
+        f"(int64 i, bool q, {t} v) => (bool p, {t} w, {t} a, int64 j)"
+        f" {{ {condition} {step('v', 'w')} a = Neg (w) j = Add (i, i) }}"
+    )
+    dims = f"r, {shape}" if shape else "r"
+    text = case(f"{t} x) => ({t} y, float[{dims}] s, int64[t] u)", loop("y, s, u", "x", body))
+    return parser.parse_model(text)
+
+
+BOUND = "last = Constant <value_int = 70> () p = Less (i, last)"
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 9, 64, 100])
+@pytest.mark.parametrize("condition", ["p = Identity (q)", BOUND, HOLDS])
+@pytest.mark.parametrize("shape", ["", "3", "k", "2, k"])
+def test_gathered(shape: str, condition: str, n: int, tmp_path: Path) -> None:
+    model = gather(shape, condition)
+    inputs = make_inputs(model, n)
+    expected = ReferenceEvaluator(model).run(None, inputs) if n else None
+    with RuntimeSession(model, tmp_path, limit=LIMIT) as session:
+        results = session.run(*inputs.values())
+        if expected is None:  # which the reference can't do; nothing has sizes that are not known
+            assert [len(r) for r in results[1:]] == [0, 0]
+            np.testing.assert_array_equal(results[0], inputs["x"])
+            return
+        # The reference joins rows of several dimensions, and scalars, along the first one.
+        assert [r.shape for r in results[1:]] == [(len(results[2]), *inputs["x"].shape), (len(results[2]),)]
+        for got, want in zip(results, expected):
+            np.testing.assert_array_equal(got, want.reshape(got.shape))
+
+
+def test_a_million_rows(tmp_path: Path) -> None:
+    """In room of their own size, each put where it belongs: no copy, and no more memory than twice that."""
+    model = gather("2", "p = Identity (q)")
+    inputs = make_inputs(model, MANY)
+    with RuntimeSession(model, tmp_path, limit=36 << 20) as session:
+        _, rows, numbers = session.run(*inputs.values())
+    few = ReferenceEvaluator(model).run(None, make_inputs(model, PERIOD))[1]
+    np.testing.assert_array_equal(rows, np.resize(few, (MANY, 2)))
+    np.testing.assert_array_equal(numbers, 2 * np.arange(MANY))
+
+
+@pytest.mark.parametrize("reverse", [0, 1])
+@pytest.mark.parametrize("shape", ["3", "k"])
+def test_scan(shape: str, reverse: int, tmp_path: Path) -> None:
+    text = (
+        f'<ir_version: 10, opset_import: ["" : 23]> m (float[{shape}] x, float[t, {shape}] z) => (float[{shape}] y, float[t, {shape}] s)'
+        f" {{ y, s = Scan <num_scan_inputs = 1, scan_output_directions = [{reverse}], body = b (float[{shape}] v, float[{shape}] e) =>"
+        f" (float[{shape}] w, float[{shape}] a) {{ w = Add (v, e) a = Neg (w) }}> (x, z) }}"
+    )
+    model = parser.parse_model(text)
+    x = np.arange(3, dtype=np.float32)
+    with RuntimeSession(model, tmp_path, limit=LIMIT) as session:
+        for count in (1, 2, 5, 100, 3000):
+            z = (np.arange(3 * count) % 17).astype(np.float32).reshape(count, 3)
+            states = x + np.cumsum(z, 0)
+            last, rows = session.run(x, z)
+            np.testing.assert_array_equal(last, states[-1])
+            np.testing.assert_array_equal(rows, -states[::-1] if reverse else -states)
