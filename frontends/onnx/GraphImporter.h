@@ -120,6 +120,7 @@ public:
 
 private:
   friend class NodeContext;
+  friend class NodeImporter;
 
   //===--- the model (ImportModel.cpp) ---===//
   bool checkModel();
@@ -241,6 +242,9 @@ private:
   uint64_t unreported = 0;
   bool outOfBudget = false;
 };
+
+/// The dialects that an imported model is made of.
+void loadImportDialects(mlir::MLIRContext &context);
 
 /// "an integer" for AttributeProto.INT.
 StringRef getAttributeTypeName(int type);

@@ -89,15 +89,18 @@ void nacre::setSourceHash(ModuleOp module, StringRef bytes) {
   module->setAttr(kSourceHashAttr, StringAttr::get(module.getContext(), llvm::toHex(hash, /*LowerCase=*/true)));
 }
 
-static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
-                                    StringRef folder, Location loc,
-                                    const ImportOptions &options) {
-  MLIRContext &context = *loc.getContext();
+void frontend::loadImportDialects(MLIRContext &context) {
   context
       .loadDialect<nn::NNDialect, affine::AffineDialect, arith::ArithDialect,
                    func::FuncDialect, rt::RtDialect, scf::SCFDialect,
                    tensor::TensorDialect>();
+}
 
+static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
+                                    StringRef folder, Location loc,
+                                    const ImportOptions &options) {
+  MLIRContext &context = *loc.getContext();
+  loadImportDialects(context);
   std::string problem;
   ModelFile file;
   StringRef bytes = buffer->getBuffer();

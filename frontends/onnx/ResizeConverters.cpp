@@ -124,8 +124,12 @@ static Value scaleSizes(NodeContext &c, const Resize &r) {
   Value zeros = c.scalarConstant(c.getBuilder().getF64Type(), 0);
   if (failed(c.require(v.all(v.compare(nn::ComparePredicate::gt, r.scales, zeros)), "a scale is not above 0")))
     return {};
-  Value sizes = v.pick(v.shape(c.input(0)), v.constant(r.axes));
-  return v.toI64(v.mul(v.cast(sizes, c.getBuilder().getF64Type()), r.scales));
+  // One by one: a size that is not known leaves the others known.
+  SmallVector<Value> sizes;
+  for (auto [i, axis] : llvm::enumerate(r.axes))
+    sizes.push_back(v.toI64(v.mul(v.cast(v.size(c.input(0), axis), c.getBuilder().getF64Type()),
+                                  v.part(r.scales, int64_t(i), int64_t(i) + 1))));
+  return v.concat(sizes);
 }
 
 /// A list of numbers that is there but empty counts as absent.

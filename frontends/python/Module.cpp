@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/api/Compiler.h"
 #include "frontends/python/Arrays.h"
+#include "frontends/python/Builder.h"
 #include "frontends/python/Program.h"
 #include "runtime/api/nacre_schedule.hpp"
 
@@ -261,6 +262,7 @@ NB_MODULE(_core, module) {
   initArrays();
   initExceptions(module);
   module.attr("__version__") = nacre_version();
+  bindBuilder(module);
 
   nb::class_<Signature>(module, "TensorInfo", "What an input or an output must look like")
       .def_ro("name", &Signature::name)

@@ -174,6 +174,7 @@ void nacre::python::initExceptions(nb::module_ &module) {
   e.error = add("Error", "Any failure of Nacre", PyExc_Exception);
   e.compileError = add("CompileError", "A model that cannot be compiled, and all reasons", e.error);
   e.writeError = add("WriteError", "A file that cannot be written", e.compileError, PyExc_OSError);
+  e.graphError = add("GraphError", "A graph that is being written has a node that does not fit", e.compileError, PyExc_ValueError);
   e.internalError = add("InternalError", "A fault of the compiler's own: please report it", e.error);
   e.loadError = add("LoadError", "A file that is no artefact for this machine", e.error);
   e.missingFileError = add("MissingFileError", "There is no such artefact", e.loadError, PyExc_FileNotFoundError);

@@ -15,7 +15,7 @@ namespace nb = nanobind;
 
 /// The exception classes of the package; they live as long as the interpreter.
 struct Exceptions {
-  PyObject *error, *compileError, *writeError, *internalError, *loadError, *missingFileError, *runError, *inputError,
+  PyObject *error, *compileError, *graphError, *writeError, *internalError, *loadError, *missingFileError, *runError, *inputError,
       *outOfMemoryError, *cancelled;
 };
 Exceptions &getExceptions();
