@@ -49,6 +49,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training) { // gradients are simplified with the rest
     main.addPass(graph::createExpandNormalizationsPass());
     passes.addPass(train::createMakeTrainStepPass(getTrainStepOptions(*options.training)));
+    passes.addPass(train::createResolveTrainingModePass());
   }
   OpPassManager &host = passes.nest<func::FuncOp>();
   if (options.training)

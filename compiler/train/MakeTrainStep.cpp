@@ -115,6 +115,9 @@ private:
     llvm::DenseSet<Operation *> trained;
     for (Variable &variable : variables)
       trained.insert(variable.parameter);
+    step.walk([&](nn::UpdateParameterOp update) {
+      trained.insert(symbols.lookup<nn::ParameterOp>(update.getName()));
+    });
     for (auto parameter : getOperation().getOps<nn::ParameterOp>())
       if (parameter.getTrainable() && !trained.contains(parameter)) {
         parameter.setTrainable(false);
@@ -132,9 +135,11 @@ private:
     for (auto parameter : getOperation().getOps<nn::ParameterOp>())
       if (int group = findGroup(groups, parameter.getSymName()); group >= 0 && groups[group].isFrozen)
         parameter.setTrainable(false);
+    llvm::DenseSet<Attribute> updated; // by what the model computes, not by a gradient
+    step.walk([&](nn::UpdateParameterOp update) { updated.insert(update.getNameAttr()); });
     llvm::MapVector<StringAttr, nn::GetParameterOp> reads;
     step.walk([&](nn::GetParameterOp get) {
-      if (!symbols.lookup<nn::ParameterOp>(get.getName()).getTrainable())
+      if (!symbols.lookup<nn::ParameterOp>(get.getName()).getTrainable() || updated.contains(get.getNameAttr()))
         return;
       nn::GetParameterOp &first = reads[get.getNameAttr().getAttr()];
       if (first) {

@@ -13,6 +13,18 @@ def ResolveGradientsPass : Pass<"resolve-gradients", "::mlir::func::FuncOp"> {
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ResolveTrainingModePass : Pass<"resolve-training-mode", "::mlir::ModuleOp"> {
+  let summary = "Decide what Dropout and batch normalisation are in each function";
+  let description = [{
+    A function that sets parameters trains: there nn.in_training is its first operand and
+    nn.update_parameter becomes nn.set_parameter. In all others the one is its second
+    operand, and the other vanishes.
+    Precondition: functions that train have been made. Postcondition: no nn.in_training and
+    no nn.update_parameter is left.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
   let summary = "Make a training step of @main: forward, backward, update";
   let description = [{

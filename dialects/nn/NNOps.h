@@ -27,6 +27,9 @@ namespace nacre::nn {
 /// Which element of a dimension of `size` nn.pad takes for a position that may lie
 /// outside of it; -1 for its value.
 int64_t mapPadded(PadMode mode, int64_t position, int64_t size);
+/// Whether an op may give a parameter this value.
+llvm::LogicalResult verifySetsParameter(mlir::Operation *op, mlir::FlatSymbolRefAttr name, mlir::Value value,
+                                        mlir::SymbolTableCollection &symbols);
 } // namespace nacre::nn
 
 #endif // NACRE_DIALECTS_NN_NNOPS_H

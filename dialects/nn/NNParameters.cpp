@@ -17,14 +17,19 @@ LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 KernelRole GetParameterOp::getKernelRole() { return KernelRole::Host; }
 
-LogicalResult SetParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto parameter = symbols.lookupNearestSymbolFrom<ParameterOp>(*this, getNameAttr());
+LogicalResult nacre::nn::verifySetsParameter(Operation *op, FlatSymbolRefAttr name, Value value,
+                                             SymbolTableCollection &symbols) {
+  auto parameter = symbols.lookupNearestSymbolFrom<ParameterOp>(op, name);
   if (!parameter || !parameter.getTrainable())
-    return emitOpError("names no trainable parameter: ") << getNameAttr();
-  if (parameter.getType() != getValue().getType())
-    return emitOpError("sets a value of type ") << getValue().getType() << ", but the parameter is "
-                                                << parameter.getType();
+    return op->emitOpError("names no trainable parameter: ") << name;
+  if (parameter.getType() != value.getType())
+    return op->emitOpError("sets a value of type ") << value.getType() << ", but the parameter is "
+                                                    << parameter.getType();
   return success();
+}
+
+LogicalResult SetParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifySetsParameter(*this, getNameAttr(), getValue(), symbols);
 }
 
 KernelRole SetParameterOp::getKernelRole() { return KernelRole::Host; }

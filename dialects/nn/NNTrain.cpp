@@ -143,3 +143,37 @@ LogicalResult GradientOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTyp
     dims.push_back(getDims(b, getLoc(), x));
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// InTrainingOp, UpdateParameterOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult InTrainingOp::verify() {
+  auto training = getTraining().getType(), inference = getInference().getType();
+  if (training.getElementType() != inference.getElementType() ||
+      failed(verifyCompatibleShape(training, inference)))
+    return emitOpError("expects values of one type, found ") << training << " and " << inference;
+  return success();
+}
+
+LogicalResult InTrainingOp::inferReturnTypes(MLIRContext *, std::optional<Location>, ValueRange operands,
+                                             DictionaryAttr, OpaqueProperties, RegionRange,
+                                             SmallVectorImpl<Type> &types) {
+  types.push_back(operands[1].getType());
+  return success();
+}
+
+LogicalResult InTrainingOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.push_back(getDims(b, getLoc(), getInference()));
+  return success();
+}
+
+/// Only a function that trains is differentiated.
+LogicalResult InTrainingOp::buildGradient(OpBuilder &, ValueRange gradients, SmallVectorImpl<Value> &operands) {
+  operands.append({gradients[0], Value()});
+  return success();
+}
+
+LogicalResult UpdateParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifySetsParameter(*this, getNameAttr(), getValue(), symbols);
+}

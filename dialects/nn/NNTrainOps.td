@@ -85,4 +85,36 @@ def NN_GradientOp : NN_TensorOp<"gradient", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
+def NN_InTrainingOp : NN_TensorOp<"in_training", [NN_Differentiable]> {
+  let summary = "A value that training computes in another way than inference";
+  let description = [{
+    `training` in a function that trains, `inference` in all others: what Dropout and batch
+    normalisation are. The shapes are the same. ResolveTrainingMode takes it away.
+
+    ```mlir
+    %y = nn.in_training %dropped else %x : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins NN_AnyTensor:$training, NN_AnyTensor:$inference);
+  let results = (outs NN_AnyTensor:$result);
+  let assemblyFormat = "$training `else` $inference attr-dict `:` type($training) `,` type($inference) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def NN_UpdateParameterOp : NN_Op<"update_parameter", [MemoryEffects<[MemWrite]>,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "What a training step sets a parameter to, instead of an optimizer";
+  let description = [{
+    For statistics that follow the data: a batch normalisation's running mean. No gradient
+    is taken by such a parameter. ResolveTrainingMode makes it nn.set_parameter in a
+    function that trains, and takes it away from all others.
+
+    ```mlir
+    nn.update_parameter @bn1.running_mean, %moved : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$name, AnyRankedTensor:$value);
+  let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
+}
+
 #endif // NACRE_DIALECTS_NN_NNTRAINOPS_TD

@@ -428,6 +428,8 @@ LogicalResult NodeContext::require(Value condition, const Twine &message) {
   return success();
 }
 
+bool NodeContext::isTraining() const { return importer.options.trainable; }
+
 int64_t NodeContext::takeRandomStreams(int64_t count, bool hasSeed) {
   int64_t &next = hasSeed ? importer.seededStreams[node] : importer.nextRandomStream;
   // The seeds may be the same.

@@ -73,6 +73,9 @@ public:
   StringRef opType() const { return op; }
   StringRef domain() const { return opDomain; }
   StringRef name() const { return nodeName; }
+  /// The model is compiled for training as well: what Dropout and the like do then is an
+  /// nn.in_training.
+  bool isTraining() const;
   /// The opset that the model (or function) imports for the node's domain.
   int64_t version() const { return opset; }
   mlir::Location getLoc() const { return loc; }

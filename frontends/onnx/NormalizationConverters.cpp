@@ -1,5 +1,6 @@
 //===- NormalizationConverters.cpp - Normalisations, softmax ----*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
@@ -60,10 +61,15 @@ static LogicalResult convertHardmax(NodeContext &c) {
 // Normalisation by channels
 //===----------------------------------------------------------------------===//
 
-/// In training mode: mean and variance of the batch, and the running ones moved
-/// towards them.
-static LogicalResult convertTrainingBatchNorm(NodeContext &c, double momentum,
-                                              APFloat epsilon) {
+namespace {
+/// In training mode: by mean and variance of the batch, and the running ones moved towards
+/// them.
+struct TrainingBatchNorm {
+  Value result, mean, variance;
+};
+} // namespace
+
+static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, double momentum, APFloat epsilon) {
   Value x = c.input(0);
   auto axes = llvm::to_vector(llvm::seq<int64_t>(0, c.rankOf(x)));
   axes.erase(axes.begin() + 1);
@@ -81,7 +87,31 @@ static LogicalResult convertTrainingBatchNorm(NodeContext &c, double momentum,
   };
   Value y = c.make<nn::BatchNormOp>(x, c.input(1), c.input(2), mean, variance,
                                     epsilon, false);
-  return c.setResults({y, move(c.input(3), mean), move(c.input(4), variance)});
+  return {y, move(c.input(3), mean), move(c.input(4), variance)};
+}
+
+/// Compiled for training: inference uses the running statistics and a training step the
+/// batch's, whatever the file says; the step moves the running ones if they are parameters.
+static LogicalResult convertForTraining(NodeContext &c, double momentum, APFloat epsilon) {
+  TrainingBatchNorm training = makeTrainingBatchNorm(c, momentum, epsilon);
+  Value fixed = c.make<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2), c.input(3), c.input(4), epsilon, false);
+  if (!training.variance || !fixed)
+    return failure();
+  for (auto [running, moved] : {std::pair(c.input(3), training.mean), {c.input(4), training.variance}}) {
+    auto parameter = running.getDefiningOp<nn::GetParameterOp>();
+    if (!parameter)
+      continue;
+    if (!isa<mlir::func::FuncOp>(c.getBuilder().getBlock()->getParentOp()))
+      return c.error("it is in a graph of an If or a loop, where its running statistics can't be trained");
+    nn::UpdateParameterOp::create(c.getBuilder(), c.getLoc(), parameter.getNameAttr(), moved);
+  }
+  auto choose = [&](Value inTraining, Value inInference) { return c.make<nn::InTrainingOp>(inTraining, inInference); };
+  c.setResult(0, choose(training.result, fixed));
+  if (c.hasOutput(1))
+    c.setResult(1, choose(training.mean, c.input(3)));
+  if (c.hasOutput(2))
+    c.setResult(2, choose(training.variance, c.input(4)));
+  return success(!c.hadError());
 }
 
 static LogicalResult convertBatchNorm(NodeContext &c) {
@@ -93,14 +123,19 @@ static LogicalResult convertBatchNorm(NodeContext &c) {
     c.ignoreAttr("consumed_inputs"); // what executors may overwrite
   if (c.version() < 9 && !c.getFlag("spatial", true))
     return c.error("statistics per element (spatial = 0) are not supported");
-  if (c.version() >= 14 && c.getFlag("training_mode"))
-    return convertTrainingBatchNorm(c, momentum, epsilon);
-  for (unsigned i = 1; i < c.numOutputs(); ++i)
+  bool isTraining = c.version() >= 14 && c.getFlag("training_mode");
+  for (unsigned i = 1; i < c.numOutputs() && !isTraining; ++i)
     if (c.hasOutput(i))
       return c.error("output " + Twine(i) +
                      " exists in training mode only, which is not supported in "
                      "opset " +
                      Twine(c.version()));
+  if (c.isTraining())
+    return convertForTraining(c, momentum, epsilon);
+  if (isTraining) {
+    TrainingBatchNorm made = makeTrainingBatchNorm(c, momentum, epsilon);
+    return c.setResults({made.result, made.mean, made.variance});
+  }
   return c.replaceWith<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2),
                                         c.input(3), c.input(4), epsilon, false);
 }

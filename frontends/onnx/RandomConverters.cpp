@@ -162,7 +162,8 @@ static DropRatio getDropRatio(NodeContext &c, Type drawn) {
   ShapeVectors v(c);
   if (c.version() < 12) {
     double ratio = c.getFloat("ratio", 0.5f);
-    return {c.version() >= 7 || c.getFlag("is_test") ? 0 : ratio, {}};
+    bool isTest = c.version() >= 7 || c.getFlag("is_test");
+    return {isTest && !c.isTraining() ? 0 : ratio, {}};
   }
   DropRatio ratio{0.5, {}};
   if (c.hasInput(1)) {
@@ -173,12 +174,18 @@ static DropRatio getDropRatio(NodeContext &c, Type drawn) {
   }
   auto training = c.hasInput(2) ? c.constantInts(c.input(2)) : SmallVector<int64_t>{0};
   if (training && training->size() == 1)
-    return training->front() ? ratio : DropRatio{0, {}};
+    return training->front() || c.isTraining() ? ratio : DropRatio{0, {}};
   Value yes = ratio.known ? c.scalarConstant(drawn, *ratio.known) : ratio.value;
   return {std::nullopt, v.select(v.toScalar(c.input(2)), yes, c.scalarConstant(drawn, 0))};
 }
 
-/// Until opset 9 the mask had the input's type.
+/// Whether the file says itself, at run time, when elements are dropped.
+static bool choosesAtRunTime(NodeContext &c) {
+  return c.version() >= 12 && c.hasInput(2) && !c.constantInts(c.input(2));
+}
+
+/// Until opset 9 the mask had the input's type. Compiled for training, inference drops
+/// nothing and a training step does, whatever the file says.
 static LogicalResult convertDropout(NodeContext &c) {
   ShapeVectors v(c);
   if (c.version() < 6)
@@ -190,11 +197,14 @@ static LogicalResult convertDropout(NodeContext &c) {
   DropRatio ratio = getDropRatio(c, drawn);
   if (c.hadError())
     return failure();
+  auto keepAll = [&]() -> Value {
+    return c.hasOutput(1) ? v.broadcast(v.cast(c.scalarConstant(c.getBuilder().getI64Type(), 1), maskType), v.shape(x))
+                          : Value();
+  };
   if (ratio.known && *ratio.known == 0) {
-    Value one = v.cast(c.scalarConstant(c.getBuilder().getI64Type(), 1), maskType);
     c.setResult(0, x);
     if (c.hasOutput(1))
-      c.setResult(1, v.broadcast(one, v.shape(x)));
+      c.setResult(1, keepAll());
     return success();
   }
   if (ratio.known && !(*ratio.known > 0 && *ratio.known < 1))
@@ -210,8 +220,14 @@ static LogicalResult convertDropout(NodeContext &c) {
   Value isKept = v.compare(ComparePredicate::ge, random.uniform(v.shape(x), drawn), dropped);
   Value scale = v.div(c.scalarConstant(drawn, 1), v.sub(c.scalarConstant(drawn, 1), dropped));
   Value scaled = v.cast(v.mul(v.cast(x, drawn), scale), type);
-  c.setResult(1, v.cast(isKept, maskType));
-  c.setResult(0, v.select(isKept, scaled, c.scalarConstant(type, 0)));
+  Value mask = v.cast(isKept, maskType), result = v.select(isKept, scaled, c.scalarConstant(type, 0));
+  if (c.isTraining() && !choosesAtRunTime(c)) {
+    result = c.make<nn::InTrainingOp>(result, x);
+    if (c.hasOutput(1))
+      mask = c.make<nn::InTrainingOp>(mask, keepAll());
+  }
+  c.setResult(1, mask);
+  c.setResult(0, result);
   return success(!c.hadError());
 }
 

@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 import numpy as np
 
-from . import _core
+from . import _core, nn
 from ._core import (
     Cancelled,
     CompileError,
     Error,
+    GraphError,
     InputError,
     InternalError,
     LoadError,
@@ -56,6 +57,7 @@ __all__ = [
     "Cancelled",
     "CompileError",
     "Error",
+    "GraphError",
     "InputError",
     "InternalError",
     "KernelTime",
@@ -73,6 +75,7 @@ __all__ = [
     "compile",
     "compile_to_file",
     "load",
+    "nn",
 ]
 
 Path = Union[str, "os.PathLike[str]"]
