@@ -34,6 +34,9 @@ public:
   /// Whether two sizes are known to be equal.
   static bool areEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
 
+  /// To be called before a value is erased.
+  void forget(mlir::Value tensor) { known.erase(tensor); }
+
   /// Erases what was built and has no use. The sizes handed out before that have
   /// none are invalid afterwards, and nothing more may be asked.
   void eraseUnused();

@@ -12,6 +12,7 @@
 #include "compiler/train/Passes.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/SymbolTable.h"
 
 namespace nacre::train {
 #define GEN_PASS_DEF_RESOLVETRAININGMODEPASS
@@ -25,13 +26,14 @@ namespace {
 
 struct ResolveTrainingModePass : train::impl::ResolveTrainingModePassBase<ResolveTrainingModePass> {
   void runOnOperation() override {
+    SymbolTable symbols(getOperation());
     for (auto func : getOperation().getOps<func::FuncOp>())
-      if (!func.isExternal() && failed(resolve(func)))
+      if (!func.isExternal() && failed(resolve(func, symbols)))
         return signalPassFailure();
   }
 
 private:
-  static LogicalResult resolve(func::FuncOp func) {
+  static LogicalResult resolve(func::FuncOp func, SymbolTable &symbols) {
     auto sets = func.getBody().front().getOps<nn::SetParameterOp>();
     bool trains = !sets.empty();
     llvm::DenseSet<Attribute> set;
@@ -46,9 +48,10 @@ private:
         choice.replaceAllUsesWith(chosen);
         op->erase();
       } else if (auto update = dyn_cast<nn::UpdateParameterOp>(op)) {
-        if (trains && !set.insert(update.getNameAttr()).second)
+        bool isFrozen = !symbols.lookup<nn::ParameterOp>(update.getName()).getTrainable();
+        if (trains && !isFrozen && !set.insert(update.getNameAttr()).second)
           return op->emitError("updates '") << update.getName() << "', which another node updates as well", WalkResult::interrupt();
-        if (trains)
+        if (trains && !isFrozen)
           nn::SetParameterOp::create(b, op->getLoc(), update.getName(), update.getValue());
         op->erase();
       }

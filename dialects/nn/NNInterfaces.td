@@ -69,6 +69,21 @@ def NN_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   ];
 }
 
+def NN_DecomposableOpInterface : OpInterface<"DecomposableOpInterface"> {
+  let cppNamespace = "::nacre::nn";
+  let description = [{
+    An op without a gradient of its own that can be computed by ops that have one, though
+    more slowly: a recurrent layer as a loop. Differentiation puts these in its place.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      Builds one value for each result. Fails where the op cannot be decomposed; what it
+      has built then stays unused. The builder knows sizes (SizeResolver).
+    }], "::mlir::LogicalResult", "decompose",
+    (ins "::mlir::OpBuilder &":$builder, "::llvm::SmallVectorImpl<::mlir::Value> &":$results)>
+  ];
+}
+
 def NN_LayoutOpInterface : OpInterface<"LayoutOpInterface"> {
   let cppNamespace = "::nacre::nn";
   let description = [{

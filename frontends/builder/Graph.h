@@ -100,8 +100,14 @@ public:
   // What the model takes. The name must be new in the graph.
   Value input(const std::string &name, nacre_dtype dtype, const std::vector<Size> &sizes);
 
-  // A weight (f32) with initial values (Initializers.h: "zeros", "he_normal",
-  // "normal:stddev=0.02"). Without fans those of [..., in, out], as in Keras.
+  // A weight (f32) with initial values, "name:key=number,...":
+  //   zeros, ones, constant:value=0
+  //   uniform:min=-0.05,max=0.05, normal:mean=0,stddev=0.05, truncated_normal (the same, redrawn
+  //   beyond two deviations)
+  //   glorot_*, he_*, lecun_* with uniform or normal: of variance 2 / (in + out), 2 / in, 1 / in;
+  //   fan_in_uniform: 1 / (3 in), what PyTorch's layers draw
+  //   orthogonal:gain=1
+  // Without fans those of [..., in, out], as in Keras.
   Value parameter(const std::string &name, const std::vector<int64_t> &dims, const std::string &initializer,
                   Fans fans = {});
   // The same with given values, of any type; they are copied.

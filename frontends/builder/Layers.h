@@ -8,10 +8,10 @@
 // are [batch, height, width, channels] unless `channelsFirst`, sequences [batch, time,
 // features]. A layer's weights are parameters "<layer>.<weight>"; its name is `name`, or made
 // from its kind (dense, dense_1, ...) when it is first called. Faults go to the graph's
-// status(), with the layer's name. See initializers in nacre_initializers.hpp' list: "zeros",
-// "glorot_uniform", "normal:stddev=0.02", ...; activations: "" (none), relu, relu6, leaky_relu,
-// elu, selu, gelu, silu, mish, sigmoid, hard_sigmoid, tanh, softplus, softsign, exponential,
-// softmax, log_softmax (both along the last dimension).
+// status(), with the layer's name. Initial values are described at Graph::parameter;
+// activations are "" (none), relu, relu6, leaky_relu, elu, selu, gelu, silu, mish, sigmoid,
+// hard_sigmoid, tanh, softplus, softsign, exponential, softmax and log_softmax (both along the
+// last dimension).
 #ifndef NACRE_BUILDER_LAYERS_H
 #define NACRE_BUILDER_LAYERS_H
 

@@ -498,16 +498,8 @@ POOLING = [
 EPSILON = float(np.float32(1e-5))
 
 
-def per_channel(vector: Tensor) -> Tensor:
-    return vector[:, None, None]
-
-
+# Batch normalisation is another thing in training: test_training_mode.py.
 NORMALISATIONS = [
-    spatial(
-        "BatchNormalization ({t}, {w1}, {w2}, {w3}, {w4})",
-        lambda t, s, b, m, v: (t - per_channel(m)) / torch.sqrt(per_channel(v) + EPSILON) * per_channel(s) + per_channel(b),
-        (3,), (3,), (3,), (3,),
-    ),
     spatial(
         "InstanceNormalization ({t}, {w1}, {w2})", lambda t, s, b: F.instance_norm(t, weight=s, bias=b, eps=EPSILON),
         (3,), (3,), tolerance=1e-6,

@@ -8,13 +8,17 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import small_models
-from support import BUILD, nacre
+from support import BUILD, ROOT, nacre
 
 PUBLIC = {"nacre.h", "nacre.hpp", "nacre_spec.hpp", "nacre_schedule.hpp", "nacre_loop.hpp", "nacre_train.hpp"}
-PUBLIC_COMPILER = {"nacre_compiler.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp", "nacre_cached_kernel.hpp"}
+PUBLIC_COMPILER = {
+    "nacre_compiler.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp", "nacre_cached_kernel.hpp",
+    "nacre_graph.hpp", "nacre_layers.hpp",
+}
 
 RUN_C = """
 #include "nacre.h"
@@ -119,6 +123,7 @@ def test_only_public_headers_are_installed(prefix: Path) -> None:
     for header in (prefix / "include/nacre").iterdir():
         assert '#include "runtime/' not in header.read_text()
         assert '#include "compiler/' not in header.read_text()
+        assert '#include "frontends/' not in header.read_text()
 
 
 @pytest.mark.parametrize("tree", ["installed", "build"])
@@ -133,6 +138,19 @@ def test_find_package(tree: str, prefix: Path, model: Path, tmp_path: Path) -> N
     assert "nacre" not in needed(program)
     program = build(tmp_path / "compiler", where, "Compiler", "Nacre::Compiler", "main.cpp", COMPILE_CPP)
     assert run(program, model) == "2\n"
+
+
+def test_builder_example(prefix: Path, tmp_path: Path) -> None:
+    """A model written and trained in C++, against the installed tree; its bytes are ONNX."""
+    run(
+        "cmake", "-G", "Ninja", "-S", ROOT / "examples/builder", "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}",
+        "-DCMAKE_CXX_COMPILER=clang++-22",
+    )
+    run("cmake", "--build", tmp_path)
+    printed = run(tmp_path / "ring", tmp_path / "ring.onnx")
+    assert printed.startswith("epoch 10: loss ")
+    assert float(printed.split()[-2]) >= 96
+    onnx.checker.check_model(onnx.load(tmp_path / "ring.onnx"), full_check=True)
 
 
 def test_a_component_that_is_not_there(prefix: Path, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {"runtime"},
     "dialects": {"mlir"},
     "frontends/onnx": {"dialects", "mlir", "protobuf"},
-    "frontends/builder": {"dialects", "mlir"},
-    "frontends/python": {"compiler/api", "runtime/api", "nanobind"},
+    "frontends/builder": {"frontends/onnx", "runtime/api", "mlir", "protobuf"},
+    "frontends/python": {"compiler/api", "frontends/builder", "runtime/api", "nanobind"},
     "compiler": {"dialects", "runtime/abi", "mlir", "lld"},
     "compiler/train": {"compiler", "dialects", "runtime/abi", "runtime/api/nacre_spec.hpp", "mlir"},
     "compiler/api": {
