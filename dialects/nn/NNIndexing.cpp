@@ -222,7 +222,7 @@ static FailureOr<int64_t> getTupleLength(std::optional<Location> loc, RankedTens
   if (indices.getRank() == 0 || ShapedType::isDynamic(indices.getShape().back()))
     return emitOptionalError(loc, "expected indices whose last dimension is static, found ", indices);
   int64_t length = indices.getShape().back();
-  if (batchDims < 0 || batchDims >= indices.getRank() || length + batchDims > data.getRank())
+  if (batchDims < 0 || batchDims >= indices.getRank() || length > data.getRank() - batchDims)
     return emitOptionalError(loc, "index tuples of length ", length, " after ", batchDims,
                              " shared dimensions do not fit ", data);
   return length;

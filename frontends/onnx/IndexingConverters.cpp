@@ -43,7 +43,8 @@ static Value getTuples(NodeContext &c, std::optional<int64_t> others) {
 static LogicalResult convertGatherND(NodeContext &c) {
   int64_t batchDims = c.version() >= 12 ? c.getInt("batch_dims", 0) : 0;
   auto rank = c.declaredRank(0);
-  Value tuples = getTuples(c, rank ? std::optional(*rank + batchDims) : std::nullopt);
+  bool fits = batchDims >= 0 && batchDims <= c.rankOf(c.input(0)); // else the op says what does not
+  Value tuples = getTuples(c, rank && fits ? std::optional(*rank + batchDims) : std::nullopt);
   return tuples ? c.replaceWith<nn::GatherNdOp>(c.input(0), tuples, batchDims) : failure();
 }
 

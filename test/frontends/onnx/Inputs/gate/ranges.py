@@ -45,6 +45,9 @@ FAULTS = {
     "gather_elements_axis": (lambda: one("GatherElements", [2], [ints("i", 0)], axis=-3), "node 'n' (GatherElements): axis -3 is out of range for rank 1"),
     "gather_elements_rank": (lambda: one("GatherElements", [2, 2], [ints("i", 0)]), "node 'n' (GatherElements): expected indices of the data's rank 2, found 'tensor<1xi64>'"),
     "gather_nd_batch": (lambda: one("GatherND", [2], [ints("i", 0)], batch_dims=3), "node 'n' (GatherND): index tuples of length 1 after 3 shared dimensions do not fit 'tensor<2xf32>'"),
+    "gather_nd_huge_batch": (
+        lambda: model(node("GatherND", "x i", "y", batch_dims=2**63 - 1),
+                      inputs=[info("x", [2, 2]), info("i", [2, 1], TensorProto.INT64)], outputs=[info("y", [2])]), "node 'n' (GatherND): index tuples of length 1 after 9223372036854775807 shared dimensions do not fit 'tensor<2x2xf32>'"),
     "gather_nd_negative_batch": (lambda: one("GatherND", [2], [ints("i", 0)], batch_dims=-1), "node 'n' (GatherND): index tuples of length 1 after -1 shared dimensions do not fit 'tensor<2xf32>'"),
     "gather_nd_tuple": (lambda: one("GatherND", [2], [ints("i", 0, 0, 0)]), "node 'n' (GatherND): index tuples of length 3 after 0 shared dimensions do not fit 'tensor<2xf32>'"),
     "gather_index": (lambda: one("Gather", [2, 3], [ints("i", 0, 2)]), "node 'n' (Gather): index 2 is out of range, expected -2 to 1"),
