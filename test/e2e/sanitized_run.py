@@ -24,8 +24,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "con
 from cases import Case, load_cases  # noqa: E402
 from support import module  # noqa: E402
 
-# A run that takes longer hangs.
+# A run that takes longer hangs: of the processor, as the machine may be busy, or waiting for something.
 SECONDS = 60
+WAITING = 20 * SECONDS
 ROUNDS = 4
 # What tells how often something happens is kept small: it may, and would take its time.
 SLOW = ("loop", "range", "scan", "sequence_map", "expand", "tile", "resize", "upsample", "constantofshape")
@@ -100,8 +101,10 @@ def main() -> None:
     with open(options.progress, "a") as progress:
         for index, case in enumerate(cases[options.start :], options.start):
             print(index, case.name, file=progress, flush=True)
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            signal.alarm(WAITING)
             run(case, options.seed)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
         print(len(cases), "done", file=progress, flush=True)
 
