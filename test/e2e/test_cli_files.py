@@ -136,6 +136,7 @@ def test_bad_npy_files(folder: Path, tmp_path: Path) -> None:
         content.replace(b"(2, 4), }", b"(9999999999999999999, 4), }"),
         content.replace(b"<f4", b"<U4"),
         content.replace(b"<f4", b"|V2"),
+        content.replace(b"'<f4'", b"''   "),
     ):
         path.write_bytes(bad)
         assert "bad.npy" in refused(folder, tmp_path, "--input", f"x={path}")

@@ -124,10 +124,10 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
     return bad(name, "the header has no plain 'descr': structured types are not supported");
   descr = descr.take_until([](char c) { return c == '\''; });
   // The first character is the byte order: < little, > big, | or = where it has none.
+  StringRef kind = descr.substr(1), textLength = kind; // "" of none
   for (const NpyType &type : kTypes)
-    if (!descr.empty() && descr.drop_front() == StringRef(type.descr).drop_front())
+    if (kind == StringRef(type.descr).drop_front())
       tensor.dtype = type.dtype;
-  StringRef textLength = descr.drop_front();
   size_t length = 0;
   bool isText = textLength.consume_front("U") && !textLength.getAsInteger(10, length);
   if (tensor.dtype == NACRE_UNDEFINED && !isText)
