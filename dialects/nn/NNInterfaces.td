@@ -40,10 +40,7 @@ def NN_KernelOpInterface : OpInterface<"KernelOpInterface"> {
       Computed from sizes where they are dynamic: the builder knows them
       (SizeResolver).}],
       "::mlir::OpFoldResult", "buildFlops", (ins "::mlir::OpBuilder &":$builder), "",
-      [{ return builder.getIndexAttr(0); }]>,
-    InterfaceMethod<[{The operand whose memory the result may take, for an op that is
-      element-wise (and Alone): a new value of a parameter replaces the old one.}],
-      "::std::optional<unsigned>", "getInPlaceOperand", (ins), "", [{ return std::nullopt; }]>
+      [{ return builder.getIndexAttr(0); }]>
   ];
 }
 

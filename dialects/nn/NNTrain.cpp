@@ -1,5 +1,4 @@
-//===- NNTrain.cpp - Losses, gradients, updates of parameters ---*- C++ -*-===//
-#include "dialects/nn/Expr.h"
+//===- NNTrain.cpp - Losses and gradients ---------------------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
 
@@ -70,27 +69,6 @@ void NllLossOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks)
     pushSizeCheck(b, getLoc(), m.dim(getClassWeights(), 0), classes,
                   "there is not one weight for each class", checks);
 }
-
-//===----------------------------------------------------------------------===//
-// SgdOp
-//===----------------------------------------------------------------------===//
-
-LogicalResult SgdOp::verify() {
-  if (getElementTypeOrSelf(getGradient()) != getElementTypeOrSelf(getParameter()) ||
-      getLearningRate().getType().getRank() != 0 ||
-      failed(verifyCompatibleShape(getParameter().getType(), cast<RankedTensorType>(getType()))))
-    return emitOpError("expects a gradient that fits the parameter and a scalar rate, found ") << getOperandTypes();
-  return success();
-}
-
-SmallVector<Value> SgdOp::buildElements(OpBuilder &b, Location loc, ValueRange e) {
-  Type type = getElementTypeOrSelf(getParameter()), compute = getComputeType(type);
-  auto widen = [&](Value value) { return convert(Expr(b, loc, value), /*isUnsigned=*/false, compute); };
-  return {convert(widen(e[0]) - widen(e[2]) * widen(e[1]), /*isUnsigned=*/false, type)};
-}
-
-KernelRole SgdOp::getKernelRole() { return KernelRole::Alone; }
-std::optional<unsigned> SgdOp::getInPlaceOperand() { return 0; }
 
 //===----------------------------------------------------------------------===//
 // VariableOp, GradientOp

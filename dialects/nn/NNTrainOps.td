@@ -1,4 +1,4 @@
-//===- NNTrainOps.td - Losses, gradients, updates of parameters --*- tablegen -*-===//
+//===- NNTrainOps.td - Losses and gradients -------------------------*- tablegen -*-===//
 #ifndef NACRE_DIALECTS_NN_NNTRAINOPS_TD
 #define NACRE_DIALECTS_NN_NNTRAINOPS_TD
 
@@ -26,24 +26,6 @@ def NN_NllLossOp : NN_Op<"nll_loss", [NoMemoryEffect, NN_Differentiable, NN_Infe
   let results = (outs NN_FloatTensor:$losses, NN_FloatTensor:$weights);
   let assemblyFormat = "$input `,` $labels (`weighted` $class_weights^)? attr-dict `:` functional-type(operands, results)";
   let extraClassDeclaration = NN_InferredTypes.declaration;
-}
-
-def NN_SgdOp : NN_ElementwiseOp<"sgd", [
-    DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "getInPlaceOperand"]>],
-    "::mlir::getElementTypeOrSelf(operands.front())"> {
-  let summary = "A step of stochastic gradient descent";
-  let description = [{
-    `parameter - learning_rate * gradient`: PyTorch's SGD without momentum. Narrow floats
-    are computed in f32.
-
-    ```mlir
-    %new = nn.sgd %w, %dw, %rate : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
-    ```
-  }];
-  let arguments = (ins NN_FloatTensor:$parameter, NN_FloatTensor:$gradient, RankedTensorOf<[F32]>:$learning_rate);
-  let results = (outs NN_FloatTensor:$result);
-  let assemblyFormat = "$parameter `,` $gradient `,` $learning_rate attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 1;
 }
 
 def NN_VariableOp : NN_TensorOp<"variable", [NN_Differentiable]> {

@@ -12,12 +12,11 @@ func.func @nll_loss(%p: tensor<?x10x4xf32>, %l: tensor<8x?xi64>, %w: tensor<10xf
 }
 
 nn.parameter trainable @w = dense<1.0> : tensor<4x8xf32>
-// CHECK-LABEL: @sgd
-func.func @sgd(%g: tensor<4x?xf32>, %rate: tensor<f32>) {
-  // CHECK: nn.sgd %{{.*}} : (tensor<4x8xf32>, tensor<4x?xf32>, tensor<f32>) -> tensor<4x8xf32>
+// CHECK-LABEL: @update
+func.func @update(%g: tensor<4x8xf32>) {
   // CHECK: nn.set_parameter @w, %{{.*}} : tensor<4x8xf32>
   %w = nn.get_parameter @w : tensor<4x8xf32>
-  %new = nn.sgd %w, %g, %rate : (tensor<4x8xf32>, tensor<4x?xf32>, tensor<f32>) -> tensor<4x8xf32>
+  %new = nn.sub %w, %g : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
   nn.set_parameter @w, %new : tensor<4x8xf32>
   return
 }

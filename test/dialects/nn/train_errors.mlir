@@ -36,14 +36,6 @@ func.func @class_weights(%p: tensor<4x10xf32>, %l: tensor<4xi64>, %w: tensor<9xf
 
 // -----
 
-func.func @sgd(%w: tensor<4xf32>, %g: tensor<3x4xf32>, %rate: tensor<f32>) {
-  // expected-error @below {{expects a gradient that fits the parameter and a scalar rate, found 'tensor<4xf32>', 'tensor<3x4xf32>', 'tensor<f32>'}}
-  %0 = nn.sgd %w, %g, %rate : (tensor<4xf32>, tensor<3x4xf32>, tensor<f32>) -> tensor<3x4xf32>
-  return
-}
-
-// -----
-
 nn.parameter @w = dense<1.0> : tensor<4xf32>
 func.func @constant(%x: tensor<4xf32>) {
   // expected-error @below {{names no trainable parameter: @w}}
