@@ -285,17 +285,20 @@ private:
 };
 
 // Takes "name:settings"; `what` is an optimizer, say. False after a message.
-template <size_t N> bool parse(Text text, const Entry (&known)[N], Text what, Request &request, Message &message) {
+inline bool parse(Text text, const Entry *known, size_t count, Text what, Request &request, Message &message) {
   Text rest = text, name = cut(rest, ":");
-  for (const Entry &entry : known)
-    if (entry.name == name) {
-      request.reset(entry);
+  for (size_t i = 0; i < count; ++i)
+    if (known[i].name == name) {
+      request.reset(known[i]);
       return request.setAll(what, rest, message);
     }
   message << "unknown " << what << " '" << name << "', expected ";
-  for (size_t i = 0; i < N; ++i)
-    message << (i == 0 ? "" : i + 1 == N ? " or " : ", ") << known[i].name;
+  for (size_t i = 0; i < count; ++i)
+    message << (i == 0 ? "" : i + 1 == count ? " or " : ", ") << known[i].name;
   return false;
+}
+template <size_t N> bool parse(Text text, const Entry (&known)[N], Text what, Request &request, Message &message) {
+  return parse(text, known, N, what, request, message);
 }
 
 // One term of a sum: "0.4*mse:target=x@aux".
@@ -331,8 +334,9 @@ inline bool cutTerm(Text &sum, Term &term, Message &message) {
 }
 
 // A line for each entry and its settings, for help; `print` takes pieces of text.
-template <size_t N, typename Print> void describe(const Entry (&known)[N], Print print) {
-  for (const Entry &entry : known) {
+template <typename Print> void describe(const Entry *known, size_t count, Print print) {
+  for (size_t e = 0; e < count; ++e) {
+    const Entry &entry = known[e];
     print("  "), print(entry.name), print(": "), print(entry.about), print("\n");
     for (int i = 0; i < entry.count; ++i) {
       const Setting &setting = entry.settings[i];
@@ -351,6 +355,7 @@ template <size_t N, typename Print> void describe(const Entry (&known)[N], Print
     }
   }
 }
+template <size_t N, typename Print> void describe(const Entry (&known)[N], Print print) { describe(known, N, print); }
 
 } // namespace nacre::spec
 

@@ -101,6 +101,21 @@ def test_optimizer_schedule_and_average(tmp_path: Path) -> None:
         np.testing.assert_allclose(value, averages[name], rtol=1e-4, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int64, np.float32, np.float64])
+def test_targets_of_any_type(tmp_path: Path, dtype: type) -> None:
+    """Whatever the file's type is, the same weights come out."""
+    images, labels = digits()
+    model = small_models.save_perceptron(tmp_path / "mlp.onnx", 64, 10)
+    targets = np.eye(10)[labels]
+    files = []
+    for kind in (np.float32, dtype):
+        np.savez(tmp_path / "data.npz", data=images, targets=targets.astype(kind))
+        files.append(tmp_path / f"{len(files)}.onnx")
+        options = ["--data", tmp_path / "data.npz", "--loss", "bce-with-logits", "--epochs", "1", "-o", files[-1]]
+        nacre("train", model, *options)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def weights(path: Path) -> dict[str, np.ndarray]:
     graph = onnx.load(path).graph
     return {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}

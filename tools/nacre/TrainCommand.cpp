@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <type_traits>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -90,28 +91,43 @@ bool makePlan(Plan &plan) {
   return true;
 }
 
-/// Labels in files have whatever integer type was at hand; a step takes i64.
-void widen(HostTensor &tensor) {
-  auto convert = [&](auto example) {
-    using T = decltype(example);
-    std::vector<std::byte> wide(tensor.data.size() / sizeof(T) * sizeof(int64_t));
-    for (size_t i = 0; i < tensor.data.size() / sizeof(T); ++i) {
-      T narrow;
-      std::memcpy(&narrow, &tensor.data[i * sizeof(T)], sizeof(T));
-      int64_t element = int64_t(narrow);
-      std::memcpy(&wide[i * sizeof(int64_t)], &element, sizeof(int64_t));
+/// Targets in files have whatever type was at hand: integers become the step's, and so do
+/// integers and floats where it takes floats.
+void adapt(HostTensor &tensor, nacre_dtype wanted) {
+  auto convert = [&](auto from, auto to) {
+    using From = decltype(from);
+    using To = decltype(to);
+    std::vector<std::byte> converted(tensor.data.size() / sizeof(From) * sizeof(To));
+    for (size_t i = 0; i < tensor.data.size() / sizeof(From); ++i) {
+      std::memcpy(&from, &tensor.data[i * sizeof(From)], sizeof(From));
+      to = To(from);
+      std::memcpy(&converted[i * sizeof(To)], &to, sizeof(To));
     }
-    tensor.data = std::move(wide);
-    tensor.dtype = NACRE_I64;
+    tensor.data = std::move(converted);
+    tensor.dtype = wanted;
   };
+  auto convertNumber = [&](auto from) {
+    if (wanted == NACRE_I64 && std::is_integral_v<decltype(from)>)
+      return convert(from, int64_t()); // u64 beyond it becomes negative: refused
+    if (wanted == NACRE_F32)
+      return convert(from, float());
+    if (wanted == NACRE_F64)
+      return convert(from, double());
+  };
+  if (tensor.dtype == wanted)
+    return;
   switch (tensor.dtype) {
-  case NACRE_I8: return convert(int8_t());
-  case NACRE_U8: return convert(uint8_t());
-  case NACRE_I16: return convert(int16_t());
-  case NACRE_U16: return convert(uint16_t());
-  case NACRE_I32: return convert(int32_t());
-  case NACRE_U32: return convert(uint32_t());
-  case NACRE_U64: return convert(uint64_t()); // what is beyond becomes negative: refused
+  case NACRE_BOOL: // a byte, 0 or 1
+  case NACRE_U8: return convertNumber(uint8_t());
+  case NACRE_I8: return convertNumber(int8_t());
+  case NACRE_I16: return convertNumber(int16_t());
+  case NACRE_U16: return convertNumber(uint16_t());
+  case NACRE_I32: return convertNumber(int32_t());
+  case NACRE_U32: return convertNumber(uint32_t());
+  case NACRE_I64: return convertNumber(int64_t());
+  case NACRE_U64: return convertNumber(uint64_t());
+  case NACRE_F32: return convertNumber(float());
+  case NACRE_F64: return convertNumber(double());
   default: return;
   }
 }
@@ -119,7 +135,15 @@ void widen(HostTensor &tensor) {
 /// The arrays that a function of the model takes.
 Result<std::vector<std::pair<std::string, HostTensor>>> readColumns(const Archive &archive, const Model &model) {
   std::vector<std::pair<std::string, HostTensor>> columns;
-  for (const Function &function : model.functions()) {
+  const std::vector<Function> functions = model.functions();
+  auto isOfModel = [&](std::string_view name) {
+    for (const Function &function : functions)
+      for (const TensorInfo &input : function.inputs)
+        if (function.name == "main" && input.name == name)
+          return true;
+    return false;
+  };
+  for (const Function &function : functions) {
     if (function.name != "step")
       continue;
     for (const TensorInfo &input : function.inputs) {
@@ -129,8 +153,8 @@ Result<std::vector<std::pair<std::string, HostTensor>>> readColumns(const Archiv
       Result<HostTensor> tensor = archive.read(*entry);
       if (!tensor)
         return tensor.error();
-      if (input.dtype == NACRE_I64)
-        widen(*tensor);
+      if (!isOfModel(input.name))
+        adapt(*tensor, input.dtype);
       columns.emplace_back(entry->name, *std::move(tensor));
     }
   }

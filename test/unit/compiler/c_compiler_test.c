@@ -155,6 +155,80 @@ static void test_older_callers(const char *path) {
   }
 }
 
+static const char trained_text[] =
+    "nn.parameter trainable @w = dense<1.0> : tensor<4xf32>\n"
+    "func.func @main(%x: tensor<?x4xf32> {nn.name = \"x\", nn.symbols = [\"N\", \"\"]})"
+    " -> (tensor<?x4xf32> {nn.name = \"y\"}) {\n"
+    "  %w = nn.get_parameter @w : tensor<4xf32>\n"
+    "  %y = nn.mul %x, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>\n"
+    "  return %y : tensor<?x4xf32>\n"
+    "}\n";
+
+/* A training step: every option reaches it. */
+static void test_training(const char *folder) {
+  nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+  nacre_model *model = NULL;
+  nacre_session *session = NULL;
+  char path[1000];
+  int32_t step = -1, i, found = 0;
+  nacre_model_info info;
+  float values[4] = {1, -1, 2, -2}, goal[4] = {0, 0, 0, 0}, rate = 1, loss = 0, norm = 0;
+  nacre_tensor inputs[3] = {{0}}, output = {0};
+  FILE *file;
+  snprintf(path, sizeof path, "%s/c_train_test.mlir", folder);
+  file = fopen(path, "w");
+  if (!file || fputs(trained_text, file) < 0 || fclose(file))
+    return;
+  options.cache_dir = "";
+  options.loss = "mse:reduction=sum";
+  options.optimizer = "sgd:momentum=0.5";
+  options.groups = "*:lr_factor=2";
+  options.clip_norm = 0.25;
+  options.average = 0.5;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_OK);
+  EXPECT(nacre_model_find_function(model, "step", &step) == NACRE_OK);
+  EXPECT(nacre_session_create(model, NULL, &session) == NACRE_OK);
+  for (i = 0; i < 2; ++i) {
+    inputs[i].data = i == 0 ? values : goal;
+    inputs[i].dtype = NACRE_F32;
+    inputs[i].rank = 2;
+    inputs[i].dims[0] = 1;
+    inputs[i].dims[1] = 4;
+  }
+  inputs[2].data = &rate;
+  inputs[2].dtype = NACRE_F32;
+  output.data = &loss;
+  output.size = sizeof loss;
+  EXPECT(nacre_session_run(session, step, inputs, 3, &output, 1) == NACRE_OK);
+  EXPECT(loss == 10); /* 1 + 1 + 4 + 4 */
+  EXPECT(nacre_model_get_info(model, &info) == NACRE_OK);
+  for (i = 0; i < info.parameter_count; ++i) {
+    nacre_tensor_info parameter;
+    float value[4] = {0};
+    int k;
+    EXPECT(nacre_model_get_parameter(model, i, &parameter) == NACRE_OK);
+    found += strcmp(parameter.name, "w.momentum") == 0 || strcmp(parameter.name, "w.average") == 0;
+    if (strcmp(parameter.name, "w") != 0)
+      continue;
+    EXPECT(nacre_session_read_parameter(session, i, value, sizeof value) == NACRE_OK);
+    for (k = 0; k < 4; ++k)
+      norm += (1 - value[k]) * (1 - value[k]);
+  }
+  EXPECT(norm > 0.2499 && norm < 0.2501); /* (2 * 0.25)^2 */
+  EXPECT(found == 2);
+  nacre_session_destroy(session);
+  nacre_model_release(model);
+
+  options.optimizer = "adem";
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "unknown optimizer 'adem', expected sgd"));
+  options.optimizer = NULL;
+  options.clip_norm = -1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "expected clip-norm"));
+  remove(path);
+}
+
 int main(int argc, char **argv) {
   char path[1000], artifact[1000];
   nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
@@ -227,6 +301,7 @@ int main(int argc, char **argv) {
 
   test_files(argv[1], path);
   test_older_callers(path);
+  test_training(argv[1]);
 
   if (failures == 0)
     puts("the compiler's C API works");
