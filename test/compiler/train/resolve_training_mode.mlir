@@ -35,13 +35,3 @@ func.func @step(%m: tensor<4xf32>) {
   nn.update_parameter @w, %m : tensor<4xf32>
   return
 }
-
-// -----
-
-nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
-
-func.func @main(%m: tensor<4xf32>, %n: tensor<3xf32>) {
-  // expected-error @+1 {{expects values of one type}}
-  %0 = nn.in_training %m else %n : tensor<4xf32>, tensor<3xf32> -> tensor<3xf32>
-  return
-}

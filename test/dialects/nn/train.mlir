@@ -34,3 +34,13 @@ func.func @gradient(%x: tensor<4x8xf32>, %z: tensor<?xi64>) -> tensor<?x?xf32> {
       -> (tensor<?x?xf32>, tensor<?x?xf32>)
   return %d#1 : tensor<?x?xf32>
 }
+
+nn.parameter trainable @mean = dense<0.0> : tensor<8xf32>
+// CHECK-LABEL: @in_training
+func.func @in_training(%t: tensor<4x8xf32>, %i: tensor<4x8xf32>, %m: tensor<8xf32>) -> tensor<?x8xf32> {
+  // CHECK: nn.update_parameter @mean, %{{.*}} : tensor<8xf32>
+  nn.update_parameter @mean, %m : tensor<8xf32>
+  // CHECK: nn.in_training %{{.*}} else %{{.*}} : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  %y = nn.in_training %t else %i : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

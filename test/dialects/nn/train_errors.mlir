@@ -89,3 +89,20 @@ func.func @values(%x: tensor<4xf32>, %o: tensor<5xf32>) {
   %0 = nn.gradient %v by (%v) at (%o) : (tensor<4xf32>, tensor<4xf32>, tensor<5xf32>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @in_training(%t: tensor<4xf32>, %i: tensor<3xf32>) {
+  // expected-error@+1 {{expects values of one type}}
+  %0 = nn.in_training %t else %i : tensor<4xf32>, tensor<3xf32> -> tensor<3xf32>
+  return
+}
+
+// -----
+
+nn.parameter @w = dense<1.0> : tensor<4xf32>
+func.func @update(%m: tensor<4xf32>) {
+  // expected-error@+1 {{names no trainable parameter: @w}}
+  nn.update_parameter @w, %m : tensor<4xf32>
+  return
+}
