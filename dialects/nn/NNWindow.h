@@ -41,7 +41,7 @@ struct TransposedDim {
   int64_t stride = 1, dilation = 1, padBegin = 0, padEnd = 0, outputPadding = 0;
   AutoPad autoPad = AutoPad::NotSet;
   /// The size wanted: padding is computed from it.
-  std::optional<int64_t> outputSize;
+  std::optional<int64_t> outputSize = std::nullopt;
 };
 
 /// The size of the result, at least 0.
