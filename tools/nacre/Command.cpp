@@ -45,6 +45,12 @@ int tool::fail(const Error &error) {
   return fail(error.message, error.status == NACRE_INTERNAL ? kInternalError : kInputError);
 }
 
+HiddenOptions::HiddenOptions(cl::SubCommand &command, std::initializer_list<llvm::StringRef> names) {
+  for (llvm::StringRef name : names)
+    if (auto option = command.OptionsMap.find(name); option != command.OptionsMap.end())
+      option->second->setHiddenFlag(cl::Hidden);
+}
+
 CompileFlags::CompileFlags(cl::SubCommand &command)
     : inputShapes("input-shape", cl::sub(command), cl::value_desc("name=1x3x224x224"),
                   cl::desc("Fix an input's shape (? keeps a size open)")),

@@ -33,6 +33,12 @@ private:
   int (*run)();
 };
 
+/// Leaves options out of --help, which fits one screen; --help-hidden lists them. Defined behind
+/// them, a global object does it.
+struct HiddenOptions {
+  HiddenOptions(llvm::cl::SubCommand &command, std::initializer_list<llvm::StringRef> names);
+};
+
 /// The options that say how to compile, for one subcommand.
 class CompileFlags {
 public:

@@ -21,7 +21,8 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx --emit static-library,assembly\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3      for other machines\n"
                        "  nacre compile model.onnx --emit object --target-triple aarch64-linux-gnu\n"
-                       "  nacre compile model.onnx --stop-after graph          print the module\n", runCompile);
+                       "  nacre compile model.onnx --stop-after graph          print the module\n"
+                       "  More options, those of training among them: nacre compile --help-hidden\n", runCompile);
 static cl::opt<std::string> model(cl::Positional, cl::sub(command.subcommand),
                                   cl::desc("<model.onnx>"));
 static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
@@ -41,6 +42,8 @@ static TrainFlags trainFlags(command.subcommand, "train",
                              "Make a training step as well, with this loss; several make a sum");
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
+static HiddenOptions hidden(command.subcommand, {"accumulate", "average", "clip-norm", "clip-value", "dump-phases", "group",
+                                                 "input-length", "list-losses", "list-optimizers"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {

@@ -26,7 +26,8 @@ static Command command("train", "Train a model's weights and write it as ONNX ag
                        "    --schedule cosine:warmup=100 --clip-norm 1 --group '*.bias:weight_decay=0'\n"
                        "  The data has an array for each input by its name, and what the loss compares with: `labels`\n"
                        "  (class numbers) or `targets`; `NAME.targets` for another output's.\n"
-                       "  A batch that the model fixes is kept; then examples left over wait for another epoch.\n", runTrain);
+                       "  A batch that the model fixes is kept; then examples left over wait for another epoch.\n"
+                       "  More options, and lists of losses, optimizers and schedules: nacre train --help-hidden\n", runTrain);
 static cl::opt<std::string> path(cl::Positional, cl::sub(command.subcommand), cl::desc("<model.onnx>"));
 static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::value_desc("file.npz"),
                                      cl::desc("The examples"));
@@ -49,6 +50,9 @@ static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_de
                             cl::desc("Threads (default: all cores); the result is the same"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags compileFlags(command.subcommand);
+static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "cache-dir", "clip-value",
+                                                 "dump-phases", "input-length", "no-cache", "target-cpu", "target-features",
+                                                 "verbose", "list-schedules", "list-optimizers"});
 
 namespace {
 
