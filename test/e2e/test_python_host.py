@@ -296,10 +296,11 @@ def test_ctrl_c_ends_a_compilation(tmp_path: Path, after: float) -> None:
     assert float(seconds) < 1
 
 
-def test_stubs_say_what_there_is() -> None:
+@pytest.mark.parametrize("stub", ["_core", "nn"])
+def test_stubs_say_what_there_is(stub: str) -> None:
     """Every public name of the extension module is in its stub, and the other way round."""
-    tree = ast.parse((ROOT / "frontends/python/nacre/_core.pyi").read_text())
-    core = module()._core
+    tree = ast.parse((ROOT / f"frontends/python/nacre/{stub}.pyi").read_text())
+    described = module()._core._nn if stub == "nn" else module()._core
 
     def names(body: list[ast.stmt]) -> set[str]:
         fields = {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
@@ -307,10 +308,10 @@ def test_stubs_say_what_there_is() -> None:
             node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
         }
 
-    public = {name for name in dir(core) if not name.startswith("__")}
+    public = {name for name in dir(described) if not name.startswith("__")} - {"_nn"}
     assert names(tree.body) == public
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and not issubclass(getattr(core, node.name), Exception):
-            members = {name for name in vars(getattr(core, node.name)) if not name.startswith("__")}
-            stub = {name for name in names(node.body) if not name.startswith("__")}
-            assert stub == members, node.name
+        if isinstance(node, ast.ClassDef) and not issubclass(getattr(described, node.name), Exception):
+            members = {name for name in vars(getattr(described, node.name)) if not name.startswith("__")}
+            stated = {name for name in names(node.body) if not name.startswith("__")}
+            assert stated == members, node.name

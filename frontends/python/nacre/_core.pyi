@@ -25,6 +25,9 @@ class CompileError(Error):
 class WriteError(CompileError, OSError):
     """A file that cannot be written"""
 
+class GraphError(CompileError, ValueError):
+    """A graph that is being written has a node that does not fit"""
+
 class InternalError(Error):
     """A fault of the compiler's own: please report it"""
 
