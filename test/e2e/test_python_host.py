@@ -90,6 +90,18 @@ def test_outputs_are_dlpack_too(path: Path) -> None:
     np.testing.assert_array_equal(tensor.numpy(), X + Y)
 
 
+def test_arrays_of_jax(path: Path) -> None:
+    """In, read in place, and out, without a copy."""
+    import jax.numpy as jnp
+
+    program = module().compile(path)
+    result = program(jnp.asarray(X), jnp.asarray(Y))
+    np.testing.assert_array_equal(result, X + Y)
+    array = jnp.from_dlpack(result)
+    assert array.unsafe_buffer_pointer() == result.ctypes.data
+    np.testing.assert_array_equal(np.asarray(array), X + Y)
+
+
 def test_outputs_into_given_memory(path: Path) -> None:
     program = module().compile(path)
     for z in (np.zeros_like(X), torch.zeros(2, 4)):
