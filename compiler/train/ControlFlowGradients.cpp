@@ -85,7 +85,7 @@ struct Loop {
   Location loc;
   /// How often it runs, known in front of it.
   Value count;
-  /// Of what is carried: its shape, which stays, and where it is kept; null for scalars.
+  /// Of what is carried: its shape, which stays, and where it is kept; null for floating-point scalars.
   SmallVector<SmallVector<OpFoldResult>> shapes;
   SmallVector<Value> tapes;
 };
@@ -129,14 +129,21 @@ void keepStates(Loop &loop, ArrayRef<unsigned> kept, graph::DimAnalysis &dims) {
   auto yield = cast<scf::YieldOp>(body.getTerminator());
   unsigned count = old.getInitArgs().size();
   for (unsigned i = 0; i < count; ++i)
-    if (loop.tapes[i])
+    if (isa<RankedTensorType>(body.getArgument(1 + i).getType()))
       checkShapes(b, loop.loc, body.getArgument(1 + i), loop.shapes[i]);
   for (unsigned i : kept) {
     Value tape = body.addArgument(loop.tapes[i].getType(), loop.loc);
-    TapeSlice at(b, index, loop.shapes[i]);
-    auto row = getType(loop.shapes[i], cast<RankedTensorType>(tape.getType()).getElementType());
-    Value state = createCast(b, loop.loc, body.getArgument(1 + i), row);
-    Value next = tensor::InsertSliceOp::create(b, loop.loc, state, tape, at.offsets, at.sizes, at.strides);
+    Value state = body.getArgument(1 + i), next;
+    if (isa<RankedTensorType>(state.getType())) {
+      TapeSlice at(b, index, loop.shapes[i]);
+      auto row = getType(loop.shapes[i], cast<RankedTensorType>(tape.getType()).getElementType());
+      next = tensor::InsertSliceOp::create(b, loop.loc, createCast(b, loop.loc, state, row), tape, at.offsets, at.sizes,
+                                           at.strides);
+    } else {
+      if (state.getType().isIndex())
+        state = arith::IndexCastOp::create(b, loop.loc, b.getI64Type(), state);
+      next = tensor::InsertOp::create(b, loop.loc, state, tape, index);
+    }
     yield.getResultsMutable().append(next);
   }
   for (auto [i, result] : llvm::enumerate(old.getResults())) {
@@ -198,14 +205,16 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
   for (Value init : op.getInitArgs()) {
     loop.shapes.emplace_back();
     loop.tapes.emplace_back();
-    auto type = dyn_cast<RankedTensorType>(init.getType());
-    if (!type)
+    bool isTensor = isa<RankedTensorType>(init.getType());
+    if (!isTensor && !init.getType().isIntOrIndex())
       continue;
-    loop.shapes.back() = dims.getDims(init);
+    if (isTensor)
+      loop.shapes.back() = dims.getDims(init);
     OpBuilder b(op);
     SmallVector<OpFoldResult> all{loop.count};
     llvm::append_range(all, loop.shapes.back());
-    loop.tapes.back() = tensor::EmptyOp::create(b, loc, all, type.getElementType());
+    Type element = getElementTypeOrSelf(init.getType()); // memory has no index
+    loop.tapes.back() = tensor::EmptyOp::create(b, loc, all, element.isIndex() ? b.getI64Type() : element);
   }
 
   // What runs backwards: a gradient for each float that is carried, a sum for each from outside.
@@ -219,7 +228,7 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
     inits.push_back(own[i] ? castTo(loc, own[i], init.getType()) : createZeros(loc, init));
   }
   for (Value value : captured)
-    inits.push_back(castTo(loc, createZeros(loc, value), value.getType()));
+    inits.push_back(createZeros(loc, value));
   OpBuilder b(before);
   Value zero = arith::ConstantIndexOp::create(b, loc, 0), one = arith::ConstantIndexOp::create(b, loc, 1);
   auto backward = scf::ForOp::create(b, loc, zero, loop.count, one, inits);
@@ -236,6 +245,13 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
   for (auto [i, argument] : llvm::enumerate(op.getRegionIterArgs())) {
     if (!loop.tapes[i])
       continue;
+    if (!isa<RankedTensorType>(argument.getType())) {
+      Value scalar = slices[i] = tensor::ExtractOp::create(b, loc, loop.tapes[i], index);
+      if (argument.getType().isIndex())
+        scalar = arith::IndexCastOp::create(b, loc, argument.getType(), scalar);
+      mapping.map(argument, scalar);
+      continue;
+    }
     TapeSlice at(b, index, loop.shapes[i]);
     auto type = getType(loop.shapes[i], cast<RankedTensorType>(argument.getType()).getElementType());
     slices[i] = tensor::ExtractSliceOp::create(b, loc, type, loop.tapes[i], at.offsets, at.sizes, at.strides);

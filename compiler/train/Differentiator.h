@@ -31,7 +31,6 @@ public:
   llvm::LogicalResult run(llvm::ArrayRef<mlir::Operation *> ops);
   /// Null where nothing depends on the value.
   mlir::Value getGradient(mlir::Value value) const { return gradients.lookup(value); }
-  bool isActive(mlir::Value value) const { return active.contains(value); }
 
 private:
   //===--- Differentiate.cpp ---===//

@@ -14,11 +14,17 @@ bool train::parseGroups(Text list, const Request &optimizer, std::vector<Group> 
     Text text = cut(list, " + ");
     size_t colon = text.rfind(':'); // a name may have one
     Group group;
-    group.pattern = trim(text.substr(0, colon));
-    if (group.pattern.empty() || colon == Text::npos) {
+    group.text = trim(text.substr(0, colon));
+    if (group.text.empty() || colon == Text::npos) {
       message << "group '" << text << "', expected PATTERN:setting,...";
       return false;
     }
+    auto pattern = llvm::GlobPattern::create(group.text, /*MaxSubPatterns=*/1024);
+    if (!pattern) {
+      message << "group '" << group.text << "': " << Text(llvm::toString(pattern.takeError()));
+      return false;
+    }
+    group.pattern = std::move(*pattern);
     group.optimizer = optimizer;
     group.optimizer.forget();
     Request own;
@@ -27,11 +33,11 @@ bool train::parseGroups(Text list, const Request &optimizer, std::vector<Group> 
       Text part = cut(settings, ","), rest = part, key = cut(rest, "=");
       bool isOwn = own.has(key);
       if (key == "lr") {
-        message << "group '" << group.pattern << "': lr is an input of the step, expected lr_factor";
+        message << "group '" << group.text << "': lr is an input of the step, expected lr_factor";
         return false;
       }
       if (!isOwn && !group.optimizer.has(key)) {
-        message << "group '" << group.pattern << "' has no setting '" << key << "': it takes lr_factor, frozen";
+        message << "group '" << group.text << "' has no setting '" << key << "': it takes lr_factor, frozen";
         for (int i = 0; i < optimizer.entry->count; ++i)
           if (optimizer.entry->settings[i].key != "lr")
             message << ", " << optimizer.entry->settings[i].key;
@@ -47,30 +53,9 @@ bool train::parseGroups(Text list, const Request &optimizer, std::vector<Group> 
   return true;
 }
 
-/// Whether a name fits a pattern with * for any letters and ? for one.
-static bool matches(Text pattern, Text name) {
-  size_t p = 0, n = 0, star = Text::npos, from = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      from = n;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-      ++p, ++n;
-    } else if (star != Text::npos) {
-      p = star + 1;
-      n = ++from;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*')
-    ++p;
-  return p == pattern.size();
-}
-
 int train::findGroup(llvm::ArrayRef<Group> groups, llvm::StringRef parameter) {
   for (size_t i = 0; i < groups.size(); ++i)
-    if (matches(groups[i].pattern, Text(parameter.data(), parameter.size())))
+    if (groups[i].pattern.match(parameter))
       return int(i);
   return -1;
 }

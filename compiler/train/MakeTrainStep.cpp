@@ -88,7 +88,7 @@ private:
         }
       if (!isUsed)
         return getOperation().emitError("no parameter is called '")
-               << StringRef(group.pattern) << "', as a group has it: there are " << known;
+               << StringRef(group.text) << "', as a group has it: there are " << known;
     }
     if (clipNorm < 0 || clipValue < 0 || accumulate < 1 || !(average >= 0 && average < 1))
       return getOperation().emitError("expected clip-norm and clip-value from 0, accumulate from 1, average from 0 to "

@@ -19,26 +19,9 @@ bool expand(LayerBuilder &b, const char *what, std::vector<int64_t> &values, int
   return isGood;
 }
 
-/// [N, D1..Dn, C] to [N, C, D1..Dn] and back.
-Value toChannelsFirst(LayerBuilder &b, const Value &x, bool isFirst) {
-  if (isFirst || !x)
-    return x;
-  std::vector<int64_t> permutation(x.dims().size());
-  std::iota(permutation.begin() + 1, permutation.end(), 0);
-  permutation[0] = 0;
-  permutation[1] = x.rank() - 1;
-  return b.transpose(x, permutation);
-}
-
-Value fromChannelsFirst(LayerBuilder &b, const Value &x, bool isFirst) {
-  if (isFirst || !x)
-    return x;
-  std::vector<int64_t> permutation(x.dims().size());
-  std::iota(permutation.begin(), permutation.end(), 1);
-  permutation[0] = 0;
-  permutation.back() = 1;
-  return b.transpose(x, permutation);
-}
+/// Where the model's images have their channels behind.
+Value toChannelsFirst(LayerBuilder &b, const Value &x, bool isFirst) { return isFirst || !x ? x : b.toChannelsFirst(x); }
+Value fromChannelsFirst(LayerBuilder &b, const Value &x, bool isFirst) { return isFirst || !x ? x : b.toChannelsLast(x); }
 
 /// "valid" or "same" as ONNX's auto_pad; empty after a fault.
 std::string getAutoPad(LayerBuilder &b, const std::string &padding) {

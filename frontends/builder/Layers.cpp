@@ -91,6 +91,22 @@ Value LayerBuilder::transpose(const Value &x, const std::vector<int64_t> &permut
   return op("Transpose", {x}, {{"perm", permutation}});
 }
 
+Value LayerBuilder::toChannelsFirst(const Value &x) {
+  std::vector<int64_t> permutation(x.dims().size());
+  std::iota(permutation.begin() + 1, permutation.end(), 0);
+  permutation[0] = 0;
+  permutation[1] = x.rank() - 1;
+  return transpose(x, permutation);
+}
+
+Value LayerBuilder::toChannelsLast(const Value &x) {
+  std::vector<int64_t> permutation(x.dims().size());
+  std::iota(permutation.begin(), permutation.end(), 1);
+  permutation[0] = 0;
+  permutation.back() = 1;
+  return transpose(x, permutation);
+}
+
 int64_t LayerBuilder::size(const Value &x, int64_t axis) {
   if (!x)
     return 0;

@@ -36,6 +36,9 @@ public:
                          size_t outputs);
   Value activate(const Value &x, const std::string &activation);
   Value transpose(const Value &x, const std::vector<int64_t> &permutation);
+  // [N, D1..Dn, C] to [N, C, D1..Dn], and back.
+  Value toChannelsFirst(const Value &x);
+  Value toChannelsLast(const Value &x);
   // The size of a dimension (from the end if negative); a fault and 0 if it is not known.
   int64_t size(const Value &x, int64_t axis);
   // Whether x is of this rank (or more, `atLeast`); else a fault.

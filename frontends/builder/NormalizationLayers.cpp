@@ -1,6 +1,5 @@
 //===- NormalizationLayers.cpp - Batch, group, layer norms ------*- C++ -*-===//
 #include "frontends/builder/Layers.h"
-#include <numeric>
 
 using namespace nacre;
 using namespace nacre::builder;
@@ -11,15 +10,8 @@ namespace {
 template <typename Add> Value withChannelsFirst(LayerBuilder &b, const Value &x, bool isFirst, Add add) {
   if (isFirst || x.rank() < 3)
     return add(x);
-  std::vector<int64_t> there(x.dims().size()), back(there.size());
-  std::iota(there.begin() + 1, there.end(), 0);
-  there[0] = 0;
-  there[1] = x.rank() - 1;
-  std::iota(back.begin(), back.end(), 1);
-  back[0] = 0;
-  back.back() = 1;
-  Value y = add(b.transpose(x, there));
-  return y ? b.transpose(y, back) : y;
+  Value y = add(b.toChannelsFirst(x));
+  return y ? b.toChannelsLast(y) : y;
 }
 
 /// What all are multiplied by: a weight, or ones.
@@ -40,7 +32,7 @@ Layer makeLayer(const char *kind, NormalizationOptions o, int64_t leastRank, Add
   return Layer(kind, name, [o = std::move(o), leastRank, add](LayerBuilder &b, std::span<const Value> xs) {
     if (!b.checkRank(xs[0], leastRank, /*atLeast=*/true))
       return Value();
-    int64_t channels = b.size(xs[0], o.channelsFirst || leastRank == 1 ? (leastRank == 1 ? -1 : 1) : -1);
+    int64_t channels = b.size(xs[0], o.channelsFirst && leastRank > 1 ? 1 : -1);
     if (channels < 1)
       return b.graph.status() ? b.fail("its input has no channels") : Value();
     if (leastRank == 1)

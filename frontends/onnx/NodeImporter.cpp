@@ -12,7 +12,7 @@ using namespace nacre::frontend;
 
 struct NodeImporter::State {
   explicit State(int64_t opset)
-      : context(MLIRContext::Threading::DISABLED), loc(UnknownLoc::get(loadDialects(context))),
+      : context(MLIRContext::Threading::DISABLED), loc(FileLineColLoc::get(loadDialects(context), "graph", 0, 0)),
         module(ModuleOp::create(loc)), importer(context, options, file, *module, loc),
         handler(&context, [this](Diagnostic &diagnostic) { return collect(diagnostic); }) {
     importer.modelOpsets[""] = opset;

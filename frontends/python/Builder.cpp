@@ -161,8 +161,10 @@ void python::bindBuilder(nb::module_ &module) {
       .def(nb::init<uint64_t>(), "seed"_a = 0)
       .def("input", addInput, "name"_a, "shape"_a, "dtype"_a = "float32")
       .def("parameter",
-           [](Graph &graph, const std::string &name, const std::vector<int64_t> &shape, const std::string &initializer) {
-             return check(graph, graph.parameter(name, shape, initializer));
+           [](Graph &graph, const std::string &name, nb::handle shape, const std::string &initializer) {
+             if (!PyList_Check(shape.ptr()) && !PyTuple_Check(shape.ptr()))
+               throw nb::next_overload(); // an array, of integers perhaps, is no shape
+             return check(graph, graph.parameter(name, nb::cast<std::vector<int64_t>>(shape), initializer));
            },
            "name"_a, "shape"_a, "initializer"_a = "glorot_uniform")
       .def("parameter",

@@ -199,6 +199,16 @@ def test_arithmetic() -> None:
     np.testing.assert_allclose(got[1], v.sum(1, keepdims=True).repeat(2, 1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("values", [np.array([3, 4]), np.array([[0.5, 2]], np.float32), np.float32(3)])
+def test_parameter_of_values(values: np.ndarray) -> None:
+    """An array is the values, also one that could be a shape."""
+    graph = nn.Graph()
+    w = graph.parameter("w", values)
+    (tensor,) = onnx.load_from_string(graph.serialize([], [graph.op("Identity", [w])])).graph.initializer
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensor), values)
+    assert w.shape == values.shape and w.dtype == values.dtype
+
+
 # --- initial values ---
 
 N = 200_000

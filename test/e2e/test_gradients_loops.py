@@ -191,7 +191,15 @@ def search(x: Tensor, w: Tensor) -> Tensor:
             return v
 
 
-CONTROL = {"if_true": BRANCH, "if_false": OTHER_BRANCH, "loop": COUNTED, "while": SEARCH, "nested": NESTED}
+# Gathers a slice of known sizes in each of a known number of iterations.
+GATHERED = Term(
+    "{t}n = Constant <value = int64 {{3}}> ()"
+    ' {t}z, {out} = Loop ({t}n, "", {w}) <body = b (int64 i, bool q, double[4] {t}v) => (bool {t}q, double[4] {t}u, double[4] {t}s)'
+    " {{ {t}q = Identity (q) {t}u = Mul ({t}v, {w1}) {t}s = Sin ({t}u) }}>",
+    lambda x, y, w, v: torch.stack([torch.sin(w * v ** (i + 1)) for i in range(3)]),
+    ((4,), (4,)),
+)
+CONTROL = {"gathered": GATHERED, "if_true": BRANCH, "if_false": OTHER_BRANCH, "loop": COUNTED, "while": SEARCH, "nested": NESTED}
 
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Ints = int | Sequence[int]
 Padding = Literal["valid", "same"]
@@ -45,14 +45,14 @@ class Graph:
         """What the model takes; a size may be a number, a name, or None"""
 
     @overload
-    def parameter(self, name: str, shape: Sequence[int], initializer: str = "glorot_uniform") -> Tensor:
+    def parameter(self, name: str, shape: list[int] | tuple[int, ...], initializer: str = "glorot_uniform") -> Tensor:
         """A weight with random or constant initial values: zeros, ones, constant:value=0,
         uniform:min=-0.05,max=0.05, normal:mean=0,stddev=0.05, truncated_normal, orthogonal:gain=1, or glorot,
         he or lecun with _uniform or _normal, of fans [..., in, out]"""
 
     @overload
-    def parameter(self, name: str, values: ArrayLike) -> Tensor:
-        """A weight with these initial values"""
+    def parameter(self, name: str, values: NDArray[Any]) -> Tensor:
+        """A weight with the initial values of an array"""
 
     def constant(self, value: ArrayLike) -> Tensor: ...
     @overload
