@@ -333,3 +333,20 @@ def test_bits_do_not_depend_on_threads_or_form(tmp_path: Path) -> None:
         first, *others = [p.read_parameter(name) for p in programs]
         for other in others:
             np.testing.assert_array_equal(first, other, err_msg=name)
+
+
+def test_group_patterns() -> None:
+    """As a shell has them; one that is malformed is refused."""
+    nn = module().nn
+    graph = nn.Graph()
+    x = graph.input("x", ["n", 3])
+    y = nn.Dense(2, name="head")(nn.Dense(4, name="enc")(x))
+    data = graph.serialize([x], [y])
+    program = module().compile(data, train={"groups": "{enc,other}.[bk]*:frozen"})
+    before = {name: program.read_parameter(name) for name in ("enc.kernel", "enc.bias", "head.kernel", "head.bias")}
+    feeds = {"x": np.ones((4, 3), np.float32), "labels": np.array([0, 1, 1, 1]), "learning_rate": np.float32(1)}
+    program.run(feeds, function="step")
+    kept = [name for name, value in before.items() if np.array_equal(value, program.read_parameter(name))]
+    assert kept == ["enc.kernel", "enc.bias"]
+    with pytest.raises(module().CompileError, match=r"group '\[enc\.\*': .*unmatched"):
+        module().compile(data, train={"groups": "[enc.*:frozen"})
