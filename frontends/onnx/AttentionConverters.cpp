@@ -2,6 +2,7 @@
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
+#include "frontends/onnx/TensorData.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -54,6 +55,11 @@ static Value padMask(NodeContext &c, Value mask, Value key) {
   ShapeVectors v(c);
   int64_t rank = c.rankOf(mask);
   Type type = elementTypeOf(mask);
+  if (!type.isInteger(1) && !isa<FloatType>(type)) {
+    (void)c.error("the mask has elements of type " + getDataTypeName(getDataType(type)) +
+                  ", expected bool or floating-point ones");
+    return {};
+  }
   if (rank == 0 || (c.typeOf(mask).getDimSize(rank - 1) == c.typeOf(key).getDimSize(2) &&
                     !c.typeOf(key).isDynamicDim(2)))
     return mask;

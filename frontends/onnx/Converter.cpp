@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/SmallBitVector.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -403,6 +404,11 @@ Value NodeContext::scalarConstant(Type elementType, double value) {
   if (auto floatType = dyn_cast<FloatType>(elementType))
     return constant(DenseElementsAttr::get(
         type, Attribute(builder.getFloatAttr(floatType, value))));
+  if (!(std::abs(value) <= 0x1p53) || value != std::trunc(value)) {
+    (void)error("the value " + llvm::formatv("{0}", value).str() + " is no element of its tensor, whose type is " +
+                getDataTypeName(getDataType(elementType)));
+    return {};
+  }
   APInt integer(elementType.getIntOrFloatBitWidth(),
                 static_cast<int64_t>(value), /*isSigned=*/true,
                 /*implicitTrunc=*/true);

@@ -36,6 +36,10 @@ def range_case(build, expected, name):
 
 # Each by its name: what is built, and what must be said.
 FAULTS = {
+    "attention_mask_of_integers": (
+        lambda: model(node("Attention", "q k v m", "y"),
+                      inputs=[*(info(name, [1, 2, 3, 4]) for name in "qkv"), info("m", [3, 2], INTS)],
+                      opset=24), "node 'n' (Attention): the mask has elements of type int64, expected bool or floating-point ones"),
     "softmax_axis": (lambda: one("Softmax", [2, 3], axis=99), "node 'n' (Softmax): axis 99 is out of range for rank 2"),
     "softmax_axis_least": (lambda: one("Softmax", [2, 3], axis=-(1 << 63)), "node 'n' (Softmax): axis -9223372036854775808 is out of range for rank 2"),
     "old_softmax_axis": (lambda: one("Softmax", [2, 3], opset=11, axis=99), "node 'n' (Softmax): axis 99 is out of range for rank 2"),
