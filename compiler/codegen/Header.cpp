@@ -187,6 +187,9 @@ private:
     functions += function.name == "step"
                      ? "/* One step of training: updates this model's parameters, which run reads.\n"
                        " * 0, or a failure that last_error tells. One call at a time. */\n"
+                 : function.name == "evaluate"
+                     ? "/* The loss and the outputs, without training. 0, or a failure that last_error tells.\n"
+                       " * Any number of threads may call it at once. */\n"
                      : "/* 0, or a failure that last_error tells. Any number of threads may call it at once. */\n";
     functions += formatv("int32_t {0}({1} *model, const {0}_args *args);\n\n", full, name).str();
     if (example.empty())

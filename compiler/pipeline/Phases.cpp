@@ -48,6 +48,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   main.addPass(train::createResolveGradientsPass());
   if (options.training) { // gradients are simplified with the rest
     main.addPass(graph::createExpandNormalizationsPass());
+    passes.addPass(train::createMakeEvaluationPass({options.training->loss}));
     passes.addPass(train::createMakeTrainStepPass(getTrainStepOptions(*options.training)));
     passes.addPass(train::createResolveTrainingModePass());
   }

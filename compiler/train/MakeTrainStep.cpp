@@ -51,15 +51,11 @@ struct MakeTrainStepPass : train::impl::MakeTrainStepPassBase<MakeTrainStepPass>
     groups.clear();
     if (failed(checkOptions(symbols)))
       return signalPassFailure();
-    if (Operation *other = symbols.lookup("step")) {
-      other->emitError("the name 'step' is taken: a training step has it");
+    FailureOr<func::FuncOp> step = cloneMain(main, "step");
+    if (failed(step))
       return signalPassFailure();
-    }
-    func::FuncOp step = main.clone();
-    step.setName("step");
-    symbols.insert(step, std::next(main->getIterator()));
-    graph::DimAnalysis dims(step);
-    if (failed(addTraining(step, symbols, dims)))
+    graph::DimAnalysis dims(*step);
+    if (failed(addTraining(*step, symbols, dims)))
       return signalPassFailure();
     dims.eraseUnused();
   }
@@ -107,8 +103,7 @@ private:
     FailureOr<SmallVector<Value>> gradients = train::differentiate(*total, gets, terminator, dims);
     if (failed(gradients))
       return failure();
-    OpBuilder b(terminator);
-    builder.addFirstOutput("loss", b.createOrFold<nn::CastOp>(total->getLoc(), *total, b.getF32Type()));
+    builder.addLoss(*total);
     for (auto [variable, gradient] : llvm::zip(variables, *gradients))
       variable.gradient = gradient;
     llvm::erase_if(variables, [](Variable &variable) { return !variable.gradient; });

@@ -25,6 +25,21 @@ def ResolveTrainingModePass : Pass<"resolve-training-mode", "::mlir::ModuleOp"> 
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def MakeEvaluationPass : Pass<"make-evaluation", "::mlir::ModuleOp"> {
+  let summary = "Make a function that computes the loss and changes nothing";
+  let description = [{
+    A copy of @main, @evaluate, takes the loss's targets too and gives the loss before the
+    model's outputs: what a training step does without gradients and updates.
+    Precondition: types inferred, shape arithmetic on scalars. Postcondition: @evaluate exists
+    and changes no parameter.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::nacre::nn::NNDialect", "::nacre::rt::RtDialect"];
+  let options = [Option<"loss", "loss", "std::string", "\"softmax-cross-entropy\"",
+                        "A loss of outputs, output:NAME, or a sum of them: 'a + 0.4*b@aux'">];
+}
+
 def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
   let summary = "Make a training step of @main: forward, backward, update";
   let description = [{

@@ -10,6 +10,16 @@ using namespace mlir;
 using namespace nacre;
 using namespace nacre::train;
 
+FailureOr<func::FuncOp> nacre::train::cloneMain(func::FuncOp main, StringRef name) {
+  SymbolTable symbols(main->getParentOp());
+  if (Operation *other = symbols.lookup(name))
+    return other->emitError("the name '") << name << "' is taken: a function for training has it";
+  func::FuncOp copy = main.clone();
+  copy.setName(name);
+  symbols.insert(copy, std::next(main->getIterator()));
+  return copy;
+}
+
 Value StepBuilder::findOutput(StringRef name) {
   for (unsigned i = 0; i < func.getNumResults(); ++i)
     if (auto given = func.getResultAttrOfType<StringAttr>(i, "nn.name"); given && given == name)
@@ -43,6 +53,11 @@ BlockArgument StepBuilder::addInput(StringRef name, RankedTensorType type, Array
   addValue("nn.input_values", attributes.get("nn.name"), /*isFirst=*/false);
   (void)func.insertArgument(index, type, attributes.getDictionary(func.getContext()), func.getLoc());
   return func.getArgument(index);
+}
+
+void StepBuilder::addLoss(Value total) {
+  OpBuilder b(getTerminator());
+  addFirstOutput("loss", b.createOrFold<nn::CastOp>(total.getLoc(), total, b.getF32Type()));
 }
 
 void StepBuilder::addFirstOutput(StringRef name, Value value) {

@@ -7,6 +7,9 @@
 
 namespace nacre::train {
 
+/// A copy of @main of that name, behind it. Fails after a diagnostic if the name is taken.
+mlir::FailureOr<mlir::func::FuncOp> cloneMain(mlir::func::FuncOp main, llvm::StringRef name);
+
 /// Adds inputs and outputs to a function that is being made from @main.
 class StepBuilder {
 public:
@@ -24,7 +27,8 @@ public:
   std::string listOutputs();
 
   mlir::BlockArgument addInput(llvm::StringRef name, mlir::RankedTensorType type, mlir::ArrayAttr symbols = {});
-  void addFirstOutput(llvm::StringRef name, mlir::Value value);
+  /// As the first output, in f32.
+  void addLoss(mlir::Value total);
 
   /// An input with the sizes of `like`, but of the dimensions `dropped`: the one that was
   /// made for that name before, one of the model's own if `mayBeOwn`, or a new one. Where
@@ -33,6 +37,7 @@ public:
                         bool mayBeOwn);
 
 private:
+  void addFirstOutput(llvm::StringRef name, mlir::Value value);
   /// Where the function says what its inputs or outputs are together: one tensor more.
   void addValue(llvm::StringRef attribute, mlir::Attribute name, bool isFirst);
   /// The name, or a longer one that no input or output has.

@@ -63,29 +63,27 @@ int main(int argc, char **argv) {
   auto count = int64_t(points.labels.size());
   std::vector<Column> columns{{"x", TensorView(points.places.data(), NACRE_F32, {count, 2})},
                               {"labels", TensorView(points.labels.data(), NACRE_I64, {count})}};
-  auto trainer = Trainer::create(*std::move(session), columns,
+  auto trainer = Trainer::create(*session, columns,
                                  {.batchSize = 50, .learningRate = 0.01f, .epochs = 30, .schedule = "cosine"});
   if (!trainer)
     return complain(trainer.error());
-  for (int64_t epoch = 0; epoch < 30; ++epoch) {
-    auto loss = trainer->runEpoch(epoch);
-    if (!loss)
-      return complain(loss.error());
-    if (epoch % 10 == 9)
-      std::printf("epoch %d: loss %.4f\n", int(epoch + 1), *loss);
-  }
+  auto history = trainer->fit([](const Epoch &epoch) {
+    if (epoch.index % 10 == 9)
+      std::printf("epoch %d: loss %.4f\n", int(epoch.index + 1), epoch.loss);
+    return true;
+  });
+  if (!history)
+    return complain(history.error());
 
   // 4. Points that it has not seen.
   Points others = draw(1000, 2);
-  auto outputs = trainer->session().run({TensorView(others.places.data(), NACRE_F32, {1000, 2})});
-  if (!outputs)
-    return complain(outputs.error());
-  std::span<const float> scores = (*outputs)[0].as<float>();
-  int right = 0;
-  for (size_t i = 0; i < others.labels.size(); ++i)
-    right += (scores[2 * i + 1] > scores[2 * i]) == (others.labels[i] == 1);
-  std::printf("accuracy %.1f %%\n", right / 10.0);
+  auto result = evaluate(*session, {{"x", TensorView(others.places.data(), NACRE_F32, {1000, 2})},
+                                    {"labels", TensorView(others.labels.data(), NACRE_I64, {1000})}},
+                         {.metrics = {"accuracy"}});
+  if (!result)
+    return complain(result.error());
+  std::printf("accuracy %.1f %%\n", 100 * result->metrics[0]);
   if (argc > 1) // the model as it was written, before training
     std::ofstream(argv[1], std::ios::binary).write(reinterpret_cast<const char *>(bytes->data()), long(bytes->size()));
-  return right >= 960 ? 0 : 1;
+  return result->metrics[0] >= 0.96 ? 0 : 1;
 }

@@ -68,72 +68,103 @@ struct Step {
   double rate;      // the learning rate that it took
 };
 
-struct Loop {
-  nacre_session *session = nullptr;
-  int32_t function = 0; // the model's step
-  // A tensor with all examples for each input of the step but the rate.
+// All examples, and room for a batch of them.
+struct Batches {
+  // A tensor with all examples for each input of the function but the rate.
   const nacre_tensor *columns = nullptr;
   int32_t columnCount = 0;
-  // The same and the rate, as a step takes them; `data` of each has room for a batch.
+  // The same and one more, as a run takes them; `data` of each has room for a batch.
   nacre_tensor *inputs = nullptr;
-  int64_t *order = nullptr; // room for a number for each example
-  int64_t examples = 0, batch = 0;
-  bool isFixed = false; // the model's batch: then examples left over wait for another epoch
-  uint64_t seed = 0;
-  double rate = 0;
-  Schedule *schedule = nullptr; // null: the rate stays
+  int64_t examples = 0, size = 0;
+  bool isFixed = false; // the model's: then examples left over wait for another epoch
 
-  int64_t steps() const { return isFixed ? examples / batch : (examples + batch - 1) / batch; }
+  int64_t steps() const { return isFixed ? examples / size : (examples + size - 1) / size; }
   size_t rowBytes(int32_t column) const { return size_t(columns[column].size / examples); }
 
-  // Trains on every example once. `progress(step)` returns false to end with
-  // NACRE_CANCELLED. Where a step failed, `why` stays empty and nacre_last_error() knows.
-  template <typename Progress>
-  nacre_status runEpoch(int64_t epoch, Progress progress, double &mean, spec::Message &why) {
-    shuffle(order, examples, seed, epoch);
-    double sum = 0;
-    int64_t seen = 0;
-    for (int64_t step = 0; step < steps(); ++step) {
-      int64_t count = examples - seen < batch ? examples - seen : batch;
-      double current = schedule ? schedule->at(rate, epoch * steps() + step) : rate;
-      float loss = 0;
-      if (nacre_status status = runStep(order + seen, count, float(current), loss))
-        return status;
-      if (!std::isfinite(loss)) {
-        why << "the loss became " << double(loss) << " in step " << double(step + 1) << " of epoch "
-            << double(epoch + 1) << "; a smaller learning rate may help";
-        return NACRE_INVALID_VALUE;
-      }
-      seen += count;
-      sum += double(loss) * double(count);
-      if (!progress(Step{step, seen, sum / double(seen), current})) {
-        why << "training was cancelled";
-        return NACRE_CANCELLED;
-      }
-    }
-    mean = sum / double(seen);
-    if (schedule)
-      schedule->observe(rate, mean);
-    return NACRE_OK;
-  }
-
-private:
-  nacre_status runStep(const int64_t *which, int64_t count, float current, float &loss) {
+  // Makes a batch of the examples that `which` says, or, where it is null, of those from `first`.
+  void gather(const int64_t *which, int64_t first, int64_t count) const {
     for (int32_t c = 0; c < columnCount; ++c) {
       size_t bytes = rowBytes(c);
       auto *to = static_cast<char *>(inputs[c].data);
       auto *from = static_cast<const char *>(columns[c].data);
       for (int64_t row = 0; row < count && bytes; ++row)
-        std::memcpy(to + size_t(row) * bytes, from + size_t(which[row]) * bytes, bytes);
+        std::memcpy(to + size_t(row) * bytes, from + size_t(which ? which[first + row] : first + row) * bytes, bytes);
       inputs[c].dims[0] = count;
       inputs[c].size = count * int64_t(bytes);
     }
-    inputs[columnCount].data = &current;
-    inputs[columnCount].size = sizeof current;
-    nacre_tensor output = {};
-    output.data = &loss;
-    output.size = sizeof loss;
-    return nacre_session_run(session, function, inputs, columnCount + 1, &output, 1);
+  }
+};
+
+struct Loop {
+  nacre_session *session = nullptr;
+  int32_t function = 0; // the model's step, or its evaluation
+  Batches batches;
+  // What the function gives, the loss first, as many as are wanted. `data` of the first has
+  // room for it.
+  nacre_tensor *outputs = nullptr;
+  int32_t outputCount = 0;
+
+  int64_t *order = nullptr; // room for a number for each example
+  uint64_t seed = 0;
+  double rate = 0;
+  Schedule *schedule = nullptr; // null: the rate stays
+
+  // Trains on every example once. `progress(step)` is called while the batch and its outputs
+  // are there, and returns a status. Where a step failed, `why` stays empty and
+  // nacre_last_error() knows.
+  template <typename Progress>
+  nacre_status runEpoch(int64_t epoch, Progress progress, double &mean, spec::Message &why) {
+    shuffle(order, batches.examples, seed, epoch);
+    auto run = [&](int64_t step, float &current) {
+      double now = schedule ? schedule->at(rate, epoch * batches.steps() + step) : rate;
+      current = float(now);
+      nacre_tensor &input = batches.inputs[batches.columnCount];
+      input.data = &current;
+      input.size = sizeof current;
+      return now;
+    };
+    auto check = [&](int64_t step, float loss) {
+      if (std::isfinite(loss))
+        return true;
+      why << "the loss became " << double(loss) << " in step " << double(step + 1) << " of epoch " << double(epoch + 1)
+          << "; a smaller learning rate may help";
+      return false;
+    };
+    nacre_status status = pass(order, 1, run, check, progress, mean);
+    if (status == NACRE_OK && schedule)
+      schedule->observe(rate, mean);
+    return status;
+  }
+
+  // Computes the loss of every example in its place, without training.
+  template <typename Progress> nacre_status evaluate(Progress progress, double &mean) {
+    return pass(nullptr, 0, [](int64_t, float &) { return 0.0; }, [](int64_t, float) { return true; }, progress, mean);
+  }
+
+private:
+  template <typename Prepare, typename Check, typename Progress>
+  nacre_status pass(const int64_t *which, int32_t extra, Prepare prepare, Check check, Progress progress, double &mean) {
+    double sum = 0;
+    int64_t seen = 0;
+    for (int64_t step = 0; step < batches.steps(); ++step) {
+      int64_t left = batches.examples - seen, count = left < batches.size ? left : batches.size;
+      batches.gather(which, seen, count);
+      float current = 0, loss = 0;
+      double now = prepare(step, current);
+      outputs[0].data = &loss;
+      outputs[0].size = sizeof loss;
+      if (nacre_status status =
+              nacre_session_run(session, function, batches.inputs, batches.columnCount + extra, outputs, outputCount))
+        return status;
+      if (!check(step, loss))
+        return NACRE_INVALID_VALUE;
+      seen += count;
+      sum += double(loss) * double(count);
+      mean = sum / double(seen);
+      if (nacre_status status = progress(Step{step, seen, mean, now}))
+        return status;
+    }
+    return NACRE_OK;
   }
 };
 

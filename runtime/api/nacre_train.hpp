@@ -1,34 +1,251 @@
-// Nacre's training loop in C++20, header-only: epochs, batches and shuffling around
-// the compiled training step.
+// Training, evaluation and prediction over examples in C++20, header-only: epochs, batches,
+// shuffling, metrics and validation around the functions of a model.
 //
 //   auto trainer = nacre::Trainer::create(
-//       std::move(session), columns,
-//       {.learningRate = 0.1f, .epochs = 10, .schedule = "cosine:warmup=100"});
-//   for (int64_t epoch = 0; epoch < 10; ++epoch)
-//     if (auto loss = trainer->runEpoch(epoch); !loss)
-//       std::puts(loss.error().message.c_str());
+//       session, columns,
+//       {.learningRate = 0.1f, .epochs = 10, .schedule = "cosine:warmup=100",
+//        .metrics = {"accuracy"}, .validation = others});
+//   auto history = trainer->fit([](const nacre::Epoch &epoch) {
+//     std::printf("epoch %d: loss %.4f\n", int(epoch.index + 1), epoch.loss);
+//     return true;
+//   });
+//   auto how = nacre::evaluate(session, others, {.metrics = {"accuracy", "top-k:k=3"}});
+//   auto outputs = nacre::predict(session, unlabelled);
 //
-// The model must have been compiled for training: then it has a function "step", which
-// takes the model's inputs, what the loss compares with, and the learning rate, and gives
-// the loss. The trained parameters are the session's.
+// The model must have been compiled for training. Then it has, beside "main", a function
+// "step", which takes the model's inputs, what the loss compares with, and the learning rate,
+// gives the loss and the model's outputs, and updates the session's parameters; and a function
+// "evaluate", which does the same without the rate and the updates. The session is the
+// caller's and must outlive the trainer.
 #ifndef NACRE_TRAIN_HPP
 #define NACRE_TRAIN_HPP
 
-#include "nacre.hpp"
-#include "nacre_loop.hpp"
+#include "nacre_data.hpp"
+#include "nacre_metric.hpp"
 
+#include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 
 namespace nacre {
 
-// An array with one entry per example along its first dimension, for the input of that
-// name. The memory is the caller's and must stay.
-struct Column {
-  std::string name;
-  TensorView data;
+// How good a model is on examples.
+struct Evaluation {
+  double loss = 0;             // the mean over the batches, by their sizes
+  std::vector<double> metrics; // in the order in which they were asked for
+  int64_t examples = 0;        // how many counted
 };
+
+struct EvaluateOptions {
+  // Examples per run. 0: what the model is fixed to, or 32 if it takes any number.
+  int64_t batchSize = 0;
+  // "accuracy", "top-k:k=3@logits": nacre_metric.hpp has the list.
+  std::vector<std::string> metrics = {};
+  // The class number that `labels` may have without there being such a class: the loss's
+  // ignore_index.
+  int64_t ignoredLabel = -100;
+};
+
+namespace detail {
+
+// Metrics of a function that gives the loss and the model's outputs: the tensors of a run of
+// it, and which of them each metric looks at.
+class Measures {
+public:
+  static Result<Measures> create(const std::vector<std::string> &texts, const Feeder &feeder) {
+    Measures measures;
+    measures.outputs.resize(texts.empty() ? 1 : feeder.function().outputs.size());
+    measures.texts = std::make_unique<std::vector<std::string>>(texts);
+    for (const std::string &text : *measures.texts) {
+      Bound bound;
+      spec::Message why;
+      if (!Metric::parse(text, bound.metric, why))
+        return Error{NACRE_INVALID_ARGUMENT, why.c_str()};
+      if (Status status = bound.bind(feeder); !status)
+        return status.error();
+      measures.list.push_back(bound);
+    }
+    return measures;
+  }
+
+  // What loops write into.
+  std::vector<Tensor> outputs;
+
+  void reset() {
+    for (Bound &bound : list)
+      bound.metric.reset();
+  }
+  // Counts a batch that has been run.
+  Status add(const loop::Batches &batches) {
+    spec::Message why;
+    for (Bound &bound : list) {
+      const nacre_tensor &target = batches.inputs[bound.target];
+      if (!bound.metric.add(outputs[bound.output].get(), target, target.dims[0], why))
+        return Error{NACRE_INVALID_ARGUMENT, why.c_str()};
+    }
+    return {};
+  }
+  std::vector<double> values() const {
+    std::vector<double> result;
+    for (const Bound &bound : list)
+      result.push_back(bound.metric.value());
+    return result;
+  }
+
+private:
+  struct Bound {
+    Metric metric;
+    size_t output = 1; // of the function: the loss is the first
+    size_t target = 0; // among its inputs
+
+    Status bind(const Feeder &feeder) {
+      const Function &function = feeder.function();
+      std::string name(metric.output()), known;
+      for (size_t i = 1; i < function.outputs.size(); ++i) {
+        known += (i > 1 ? ", " : "") + std::string(function.outputs[i].name);
+        if (function.outputs[i].name == name || (name.empty() && i == 1))
+          output = i;
+      }
+      if (function.outputs.size() < 2 || (!name.empty() && function.outputs[output].name != name))
+        return refuse("the model has no output '" + name + "': it has " + known);
+      std::vector<std::string> wanted;
+      if (!metric.target().empty())
+        wanted = {std::string(metric.target())};
+      else // as losses call it
+        for (const char *role : {"labels", "targets"}) {
+          if (output == 1)
+            wanted.push_back(role);
+          wanted.push_back(std::string(function.outputs[output].name) + "." + role);
+        }
+      for (const std::string &candidate : wanted)
+        for (size_t i = 0; i < function.inputs.size(); ++i)
+          if (function.inputs[i].name == candidate) {
+            target = i;
+            return {};
+          }
+      std::string list;
+      for (const std::string &candidate : wanted)
+        list += (list.empty() ? "'" : ", '") + candidate + "'";
+      return refuse("there is no input " + list + " to compare with; name one: " +
+                    std::string(spec::Text(metric.name()).substr(0, metric.name().find('@'))) +
+                    (metric.target().empty() ? ":target=NAME" : ""));
+    }
+    Status refuse(const std::string &why) const {
+      return Error{NACRE_INVALID_ARGUMENT, "metric '" + std::string(metric.name()) + "': " + why};
+    }
+  };
+
+  std::vector<Bound> list;
+  std::unique_ptr<std::vector<std::string>> texts; // what the metrics point into
+};
+
+// The loop over what both hold.
+inline loop::Loop makeLoop(Session &session, Feeder &feeder, Measures &measures) {
+  loop::Loop loop;
+  loop.session = session.get();
+  loop.function = feeder.function().index;
+  loop.batches = feeder.batches();
+  static_assert(sizeof(Tensor) == sizeof(nacre_tensor));
+  loop.outputs = reinterpret_cast<nacre_tensor *>(measures.outputs.data());
+  loop.outputCount = int32_t(measures.outputs.size());
+  return loop;
+}
+
+inline Result<Evaluation> evaluate(Session &session, Feeder &feeder, Measures &measures) {
+  Evaluation result;
+  loop::Loop loop = makeLoop(session, feeder, measures);
+  Status added;
+  measures.reset();
+  nacre_status status = loop.evaluate(
+      [&](const loop::Step &step) {
+        result.examples = step.examples;
+        added = measures.add(loop.batches);
+        return added ? NACRE_OK : added.error().status;
+      },
+      result.loss);
+  if (!added)
+    return added.error();
+  if (status != NACRE_OK)
+    return Error::last(status);
+  result.metrics = measures.values();
+  return result;
+}
+
+} // namespace detail
+
+// The loss and the metrics over all examples, in their order, with the parameters as they are.
+// The examples that a fixed batch leaves over do not count.
+inline Result<Evaluation> evaluate(Session &session, std::vector<Column> columns, const EvaluateOptions &options = {}) {
+  Result<Feeder> feeder =
+      Feeder::create(session, "evaluate", std::move(columns), options.batchSize, options.ignoredLabel);
+  if (!feeder)
+    return feeder.error();
+  Result<detail::Measures> measures = detail::Measures::create(options.metrics, *feeder);
+  if (!measures)
+    return measures.error();
+  return detail::evaluate(session, *feeder, *measures);
+}
+
+// An array of its own memory.
+struct Array {
+  nacre_dtype dtype = NACRE_UNDEFINED;
+  std::vector<int64_t> dims;
+  std::vector<std::byte> data;
+
+  TensorView view() const { return TensorView(data.data(), dtype, dims); }
+};
+
+// The model's outputs for all examples, one after the other, in their order.
+inline Result<std::vector<Array>> predict(Session &session, std::vector<Column> columns, int64_t batchSize = 0) {
+  Result<Feeder> feeder = Feeder::create(session, "main", std::move(columns), batchSize);
+  if (!feeder)
+    return feeder.error();
+  const Function &function = feeder->function();
+  std::vector<Array> results(function.outputs.size());
+  std::vector<nacre_tensor> outputs(results.size());
+  std::vector<int64_t> which(static_cast<size_t>(feeder->batchSize()));
+  loop::Batches batches = feeder->batches();
+  for (int64_t seen = 0; seen < batches.examples; seen += batches.size) {
+    int64_t count = std::min(batches.size, batches.examples - seen);
+    // A fixed batch is filled up with its last example.
+    int64_t rows = batches.isFixed ? batches.size : count;
+    for (int64_t row = 0; row < rows; ++row)
+      which[size_t(row)] = seen + std::min(row, count - 1);
+    batches.gather(which.data(), 0, rows);
+    nacre_status status = nacre_session_run(session.get(), function.index, batches.inputs, batches.columnCount,
+                                            outputs.data(), int32_t(outputs.size()));
+    if (status != NACRE_OK)
+      return Error::last(status);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      nacre_tensor &output = outputs[i];
+      Array &result = results[i];
+      std::vector<int64_t> dims(output.dims, output.dims + output.rank);
+      bool fits = !dims.empty() && dims[0] == rows && nacre_dtype_bits(nacre_dtype(output.dtype)) >= 8 &&
+                  output.dtype != NACRE_STRING;
+      if (fits && seen > 0) // in all but the number of rows
+        fits = std::equal(dims.begin() + 1, dims.end(), result.dims.begin() + 1, result.dims.end());
+      if (!fits) {
+        Error error{NACRE_INVALID_SHAPE, "output '" + std::string(function.outputs[i].name) + "' is " +
+                                             toString(TensorView(output)) + " for " + std::to_string(rows) +
+                                             " examples: it has no entry of one kind for each; run the model itself"};
+        for (nacre_tensor &tensor : outputs)
+          nacre_tensor_release(&tensor);
+        return error;
+      }
+      auto *data = static_cast<const std::byte *>(output.data);
+      if (seen == 0) {
+        result.dtype = nacre_dtype(output.dtype);
+        result.dims = dims;
+        result.dims[0] = batches.examples;
+      }
+      result.data.insert(result.data.end(), data, data + TensorView(output).elements() / rows * count *
+                                                             (nacre_dtype_bits(nacre_dtype(output.dtype)) / 8));
+    }
+  }
+  for (nacre_tensor &tensor : outputs)
+    nacre_tensor_release(&tensor);
+  return results;
+}
 
 struct TrainerOptions {
   // Examples per step. 0: what the model is fixed to, or 32 if it takes any number.
@@ -44,56 +261,113 @@ struct TrainerOptions {
   // The class number that `labels` may have without there being such a class: the loss's
   // ignore_index.
   int64_t ignoredLabel = -100;
+  // What is measured besides the loss: "accuracy" (nacre_metric.hpp).
+  std::vector<std::string> metrics = {};
+  // Examples to evaluate after each epoch; empty: none are.
+  std::vector<Column> validation = {};
 };
 
 // A step that has just been made: its number, the examples of the epoch seen by now, the
 // mean loss over these, and the learning rate.
 using TrainingStep = loop::Step;
 
+// An epoch that has just been trained.
+struct Epoch {
+  int64_t index = 0;
+  // Over the batches as they came, each with the parameters before its step.
+  double loss = 0;
+  std::vector<double> metrics;
+  int64_t examples = 0;
+  double rate = 0;    // of the last step
+  double seconds = 0; // without validation
+  std::optional<Evaluation> validation;
+};
+
 class Trainer {
 public:
   // Checks that all columns are there, fit the model and are of one length, and that
   // labels are in range; a message lists what the model takes and what the data has.
-  static Result<Trainer> create(Session session, std::vector<Column> columns, const TrainerOptions &options = {}) {
-    Trainer trainer(std::move(session), options);
-    Status status = trainer.bind(std::move(columns));
-    if (status)
-      status = trainer.chooseBatch();
-    if (status)
-      status = trainer.checkLabels();
-    if (status)
-      status = trainer.prepare();
-    if (!status)
+  static Result<Trainer> create(Session &session, std::vector<Column> columns, TrainerOptions options = {}) {
+    Result<Feeder> feeder =
+        Feeder::create(session, "step", std::move(columns), options.batchSize, options.ignoredLabel);
+    if (!feeder)
+      return feeder.error();
+    Result<detail::Measures> measures = detail::Measures::create(options.metrics, *feeder);
+    if (!measures)
+      return measures.error();
+    Trainer trainer(session, *std::move(feeder), *std::move(measures), std::move(options));
+    if (Status status = trainer.prepare(); !status)
       return status.error();
     return trainer;
   }
 
-  Session &session() { return owned; }
-  int64_t examples() const { return exampleCount; }
-  int64_t batchSize() const { return batch; }
+  Session &session() { return *owner; }
+  int64_t examples() const { return feeder.examples(); }
+  int64_t batchSize() const { return feeder.batchSize(); }
   // Per epoch. The last step takes the examples that are left; a model of fixed batch
   // cannot, so they wait for another epoch's order.
-  int64_t steps() const { return isFixed ? exampleCount / batch : (exampleCount + batch - 1) / batch; }
+  int64_t steps() { return feeder.batches().steps(); }
 
-  // Trains on every example once, in an order that depends on seed and epoch; the mean
-  // loss. `progress` is called after each step and returns false to end with
-  // NACRE_CANCELLED. A loss that is not finite is an error.
-  Result<double> runEpoch(int64_t epoch, const std::function<bool(const TrainingStep &)> &progress = nullptr) {
-    loop::Loop loop = view();
-    double mean = 0;
+  // Trains on every example once, in an order that depends on seed and epoch, then
+  // evaluates on the validation's. `progress` is called after each step and returns false to
+  // end with NACRE_CANCELLED. A loss that is not finite is an error.
+  Result<Epoch> runEpoch(int64_t index, const std::function<bool(const TrainingStep &)> &progress = nullptr) {
+    auto start = std::chrono::steady_clock::now();
+    Epoch epoch;
+    epoch.index = index;
     spec::Message why;
-    nacre_status status = loop.runEpoch(
-        epoch, [&](const TrainingStep &step) { return !progress || progress(step); }, mean, why);
+    Status failed;
+    measures.reset();
+    loop::Loop loop = detail::makeLoop(*owner, feeder, measures);
+    loop.order = order.data();
+    loop.seed = options.seed;
+    loop.rate = double(options.learningRate);
+    loop.schedule = options.schedule.empty() ? nullptr : &schedule;
+    auto finish = [&](const TrainingStep &step) {
+      epoch.examples = step.examples;
+      epoch.rate = step.rate;
+      failed = measures.add(loop.batches);
+      if (failed && progress && !progress(step))
+        failed = Error{NACRE_CANCELLED, "training was cancelled"};
+      return failed ? NACRE_OK : failed.error().status;
+    };
+    nacre_status status = loop.runEpoch(index, finish, epoch.loss, why);
+    if (!failed)
+      return failed.error();
     if (status != NACRE_OK)
       return why.isEmpty() ? Error::last(status) : Error{status, why.c_str()};
-    return mean;
+    epoch.metrics = measures.values();
+    epoch.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (validation) {
+      Result<Evaluation> evaluation = detail::evaluate(*owner, *validation, validationMeasures);
+      if (!evaluation)
+        return evaluation.error();
+      epoch.validation = *std::move(evaluation);
+    }
+    return epoch;
+  }
+
+  // All epochs that the options ask for, from the first: what each came to. `onEpoch` is called
+  // after each, and returns false to leave it at that.
+  Result<std::vector<Epoch>> fit(const std::function<bool(const Epoch &)> &onEpoch = nullptr,
+                                 const std::function<bool(const TrainingStep &)> &onStep = nullptr) {
+    std::vector<Epoch> history;
+    for (int64_t index = 0; index < options.epochs; ++index) {
+      Result<Epoch> epoch = runEpoch(index, onStep);
+      if (!epoch)
+        return epoch.error();
+      history.push_back(*std::move(epoch));
+      if (onEpoch && !onEpoch(history.back()))
+        break;
+    }
+    return history;
   }
 
   // Sets each parameter NAME that has a moving average, NAME.average, to it.
   Status useAverages() {
     nacre_model *model = nullptr;
     nacre_model_info info;
-    nacre_status status = nacre_session_get_model(owned.get(), &model);
+    nacre_status status = nacre_session_get_model(owner->get(), &model);
     if (status == NACRE_OK)
       status = nacre_model_get_info(model, &info);
     std::map<std::string, int32_t> indices;
@@ -108,202 +382,48 @@ public:
       nacre_tensor value = {};
       if (status != NACRE_OK || average == indices.end())
         continue;
-      status = nacre_session_get_parameter(owned.get(), average->second, &value);
+      status = nacre_session_get_parameter(owner->get(), average->second, &value);
       if (status == NACRE_OK)
-        status = nacre_session_write_parameter(owned.get(), index, &value);
+        status = nacre_session_write_parameter(owner->get(), index, &value);
     }
     return status == NACRE_OK ? Status() : Status(Error::last(status));
   }
 
 private:
-  // A column as the step takes it.
-  struct Feed {
-    Column column;
-    size_t rowBytes = 0;
-    std::vector<std::byte> rows; // of one batch
-  };
+  Trainer(Session &session, Feeder feeder, detail::Measures measures, TrainerOptions options)
+      : owner(&session), feeder(std::move(feeder)), measures(std::move(measures)), options(std::move(options)) {}
 
-  Trainer(Session session, const TrainerOptions &options) : owned(std::move(session)), options(options) {}
-
-  static Error misfit(std::string message, const std::vector<TensorInfo> &inputs, const std::vector<Column> &columns) {
-    message += "\nthe model takes:";
-    for (const TensorInfo &input : inputs)
-      message += "\n  " + std::string(input.name) + ": " + toString(input);
-    message += "\nthe data has:";
-    for (const Column &column : columns)
-      message += "\n  " + column.name + ": " + toString(column.data);
-    return {NACRE_INVALID_SHAPE, std::move(message)};
-  }
-
-  Result<std::vector<Function>> getFunctions() {
-    nacre_model *model = nullptr;
-    if (nacre_status status = nacre_session_get_model(owned.get(), &model))
-      return Error::last(status);
-    return Model::functionsOf(model);
-  }
-
-  // Finds a column for each input, and its sizes.
-  Status bind(std::vector<Column> columns) {
-    Result<std::vector<Function>> functions = getFunctions();
-    if (!functions)
-      return functions.error();
-    for (const Function &function : *functions)
-      if (function.name == "step") {
-        step = function;
-      } else if (function.name == "main") {
-        for (const TensorInfo &input : function.inputs)
-          modelInputs.push_back(input.name);
-      }
-    if (step.name.empty() || step.inputs.empty() || step.inputs.back().name != "learning_rate")
-      return Error{NACRE_INVALID_ARGUMENT, "the model was not compiled for training: it has no function 'step'"};
-    step.inputs.pop_back();
-    std::map<std::string_view, int64_t> symbols;
-    for (const TensorInfo &input : step.inputs) {
-      std::string name(input.name);
-      auto column = columns.begin();
-      while (column != columns.end() && column->name != name)
-        ++column;
-      if (column == columns.end())
-        return misfit("the data has no array '" + name + "'", step.inputs, columns);
-      if (input.dims.empty())
-        return misfit("input '" + name + "' is a scalar; training needs one value per example", step.inputs, columns);
-      if (!fits(input, column->data, symbols))
-        return misfit("array '" + name + "' does not fit", step.inputs, columns);
-      int64_t length = column->data.dims()[0];
-      if (feeds.empty())
-        exampleCount = length;
-      if (length != exampleCount)
-        return misfit("array '" + name + "' has " + std::to_string(length) + " entries, '" +
-                          feeds.front().column.name + "' has " + std::to_string(exampleCount),
-                      step.inputs, columns);
-      Feed feed;
-      feed.column = *column;
-      feed.rowBytes = size_t(nacre_dtype_bits(column->data.dtype()) / 8);
-      for (int64_t size : column->data.dims().subspan(1))
-        feed.rowBytes *= size_t(size);
-      feeds.push_back(std::move(feed));
-    }
-    if (feeds.empty())
-      return Error{NACRE_INVALID_ARGUMENT, "the model has no inputs to train on"};
-    if (exampleCount == 0)
-      return misfit("the data has no examples", step.inputs, columns);
-    return {};
-  }
-
-  // All but the number of examples.
-  static bool fits(const TensorInfo &input, const TensorView &data,
-                   std::map<std::string_view, int64_t> &symbols) {
-    if (data.dtype() != input.dtype || data.dims().size() != input.dims.size() || nacre_dtype_bits(input.dtype) < 8)
-      return false;
-    for (size_t i = 1; i < input.dims.size(); ++i) {
-      const Dim &dim = input.dims[i];
-      int64_t size = data.dims()[i];
-      bool isKnown = dim.size < 0 && !dim.symbol.empty();
-      int64_t expected = dim.size >= 0 ? dim.size : isKnown ? symbols.try_emplace(dim.symbol, size).first->second : size;
-      if (size != expected)
-        return false;
-    }
-    return true;
-  }
-
-  Status chooseBatch() {
-    int64_t fixed = -1;
-    for (const TensorInfo &input : step.inputs) {
-      int64_t size = input.dims[0].size;
-      if (size >= 0 && fixed >= 0 && size != fixed)
-        return Error{NACRE_INVALID_SHAPE, "the first dimension of every input must be the batch, but input '" +
-                                              std::string(input.name) + "' is " + toString(input) + " and another has " +
-                                              std::to_string(fixed)};
-      fixed = size >= 0 ? size : fixed;
-    }
-    isFixed = fixed >= 0;
-    batch = options.batchSize ? options.batchSize : isFixed ? fixed : 32;
-    if (batch < 1)
-      return Error{NACRE_INVALID_ARGUMENT, "the batch size is " + std::to_string(batch) + ", expected 1 or more"};
-    if (isFixed && batch != fixed)
-      return Error{NACRE_INVALID_SHAPE, "the model's batch is fixed at " + std::to_string(fixed) +
-                                            ", the batch size is " + std::to_string(batch)};
-    if (isFixed && exampleCount < fixed)
-      return Error{NACRE_INVALID_SHAPE, "the model's batch is fixed at " + std::to_string(fixed) +
-                                            ", the data has only " + std::to_string(exampleCount) + " examples"};
-    return {};
-  }
-
-  // Before the first step, where the number of classes is known: dimension 1 of the
-  // model's first output, which `labels` belong to. (The step checks too.)
-  Status checkLabels() {
-    for (const Feed &feed : feeds) {
-      const Column &labels = feed.column;
-      bool isInput = false; // the model's own, whatever it means
-      for (std::string_view input : modelInputs)
-        isInput |= input == labels.name;
-      if (isInput || labels.name != "labels" || labels.data.dtype() != NACRE_I64 || step.outputs.size() < 2 ||
-          step.outputs[1].dims.size() < 2)
-        continue;
-      int64_t classes = step.outputs[1].dims[1].size, index = 0;
-      for (int64_t label : labels.data.as<int64_t>()) {
-        if (classes >= 0 && (label < 0 || label >= classes) && label != options.ignoredLabel)
-          return Error{NACRE_INVALID_VALUE, "labels must be from 0 to " + std::to_string(classes - 1) + " (output '" +
-                                                std::string(step.outputs[1].name) + "' is " +
-                                                toString(step.outputs[1]) + "), found " + std::to_string(label) +
-                                                " at element " + std::to_string(index)};
-        ++index;
-      }
-    }
-    return {};
-  }
-
-  // Room for a batch, and the schedule.
+  // The schedule, and what validation needs.
   Status prepare() {
     spec::Message why;
     scheduleText = std::make_unique<std::string>(options.schedule);
     if (!scheduleText->empty() && !Schedule::parse(*scheduleText, schedule, why))
       return Error{NACRE_INVALID_ARGUMENT, why.c_str()};
     schedule.setLength(options.epochs * steps(), steps());
-    order.resize(size_t(exampleCount));
-    for (Feed &feed : feeds) {
-      nacre_tensor tensor = feed.column.data.get();
-      tensor.name = nullptr;
-      tensor.size = exampleCount * int64_t(feed.rowBytes);
-      columns.push_back(tensor);
-      feed.rows.resize(size_t(std::min(batch, exampleCount)) * feed.rowBytes);
-      tensor.data = feed.rows.data();
-      inputs.push_back(tensor);
-    }
-    nacre_tensor &rate = inputs.emplace_back();
-    rate.dtype = NACRE_F32;
+    order.resize(size_t(examples()));
+    if (options.validation.empty())
+      return {};
+    Result<Feeder> others =
+        Feeder::create(*owner, "evaluate", options.validation, feeder.batchSize(), options.ignoredLabel);
+    if (!others)
+      return Error{others.error().status, "validation: " + others.error().message};
+    Result<detail::Measures> own = detail::Measures::create(options.metrics, *others);
+    if (!own)
+      return own.error();
+    validation = *std::move(others);
+    validationMeasures = *std::move(own);
     return {};
   }
 
-  // The loop over what this object holds now.
-  loop::Loop view() {
-    loop::Loop loop;
-    loop.session = owned.get();
-    loop.function = step.index;
-    loop.columns = columns.data();
-    loop.columnCount = int32_t(columns.size());
-    loop.inputs = inputs.data();
-    loop.order = order.data();
-    loop.examples = exampleCount;
-    loop.batch = batch;
-    loop.isFixed = isFixed;
-    loop.seed = options.seed;
-    loop.rate = double(options.learningRate);
-    loop.schedule = options.schedule.empty() ? nullptr : &schedule;
-    return loop;
-  }
-
-  Session owned;
+  Session *owner;
+  Feeder feeder;
+  detail::Measures measures;
+  std::optional<Feeder> validation;
+  detail::Measures validationMeasures;
   TrainerOptions options;
-  Function step;                             // its inputs without the learning rate
-  std::vector<std::string_view> modelInputs; // what "main" takes
-  std::vector<Feed> feeds;                   // in the order of the step's inputs
-  std::vector<nacre_tensor> columns, inputs; // the same for the loop
   std::vector<int64_t> order;
   std::unique_ptr<std::string> scheduleText; // what the schedule points into
   Schedule schedule;
-  int64_t exampleCount = 0, batch = 0;
-  bool isFixed = false; // the model's batch
 };
 
 } // namespace nacre

@@ -84,21 +84,25 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
   inputs.data[count].dtype = NACRE_F32;
   loop.session = session;
   loop.function = step;
-  loop.columns = columns;
-  loop.columnCount = count;
-  loop.inputs = inputs.data;
+  loop.batches.columns = columns;
+  loop.batches.columnCount = count;
+  loop.batches.inputs = inputs.data;
+  loop.batches.examples = examples;
+  loop.batches.size = batch;
+  loop.batches.isFixed = fixed >= 0;
+  nacre_tensor lossOutput = {};
+  loop.outputs = &lossOutput;
+  loop.outputCount = 1;
   loop.order = order.data;
-  loop.examples = examples;
-  loop.batch = batch;
-  loop.isFixed = fixed >= 0;
   loop.seed = settings.seed;
   loop.rate = double(settings.learningRate);
   loop.schedule = settings.schedule ? &schedule : nullptr;
-  schedule.setLength(settings.epochs * loop.steps(), loop.steps());
+  const int64_t steps = loop.batches.steps();
+  schedule.setLength(settings.epochs * steps, steps);
   for (int64_t epoch = 0; epoch < settings.epochs; ++epoch) {
     double mean = 0;
     nacre_status status = loop.runEpoch(
-        epoch, [](const loop::Step &) { return true; }, mean, why);
+        epoch, [](const loop::Step &) { return NACRE_OK; }, mean, why);
     if (status != NACRE_OK)
       return why.isEmpty() ? status : fail(status, "%s", why.c_str());
     std::printf("epoch %lld/%lld: loss %.4f\n", ll(epoch + 1),

@@ -41,7 +41,7 @@ def mlp_weights() -> dict[str, np.ndarray]:
 def test_steps_against_pytorch() -> None:
     weights = mlp_weights()
     program = module().compile(model(MLP, **weights), train=CROSS_ENTROPY, threads=2)
-    assert program.functions == ["main", "step"]
+    assert program.functions == ["main", "step", "evaluate"]
     tensors = {n: torch.tensor(a, requires_grad=True) for n, a in weights.items()}
     optimizer = torch.optim.SGD(tensors.values(), lr=0.25)
     random = np.random.default_rng(1)

@@ -2,16 +2,17 @@
 #include "compiler/api/Exporter.h"
 #include "runtime/api/nacre_train.hpp"
 #include "tools/nacre/Command.h"
-#include "tools/nacre/TensorFiles.h"
+#include "tools/nacre/TrainData.h"
 #include "tools/nacre/TrainFlags.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <type_traits>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -26,11 +27,16 @@ static Command command("train", "Train a model's weights and write it as ONNX ag
                        "    --schedule cosine:warmup=100 --clip-norm 1 --group '*.bias:weight_decay=0'\n"
                        "  The data has an array for each input by its name, and what the loss compares with: `labels`\n"
                        "  (class numbers) or `targets`; `NAME.targets` for another output's.\n"
-                       "  A batch that the model fixes is kept; then examples left over wait for another epoch.\n"
-                       "  More options, and lists of losses, optimizers and schedules: nacre train --help-hidden\n", runTrain);
+                       "  More options, and lists of losses, optimizers, schedules, metrics: nacre train --help-hidden\n", runTrain);
 static cl::opt<std::string> path(cl::Positional, cl::sub(command.subcommand), cl::desc("<model.onnx>"));
 static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::value_desc("file.npz"),
                                      cl::desc("The examples"));
+static cl::opt<std::string> validPath("valid", cl::sub(command.subcommand), cl::value_desc("file.npz"),
+                                      cl::desc("Examples to measure with after each epoch, never to train on"));
+static cl::list<std::string> metrics("metric", cl::sub(command.subcommand), cl::value_desc("accuracy"),
+                                     cl::desc("What to measure besides the loss; may be given several times"));
+static cl::opt<bool> listMetrics("list-metrics", cl::sub(command.subcommand),
+                                 cl::desc("Print all metrics and their settings"));
 static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
                                    cl::desc("The trained model"));
 static TrainFlags trainFlags(command.subcommand, "loss",
@@ -52,7 +58,7 @@ static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a
 static CompileFlags compileFlags(command.subcommand);
 static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "cache-dir", "clip-value",
                                                  "dump-phases", "input-length", "no-cache", "target-cpu", "target-features",
-                                                 "verbose", "list-schedules", "list-optimizers"});
+                                                 "verbose", "list-schedules", "list-optimizers", "list-metrics"});
 
 namespace {
 
@@ -86,83 +92,18 @@ bool makePlan(Plan &plan) {
   spec::Message why;
   if (!schedule.empty() && !Schedule::parse(schedule.getValue(), parsed, why))
     return refuse("--schedule: " + std::string(why.c_str()) + "; see --list-schedules");
+  Metric metric;
+  for (const std::string &text : metrics)
+    if (!Metric::parse(text, metric, why))
+      return refuse("--metric: " + std::string(why.c_str()) + "; see --list-metrics");
   plan.compile.train = train;
   plan.trainer.schedule = schedule;
   plan.trainer.epochs = epochs;
   plan.trainer.ignoredLabel = getIgnoredLabel(train);
   plan.trainer.batchSize = batchSize;
+  plan.trainer.metrics.assign(metrics.begin(), metrics.end());
   plan.trainer.seed = seed;
   return true;
-}
-
-/// Targets in files have whatever type was at hand: integers become the step's, and so do
-/// integers and floats where it takes floats.
-void adapt(HostTensor &tensor, nacre_dtype wanted) {
-  auto convert = [&](auto from, auto to) {
-    using From = decltype(from);
-    using To = decltype(to);
-    std::vector<std::byte> converted(tensor.data.size() / sizeof(From) * sizeof(To));
-    for (size_t i = 0; i < tensor.data.size() / sizeof(From); ++i) {
-      std::memcpy(&from, &tensor.data[i * sizeof(From)], sizeof(From));
-      to = To(from);
-      std::memcpy(&converted[i * sizeof(To)], &to, sizeof(To));
-    }
-    tensor.data = std::move(converted);
-    tensor.dtype = wanted;
-  };
-  auto convertNumber = [&](auto from) {
-    if (wanted == NACRE_I64 && std::is_integral_v<decltype(from)>)
-      return convert(from, int64_t()); // u64 beyond it becomes negative: refused
-    if (wanted == NACRE_F32)
-      return convert(from, float());
-    if (wanted == NACRE_F64)
-      return convert(from, double());
-  };
-  if (tensor.dtype == wanted)
-    return;
-  switch (tensor.dtype) {
-  case NACRE_BOOL: // a byte, 0 or 1
-  case NACRE_U8: return convertNumber(uint8_t());
-  case NACRE_I8: return convertNumber(int8_t());
-  case NACRE_I16: return convertNumber(int16_t());
-  case NACRE_U16: return convertNumber(uint16_t());
-  case NACRE_I32: return convertNumber(int32_t());
-  case NACRE_U32: return convertNumber(uint32_t());
-  case NACRE_I64: return convertNumber(int64_t());
-  case NACRE_U64: return convertNumber(uint64_t());
-  case NACRE_F32: return convertNumber(float());
-  case NACRE_F64: return convertNumber(double());
-  default: return;
-  }
-}
-
-/// The arrays that a function of the model takes.
-Result<std::vector<std::pair<std::string, HostTensor>>> readColumns(const Archive &archive, const Model &model) {
-  std::vector<std::pair<std::string, HostTensor>> columns;
-  const std::vector<Function> functions = model.functions();
-  auto isOfModel = [&](std::string_view name) {
-    for (const Function &function : functions)
-      for (const TensorInfo &input : function.inputs)
-        if (function.name == "main" && input.name == name)
-          return true;
-    return false;
-  };
-  for (const Function &function : functions) {
-    if (function.name != "step")
-      continue;
-    for (const TensorInfo &input : function.inputs) {
-      const ArchiveEntry *entry = archive.find(input.name);
-      if (!entry)
-        continue; // the trainer knows which it needs
-      Result<HostTensor> tensor = archive.read(*entry);
-      if (!tensor)
-        return tensor.error();
-      if (!isOfModel(input.name))
-        adapt(*tensor, input.dtype);
-      columns.emplace_back(entry->name, *std::move(tensor));
-    }
-  }
-  return columns;
 }
 
 /// Ctrl-C during training: the run in flight ends, nothing is written.
@@ -210,29 +151,44 @@ private:
   int64_t seen = 0, lastExamples = 0;
 };
 
+/// "loss 0.1234, accuracy 0.9876", or entries of `object`, with names before which `prefix` stands.
+void report(double loss, const std::vector<double> &values, const std::string &prefix, std::string &text,
+            llvm::json::Object &object) {
+  auto add = [&](const std::string &name, double value) {
+    text += (text.empty() ? "" : ", ") + prefix + name + llvm::formatv(" {0:F4}", value).str();
+    object[prefix + name] = value;
+  };
+  add("loss", loss);
+  for (auto [name, value] : llvm::zip(metrics, values))
+    add(name, value);
+}
+
 /// All epochs: a line for each, or entries of `list`.
 Status runEpochs(Trainer &trainer, llvm::json::Array &list, bool printsJson) {
   ProgressLine line(trainer);
-  for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-    Clock::time_point start = Clock::now();
-    int64_t seen = 0;
-    Result<double> mean = trainer.runEpoch(epoch, [&](const TrainingStep &step) {
-      seen = step.examples;
-      line.show(epoch, step);
-      return !wasInterrupted;
-    });
-    if (!mean)
-      return mean.error();
-    double rate = double(seen) / ProgressLine::seconds(start);
+  int64_t now = 0;
+  auto finish = [&](const Epoch &epoch) {
+    std::string text;
+    llvm::json::Object object{{"epoch", epoch.index + 1}};
+    report(epoch.loss, epoch.metrics, "", text, object);
+    if (epoch.validation)
+      report(epoch.validation->loss, epoch.validation->metrics, "valid_", text, object);
+    double rate = double(epoch.examples) / epoch.seconds;
+    object["examples_per_second"] = rate;
     line.clear();
     if (printsJson)
-      list.push_back(llvm::json::Object{{"epoch", epoch + 1}, {"loss", *mean}, {"examples_per_second", rate}});
+      list.push_back(std::move(object));
     else
-      llvm::outs() << llvm::format("epoch %lld/%lld: loss %.4f, %.0f examples/s\n", (long long)epoch + 1,
-                                   (long long)epochs, *mean, rate);
+      llvm::outs() << llvm::formatv("epoch {0}/{1}: {2}, {3:F0} examples/s\n", epoch.index + 1, int64_t(epochs), text, rate);
     llvm::outs().flush();
-  }
-  return {};
+    now = epoch.index + 1;
+    return true;
+  };
+  Result<std::vector<Epoch>> history = trainer.fit(finish, [&](const TrainingStep &step) {
+    line.show(now, step);
+    return !wasInterrupted;
+  });
+  return history ? Status() : Status(history.error());
 }
 
 /// The process ends as if it had not caught the signal, so that a shell's script ends too.
@@ -248,16 +204,26 @@ int endInterrupted() {
 static int runTrain() {
   if (listSchedules)
     Schedule::describe([](spec::Text part) { llvm::outs() << llvm::StringRef(part.data(), part.size()); });
-  if (trainFlags.printLists() || listSchedules)
+  if (listMetrics)
+    Metric::describe([](spec::Text part) { llvm::outs() << llvm::StringRef(part.data(), part.size()); });
+  if (trainFlags.printLists() || listSchedules || listMetrics)
     return kSuccess;
   Plan plan;
   if (!makePlan(plan))
     return kUsageError;
   bool printsJson = json, hasAverages = plan.compile.train->average > 0;
   std::string target = output;
+  // Before time goes into compiling.
   Result<Archive> archive = Archive::open(dataPath);
   if (!archive)
     return fail(archive.error());
+  std::optional<Archive> validArchive;
+  if (!validPath.empty()) {
+    Result<Archive> opened = Archive::open(validPath);
+    if (!opened)
+      return fail(opened.error());
+    validArchive = *std::move(opened);
+  }
   Clock::time_point start = Clock::now();
   Result<Model> model = openModel(path, plan.compile);
   if (!model)
@@ -266,16 +232,21 @@ static int runTrain() {
   Result<Exporter> exporter = Exporter::open(path, *model, plan.compile.allowSymlinks);
   if (!exporter)
     return fail(exporter.error());
-  Result<std::vector<std::pair<std::string, HostTensor>>> arrays = readColumns(*archive, *model);
-  if (!arrays)
-    return fail(arrays.error());
-  std::vector<Column> columns;
-  for (const auto &[name, tensor] : *arrays)
-    columns.push_back({name, tensor.view()});
+  Result<TrainData> data = TrainData::read(*archive, *model);
+  if (!data)
+    return fail(data.error());
+  TrainData others;
+  if (validArchive) {
+    Result<TrainData> read = TrainData::read(*validArchive, *model);
+    if (!read)
+      return fail(read.error());
+    others = *std::move(read);
+    plan.trainer.validation = others.columns();
+  }
   Result<Session> session = createSession(*model, threads, seed);
   if (!session)
     return fail(session.error());
-  Result<Trainer> trainer = Trainer::create(*std::move(session), std::move(columns), plan.trainer);
+  Result<Trainer> trainer = Trainer::create(*session, data->columns(), plan.trainer);
   if (!trainer)
     return fail(trainer.error());
 

@@ -1,5 +1,5 @@
 // The training loop around a step written by hand: which examples each step sees,
-// the last one of an epoch, and data that does not fit.
+// the last one of an epoch, metrics, validation, predictions, and data that does not fit.
 #include "FakeModel.h"
 #include "runtime/api/nacre_train.hpp"
 
@@ -18,6 +18,18 @@ std::vector<std::vector<float>> seen;
 std::vector<float> rates;
 float lossOfSteps = 0;
 
+// Class 1 has the largest score for odd k, else class 0, and class 2 the second largest.
+void writeScores(nacre_abi_context *context, int32_t output, const nacre_abi_tensor &x) {
+  int64_t dims[] = {x.dims[0], 3};
+  auto *scores = static_cast<float *>(context->output(context, output, 2, dims));
+  for (int64_t i = 0; scores && i < dims[0]; ++i) {
+    bool isOdd = int64_t(static_cast<const float *>(x.data)[2 * i]) % 2;
+    scores[3 * i] = isOdd ? 0 : 2;
+    scores[3 * i + 1] = isOdd ? 2 : 0;
+    scores[3 * i + 2] = 1;
+  }
+}
+
 // loss = lossOfSteps; each example is (k, 10 k) with the label k % 3.
 int32_t step(nacre_abi_context *context, const nacre_abi_tensor *inputs) {
   std::vector<float> &batch = seen.emplace_back();
@@ -29,12 +41,24 @@ int32_t step(nacre_abi_context *context, const nacre_abi_tensor *inputs) {
   }
   rates.push_back(*static_cast<const float *>(inputs[2].data));
   *static_cast<float *>(context->output(context, 0, 0, nullptr)) = lossOfSteps;
-  int64_t dims[] = {inputs[0].dims[0], 3};
-  context->output(context, 1, 2, dims);
+  writeScores(context, 1, inputs[0]);
   return context->stop;
 }
 
-int32_t predict(nacre_abi_context *context, const nacre_abi_tensor *) { return context->stop; }
+// The loss of a batch is the mean of its k.
+int32_t evaluateBatch(nacre_abi_context *context, const nacre_abi_tensor *inputs) {
+  float sum = 0;
+  for (int64_t i = 0; i < inputs[0].dims[0]; ++i)
+    sum += static_cast<const float *>(inputs[0].data)[2 * i];
+  *static_cast<float *>(context->output(context, 0, 0, nullptr)) = sum / float(inputs[0].dims[0]);
+  writeScores(context, 1, inputs[0]);
+  return context->stop;
+}
+
+int32_t predict(nacre_abi_context *context, const nacre_abi_tensor *inputs) {
+  writeScores(context, 0, inputs[0]);
+  return context->stop;
+}
 
 class TrainerTest : public testing::Test {
 protected:
@@ -49,19 +73,20 @@ protected:
   }
 
   // A model whose batch is `batch`.
-  Session makeSession(FakeModel::Dim batch) {
+  Session &makeSession(FakeModel::Dim batch) {
     FakeModel &fake = fakes.emplace_back();
     auto x = fake.tensor("x", NACRE_DTYPE_F32, {batch, 2}), l = fake.tensor("labels", NACRE_DTYPE_I64, {batch});
     auto y = fake.tensor("y", NACRE_DTYPE_F32, {batch, 3});
     fake.function("main", predict, {x}, {y});
     fake.function("step", step, {x, l, fake.tensor("learning_rate", NACRE_DTYPE_F32, {})},
                   {fake.tensor("loss", NACRE_DTYPE_F32, {}), y});
+    fake.function("evaluate", evaluateBatch, {x, l}, {fake.tensor("loss", NACRE_DTYPE_F32, {}), y});
     nacre_model *model = nullptr;
     EXPECT_EQ(nacre_model_create(&fake.descriptor(), nullptr, nullptr, nullptr, &model), NACRE_OK);
     Model owner(model);
     auto session = Session::create(owner, {.threads = 1});
     EXPECT_TRUE(session);
-    return *std::move(session);
+    return sessions.emplace_back(*std::move(session));
   }
   std::vector<Column> columns() const {
     return {{"x", view(features, {int64_t(features.size() / 2), 2})}, {"labels", view(labels, {int64_t(labels.size())})}};
@@ -83,6 +108,7 @@ protected:
   }
 
   std::deque<FakeModel> fakes; // models of sessions, which live as long
+  std::deque<Session> sessions;
   std::vector<float> features;
   std::vector<int64_t> labels;
 };
@@ -130,7 +156,9 @@ TEST_F(TrainerTest, EveryExampleOncePerEpoch) {
     return true;
   });
   ASSERT_TRUE(loss) << loss.error().message;
-  EXPECT_EQ(*loss, 0.5);
+  EXPECT_EQ(loss->loss, 0.5);
+  EXPECT_EQ(loss->rate, 0.25);
+  EXPECT_FALSE(loss->validation);
   EXPECT_EQ(progress, (std::vector<int64_t>{4, 8, 10}));
   ASSERT_EQ(seen.size(), 3u);
   EXPECT_EQ(seen[2].size(), 2u); // the last partial batch
@@ -217,9 +245,120 @@ TEST_F(TrainerTest, ModelsWithoutAStep) {
   nacre_model *model = nullptr;
   ASSERT_EQ(nacre_model_create(&fake.descriptor(), nullptr, nullptr, nullptr, &model), NACRE_OK);
   Model owner(model);
-  auto trainer = Trainer::create(*Session::create(owner), columns());
+  Session session = *Session::create(owner);
+  auto trainer = Trainer::create(session, columns());
   ASSERT_FALSE(trainer);
   EXPECT_NE(trainer.error().message.find("not compiled for training"), std::string::npos);
+}
+
+TEST_F(TrainerTest, MetricsOfTrainingAndValidation) {
+  // Right: k = 0, 1, 6, 7 of 10.
+  std::vector<Column> first = columns();
+  first[0].data = TensorView(features.data(), NACRE_F32, {7, 2});
+  first[1].data = TensorView(labels.data(), NACRE_I64, {7});
+  auto trainer = create("N", columns(), {.batchSize = 4, .epochs = 2, .metrics = {"accuracy", "top-k:k=2@y"}, .validation = first});
+  ASSERT_TRUE(trainer) << trainer.error().message;
+  std::vector<int64_t> epochs;
+  auto history = trainer->fit([&](const Epoch &epoch) {
+    epochs.push_back(epoch.index);
+    return true;
+  });
+  ASSERT_TRUE(history) << history.error().message;
+  EXPECT_EQ(epochs, (std::vector<int64_t>{0, 1}));
+  ASSERT_EQ(history->size(), 2u);
+  const Epoch &last = history->back();
+  EXPECT_EQ(last.examples, 10);
+  EXPECT_DOUBLE_EQ(last.metrics.at(0), 0.4);
+  EXPECT_DOUBLE_EQ(last.metrics.at(1), 0.7); // k = 2, 5, 8 have class 2 in the second place
+  ASSERT_TRUE(last.validation);
+  EXPECT_EQ(last.validation->examples, 7);
+  EXPECT_NEAR(last.validation->loss, 3, 1e-7); // the mean of 0 to 6
+  EXPECT_DOUBLE_EQ(last.validation->metrics.at(0), 3 / 7.0);
+  EXPECT_EQ(seen.size(), 6u) << "validation does not train";
+}
+
+TEST_F(TrainerTest, FitEndsWhereItIsAskedTo) {
+  auto trainer = create("N", columns(), {.epochs = 9});
+  auto history = trainer->fit([](const Epoch &epoch) { return epoch.index < 2; });
+  ASSERT_TRUE(history);
+  EXPECT_EQ(history->size(), 3u);
+}
+
+TEST_F(TrainerTest, EvaluationInBatchesIsThatOfTheWhole) {
+  Session &session = makeSession("N");
+  for (int64_t batch : {1, 3, 10, 64}) {
+    auto result = evaluate(session, columns(), {.batchSize = batch, .metrics = {"accuracy"}});
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_NEAR(result->loss, 4.5, 1e-6);
+    EXPECT_DOUBLE_EQ(result->metrics.at(0), 0.4);
+    EXPECT_EQ(result->examples, 10);
+  }
+  auto fixed = evaluate(makeSession(4), columns());
+  ASSERT_TRUE(fixed);
+  EXPECT_EQ(fixed->examples, 8);
+}
+
+TEST_F(TrainerTest, PredictionsAreOfEveryExample) {
+  for (FakeModel::Dim batch : {FakeModel::Dim("N"), FakeModel::Dim(4)}) {
+    auto outputs = nacre::predict(makeSession(batch), {columns()[0]}, batch.size < 0 ? 3 : 0);
+    ASSERT_TRUE(outputs) << outputs.error().message;
+    ASSERT_EQ(outputs->size(), 1u);
+    EXPECT_EQ(outputs->front().dims, (std::vector<int64_t>{10, 3}));
+    auto scores = outputs->front().view().as<float>();
+    ASSERT_EQ(scores.size(), 30u);
+    for (size_t k = 0; k < 10; ++k)
+      EXPECT_EQ(scores[3 * k], k % 2 ? 0 : 2);
+  }
+}
+
+TEST_F(TrainerTest, MetricsThatThereAreNot) {
+  auto refuse = [&](const char *metric) { return this->refuse("N", columns(), {.metrics = {metric}}); };
+  EXPECT_NE(refuse("acuracy").find("unknown metric 'acuracy', expected accuracy"), std::string::npos);
+  EXPECT_EQ(refuse("accuracy@z"), "metric 'accuracy@z': the model has no output 'z': it has y");
+  EXPECT_EQ(refuse("mse:target=t"), "metric 'mse:target=t': there is no input 't' to compare with; name one: mse:target=t");
+  auto trainer = create("N", columns(), {.metrics = {"mse"}});
+  ASSERT_TRUE(trainer);
+  auto epoch = trainer->runEpoch(0);
+  ASSERT_FALSE(epoch);
+  EXPECT_EQ(epoch.error().message,
+            "metric 'mse': the output is f32[10, 3], its target i64[10], expected the same sizes");
+}
+
+// Against numbers worked out by hand, or by scikit-learn's definitions.
+TEST(Metrics, Values) {
+  std::vector<float> output{0.9f, 0.2f, 0.6f, 0.4f}, target{1, 0, 0, 1};
+  auto measure = [&](const char *text) {
+    Metric metric;
+    spec::Message why;
+    EXPECT_TRUE(Metric::parse(text, metric, why)) << why.c_str();
+    EXPECT_TRUE(metric.add(view(output, {4}).get(), view(target, {4}).get(), 4, why)) << why.c_str();
+    return metric.value();
+  };
+  EXPECT_DOUBLE_EQ(measure("binary-accuracy"), 0.5);
+  EXPECT_DOUBLE_EQ(measure("precision"), 0.5);
+  EXPECT_DOUBLE_EQ(measure("recall"), 0.5);
+  EXPECT_DOUBLE_EQ(measure("recall:threshold=0.3"), 1);
+  EXPECT_DOUBLE_EQ(measure("precision:threshold=0.3"), 2 / 3.0);
+  EXPECT_DOUBLE_EQ(measure("f1:threshold=0.3"), 0.8);
+  EXPECT_NEAR(measure("mae"), (0.1 + 0.2 + 0.6 + 0.6) / 4, 1e-7);
+  EXPECT_NEAR(measure("mse"), (0.01 + 0.04 + 0.36 + 0.36) / 4, 1e-7);
+  EXPECT_NEAR(measure("rmse"), std::sqrt((0.01 + 0.04 + 0.36 + 0.36) / 4), 1e-7);
+}
+
+TEST(Metrics, ClassesInTheMiddleAndLabelsThatDoNotCount) {
+  // [1, 2, 3]: classes along dimension 1; ties go to the first, NaN is behind all.
+  std::vector<float> scores{1, 5, NAN, 1, 4, 0};
+  std::vector<int64_t> labels{0, -100, 1};
+  Metric metric;
+  spec::Message why;
+  ASSERT_TRUE(Metric::parse("accuracy", metric, why));
+  ASSERT_TRUE(metric.add(view(scores, {1, 2, 3}).get(), view(labels, {1, 3}).get(), 1, why)) << why.c_str();
+  EXPECT_DOUBLE_EQ(metric.value(), 1);
+  std::vector<float> soft{0, 0, 1, 1, 1, 0};
+  ASSERT_TRUE(metric.add(view(scores, {1, 2, 3}).get(), view(soft, {1, 2, 3}).get(), 1, why));
+  EXPECT_DOUBLE_EQ(metric.value(), 2 / 5.0); // of the three more none: classes 1, 1 and 0 are asked for
+  metric.reset();
+  EXPECT_TRUE(std::isnan(metric.value()));
 }
 
 } // namespace

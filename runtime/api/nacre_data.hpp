@@ -1,0 +1,223 @@
+// Examples for Nacre's models in C++20, header-only: arrays with an entry per example, and the
+// batches that a function of a model takes of them.
+#ifndef NACRE_DATA_HPP
+#define NACRE_DATA_HPP
+
+#include "nacre.hpp"
+#include "nacre_loop.hpp"
+
+#include <map>
+
+namespace nacre {
+
+// An array with one entry per example along its first dimension, for the input of that
+// name. The memory is the caller's and must stay.
+struct Column {
+  std::string name;
+  TensorView data;
+};
+
+// Gives a function of a model its inputs, a batch at a time.
+class Feeder {
+public:
+  // Finds a column for each input, but for the learning rate of `step`. Checks that all are
+  // there, fit the model and are of one length, and that `labels` are in range; a message
+  // lists what the model takes and what the data has. `batchSize` 0: what the model is fixed
+  // to, or 32 if it takes any number.
+  static Result<Feeder> create(Session &session, std::string_view function, std::vector<Column> columns,
+                               int64_t batchSize, int64_t ignoredLabel = -100) {
+    Feeder feeder;
+    Status status = feeder.find(session, function);
+    if (status)
+      status = feeder.bind(std::move(columns));
+    if (status)
+      status = feeder.chooseBatch(batchSize);
+    if (status)
+      status = feeder.checkLabels(ignoredLabel);
+    if (!status)
+      return status.error();
+    feeder.prepare();
+    return feeder;
+  }
+
+  const Function &function() const { return target; }
+  // What the model itself takes and gives: its function "main".
+  const Function &model() const { return main; }
+  int64_t examples() const { return exampleCount; }
+  int64_t batchSize() const { return batch; }
+
+  // Over what this object holds; valid while it is neither changed nor gone.
+  loop::Batches batches() {
+    loop::Batches batches;
+    batches.columns = columns.data();
+    batches.columnCount = int32_t(columns.size());
+    batches.inputs = inputs.data();
+    batches.examples = exampleCount;
+    batches.size = batch;
+    batches.isFixed = isFixed;
+    return batches;
+  }
+
+private:
+  // A column as the function takes it.
+  struct Feed {
+    Column column;
+    size_t rowBytes = 0;
+    std::vector<std::byte> rows; // of one batch
+  };
+
+  static Error misfit(std::string message, const std::vector<TensorInfo> &inputs, const std::vector<Column> &columns) {
+    message += "\nthe model takes:";
+    for (const TensorInfo &input : inputs)
+      message += "\n  " + std::string(input.name) + ": " + toString(input);
+    message += "\nthe data has:";
+    for (const Column &column : columns)
+      message += "\n  " + column.name + ": " + toString(column.data);
+    return {NACRE_INVALID_SHAPE, std::move(message)};
+  }
+
+  Status find(Session &session, std::string_view name) {
+    nacre_model *model = nullptr;
+    if (nacre_status status = nacre_session_get_model(session.get(), &model))
+      return Error::last(status);
+    bool isFound = false;
+    for (Function &function : Model::functionsOf(model)) {
+      if (function.name == "main")
+        main = function;
+      if (function.name == name) {
+        target = std::move(function);
+        isFound = true;
+      }
+    }
+    if (name == "step" && !target.inputs.empty() && target.inputs.back().name == "learning_rate")
+      target.inputs.pop_back();
+    else if (name == "step")
+      isFound = false;
+    if (!isFound)
+      return Error{NACRE_INVALID_ARGUMENT,
+                   "the model was not compiled for training: it has no function '" + std::string(name) + "'"};
+    return {};
+  }
+
+  Status bind(std::vector<Column> columns) {
+    std::map<std::string_view, int64_t> symbols;
+    for (const TensorInfo &input : target.inputs) {
+      std::string name(input.name);
+      auto column = columns.begin();
+      while (column != columns.end() && column->name != name)
+        ++column;
+      if (column == columns.end())
+        return misfit("the data has no array '" + name + "'", target.inputs, columns);
+      if (input.dims.empty())
+        return misfit("input '" + name + "' is a scalar; it needs one value per example", target.inputs, columns);
+      if (!fits(input, column->data, symbols))
+        return misfit("array '" + name + "' does not fit", target.inputs, columns);
+      int64_t length = column->data.dims()[0];
+      if (feeds.empty())
+        exampleCount = length;
+      if (length != exampleCount)
+        return misfit("array '" + name + "' has " + std::to_string(length) + " entries, '" + feeds.front().column.name +
+                          "' has " + std::to_string(exampleCount),
+                      target.inputs, columns);
+      Feed feed;
+      feed.column = *column;
+      feed.rowBytes = size_t(nacre_dtype_bits(column->data.dtype()) / 8);
+      for (int64_t size : column->data.dims().subspan(1))
+        feed.rowBytes *= size_t(size);
+      feeds.push_back(std::move(feed));
+    }
+    if (feeds.empty())
+      return Error{NACRE_INVALID_ARGUMENT, "the model has no inputs that examples could be for"};
+    if (exampleCount == 0)
+      return misfit("the data has no examples", target.inputs, columns);
+    return {};
+  }
+
+  // All but the number of examples.
+  static bool fits(const TensorInfo &input, const TensorView &data,
+                   std::map<std::string_view, int64_t> &symbols) {
+    if (data.dtype() != input.dtype || data.dims().size() != input.dims.size() || nacre_dtype_bits(input.dtype) < 8)
+      return false;
+    for (size_t i = 1; i < input.dims.size(); ++i) {
+      const Dim &dim = input.dims[i];
+      int64_t size = data.dims()[i];
+      bool isKnown = dim.size < 0 && !dim.symbol.empty();
+      int64_t expected = dim.size >= 0 ? dim.size : isKnown ? symbols.try_emplace(dim.symbol, size).first->second : size;
+      if (size != expected)
+        return false;
+    }
+    return true;
+  }
+
+  Status chooseBatch(int64_t asked) {
+    int64_t fixed = -1;
+    for (const TensorInfo &input : target.inputs) {
+      int64_t size = input.dims[0].size;
+      if (size >= 0 && fixed >= 0 && size != fixed)
+        return Error{NACRE_INVALID_SHAPE, "the first dimension of every input must be the batch, but input '" +
+                                              std::string(input.name) + "' is " + toString(input) + " and another has " +
+                                              std::to_string(fixed)};
+      fixed = size >= 0 ? size : fixed;
+    }
+    isFixed = fixed >= 0;
+    batch = asked ? asked : isFixed ? fixed : 32;
+    if (batch < 1)
+      return Error{NACRE_INVALID_ARGUMENT, "the batch size is " + std::to_string(batch) + ", expected 1 or more"};
+    if (isFixed && batch != fixed)
+      return Error{NACRE_INVALID_SHAPE, "the model's batch is fixed at " + std::to_string(fixed) +
+                                            ", the batch size is " + std::to_string(batch)};
+    if (isFixed && exampleCount < fixed)
+      return Error{NACRE_INVALID_SHAPE, "the model's batch is fixed at " + std::to_string(fixed) +
+                                            ", the data has only " + std::to_string(exampleCount) + " examples"};
+    return {};
+  }
+
+  // Before the first step, where the number of classes is known: dimension 1 of the
+  // model's first output, which `labels` belong to. (The step checks too.)
+  Status checkLabels(int64_t ignored) {
+    for (const Feed &feed : feeds) {
+      const Column &labels = feed.column;
+      bool isInput = false; // the model's own, whatever it means
+      for (const TensorInfo &input : main.inputs)
+        isInput |= input.name == labels.name;
+      if (isInput || labels.name != "labels" || labels.data.dtype() != NACRE_I64 || target.outputs.size() < 2 ||
+          target.outputs[1].dims.size() < 2)
+        continue;
+      int64_t classes = target.outputs[1].dims[1].size, index = 0;
+      for (int64_t label : labels.data.as<int64_t>()) {
+        if (classes >= 0 && (label < 0 || label >= classes) && label != ignored)
+          return Error{NACRE_INVALID_VALUE, "labels must be from 0 to " + std::to_string(classes - 1) + " (output '" +
+                                                std::string(target.outputs[1].name) + "' is " +
+                                                toString(target.outputs[1]) + "), found " + std::to_string(label) +
+                                                " at element " + std::to_string(index)};
+        ++index;
+      }
+    }
+    return {};
+  }
+
+  // Room for a batch.
+  void prepare() {
+    for (Feed &feed : feeds) {
+      nacre_tensor tensor = feed.column.data.get();
+      tensor.name = nullptr;
+      tensor.size = exampleCount * int64_t(feed.rowBytes);
+      columns.push_back(tensor);
+      feed.rows.resize(size_t(isFixed ? batch : std::min(batch, exampleCount)) * feed.rowBytes);
+      tensor.data = feed.rows.data();
+      inputs.push_back(tensor);
+    }
+    nacre_tensor &rate = inputs.emplace_back();
+    rate.dtype = NACRE_F32;
+  }
+
+  Function target, main;
+  std::vector<Feed> feeds;                   // in the order of the function's inputs
+  std::vector<nacre_tensor> columns, inputs; // the same for the loop
+  int64_t exampleCount = 0, batch = 0;
+  bool isFixed = false; // the model's batch
+};
+
+} // namespace nacre
+
+#endif // NACRE_DATA_HPP
