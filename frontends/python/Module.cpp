@@ -13,8 +13,10 @@
 #include <memory>
 #include <mutex>
 
+#include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -327,6 +329,19 @@ NB_MODULE(_core, module) {
       .def("set_seed", &Program::setSeed, nb::arg("seed"),
            "Sets what random numbers (RandomNormal, Dropout, ...) are drawn from, and begins to count\n"
            "the runs anew. They depend on the seed, 0 at first, and on how many runs began before")
+      .def_prop_rw("random_state", &Program::getRandomState, &Program::setRandomState,
+                   "What the next run's random numbers depend on: a tuple of the seed and of how many runs\n"
+                   "began since it was set")
+      .def("save_parameters", &Program::saveParameters, nb::arg("path"), nb::arg("metadata") = Session::Metadata(),
+           "Writes the parameters that training changes (weights, running statistics, the optimizer's\n"
+           "state, moving averages) by their names as a .safetensors file, between runs. metadata: texts\n"
+           "that go with them. The file appears complete or not at all. Raises WriteError.")
+      .def("load_parameters", &Program::loadParameters, nb::arg("path"), nb::arg("allow_missing_state") = false,
+           nb::arg("allow_others") = false,
+           "Sets them to what a .safetensors file has, whoever wrote it, between runs; returns the\n"
+           "metadata. The file is checked before anything changes: it must have exactly these parameters\n"
+           "with their types and shapes. allow_missing_state: what training keeps beside the weights may\n"
+           "be missing, and stays; allow_others: the file may have tensors of other names. Raises LoadError.")
       .def_prop_ro("signature",
                    [](const Program &program) {
                      return FunctionSignature{program.getInputs(), program.getOutputs()};

@@ -176,8 +176,8 @@ void nacre::python::initExceptions(nb::module_ &module) {
   e.writeError = add("WriteError", "A file that cannot be written", e.compileError, PyExc_OSError);
   e.graphError = add("GraphError", "A graph that is being written has a node that does not fit", e.compileError, PyExc_ValueError);
   e.internalError = add("InternalError", "A fault of the compiler's own: please report it", e.error);
-  e.loadError = add("LoadError", "A file that is no artefact for this machine", e.error);
-  e.missingFileError = add("MissingFileError", "There is no such artefact", e.loadError, PyExc_FileNotFoundError);
+  e.loadError = add("LoadError", "A file that is no artefact for this machine, or no checkpoint of the model", e.error);
+  e.missingFileError = add("MissingFileError", "There is no such file", e.loadError, PyExc_FileNotFoundError);
   e.runError = add("RunError", "Inputs that do not fit, or a failure during a run", e.error);
   e.inputError = add("InputError", "Inputs or outputs that do not fit: their number, names, types, shapes or values",
                      e.runError, PyExc_ValueError);
@@ -261,6 +261,40 @@ void Program::writeParameter(const std::string &name, nb::handle value) {
   nacre_tensor tensor = toTensor(value, memory);
   if (nacre_status status = nacre_session_write_parameter(session.get(), index, &tensor))
     raiseRunError(status, nacre_last_error());
+}
+
+void Program::setRandomState(std::pair<uint64_t, int64_t> state) {
+  if (Status set = session.setRandomState(state.first, state.second); !set)
+    raiseRunError(set.error().status, set.error().message);
+}
+
+void Program::saveParameters(const std::filesystem::path &path, const Session::Metadata &metadata) {
+  Status saved;
+  {
+    nb::gil_scoped_release release;
+    saved = session.save(path.string(), metadata);
+  }
+  if (!saved)
+    raise(saved.error().status == NACRE_IO_ERROR ? getExceptions().writeError : getExceptions().inputError,
+          saved.error().message);
+}
+
+Session::Metadata Program::loadParameters(const std::filesystem::path &path, bool allowMissingState, bool allowOthers) {
+  uint32_t flags = (allowMissingState ? NACRE_LOAD_WITHOUT_STATE : 0) | (allowOthers ? NACRE_LOAD_OTHER_TENSORS : 0);
+  auto load = [&] {
+    nb::gil_scoped_release release;
+    return session.load(path.string(), flags);
+  };
+  Result<Session::Metadata> metadata = load();
+  if (!metadata) {
+    Exceptions &e = getExceptions();
+    nacre_status status = metadata.error().status;
+    raise(status == NACRE_NOT_FOUND       ? e.missingFileError
+          : status == NACRE_OUT_OF_MEMORY ? e.outOfMemoryError
+                                          : e.loadError,
+          metadata.error().message);
+  }
+  return *std::move(metadata);
 }
 
 std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle given) {

@@ -5,6 +5,7 @@
 #include "runtime/api/nacre.hpp"
 
 #include <nanobind/nanobind.h>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -67,12 +68,19 @@ public:
   const std::vector<Signature> &getOutputs() const { return functions.front().outputs; }
   std::vector<std::string> getFunctions() const;
   void setSeed(uint64_t seed) { session.setSeed(seed); }
+  /// The seed, and how many runs began since it was set.
+  std::pair<uint64_t, int64_t> getRandomState() const { return session.randomState(); }
+  void setRandomState(std::pair<uint64_t, int64_t> state);
   int32_t getThreads() const { return session.threads(); }
 
   /// A copy of a parameter's value; a new value for one that training changes.
   nb::object readParameter(const std::string &name);
   void writeParameter(const std::string &name, nb::handle value);
   std::vector<std::string> getParameters() const;
+
+  /// Parameters that training changes as a .safetensors file, and back.
+  void saveParameters(const std::filesystem::path &path, const Session::Metadata &metadata);
+  Session::Metadata loadParameters(const std::filesystem::path &path, bool allowMissingState, bool allowOthers);
 
   /// 0: off; 1: times per kernel; 2: each launch too.
   void setProfiling(int32_t mode);

@@ -394,7 +394,30 @@ nacre_status nacre_session_run(nacre_session *session, int32_t function,
 
 nacre_status nacre_session_set_seed(nacre_session *session, uint64_t seed) {
   REQUIRE(session);
-  unwrap(session)->setSeed(seed);
+  unwrap(session)->setRandomState(seed, 0);
+  return NACRE_OK;
+}
+
+nacre_status nacre_session_get_random_state(nacre_session *session,
+                                            uint64_t *seed,
+                                            int64_t *run_count) {
+  REQUIRE(seed);
+  REQUIRE(run_count);
+  *seed = 0;
+  *run_count = 0;
+  REQUIRE(session);
+  unwrap(session)->getRandomState(*seed, *run_count);
+  return NACRE_OK;
+}
+
+nacre_status nacre_session_set_random_state(nacre_session *session,
+                                            uint64_t seed, int64_t run_count) {
+  REQUIRE(session);
+  if (run_count < 0)
+    return fail(NACRE_INVALID_ARGUMENT,
+                "run_count is %lld, expected no negative number",
+                static_cast<long long>(run_count));
+  unwrap(session)->setRandomState(seed, run_count);
   return NACRE_OK;
 }
 
@@ -454,6 +477,31 @@ nacre_status nacre_session_reset_parameters(nacre_session *session) {
   REQUIRE(session);
   unwrap(session)->resetParameters();
   return NACRE_OK;
+}
+
+// ---- Checkpoints ------------------------------------------------------------
+
+nacre_status nacre_session_save(nacre_session *session, const char *path,
+                                const nacre_metadata *metadata,
+                                int32_t metadata_count) {
+  REQUIRE(session);
+  REQUIRE(path);
+  if (metadata_count != 0)
+    REQUIRE(metadata);
+  return unwrap(session)->save(path, metadata, metadata_count);
+}
+
+nacre_status nacre_session_load(
+    nacre_session *session, const char *path, uint32_t flags,
+    nacre_status (*metadata_callback)(void *, const char *, const char *),
+    void *user_data) {
+  REQUIRE(session);
+  REQUIRE(path);
+  constexpr uint32_t known = NACRE_LOAD_WITHOUT_STATE | NACRE_LOAD_OTHER_TENSORS;
+  if (flags & ~known)
+    return fail(NACRE_INVALID_ARGUMENT,
+                "flags is %u, expected a sum of nacre_load_flags", flags);
+  return unwrap(session)->load(path, flags, metadata_callback, user_data);
 }
 
 // ---- Profiles ---------------------------------------------------------------

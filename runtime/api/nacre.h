@@ -86,8 +86,8 @@ typedef enum nacre_status {
   NACRE_CANCELLED = 4,        /* by nacre_session_cancel */
   NACRE_INVALID_ARGUMENT = 5, /* the call is wrong: NULL, index out of range */
   NACRE_NOT_FOUND = 6,        /* no such file, function, input, ... */
-  NACRE_INCOMPATIBLE = 7,     /* made for another ABI version or CPU */
-  NACRE_CORRUPT = 8,          /* not an artefact, truncated or altered */
+  NACRE_INCOMPATIBLE = 7,     /* made for another ABI version, CPU or model */
+  NACRE_CORRUPT = 8,          /* no artefact or checkpoint, or a damaged one */
   NACRE_IO_ERROR = 9,         /* the operating system refused */
   NACRE_INTERNAL = 10         /* a fault of Nacre's own */
 } nacre_status;
@@ -386,6 +386,16 @@ NACRE_API nacre_status nacre_session_run(
 NACRE_API nacre_status nacre_session_set_seed(nacre_session *session,
                                               uint64_t seed);
 
+/* What the next run's random numbers depend on: the seed, and how many runs
+ * began since it was set. Setting both goes on where another session was, bit
+ * for bit. Thread-safe. */
+NACRE_API nacre_status nacre_session_get_random_state(nacre_session *session,
+                                                      uint64_t *seed,
+                                                      int64_t *run_count);
+NACRE_API nacre_status nacre_session_set_random_state(nacre_session *session,
+                                                      uint64_t seed,
+                                                      int64_t run_count);
+
 /* Ends the runs in flight soon, with NACRE_CANCELLED; later runs are not
  * affected. Thread-safe, and may be called from a signal handler. */
 NACRE_API nacre_status nacre_session_cancel(nacre_session *session);
@@ -416,6 +426,55 @@ NACRE_API nacre_status nacre_session_write_parameter(
 /* Sets all mutable parameters to their initial values, between runs.
  * Thread-safe. */
 NACRE_API nacre_status nacre_session_reset_parameters(nacre_session *session);
+
+/* ---- Checkpoints --------------------------------------------------------- */
+
+/* A text that a checkpoint carries beside its tensors. */
+typedef struct nacre_metadata {
+  const char *key; /* those that begin with "nacre." are the runtime's */
+  const char *value;
+} nacre_metadata;
+
+/* Writes all mutable parameters (weights, running statistics, optimiser state,
+ * moving averages) by their names as one .safetensors file, between runs. What
+ * is constant is the model's, and is not in it; nor is the random state.
+ * `metadata` may be NULL if `metadata_count` is 0.
+ *
+ * The file appears complete or not at all, and is on the disk when the call
+ * returns; it replaces a file of that name. Element types that .safetensors
+ * files lack, and names that are no UTF-8, are refused. Thread-safe. */
+NACRE_API nacre_status nacre_session_save(nacre_session *session,
+                                          const char *path,
+                                          const nacre_metadata *metadata,
+                                          int32_t metadata_count);
+
+/* What nacre_session_load need not find; several are added. */
+typedef enum nacre_load_flags {
+  NACRE_LOAD_ALL = 0, /* the file has the mutable parameters, no more or less */
+  /* State beside the weights may be missing, and stays as it is: parameters
+   * NAME.slot of a parameter NAME, and optimizer.*. For weights alone. */
+  NACRE_LOAD_WITHOUT_STATE = 1,
+  /* The file may have tensors of other names, constants' too: left alone. */
+  NACRE_LOAD_OTHER_TENSORS = 2
+} nacre_load_flags;
+
+/* Sets the mutable parameters to what a .safetensors file has for them, whoever
+ * made it, between runs. The file may come from strangers: it is checked whole
+ * before anything changes, and there is no second copy of its tensors. Types
+ * and shapes must be the parameters'.
+ *
+ * Then, still before anything changes, `metadata_callback(user_data, key,
+ * value)` is called for each of the file's texts but the runtime's own; what it
+ * returns other than NACRE_OK ends the call (nacre_error_set says why). It may
+ * be NULL.
+ *
+ * Should the file fail to be read when parameters are being set, some have
+ * been: the message says so. Thread-safe. */
+NACRE_API nacre_status nacre_session_load(
+    nacre_session *session, const char *path, uint32_t flags,
+    nacre_status (*metadata_callback)(void *user_data, const char *key,
+                                      const char *value),
+    void *user_data);
 
 /* ---- Profiles ------------------------------------------------------------ */
 

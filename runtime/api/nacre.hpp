@@ -20,6 +20,7 @@
 #include <complex>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -433,6 +434,9 @@ struct SessionOptions {
 
 class Session {
 public:
+  // Texts that a checkpoint carries beside its tensors.
+  using Metadata = std::map<std::string, std::string>;
+
   static Result<Session> create(const Model &model,
                                 const SessionOptions &options = {}) {
     nacre_session_options c = NACRE_SESSION_OPTIONS_INIT;
@@ -499,6 +503,17 @@ public:
     return run(std::span(inputs.begin(), inputs.size()), function);
   }
 
+  // What the next run's random numbers depend on: the seed, and how many runs
+  // began since it was set.
+  std::pair<uint64_t, int64_t> randomState() const {
+    std::pair<uint64_t, int64_t> state;
+    nacre_session_get_random_state(get(), &state.first, &state.second);
+    return state;
+  }
+  Status setRandomState(uint64_t seed, int64_t runs) {
+    return toStatus(nacre_session_set_random_state(get(), seed, runs));
+  }
+
   void cancel() { nacre_session_cancel(get()); }
   void trim() { nacre_session_trim(get()); }
 
@@ -519,6 +534,35 @@ public:
   }
   Status resetParameters() {
     return toStatus(nacre_session_reset_parameters(get()));
+  }
+
+  // Writes all mutable parameters, and texts beside them, as a .safetensors file
+  // that appears complete or not at all: see nacre_session_save.
+  Status save(const std::string &path, const Metadata &metadata = {}) {
+    std::vector<nacre_metadata> pairs;
+    for (const auto &[key, value] : metadata) {
+      if ((key + value).find('\0') != std::string::npos)
+        return Error{NACRE_INVALID_ARGUMENT,
+                     "metadata '" + key + "': expected no zero in it"};
+      pairs.push_back({key.c_str(), value.c_str()});
+    }
+    return toStatus(nacre_session_save(get(), path.c_str(), pairs.data(),
+                                       int32_t(pairs.size())));
+  }
+  // Sets them to what a .safetensors file has, which may come from strangers: see
+  // nacre_session_load. The texts beside it; `flags` are nacre_load_flags.
+  Result<Metadata> load(const std::string &path,
+                        uint32_t flags = NACRE_LOAD_ALL) {
+    Metadata metadata;
+    auto keep = [](void *to, const char *key, const char *value) {
+      (*static_cast<Metadata *>(to))[key] = value;
+      return NACRE_OK;
+    };
+    nacre_status status =
+        nacre_session_load(get(), path.c_str(), flags, keep, &metadata);
+    if (status != NACRE_OK)
+      return Error::last(status);
+    return metadata;
   }
 
   void setProfiling(nacre_profiling profiling) {

@@ -1,40 +1,14 @@
 // Looks at an artefact before the dynamic loader does: that one maps segments
 // which a truncated file does not have, and runs code that was altered.
 #include "runtime/abi/nacre_artifact.h"
+#include "runtime/core/File.h"
 #include "runtime/core/Model.h"
 
 #include <cerrno>
 #include <cstring>
 #include <elf.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace nacre::runtime {
-
-namespace {
-struct File {
-  int descriptor;
-  ~File() {
-    if (descriptor >= 0)
-      close(descriptor);
-  }
-  bool read(void *to, size_t size, uint64_t offset) const {
-    char *out = static_cast<char *>(to);
-    while (size > 0) {
-      ssize_t got = pread(descriptor, out, size, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR)
-        continue;
-      if (got <= 0)
-        return false;
-      out += got;
-      offset += static_cast<uint64_t>(got);
-      size -= static_cast<size_t>(got);
-    }
-    return true;
-  }
-};
-} // namespace
 
 #if defined(__x86_64__)
 static constexpr int hostMachine = EM_X86_64;
@@ -53,8 +27,8 @@ static const char *machineName(int machine) {
 }
 
 // Compares the file with its trailer, if it has one.
-static nacre_status checkTrailer(const File &file, uint64_t size,
-                                 const char *name) {
+static nacre_status checkTrailer(const InputFile &file, const char *name) {
+  uint64_t size = file.getSize();
   nacre_artifact_trailer trailer;
   static_assert(sizeof trailer == 64);
   if (size < sizeof trailer ||
@@ -104,18 +78,10 @@ static nacre_status checkTrailer(const File &file, uint64_t size,
 
 nacre_status checkLibraryFile(const char *path) {
   Quoted name(path);
-  // Not blocking: opening a FIFO would wait for a writer.
-  File file{open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.descriptor < 0)
-    return fail(errno == ENOENT || errno == ENOTDIR ? NACRE_NOT_FOUND
-                                                    : NACRE_IO_ERROR,
-                "%s: %s", name.text, std::strerror(errno));
-  struct stat status;
-  if (fstat(file.descriptor, &status) != 0)
-    return fail(NACRE_IO_ERROR, "%s: %s", name.text, std::strerror(errno));
-  if (!S_ISREG(status.st_mode))
-    return fail(NACRE_IO_ERROR, "%s: not a regular file", name.text);
-  uint64_t size = static_cast<uint64_t>(status.st_size);
+  InputFile file;
+  if (nacre_status status = file.open(path))
+    return status;
+  uint64_t size = file.getSize();
 
   Elf64_Ehdr header;
   if (size < sizeof header || !file.read(&header, sizeof header, 0) ||
@@ -149,7 +115,7 @@ nacre_status checkLibraryFile(const char *path) {
           name.text, static_cast<unsigned long long>(size),
           static_cast<unsigned long long>(segment.p_offset + segment.p_filesz));
   }
-  return checkTrailer(file, size, name.text);
+  return checkTrailer(file, name.text);
 }
 
 } // namespace nacre::runtime

@@ -93,10 +93,16 @@ Run *Session::acquireRun() {
   return run;
 }
 
-void Session::setSeed(uint64_t value) {
+void Session::getRandomState(uint64_t &current, int64_t &runs) {
+  Lock lock(runsMutex);
+  current = seed;
+  runs = nextRunNumber;
+}
+
+void Session::setRandomState(uint64_t value, int64_t runs) {
   Lock lock(runsMutex);
   seed = value;
-  nextRunNumber = 0;
+  nextRunNumber = runs;
 }
 
 void Session::releaseRun(Run *run) {

@@ -132,7 +132,9 @@ public:
   nacre_status run(int32_t function, const nacre_tensor *inputs,
                    int32_t inputCount, nacre_tensor *outputs,
                    int32_t outputCount);
-  void setSeed(uint64_t seed);
+  // The seed, and how many runs began since it was set.
+  void getRandomState(uint64_t &seed, int64_t &runCount);
+  void setRandomState(uint64_t seed, int64_t runCount);
   void cancel();
   void trim();
 
@@ -141,6 +143,14 @@ public:
   nacre_status readParameter(int32_t index, void *data, int64_t size);
   nacre_status writeParameter(int32_t index, const nacre_tensor &tensor);
   void resetParameters();
+
+  // Checkpoints (SaveCheckpoint.cpp, LoadCheckpoint.cpp): see nacre.h.
+  nacre_status save(const char *path, const nacre_metadata *metadata,
+                    int32_t metadataCount);
+  nacre_status load(const char *path, uint32_t flags,
+                    nacre_status (*callback)(void *, const char *,
+                                             const char *),
+                    void *userData);
 
   Profile profile;
   std::atomic<int32_t> profiling{NACRE_PROFILING_OFF};

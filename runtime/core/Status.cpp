@@ -20,8 +20,8 @@ nacre_status fail(nacre_status code, const char *format, ...) {
   return code;
 }
 
-Quoted::Quoted(const char *name) {
-  char *out = text, *end = text + sizeof text - 8;
+static void quote(const char *name, char *out, size_t size) {
+  char *end = out + size - 8;
   for (; name && *name; ++name) {
     if (out >= end) {
       __builtin_memcpy(out, "...", 3);
@@ -38,5 +38,8 @@ Quoted::Quoted(const char *name) {
   }
   *out = 0;
 }
+
+Quoted::Quoted(const char *name) { quote(name, text, sizeof text); }
+QuotedPath::QuotedPath(const char *path) { quote(path, text, sizeof text); }
 
 } // namespace nacre::runtime

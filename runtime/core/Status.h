@@ -21,6 +21,12 @@ struct Quoted {
   char text[120];
 };
 
+// The same for paths, which may be longer.
+struct QuotedPath {
+  explicit QuotedPath(const char *path);
+  char text[480];
+};
+
 } // namespace nacre::runtime
 
 #endif // NACRE_RUNTIME_CORE_STATUS_H

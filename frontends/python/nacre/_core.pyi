@@ -1,5 +1,6 @@
 """The extension module; use the package `nacre`."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,10 +33,10 @@ class InternalError(Error):
     """A fault of the compiler's own: please report it"""
 
 class LoadError(Error):
-    """A file that is no artefact for this machine"""
+    """A file that is no artefact for this machine, or no checkpoint of the model"""
 
 class MissingFileError(LoadError, FileNotFoundError):
-    """There is no such artefact"""
+    """There is no such file"""
 
 class RunError(Error):
     """Inputs that do not fit, or a failure during a run"""
@@ -107,6 +108,25 @@ class Model:
     def set_seed(self, seed: int) -> None:
         """Sets what random numbers (RandomNormal, Dropout, ...) are drawn from, and begins to count
         the runs anew. They depend on the seed, 0 at first, and on how many runs began before"""
+
+    @property
+    def random_state(self) -> tuple[int, int]:
+        """What the next run's random numbers depend on: a tuple of the seed and of how many runs
+        began since it was set"""
+    @random_state.setter
+    def random_state(self, state: tuple[int, int], /) -> None: ...
+    def save_parameters(self, path: str | os.PathLike[str], metadata: dict[str, str] = ...) -> None:
+        """Writes the parameters that training changes (weights, running statistics, the optimizer's
+        state, moving averages) by their names as a .safetensors file, between runs. metadata: texts
+        that go with them. The file appears complete or not at all. Raises WriteError."""
+
+    def load_parameters(
+        self, path: str | os.PathLike[str], allow_missing_state: bool = False, allow_others: bool = False
+    ) -> dict[str, str]:
+        """Sets them to what a .safetensors file has, whoever wrote it, between runs; returns the
+        metadata. The file is checked before anything changes: it must have exactly these parameters
+        with their types and shapes. allow_missing_state: what training keeps beside the weights may
+        be missing, and stays; allow_others: the file may have tensors of other names. Raises LoadError."""
 
     def run(
         self,

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace {
 
@@ -59,6 +60,41 @@ TEST(CppFaceTest, LoadAndRun) {
   into.push_back(nacre::Tensor::into(mine));
   ASSERT_TRUE(session->run({nacre::view(x, {2, 3})}, into));
   EXPECT_EQ(mine[5], 25.0f);
+}
+
+TEST(CppFaceTest, Checkpoints) {
+  nacre::test::FakeModel fake;
+  fake.function(
+          "main", [](nacre_abi_context *, const nacre_abi_tensor *) { return 0; },
+          {}, {})
+      .state("w", 3, {1, 2, 3});
+  nacre_model *made = nullptr;
+  ASSERT_EQ(nacre_model_create(&fake.descriptor(), nullptr, nullptr, nullptr,
+                               &made),
+            NACRE_OK);
+  nacre::Model model(made);
+  auto session = nacre::Session::create(model, {.threads = 1, .seed = 4});
+  ASSERT_TRUE(session);
+  EXPECT_EQ(session->randomState(), (std::pair<uint64_t, int64_t>(4, 0)));
+  EXPECT_TRUE(session->setRandomState(5, 6));
+  EXPECT_EQ(session->randomState(), (std::pair<uint64_t, int64_t>(5, 6)));
+  EXPECT_FALSE(session->setRandomState(5, -6));
+
+  std::string path = testing::TempDir() + "nacre-cpp-face-" +
+                     std::to_string(getpid()) + ".safetensors";
+  ASSERT_TRUE(session->save(path, {{"a", "b"}}));
+  std::array<float, 3> values = {4, 5, 6};
+  ASSERT_TRUE(session->writeParameter(0, nacre::view(values, {3})));
+  auto metadata = session->load(path);
+  ASSERT_TRUE(metadata) << metadata.error().message;
+  EXPECT_EQ(*metadata, (nacre::Session::Metadata{{"a", "b"}}));
+  ASSERT_TRUE(session->readParameter(0, values));
+  EXPECT_EQ(values, (std::array<float, 3>{1, 2, 3}));
+  auto zero = session->save(path, {{std::string("a\0b", 3), "c"}});
+  ASSERT_FALSE(zero);
+  EXPECT_EQ(zero.error().status, NACRE_INVALID_ARGUMENT);
+  EXPECT_EQ(session->load("/nonexistent").error().status, NACRE_NOT_FOUND);
+  std::filesystem::remove(path);
 }
 
 TEST(CppFaceTest, ErrorsAreValues) {

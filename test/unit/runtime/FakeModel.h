@@ -96,6 +96,20 @@ public:
     return *this;
   }
 
+  // One of any type and shape, which starts at zero.
+  FakeModel &stateOf(const char *name, int32_t dtype,
+                     const std::vector<int64_t> &sizes) {
+    int64_t count = 1;
+    for (int64_t size : sizes)
+      count *= size;
+    int64_t bytes = nacre_abi_dtype_bytes(dtype, count);
+    parameters.push_back(
+        {tensor(name, dtype, std::vector<Dim>(sizes.begin(), sizes.end())),
+         stateSize, bytes, 1, 0, -1});
+    stateSize += (bytes + 63) / 64 * 64;
+    return *this;
+  }
+
   nacre_abi_model &descriptor() {
     model.magic = NACRE_ABI_MAGIC;
     model.abi_version = NACRE_ABI_VERSION;
