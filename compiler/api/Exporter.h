@@ -4,7 +4,9 @@
 
 #include "runtime/api/nacre.hpp"
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace nacre {
 
@@ -17,6 +19,8 @@ public:
   /// Reads `source`. An error if it cannot be written again with the model's parameters:
   /// ask before training.
   static Result<Exporter> open(const std::string &source, const Model &model, bool allowSymlinks = false);
+  /// The same for a model in memory, which need not outlive the call.
+  static Result<Exporter> open(std::span<const std::byte> source, const Model &model);
   Exporter(Exporter &&) noexcept;
   Exporter &operator=(Exporter &&) noexcept;
   ~Exporter();
@@ -25,8 +29,15 @@ public:
   /// goes to `path`.data.
   Status write(Session &session, const std::string &path);
 
+  /// What the file would hold, of a source without external data.
+  Result<std::vector<std::byte>> serialize(Session &session);
+
+  /// The initializers that are trained.
+  std::vector<std::string> getParameters() const;
+
 private:
   Exporter();
+  Status bind(const std::string &source, const Model &model);
 
   std::unique_ptr<OnnxExporter> exporter;
   /// Of the model: index and name.

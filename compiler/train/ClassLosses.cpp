@@ -79,7 +79,9 @@ FailureOr<Value> buildCrossEntropy(Loss &l) {
 }
 
 constexpr Setting kNll[] = {integer("ignore_index", -100, kAny, "label of places that do not count"),
-                            numbers("weight", kNotNegative, "a weight for each class"), kReduction, kTarget};
+                            numbers("weight", kNotNegative, "a weight for each class"),
+                            flag("probabilities", "the output are probabilities, of which 1e-7 is the least that counts"),
+                            kReduction, kTarget};
 
 FailureOr<Value> buildNegativeLogLikelihood(Loss &l) {
   constexpr StringLiteral expected = "log-probabilities [N, C, D...]";
@@ -87,7 +89,10 @@ FailureOr<Value> buildNegativeLogLikelihood(Loss &l) {
     return failure();
   if (l.outputs[0].getType().getRank() < 2)
     return l.refuse(expected);
-  return buildNll(l, l.outputs[0], l.getWeights("weight", l.outputs[0].getType().getDimSize(1)), 0);
+  TensorExpr x = l.outputs[0];
+  if (l.isOn("probabilities"))
+    x = log(max(x, x.constant(1e-7))); // Keras' epsilon
+  return buildNll(l, x, l.getWeights("weight", x.getType().getDimSize(1)), 0);
 }
 
 

@@ -252,6 +252,22 @@ std::vector<Value> Graph::ops(const std::string &type, const std::vector<Value> 
 // The model
 //===----------------------------------------------------------------------===//
 
+GraphState::Needed GraphState::collect(const std::vector<Value> &outputs) const {
+  Needed needed;
+  for (const Value &output : outputs)
+    needed.names.insert(output.name());
+  // From the last node to the first, as each needs only what came before.
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    bool isNeeded = std::any_of(node->output().begin(), node->output().end(),
+                                [&](const std::string &output) { return needed.names.count(output); });
+    if (!isNeeded)
+      continue;
+    needed.nodes.push_back(&*node);
+    needed.names.insert(node->input().begin(), node->input().end());
+  }
+  return needed;
+}
+
 Result<std::vector<std::byte>> Graph::serialize(const std::vector<Value> &inputs,
                                                 const std::vector<Value> &outputs) const {
   if (!state->status)
@@ -265,7 +281,7 @@ Result<std::vector<std::byte>> Graph::serialize(const std::vector<Value> &inputs
   ::onnx::GraphProto &graph = *model.mutable_graph();
   graph.set_name("model");
 
-  std::set<std::string> given, needed;
+  std::set<std::string> given, asked;
   for (const Value &input : inputs) {
     auto info = state->inputs.find(input.name());
     if (input.state != state || info == state->inputs.end())
@@ -277,7 +293,7 @@ Result<std::vector<std::byte>> Graph::serialize(const std::vector<Value> &inputs
   for (const Value &output : outputs) {
     if (!output || output.state != state)
       return refuse("an output is no value of the graph");
-    if (!needed.insert(output.name()).second)
+    if (!asked.insert(output.name()).second)
       return refuse("the output '" + output.name() + "' is given twice");
     ::onnx::ValueInfoProto &info = *graph.add_output();
     info.set_name(output.name());
@@ -289,16 +305,7 @@ Result<std::vector<std::byte>> Graph::serialize(const std::vector<Value> &inputs
         dim->set_dim_value(size);
     }
   }
-  // From the last node to the first, as each needs only what came before.
-  std::vector<const ::onnx::NodeProto *> nodes;
-  for (auto node = state->nodes.rbegin(); node != state->nodes.rend(); ++node) {
-    bool isNeeded = std::any_of(node->output().begin(), node->output().end(),
-                                [&](const std::string &output) { return needed.count(output); });
-    if (!isNeeded)
-      continue;
-    nodes.push_back(&*node);
-    needed.insert(node->input().begin(), node->input().end());
-  }
+  auto [needed, nodes] = state->collect(outputs);
   // Constants are nodes: initializers are what training changes.
   for (const std::string &name : needed) {
     if (auto constant = state->constants.find(name); constant != state->constants.end()) {

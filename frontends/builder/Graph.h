@@ -142,7 +142,13 @@ public:
   // that they need and that is not among `inputs` is an error.
   Result<std::vector<std::byte>> serialize(const std::vector<Value> &inputs, const std::vector<Value> &outputs) const;
 
+  // What `outputs` need of the graph, for people: a line for each layer, with its output's sizes
+  // and how many weights it has, and sums.
+  std::string summary(const std::vector<Value> &outputs) const;
+
 private:
+  friend class Layer;
+
   std::shared_ptr<GraphState> state;
 };
 

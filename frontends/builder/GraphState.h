@@ -26,6 +26,17 @@ struct GraphState : std::enable_shared_from_this<GraphState> {
   /// A taken name is a fault.
   bool takeName(const std::string &name);
 
+  void noteLayer(const std::string &name, const std::string &kind, const Value &result) {
+    layers.push_back({name, kind, result.name(), result.dims()}); // a Value would keep this alive
+  }
+
+  /// What outputs depend on: the names of values, and nodes, the last first.
+  struct Needed {
+    std::set<std::string> names;
+    std::vector<const ::onnx::NodeProto *> nodes;
+  };
+  Needed collect(const std::vector<Value> &outputs) const;
+
   uint64_t seed;
   Status status;
   frontend::NodeImporter importer;
@@ -37,6 +48,12 @@ struct GraphState : std::enable_shared_from_this<GraphState> {
   std::map<std::string, ::onnx::ValueInfoProto> inputs;
   std::map<std::string, ::onnx::TensorProto> parameters, constants;
   uint64_t parameterCount = 0;
+  /// Each call of a layer, in order.
+  struct LayerCall {
+    std::string name, kind, output;
+    std::vector<int64_t> sizes;
+  };
+  std::vector<LayerCall> layers;
 };
 
 } // namespace nacre::builder

@@ -1,5 +1,6 @@
 //===- Layers.cpp - Layers, dense ones and those without weights -*- C++ -*-===//
 #include "frontends/builder/Layers.h"
+#include "frontends/builder/GraphState.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <numeric>
@@ -49,7 +50,10 @@ Value Layer::operator()(const std::vector<Value> &xs) const {
   } else if (!state->builder->graph.holds(xs.front())) {
     return graph.fail("layer '" + state->name + "' (" + state->kind + ") has its weights in another graph");
   }
-  return state->call(*state->builder, xs);
+  Value result = state->call(*state->builder, xs);
+  if (result)
+    graph.state->noteLayer(state->name, state->kind, result);
+  return result;
 }
 
 Value LayerBuilder::weight(const std::string &key, const std::vector<int64_t> &dims, const std::string &initializer,

@@ -355,7 +355,7 @@ LogicalResult NodeContext::setResults(ArrayRef<Value> values) {
 }
 
 Value NodeContext::alignLegacyBroadcast(Value lhs, Value rhs) {
-  if (opset >= 7)
+  if (opset >= 7 || !lhs || !rhs)
     return rhs;
   bool broadcast = getFlag("broadcast");
   auto axis = getOptionalInt("axis");

@@ -71,6 +71,10 @@ struct TrainingBatchNorm {
 
 static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, double momentum, APFloat epsilon) {
   Value x = c.input(0);
+  if (c.rankOf(x) < 2) {
+    (void)c.error("input X has rank " + Twine(c.rankOf(x)) + ", expected [N, C, ...]");
+    return {};
+  }
   auto axes = llvm::to_vector(llvm::seq<int64_t>(0, c.rankOf(x)));
   axes.erase(axes.begin() + 1);
   Type type = elementTypeOf(c.input(3));
@@ -134,6 +138,8 @@ static LogicalResult convertBatchNorm(NodeContext &c) {
     return convertForTraining(c, momentum, epsilon);
   if (isTraining) {
     TrainingBatchNorm made = makeTrainingBatchNorm(c, momentum, epsilon);
+    if (c.hadError())
+      return failure();
     return c.setResults({made.result, made.mean, made.variance});
   }
   return c.replaceWith<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2),

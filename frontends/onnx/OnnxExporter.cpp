@@ -224,11 +224,40 @@ std::unique_ptr<OnnxExporter> OnnxExporter::open(StringRef path, const ImportOpt
   return exporter;
 }
 
+std::unique_ptr<OnnxExporter> OnnxExporter::openBytes(llvm::ArrayRef<char> model, const ImportOptions &options,
+                                                 std::string &error) {
+  std::unique_ptr<OnnxExporter> exporter(new OnnxExporter);
+  std::shared_ptr<llvm::MemoryBuffer> buffer =
+      llvm::MemoryBuffer::getMemBufferCopy(StringRef(model.data(), model.size()), "model");
+  if (!exporter->file->parse(std::move(buffer), "", options, error))
+    return nullptr;
+  return exporter;
+}
+
 std::optional<InitializerInfo> OnnxExporter::find(StringRef name) const {
   for (const ::onnx::TensorProto &tensor : file->model().graph().initializer())
     if (tensor.name() == name)
       return InitializerInfo{tensor.data_type(), {tensor.dims().begin(), tensor.dims().end()}};
   return std::nullopt;
+}
+
+/// Whether a file can hold the model.
+static bool checkSize(const ::onnx::ModelProto &model, std::string &error) {
+  if (model.ByteSizeLong() <= INT_MAX)
+    return true;
+  error = "the model is larger than the 2 GiB that a file without external data can hold";
+  return false;
+}
+
+std::optional<std::string> OnnxExporter::serialize(const Values &values, std::string &error) {
+  ::onnx::ModelProto model(file->model());
+  TensorRewriter rewriter(*file, values, "");
+  std::string bytes;
+  if (!rewriter.run(model))
+    error = rewriter.error;
+  else if (checkSize(model, error) && !model.SerializeToString(&bytes))
+    error = "Protobuf cannot serialize the model";
+  return error.empty() ? std::optional(std::move(bytes)) : std::nullopt;
 }
 
 bool OnnxExporter::write(StringRef path, const Values &values, std::string &error) {
@@ -238,10 +267,8 @@ bool OnnxExporter::write(StringRef path, const Values &values, std::string &erro
     error = rewriter.error;
     return false;
   }
-  if (model.ByteSizeLong() > INT_MAX) {
-    error = "the model is larger than the 2 GiB that a file without external data can hold";
+  if (!checkSize(model, error))
     return false;
-  }
   NewFile written(path);
   if (written.error.empty()) {
     google::protobuf::io::FileOutputStream stream(written.descriptor());

@@ -30,6 +30,9 @@ public:
   /// with a message if it can't be.
   static std::unique_ptr<OnnxExporter>
   open(llvm::StringRef path, const ImportOptions &options, std::string &error);
+  /// The same for a model in memory, which is copied and has no external data.
+  static std::unique_ptr<OnnxExporter>
+  openBytes(llvm::ArrayRef<char> model, const ImportOptions &options, std::string &error);
   ~OnnxExporter();
 
   /// The initializer of the main graph of that name.
@@ -40,6 +43,10 @@ public:
   /// one file beside it, NAME.data, which appears first. `path` may be the
   /// file that is read. False with a message after a failure.
   bool write(llvm::StringRef path, const Values &values, std::string &error);
+
+  /// The bytes of that file, for a model without external data; nullopt with a
+  /// message after a failure.
+  std::optional<std::string> serialize(const Values &values, std::string &error);
 
 private:
   OnnxExporter();

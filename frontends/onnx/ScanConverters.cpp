@@ -87,8 +87,10 @@ static LogicalResult convertScan(NodeContext &c) {
   if (c.version() < 9)
     return c.error("scanning each sample of a batch, as of opset 8, is not supported");
   const GraphProto &graph = *c.getGraph("body");
-  int64_t scanned = c.getInt("num_scan_inputs", 0), inputs = c.numInputs(), stateCount = inputs - scanned;
-  if (scanned < 1 || stateCount < 0 || graph.input_size() != inputs ||
+  int64_t scanned = c.getInt("num_scan_inputs", 0), inputs = c.numInputs();
+  bool isInRange = scanned >= 1 && scanned <= inputs;
+  int64_t stateCount = isInRange ? inputs - scanned : 0;
+  if (!isInRange || graph.input_size() != inputs ||
       graph.output_size() < stateCount || int(c.numOutputs()) > graph.output_size())
     return c.error("the body has " + Twine(graph.input_size()) + " inputs and " +
                    Twine(graph.output_size()) + " outputs, which does not fit the node's " +

@@ -376,6 +376,22 @@ std::tuple<nb::object, void *, int64_t> nacre::python::makeArray(const nacre_ten
   return {std::move(array), PyArray_DATA(object), int64_t(PyArray_NBYTES(object))};
 }
 
+nb::object nacre::python::viewArray(const nacre_tensor &tensor, nb::handle owner) {
+  if (nacre_dtype_bits(nacre_dtype(tensor.dtype)) < 8 || tensor.dtype == NACRE_STRING)
+    throw nb::type_error("there are no views of strings and of elements below a byte");
+  nb::object descriptor = getDtype(tensor.dtype);
+  npy_intp dims[NACRE_MAX_RANK];
+  std::copy_n(tensor.dims, tensor.rank, dims);
+  nb::object array = nb::steal(PyArray_NewFromDescr(
+      &PyArray_Type, reinterpret_cast<PyArray_Descr *>(descriptor.release().ptr()), tensor.rank, dims, nullptr,
+      tensor.data, NPY_ARRAY_CARRAY_RO, nullptr));
+  // The call takes over a reference to the owner.
+  if (!array.is_valid() ||
+      PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(array.ptr()), owner.inc_ref().ptr()) != 0)
+    throw nb::python_error();
+  return array;
+}
+
 nb::object nacre::python::toArray(nacre_tensor &tensor) {
   if (tensor.dtype == NACRE_STRING)
     return makeStrings(tensor);

@@ -48,6 +48,9 @@ std::tuple<nb::object, void *, int64_t> makeArray(const nacre_tensor_info &info)
 /// An array that takes over the memory of a run's output.
 nb::object toArray(nacre_tensor &tensor);
 
+/// A read-only array over a tensor's memory, of types of whole bytes, which `owner` keeps.
+nb::object viewArray(const nacre_tensor &tensor, nb::handle owner);
+
 } // namespace nacre::python
 
 #endif // NACRE_FRONTENDS_PYTHON_ARRAYS_H

@@ -175,6 +175,7 @@ void python::bindBuilder(nb::module_ &module) {
            "name"_a, "values"_a)
       .def("constant", [](Graph &graph, nb::handle v) { return toValue(graph, v); }, "value"_a)
       .def("op", addNode, "type"_a, "inputs"_a, "attributes"_a = nb::dict(), "outputs"_a = 1, "name"_a = "")
+      .def("summary", &Graph::summary, "outputs"_a)
       .def("serialize", serialize, "inputs"_a, "outputs"_a);
 
   nb::class_<Layer>(m, "Layer", "A layer: what is called with tensors")

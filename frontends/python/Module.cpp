@@ -7,6 +7,7 @@
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Builder.h"
 #include "frontends/python/Program.h"
+#include "frontends/python/Training.h"
 #include "runtime/api/nacre_schedule.hpp"
 
 #include <chrono>
@@ -243,11 +244,6 @@ std::string describeShort(const std::vector<Signature> &signatures) {
   return text + ")";
 }
 
-/// What a function takes and gives.
-struct FunctionSignature {
-  std::vector<Signature> inputs, outputs;
-};
-
 std::string describeProgram(const Program &program) {
   auto list = [](const std::vector<Signature> &signatures) {
     std::string text;
@@ -320,10 +316,16 @@ NB_MODULE(_core, module) {
       .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy,
                    "What the model gives: a list of TensorInfo")
       .def_prop_ro("functions", &Program::getFunctions,
-                   "The names of the model's functions: main, and step if it can be trained")
+                   "The names of the model's functions: main; step and evaluate if it can be trained")
+      .def_prop_ro("signatures", &Program::getSignatures, "What each function takes and gives, by its name")
       .def_prop_ro("parameters", &Program::getParameters, "The names of the model's parameters")
       .def("read_parameter", &Program::readParameter, nb::arg("name"),
            "A copy of a parameter's value, made between runs")
+      .def("view_parameter", [](nb::handle self, const std::string &name) {
+             return nb::cast<Program &>(self).viewParameter(name, self);
+           }, nb::arg("name"),
+           "The parameter itself as a read-only array, without a copy: it shows what runs make of it,\n"
+           "and must not be looked at during one")
       .def("write_parameter", &Program::writeParameter, nb::arg("name"), nb::arg("value"),
            "Gives a parameter that training changes another value, between runs")
       .def("set_seed", &Program::setSeed, nb::arg("seed"),
@@ -373,6 +375,7 @@ NB_MODULE(_core, module) {
       .def("observe", &RateSchedule::observe, nb::arg("lr"), nb::arg("metric"),
            "Tells the schedule `plateau` how good an epoch was; others do not mind");
 
+  bindTraining(module);
   module.def("compile", compileModel);
   module.def("compile_to_file", compileModelToFile);
   module.def("load", loadModel);

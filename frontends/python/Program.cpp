@@ -1,10 +1,9 @@
 //===- Program.cpp - A model ready to run, for Python -----------*- C++ -*-===//
 #include "frontends/python/Program.h"
 #include "frontends/python/Arrays.h"
+#include "frontends/python/Interrupt.h"
 
 #include <algorithm>
-#include <csignal>
-#include <unistd.h>
 
 using namespace nacre;
 using namespace nacre::python;
@@ -20,51 +19,6 @@ Session createSession(const Model &model, const Program::Options &options) {
   }
   return *std::move(session);
 }
-
-/// While it lives, Ctrl-C cancels the session's runs, before Python hears of it. Only the
-/// main thread of a process whose Python handles the signal does so: all others go on until
-/// that one stops them.
-class CancelOnInterrupt {
-public:
-  explicit CancelOnInterrupt(nacre_session *session) {
-    if (gettid() != getpid() || interrupted.session)
-      return;
-    if (sigaction(SIGINT, nullptr, &interrupted.previous) != 0 || interrupted.previous.sa_handler == SIG_DFL ||
-        interrupted.previous.sa_handler == SIG_IGN)
-      return;
-    interrupted.session = session;
-    struct sigaction action = interrupted.previous;
-    action.sa_flags &= ~SA_SIGINFO;
-    action.sa_handler = [](int signal) {
-      nacre_session_cancel(interrupted.session);
-      interrupted.previous.sa_handler(signal);
-    };
-    if (interrupted.previous.sa_flags & SA_SIGINFO) {
-      action.sa_flags |= SA_SIGINFO;
-      action.sa_sigaction = [](int signal, siginfo_t *info, void *context) {
-        nacre_session_cancel(interrupted.session);
-        interrupted.previous.sa_sigaction(signal, info, context);
-      };
-    }
-    isInstalled = sigaction(SIGINT, &action, nullptr) == 0;
-    if (!isInstalled)
-      interrupted.session = nullptr;
-  }
-  ~CancelOnInterrupt() {
-    if (!isInstalled)
-      return;
-    sigaction(SIGINT, &interrupted.previous, nullptr);
-    interrupted.session = nullptr;
-  }
-
-private:
-  struct Interrupted {
-    nacre_session *session;
-    struct sigaction previous;
-  };
-  static inline Interrupted interrupted = {};
-  bool isInstalled = false;
-};
 
 std::vector<Signature> describe(const std::vector<TensorInfo> &infos) {
   std::vector<Signature> result;
@@ -253,6 +207,20 @@ nb::object Program::readParameter(const std::string &name) {
   if (nacre_status status = nacre_session_read_parameter(session.get(), index, data, size))
     raiseRunError(status, nacre_last_error());
   return array;
+}
+
+nb::object Program::viewParameter(const std::string &name, nb::handle self) {
+  nacre_tensor tensor = {};
+  if (nacre_status status = nacre_session_get_parameter(session.get(), findParameter(name), &tensor))
+    raiseRunError(status, nacre_last_error());
+  return viewArray(tensor, self);
+}
+
+std::map<std::string, FunctionSignature> Program::getSignatures() const {
+  std::map<std::string, FunctionSignature> signatures;
+  for (const Entry &function : functions)
+    signatures[function.name] = {function.inputs, function.outputs};
+  return signatures;
 }
 
 void Program::writeParameter(const std::string &name, nb::handle value) {

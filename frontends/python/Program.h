@@ -6,6 +6,7 @@
 
 #include <nanobind/nanobind.h>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,11 @@ struct Signature {
   nb::tuple shape;  // sizes, names of dynamic dimensions, None for unnamed ones
   nacre_value_kind kind = NACRE_VALUE_TENSOR;
   std::vector<Signature> elements; // of a sequence
+};
+
+/// What a function takes and gives.
+struct FunctionSignature {
+  std::vector<Signature> inputs, outputs;
 };
 
 /// nacre.Model of the package: one session with its model. Runs may overlap: the
@@ -67,6 +73,9 @@ public:
   const std::vector<Signature> &getInputs() const { return functions.front().inputs; }
   const std::vector<Signature> &getOutputs() const { return functions.front().outputs; }
   std::vector<std::string> getFunctions() const;
+  std::map<std::string, FunctionSignature> getSignatures() const;
+  Session &getSession() { return session; }
+  const Model &getModel() const { return *model; }
   void setSeed(uint64_t seed) { session.setSeed(seed); }
   /// The seed, and how many runs began since it was set.
   std::pair<uint64_t, int64_t> getRandomState() const { return session.randomState(); }
@@ -76,6 +85,8 @@ public:
   /// A copy of a parameter's value; a new value for one that training changes.
   nb::object readParameter(const std::string &name);
   void writeParameter(const std::string &name, nb::handle value);
+  /// The parameter itself, read-only; `self` is this object, which it keeps alive.
+  nb::object viewParameter(const std::string &name, nb::handle self);
   std::vector<std::string> getParameters() const;
 
   /// Parameters that training changes as a .safetensors file, and back.

@@ -18,7 +18,7 @@ PUBLIC = {"nacre.h", "nacre.hpp", "nacre_spec.hpp", "nacre_schedule.hpp", "nacre
           "nacre_data.hpp", "nacre_train.hpp"}
 PUBLIC_COMPILER = {
     "nacre_compiler.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp", "nacre_cached_kernel.hpp",
-    "nacre_graph.hpp", "nacre_layers.hpp",
+    "nacre_graph.hpp", "nacre_layers.hpp", "nacre_model.hpp",
 }
 
 RUN_C = """

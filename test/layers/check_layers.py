@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {"runtime"},
     "dialects": {"mlir"},
     "frontends/onnx": {"dialects", "mlir", "protobuf"},
-    "frontends/builder": {"frontends/onnx", "runtime/api", "mlir", "protobuf"},
+    "frontends/builder": {"compiler/api", "frontends/onnx", "runtime/api", "mlir", "protobuf"},
     "frontends/python": {"compiler/api", "frontends/builder", "runtime/api", "nanobind"},
     "compiler": {"dialects", "runtime/abi", "mlir", "lld"},
     "compiler/train": {"compiler", "dialects", "runtime/abi", "runtime/api/nacre_spec.hpp", "mlir"},

@@ -14,6 +14,10 @@
     with model.profile() as profile:               # times per kernel, Chrome traces
         model(x)
 
+    trainer = nacre.Trainer("model.onnx", loss="mse", optimizer="adam")
+    trainer.fit(x, y, epochs=10)
+    trainer.save("trained.onnx")
+
 Failures are exceptions: Error and its subclasses, which are ValueError, MemoryError, OSError
 as well where that fits. Ctrl-C ends a compilation or a run within a second.
 
@@ -49,6 +53,7 @@ from ._core import (
     __version__,
 )
 from ._profile import KernelTime, Profile
+from ._training import History, Trainer
 
 if TYPE_CHECKING:
     import onnx
@@ -58,6 +63,7 @@ __all__ = [
     "CompileError",
     "Error",
     "GraphError",
+    "History",
     "InputError",
     "InternalError",
     "KernelTime",
@@ -70,6 +76,7 @@ __all__ = [
     "Schedule",
     "Signature",
     "TensorInfo",
+    "Trainer",
     "WriteError",
     "__version__",
     "compile",

@@ -93,7 +93,11 @@ class Model:
 
     @property
     def functions(self) -> list[str]:
-        """The names of the model's functions: main, and step if it can be trained"""
+        """The names of the model's functions: main; step and evaluate if it can be trained"""
+
+    @property
+    def signatures(self) -> dict[str, Signature]:
+        """What each function takes and gives, by its name"""
 
     @property
     def parameters(self) -> list[str]:
@@ -101,6 +105,10 @@ class Model:
 
     def read_parameter(self, name: str) -> NDArray[Any]:
         """A copy of a parameter's value, made between runs"""
+
+    def view_parameter(self, name: str) -> NDArray[Any]:
+        """The parameter itself as a read-only array, without a copy: it shows what runs make of it, and
+        must not be looked at during one"""
 
     def write_parameter(self, name: str, value: ArrayLike) -> None:
         """Gives a parameter that training changes another value, between runs"""
@@ -185,6 +193,48 @@ class Schedule:
 
     def observe(self, lr: float, metric: float) -> None:
         """Tells the schedule `plateau` how good an epoch was; others do not mind"""
+
+class _Trainer:
+    def __init__(
+        self,
+        program: Model,
+        columns: dict[str, NDArray[Any]],
+        validation: dict[str, NDArray[Any]],
+        metrics: list[str],
+        batch_size: int,
+        seed: int,
+        learning_rate: float,
+        epochs: int,
+        schedule: str,
+        settings: dict[str, str],
+        /,
+    ) -> None: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    def run_epoch(
+        self, index: int, progress: Callable[[int, int, float], object] | None
+    ) -> tuple[float, list[float], int, float, float, tuple[float, list[float], int] | None]: ...
+    def use_averages(self) -> None: ...
+
+class _Exporter:
+    def __init__(self, source: str | bytes, program: Model, /) -> None: ...
+    @property
+    def parameters(self) -> list[str]: ...
+    def write(self, program: Model, path: str, /) -> None: ...
+    def serialize(self, program: Model, /) -> bytes: ...
+
+def _evaluate(
+    program: Model,
+    columns: dict[str, NDArray[Any]],
+    metrics: list[str],
+    batch_size: int,
+    settings: dict[str, str],
+    /,
+) -> tuple[float, list[float], int]: ...
+def _predict(program: Model, columns: dict[str, NDArray[Any]], batch_size: int, /) -> list[NDArray[Any]]: ...
+def _learning_rate(settings: dict[str, str], /) -> float: ...
 
 class _Request:
     dims: dict[str, int]

@@ -6,6 +6,10 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._model import Input as Input
+from ._model import Model as Model
+from ._model import Sequential as Sequential
+
 Ints = int | Sequence[int]
 Padding = Literal["valid", "same"]
 # A node's attributes.
@@ -61,6 +65,9 @@ class Graph:
     def op(self, type: str, inputs: Sequence[Tensor | ArrayLike | None], attributes: dict[str, Attribute], outputs: int, name: str = "") -> Tensor | tuple[Tensor, ...]:
         """A node of ONNX's operator `type` (opset 23): its output, or a tuple of `outputs`. None leaves out
         an optional input, arrays and numbers are constants"""
+
+    def summary(self, outputs: Sequence[Tensor]) -> str:
+        """A line for each layer that the outputs need, with its output's sizes and its weights, and sums"""
 
     def serialize(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> bytes:
         """What the outputs need of the graph, as an ONNX model"""

@@ -39,7 +39,18 @@ FAULTS = {
     "attention_mask_of_integers": (
         lambda: model(node("Attention", "q k v m", "y"),
                       inputs=[*(info(name, [1, 2, 3, 4]) for name in "qkv"), info("m", [3, 2], INTS)],
-                      opset=24), "node 'n' (Attention): the mask has elements of type int64, expected bool or floating-point ones"),
+                      opset=24), "node 'n' (Attention): the mask has elements of type INT64, expected bool or floating-point ones"),
+    **{
+        f"scan_of_{count}_inputs": (
+            lambda count=count: model(
+                node("Scan", "x", "y", num_scan_inputs=count,
+                     body=helper.make_graph([node("Relu", "a", "b")], "b", [info("a", [3])], [info("b", [3])])),
+                inputs=[info("x", [2, 3])]), f"node 'n' (Scan): the body has 1 inputs and 1 outputs, which does not fit the node's 1 and 1, of which {count} inputs are scanned")
+        for count in (-(1 << 63), 0, 2, (1 << 63) - 1)
+    },
+    "batch_normalization_of_a_vector": (
+        lambda: one("BatchNormalization", [2], [floats("s", 1), floats("b", 0), floats("m", 0), floats("v", 1)],
+                    training_mode=1), "node 'n' (BatchNormalization): input X has rank 1, expected [N, C, ...]"),
     "softmax_axis": (lambda: one("Softmax", [2, 3], axis=99), "node 'n' (Softmax): axis 99 is out of range for rank 2"),
     "softmax_axis_least": (lambda: one("Softmax", [2, 3], axis=-(1 << 63)), "node 'n' (Softmax): axis -9223372036854775808 is out of range for rank 2"),
     "old_softmax_axis": (lambda: one("Softmax", [2, 3], opset=11, axis=99), "node 'n' (Softmax): axis 99 is out of range for rank 2"),
@@ -196,6 +207,9 @@ FAULTS = {
         lambda: one("InstanceNormalization", [1, 2, 3], [floats("s", 1), floats("b", 0, 0)]), "node 'n' (InstanceNormalization): expects a vector of the channels' size 2, found 'tensor<1xf32>'"),
     "matmul_sizes": (lambda: weights("MatMul", [2, 3], [4, 5]), "node 'n' (MatMul): matmul's inner sizes differ: 3 and 4"),
     "matmul_scalar": (lambda: weights("MatMul", [2, 3], []), "node 'n' (MatMul): expected operands of rank 1 or more, found a scalar"),
+    "old_gemm_sizes": (
+        lambda: model(node("Gemm", "x w c", "y", broadcast=1),
+                      inputs=[info("x", [2, 3]), info("w", [9, 4]), info("c", [1])], opset=6), "node 'n' (Gemm): matmul's inner sizes differ: 3 and 9"),
     "gemm_rank": (lambda: weights("Gemm", [2], [2, 2]), "node 'n' (Gemm): expected matrices, found 1 dimensions in input 0"),
     "gemm_sizes": (lambda: weights("Gemm", [2, 3], [2, 3]), "node 'n' (Gemm): matmul's inner sizes differ: 3 and 2"),
     "einsum_equation": (lambda: weights("Einsum", [2, 3], [3, 4], equation="ij,jk->iz"), "node 'n' (Einsum): equation 'ij,jk->iz': the result must name labels of the operands, each once"),

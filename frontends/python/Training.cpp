@@ -1,0 +1,207 @@
+//===- Training.cpp - Trainers for Python -----------------------*- C++ -*-===//
+//
+// nacre/_training.py is its face, and gives arrays of the types that the model takes.
+//
+//===----------------------------------------------------------------------===//
+#include "frontends/python/Training.h"
+#include "compiler/api/Compiler.h"
+#include "compiler/api/Exporter.h"
+#include "frontends/python/Arrays.h"
+#include "frontends/python/Interrupt.h"
+#include "frontends/python/Program.h"
+#include "runtime/api/nacre_train.hpp"
+
+#include <deque>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+using namespace nacre;
+using namespace nacre::python;
+
+namespace {
+
+using TrainSettings = std::map<std::string, std::string>;
+
+/// Columns over arrays, which it keeps.
+struct Columns {
+  explicit Columns(nb::dict arrays) {
+    for (auto [name, array] : arrays) {
+      nacre_tensor tensor = toTensor(array, memory.emplace_back());
+      TensorView view(tensor.data, nacre_dtype(tensor.dtype), std::span(tensor.dims, size_t(tensor.rank)));
+      list.push_back({nb::cast<std::string>(name), view});
+    }
+  }
+  std::deque<InputMemory> memory;
+  std::vector<Column> list;
+};
+
+TrainOptions makeTrainOptions(const TrainSettings &settings) {
+  TrainOptions options;
+  for (const auto &[key, value] : settings)
+    if (Status set = setTrainOption(options, key, value); !set)
+      throw nb::value_error(set.error().message.c_str());
+  return options;
+}
+
+[[noreturn]] void raiseError(const Error &error) {
+  if (error.status == NACRE_CANCELLED && PyErr_CheckSignals() != 0)
+    throw nb::python_error(); // KeyboardInterrupt
+  if (error.status == NACRE_INVALID_ARGUMENT)
+    throw nb::value_error(error.message.c_str());
+  raiseRunError(error.status, error.message);
+}
+
+/// What `work` gives, without the interpreter's lock; Ctrl-C ends it.
+template <typename Work> auto run(Program &program, Work work) {
+  auto result = [&] {
+    nb::gil_scoped_release unlocked;
+    CancelOnInterrupt interruptible(program.getSession().get());
+    return work();
+  }();
+  if (!result)
+    raiseError(result.error());
+  return *std::move(result);
+}
+
+nb::tuple toTuple(const Evaluation &evaluation) {
+  return nb::make_tuple(evaluation.loss, nb::cast(evaluation.metrics), evaluation.examples);
+}
+
+class TrainerOfArrays {
+public:
+  TrainerOfArrays(nb::object program, nb::dict columns, nb::dict validation, std::vector<std::string> metrics,
+                  int64_t batchSize, uint64_t seed, double learningRate, int64_t epochs, std::string schedule,
+                  const TrainSettings &settings)
+      : program(std::move(program)), columns(columns), validation(validation) {
+    TrainerOptions options;
+    options.batchSize = batchSize;
+    options.seed = seed;
+    options.learningRate = float(learningRate);
+    options.epochs = epochs;
+    options.schedule = std::move(schedule);
+    options.ignoredLabel = getIgnoredLabel(makeTrainOptions(settings));
+    options.metrics = std::move(metrics);
+    options.validation = this->validation.list;
+    Result<Trainer> made =
+        Trainer::create(nb::cast<Program &>(this->program).getSession(), this->columns.list, std::move(options));
+    if (!made)
+      raiseError(made.error());
+    trainer.emplace(*std::move(made));
+  }
+
+  /// The loss, metrics, number of examples, rate and seconds of an epoch, and its evaluation. What
+  /// `progress(step, examples, loss)` raises ends it.
+  nb::tuple runEpoch(int64_t index, nb::object progress) {
+    nb::object raised;
+    Result<Epoch> epoch = [&] {
+      nb::gil_scoped_release unlocked;
+      CancelOnInterrupt interruptible(trainer->session().get());
+      return trainer->runEpoch(index, [&](const TrainingStep &step) {
+        if (interruptible.wasInterrupted())
+          return false;
+        if (progress.is_none())
+          return true;
+        nb::gil_scoped_acquire locked;
+        try {
+          progress(step.index, step.examples, step.loss);
+          return true;
+        } catch (nb::python_error &error) {
+          raised = nb::borrow(error.value());
+          return false;
+        }
+      });
+    }();
+    if (raised.is_valid()) {
+      PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(raised.ptr())), raised.ptr());
+      throw nb::python_error();
+    }
+    if (!epoch)
+      raiseError(epoch.error());
+    nb::object evaluation = epoch->validation ? nb::object(toTuple(*epoch->validation)) : nb::none();
+    return nb::make_tuple(epoch->loss, nb::cast(epoch->metrics), epoch->examples, epoch->rate, epoch->seconds,
+                          evaluation);
+  }
+
+  int64_t getBatchSize() const { return trainer->batchSize(); }
+  int64_t getSteps() { return trainer->steps(); }
+  void useAverages() {
+    if (Status used = trainer->useAverages(); !used)
+      raiseError(used.error());
+  }
+
+private:
+  nb::object program; // whose session is trained
+  Columns columns, validation;
+  std::optional<Trainer> trainer;
+};
+
+nb::tuple evaluateArrays(Program &program, nb::dict arrays, std::vector<std::string> metrics, int64_t batchSize,
+                         const TrainSettings &settings) {
+  Columns columns(arrays);
+  EvaluateOptions options{batchSize, std::move(metrics), getIgnoredLabel(makeTrainOptions(settings))};
+  return toTuple(run(program, [&] { return nacre::evaluate(program.getSession(), columns.list, options); }));
+}
+
+nb::list predictArrays(Program &program, nb::dict arrays, int64_t batchSize) {
+  Columns columns(arrays);
+  nb::list outputs;
+  for (const Array &array : run(program, [&] { return nacre::predict(program.getSession(), columns.list, batchSize); })) {
+    nacre_tensor_info info = {};
+    info.dtype = array.dtype;
+    info.rank = int32_t(array.dims.size());
+    std::copy(array.dims.begin(), array.dims.end(), info.dims);
+    auto [made, data, size] = makeArray(info);
+    std::memcpy(data, array.data.data(), size_t(size));
+    outputs.append(made);
+  }
+  return outputs;
+}
+
+Exporter openExporter(nb::handle source, const Program &program) {
+  Result<Exporter> exporter = [&] {
+    if (!PyBytes_Check(source.ptr()))
+      return Exporter::open(nb::cast<std::string>(source), program.getModel());
+    auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
+    return Exporter::open(std::span(data, size_t(PyBytes_GET_SIZE(source.ptr()))), program.getModel());
+  }();
+  if (!exporter)
+    raise(getExceptions().compileError, exporter.error().message);
+  return *std::move(exporter);
+}
+
+} // namespace
+
+void python::bindTraining(nb::module_ &module) {
+  nb::class_<TrainerOfArrays>(module, "_Trainer")
+      .def(nb::init<nb::object, nb::dict, nb::dict, std::vector<std::string>, int64_t, uint64_t, double, int64_t,
+                    std::string, const TrainSettings &>())
+      .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none())
+      .def("use_averages", &TrainerOfArrays::useAverages)
+      .def_prop_ro("batch_size", &TrainerOfArrays::getBatchSize)
+      .def_prop_ro("steps", &TrainerOfArrays::getSteps);
+  nb::class_<Exporter>(module, "_Exporter")
+      .def("__init__", [](Exporter *place, nb::handle source, const Program &program) {
+        new (place) Exporter(openExporter(source, program));
+      })
+      .def_prop_ro("parameters", &Exporter::getParameters)
+      .def("write", [](Exporter &exporter, Program &program, const std::string &path) {
+        if (Status written = exporter.write(program.getSession(), path); !written)
+          raise(getExceptions().writeError, written.error().message);
+      })
+      .def("serialize", [](Exporter &exporter, Program &program) {
+        Result<std::vector<std::byte>> bytes = exporter.serialize(program.getSession());
+        if (!bytes)
+          raise(getExceptions().compileError, bytes.error().message);
+        return nb::bytes(bytes->data(), bytes->size());
+      });
+  module.def("_evaluate", evaluateArrays);
+  module.def("_predict", predictArrays);
+  module.def("_learning_rate", [](const TrainSettings &settings) {
+    Result<double> rate = getLearningRate(makeTrainOptions(settings));
+    if (!rate)
+      throw nb::value_error(rate.error().message.c_str());
+    return *rate;
+  });
+}
