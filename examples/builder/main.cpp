@@ -1,11 +1,8 @@
-// A model written in C++, trained in this process, and saved as ONNX's bytes: which of the
-// points of a square lie in a ring.
-#include <nacre_compiler.hpp>
-#include <nacre_layers.hpp>
-#include <nacre_train.hpp>
+// A model written in C++, trained in this process, measured, and saved as an ONNX file: which of
+// the points of a square lie in a ring.
+#include <nacre_model.hpp>
 
 #include <cstdio>
-#include <fstream>
 #include <random>
 
 using namespace nacre;
@@ -16,6 +13,10 @@ namespace {
 struct Points {
   std::vector<float> places;   // [n, 2]
   std::vector<int64_t> labels; // [n]
+
+  std::vector<Column> columns() const {
+    return {{"x", view(places, {int64_t(labels.size()), 2})}, {"labels", view(labels, {int64_t(labels.size())})}};
+  }
 };
 
 Points draw(size_t count, unsigned seed) {
@@ -38,52 +39,39 @@ int complain(const Error &error) {
 } // namespace
 
 int main(int argc, char **argv) {
-  // 1. The model. Each layer is checked as it is added; the first fault is kept.
+  // 1. The model. Each layer is checked as it is added; the first fault is kept and told by compile.
   builder::Graph graph(/*seed=*/1);
   builder::Value x = graph.input("x", NACRE_F32, {"batch", 2});
-  builder::Value h = Dense({.units = 32, .activation = "relu"})(x);
-  h = Dense({.units = 32, .activation = "relu"})(h);
-  builder::Value logits = Dense({.units = 2, .name = "logits"})(h);
-  auto bytes = graph.serialize({x}, {logits});
-  if (!bytes)
-    return complain(bytes.error());
+  builder::Model model = builder::Sequential({Dense({.units = 32, .activation = "relu"}),
+                                              Dense({.units = 32, .activation = "relu"}),
+                                              Dense({.units = 2, .name = "logits"})}, x);
+  std::fputs(model.summary().c_str(), stdout);
 
   // 2. Forward pass, loss, gradients and update, compiled together.
-  CompileOptions options;
-  options.train = TrainOptions{.loss = "softmax-cross-entropy", .optimizer = "adam"};
-  auto model = compile(*bytes, options);
-  if (!model)
-    return complain(model.error());
-  auto session = Session::create(*model);
-  if (!session)
-    return complain(session.error());
+  Status compiled = model.compile({.train = {.loss = "softmax-cross-entropy", .optimizer = "adam:lr=0.01"},
+                                   .metrics = {"accuracy"}});
+  if (!compiled)
+    return complain(compiled.error());
 
   // 3. Training.
-  Points points = draw(2000, 1);
-  auto count = int64_t(points.labels.size());
-  std::vector<Column> columns{{"x", TensorView(points.places.data(), NACRE_F32, {count, 2})},
-                              {"labels", TensorView(points.labels.data(), NACRE_I64, {count})}};
-  auto trainer = Trainer::create(*session, columns,
-                                 {.batchSize = 50, .learningRate = 0.01f, .epochs = 30, .schedule = "cosine"});
-  if (!trainer)
-    return complain(trainer.error());
-  auto history = trainer->fit([](const Epoch &epoch) {
-    if (epoch.index % 10 == 9)
-      std::printf("epoch %d: loss %.4f\n", int(epoch.index + 1), epoch.loss);
-    return true;
-  });
+  Points points = draw(2000, 1), others = draw(1000, 2);
+  auto history = model.fit(points.columns(), {.batchSize = 50, .epochs = 30, .schedule = "cosine",
+                                              .onEpoch = [](const Epoch &epoch) {
+                                                if (epoch.index % 10 == 9)
+                                                  std::printf("epoch %d: loss %.4f, accuracy %.1f %%\n",
+                                                              int(epoch.index + 1), epoch.loss, 100 * epoch.metrics[0]);
+                                                return true;
+                                              }});
   if (!history)
     return complain(history.error());
 
   // 4. Points that it has not seen.
-  Points others = draw(1000, 2);
-  auto result = evaluate(*session, {{"x", TensorView(others.places.data(), NACRE_F32, {1000, 2})},
-                                    {"labels", TensorView(others.labels.data(), NACRE_I64, {1000})}},
-                         {.metrics = {"accuracy"}});
+  auto result = model.evaluate(others.columns());
   if (!result)
     return complain(result.error());
   std::printf("accuracy %.1f %%\n", 100 * result->metrics[0]);
-  if (argc > 1) // the model as it was written, before training
-    std::ofstream(argv[1], std::ios::binary).write(reinterpret_cast<const char *>(bytes->data()), long(bytes->size()));
+  if (argc > 1)
+    if (Status saved = model.save(argv[1]); !saved)
+      return complain(saved.error());
   return result->metrics[0] >= 0.96 ? 0 : 1;
 }

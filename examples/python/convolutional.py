@@ -2,7 +2,7 @@
 max-pool 2, conv 32 to 64 of 5 x 5, ReLU, max-pool 2, a linear head; cross-entropy, Adam.
 
 What a framework does in four calls (zero the gradients, forward, backward, step) is one compiled function
-here, `step`.
+here, `step`, which a trainer calls.
 """
 
 from __future__ import annotations
@@ -13,24 +13,23 @@ import numpy as np
 import nacre
 from nacre import nn
 
-graph = nn.Graph(seed=1)
-x = graph.input("x", ["batch", 1, 28, 28])
+x = nn.Input([1, 28, 28], seed=1)
 h = nn.Conv2D(32, 5, activation="relu", channels_first=True)(x)
 h = nn.MaxPooling2D(2, channels_first=True)(h)
 h = nn.Conv2D(64, 5, activation="relu", channels_first=True)(h)
 h = nn.MaxPooling2D(2, channels_first=True)(h)
-logits = nn.Dense(10, name="logits")(nn.Flatten()(h))
-
-model = nacre.compile(graph.serialize([x], [logits]), train={"loss": "softmax-cross-entropy", "optimizer": "adam"})
+model = nn.Model(x, nn.Dense(10, name="logits")(nn.Flatten()(h)))
+trainer = nacre.Trainer(model.serialize(), loss="softmax-cross-entropy", optimizer="adam")
 
 images, labels, test_images, test_labels = digits.load()
 images, test_images = images[:, None], test_images[:, None]
 random = np.random.default_rng(0)
+schedule = nacre.Schedule("cosine", steps=6 * 23)
 for epoch in range(6):
-    for batch in np.array_split(random.permutation(len(images)), 23):
-        feeds = {"x": images[batch], "labels": labels[batch], "learning_rate": np.float32(1e-3)}
-        loss, _ = model.run(feeds, function="step")
+    for i, batch in enumerate(np.array_split(random.permutation(len(images)), 23)):
+        rate = schedule.rate(2e-3, epoch * 23 + i)
+        loss = trainer.step((images[batch], labels[batch]), rate)
     print(f"epoch {epoch + 1}: loss {loss:.4f}")
 
-accuracy = (model(test_images).argmax(1) == test_labels).mean()
+accuracy = (trainer.predict(test_images).argmax(1) == test_labels).mean()
 print(f"accuracy {accuracy:.2%}")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 
-import nacre
 from nacre import nn
 
 LENGTH = 20
@@ -34,24 +33,12 @@ def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(texts), np.array(labels)
 
 
-graph = nn.Graph(seed=3)
-x = graph.input("x", ["batch", LENGTH], "int64")
-h = nn.Embedding(3, 8)(x)
-h = nn.Bidirectional(nn.LSTM(32))(h)
-logits = nn.Dense(2, name="logits")(h)
+x = nn.Input([LENGTH], dtype="int64", seed=3)
+h = nn.Bidirectional(nn.LSTM(32))(nn.Embedding(3, 8)(x))
+model = nn.Model(x, nn.Dense(2, name="logits")(h))
+model.compile(optimizer="adam:lr=5e-3", metrics=["accuracy"], clip_norm=1.0)
 
-train = {"loss": "softmax-cross-entropy", "optimizer": "adam", "clip_norm": 1.0}
-model = nacre.compile(graph.serialize([x], [logits]), train=train)
+model.fit(*draw(4000, 1), batch_size=50, epochs=12, verbose=True)
 
-texts, labels = draw(4000, 1)
-test_texts, test_labels = draw(1000, 2)
-random = np.random.default_rng(0)
-for epoch in range(12):
-    losses = []
-    for batch in np.array_split(random.permutation(len(texts)), 80):
-        feeds = {"x": texts[batch], "labels": labels[batch], "learning_rate": np.float32(5e-3)}
-        losses.append(model.run(feeds, function="step")[0])
-    print(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}")
-
-accuracy = (model(test_texts).argmax(1) == test_labels).mean()
+accuracy = model.evaluate(*draw(1000, 2))["accuracy"]
 print(f"accuracy {accuracy:.2%}")

@@ -132,6 +132,11 @@ CASES = [
     Case(f"{CE}:soft,reduction=sum", cross(reduction="sum"), targets=shares(6, 5)),
     Case("nll", lambda y, t: F.nll_loss(y[0], t["labels"]), targets=labels(6, ignored=-100), log=True),
     Case(
+        "nll:probabilities",
+        lambda y, t: F.nll_loss(y[0].clamp(min=1e-7).log(), t["labels"]),
+        targets=labels(6, ignored=-100),
+    ),
+    Case(
         "nll:weight=0.5/1/2/0/1.5,reduction=sum,ignore_index=3",
         lambda y, t: F.nll_loss(
             y[0], t["labels"], torch.tensor(W, dtype=y[0].dtype), reduction="sum", ignore_index=3

@@ -315,3 +315,41 @@ def test_usage(folder: Path, tmp_path: Path, options: list[str]) -> None:
     ran = nacre("train", folder / "mlp.onnx", *data, *options, ok=False)
     assert ran.status == 2, ran.text()
     assert options[0] in ran.err
+
+
+def test_validation_and_metrics(tmp_path: Path) -> None:
+    """What is printed for the last epoch is what the written model comes to."""
+    images, labels = digits()
+    model = small_models.save_perceptron(tmp_path / "mlp.onnx", 64, 10)
+    np.savez(tmp_path / "train.npz", data=images[:1000], labels=labels[:1000])
+    np.savez(tmp_path / "valid.npz", data=images[1000:], labels=labels[1000:].astype(np.int32))
+    command = ["train", model, *OPTIONS, "--data", tmp_path / "train.npz", "--valid", tmp_path / "valid.npz",
+               "--metric", "accuracy", "--metric", "top-k:k=3", "--epochs", "3", "-o", tmp_path / "trained.onnx"]  # fmt: skip
+    lines = nacre(*command).out.splitlines()
+    assert lines[2].startswith("epoch 3/3: loss ")
+    assert ", val_accuracy 0." in lines[2]
+    last = json.loads(nacre(*command, "--json").out)["epochs"][-1]
+    assert set(last) == {"epoch", "examples_per_second", "loss", "accuracy", "top-k:k=3", "val_loss", "val_accuracy",
+                         "val_top-k:k=3"}  # fmt: skip
+    (logits,) = ReferenceEvaluator(str(tmp_path / "trained.onnx")).run(None, {"data": images[1000:]})
+    order = np.argsort(-logits, axis=1)
+    assert last["val_accuracy"] == pytest.approx((order[:, 0] == labels[1000:]).mean())
+    assert last["val_top-k:k=3"] == pytest.approx((order[:, :3] == labels[1000:, None]).any(axis=1).mean())
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(shifted)), labels[1000:]]
+    assert last["val_loss"] == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def test_validation_that_does_not_fit(tmp_path: Path) -> None:
+    images, labels = (a[:32] for a in digits())
+    model = small_models.save_perceptron(tmp_path / "mlp.onnx", 64, 10)
+    np.savez(tmp_path / "train.npz", data=images, labels=labels)
+    np.savez(tmp_path / "valid.npz", data=images)
+    command = ["train", model, *OPTIONS, "--data", tmp_path / "train.npz", "-o", tmp_path / "trained.onnx"]
+    ran = nacre(*command, "--valid", tmp_path / "valid.npz", ok=False)
+    assert ran.status == 1
+    assert "validation: the data has no array 'labels'" in ran.err
+    ran = nacre(*command, "--metric", "acuracy", ok=False)
+    assert ran.status == 2
+    assert "--metric: unknown metric 'acuracy', expected accuracy, top-k" in ran.err
+    assert not (tmp_path / "trained.onnx").exists()

@@ -1,4 +1,4 @@
-"""docs/training.md lists what there is: each loss, optimiser and schedule, with each setting
+"""docs/training.md lists what there is: each loss, optimiser, schedule and metric, with each setting
 and its default."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def table(listed: str) -> dict[str, dict[str, str]]:
     return entries
 
 
-@pytest.mark.parametrize("kind", ["losses", "optimizers", "schedules"])
+@pytest.mark.parametrize("kind", ["losses", "optimizers", "schedules", "metrics"])
 def test_documented(kind: str) -> None:
     entries = table(nacre("train", f"--list-{kind}").out)
     assert len(entries) >= 9

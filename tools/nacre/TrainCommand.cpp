@@ -172,7 +172,7 @@ Status runEpochs(Trainer &trainer, llvm::json::Array &list, bool printsJson) {
     llvm::json::Object object{{"epoch", epoch.index + 1}};
     report(epoch.loss, epoch.metrics, "", text, object);
     if (epoch.validation)
-      report(epoch.validation->loss, epoch.validation->metrics, "valid_", text, object);
+      report(epoch.validation->loss, epoch.validation->metrics, "val_", text, object);
     double rate = double(epoch.examples) / epoch.seconds;
     object["examples_per_second"] = rate;
     line.clear();
