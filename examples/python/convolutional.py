@@ -22,12 +22,14 @@ model = nn.Model(x, nn.Dense(10, name="logits")(nn.Flatten()(h)))
 trainer = nacre.Trainer(model.serialize(), loss="softmax-cross-entropy", optimizer="adam")
 
 images, labels, test_images, test_labels = digits.load()
+images, labels = digits.moved(images, labels, copies=3)
 images, test_images = images[:, None], test_images[:, None]
 random = np.random.default_rng(0)
-schedule = nacre.Schedule("cosine", steps=6 * 23)
-for epoch in range(6):
-    for i, batch in enumerate(np.array_split(random.permutation(len(images)), 23)):
-        rate = schedule.rate(2e-3, epoch * 23 + i)
+EPOCHS, STEPS = 2, 90
+schedule = nacre.Schedule("one-cycle", steps=EPOCHS * STEPS)
+for epoch in range(EPOCHS):
+    for i, batch in enumerate(np.array_split(random.permutation(len(images)), STEPS)):
+        rate = schedule.rate(4e-3, epoch * STEPS + i)
         loss = trainer.step((images[batch], labels[batch]), rate)
     print(f"epoch {epoch + 1}: loss {loss:.4f}")
 

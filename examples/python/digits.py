@@ -14,3 +14,11 @@ def load() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     order = np.random.default_rng(0).permutation(len(images))
     train, test = order[:1437], order[1437:]
     return images[train], digits.target[train], images[test], digits.target[test]
+
+
+def moved(images: np.ndarray, labels: np.ndarray, copies: int) -> tuple[np.ndarray, np.ndarray]:
+    """The images [n, 28, 28], and as many copies of them that lie up to two pixels elsewhere."""
+    random = np.random.default_rng(1)
+    shifts = random.integers(-2, 3, (copies, 2))
+    shifted = [np.roll(images, tuple(shift), axis=(1, 2)) for shift in shifts]
+    return np.concatenate([images, *shifted]), np.concatenate([labels] * (copies + 1))

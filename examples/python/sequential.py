@@ -21,11 +21,12 @@ model = nn.Sequential(
     ]
 )
 model.summary()
-model.compile(optimizer="adam:lr=2e-3", loss="nll:probabilities", metrics=["accuracy"])
+model.compile(optimizer="adam:lr=4e-3", loss="nll:probabilities", metrics=["accuracy"])
 
 images, labels, test_images, test_labels = digits.load()
+images, labels = digits.moved(images, labels, copies=3)
 images, test_images = images[..., None], test_images[..., None]
-model.fit(images, labels, batch_size=64, epochs=8, schedule="cosine", verbose=True)
+model.fit(images, labels, batch_size=64, epochs=3, schedule="one-cycle", verbose=True)
 
 accuracy = model.evaluate(test_images, test_labels)["accuracy"]
 print(f"accuracy {accuracy:.2%}")
