@@ -463,8 +463,9 @@ typedef enum nacre_load_flags {
  * before anything changes, and there is no second copy of its tensors. Types
  * and shapes must be the parameters'.
  *
- * Then, still before anything changes, `metadata_callback(user_data, key,
- * value)` is called for each of the file's texts but the runtime's own; what it
+ * Once the file is known to be whole, and before its tensors are compared with
+ * the parameters, `metadata_callback(user_data, key, value)` is called for each
+ * of its texts but the runtime's own, in the order of their keys; what it
  * returns other than NACRE_OK ends the call (nacre_error_set says why). It may
  * be NULL.
  *

@@ -66,6 +66,8 @@ struct Step {
   int64_t examples; // of the epoch that have been seen by now
   double loss;      // the mean over these
   double rate;      // the learning rate that it took
+  double sum;       // of the losses over these
+  double own;       // the loss of the step alone
 };
 
 // All examples, and room for a batch of them.
@@ -104,6 +106,11 @@ struct Loop {
   nacre_tensor *outputs = nullptr;
   int32_t outputCount = 0;
 
+  // Where in the epoch to begin: steps that were made before, the examples that they saw and the
+  // sum of the losses over these. And where to end, if not with the epoch.
+  int64_t firstStep = 0, firstExample = 0, lastStep = INT64_MAX;
+  double firstSum = 0;
+
   int64_t *order = nullptr; // room for a number for each example
   uint64_t seed = 0;
   double rate = 0;
@@ -131,7 +138,7 @@ struct Loop {
       return false;
     };
     nacre_status status = pass(order, 1, run, check, progress, mean);
-    if (status == NACRE_OK && schedule)
+    if (status == NACRE_OK && schedule && lastStep >= batches.steps())
       schedule->observe(rate, mean);
     return status;
   }
@@ -144,9 +151,10 @@ struct Loop {
 private:
   template <typename Prepare, typename Check, typename Progress>
   nacre_status pass(const int64_t *which, int32_t extra, Prepare prepare, Check check, Progress progress, double &mean) {
-    double sum = 0;
-    int64_t seen = 0;
-    for (int64_t step = 0; step < batches.steps(); ++step) {
+    double sum = firstSum;
+    int64_t seen = firstExample, last = batches.steps() < lastStep ? batches.steps() : lastStep;
+    mean = seen > 0 ? sum / double(seen) : 0;
+    for (int64_t step = firstStep; step < last; ++step) {
       int64_t left = batches.examples - seen, count = left < batches.size ? left : batches.size;
       batches.gather(which, seen, count);
       float current = 0, loss = 0;
@@ -161,7 +169,7 @@ private:
       seen += count;
       sum += double(loss) * double(count);
       mean = sum / double(seen);
-      if (nacre_status status = progress(Step{step, seen, mean, now}))
+      if (nacre_status status = progress(Step{step, seen, mean, now, sum, double(loss)}))
         return status;
     }
     return NACRE_OK;

@@ -88,7 +88,14 @@ public:
   // Whether more of it is better.
   bool isShare() const { return !is("mae") && !is("mse") && !is("rmse"); }
 
-  void reset() { first = second = third = 0; }
+  void reset() { sums = {}; }
+
+  // What has been counted. Setting it goes on where another metric was.
+  struct Sums {
+    double first = 0, second = 0, third = 0;
+  };
+  const Sums &getSums() const { return sums; }
+  void setSums(const Sums &other) { sums = other; }
 
   // Counts a batch, of which tensors have the first `rows` entries. False after a message if
   // output and target do not fit each other; nothing has been counted then.
@@ -115,10 +122,10 @@ public:
   // NaN if nothing has been counted that it could be a share or a mean of.
   double value() const {
     if (is("rmse"))
-      return std::sqrt(first / second);
+      return std::sqrt(sums.first / sums.second);
     if (is("f1")) // true positives, all yes among outputs, among targets
-      return 2 * first / (second + third);
-    return is("recall") ? first / third : first / second;
+      return 2 * sums.first / (sums.second + sums.third);
+    return is("recall") ? sums.first / sums.third : sums.first / sums.second;
   }
 
 private:
@@ -128,18 +135,18 @@ private:
     if (request.has("threshold")) {
       bool yes = is > request["threshold"], wanted = should > 0.5;
       if (this->is("binary-accuracy")) {
-        first += yes == wanted;
-        second += 1;
+        sums.first += yes == wanted;
+        sums.second += 1;
         return;
       }
-      first += yes && wanted;
-      second += yes;
-      third += wanted;
+      sums.first += yes && wanted;
+      sums.second += yes;
+      sums.third += wanted;
       return;
     }
     double difference = std::fabs(is - should);
-    first += this->is("mae") ? difference : difference * difference;
-    second += 1;
+    sums.first += this->is("mae") ? difference : difference * difference;
+    sums.second += 1;
   }
 
   // Scores [N, C, D...] against labels [N, D...], or targets like the scores.
@@ -160,9 +167,9 @@ private:
         detail::readElement(target, place, label);
       if (!isSoft && label == request["ignore_index"])
         continue;
-      second += 1;
+      sums.second += 1;
       if (label >= 0 && label < double(classes))
-        first += countAbove(output, base, classes, inner, int64_t(label)) < int64_t(least);
+        sums.first += countAbove(output, base, classes, inner, int64_t(label)) < int64_t(least);
     }
     return true;
   }
@@ -218,7 +225,7 @@ private:
 
   spec::Text asked, outputName;
   spec::Request request;
-  double first = 0, second = 0, third = 0;
+  Sums sums;
 };
 
 } // namespace nacre

@@ -128,29 +128,38 @@ public:
       return;
     double threshold = request["threshold"];
     bool isLess = request.is("mode", "min"), isRelative = request.is("threshold_mode", "rel");
-    double margin = isRelative ? best * threshold : threshold;
+    double margin = isRelative ? state.best * threshold : threshold;
     // Infinity is worse than anything.
-    bool isBetter = !hasBest || (isLess ? metric < best - margin : metric > best + margin);
+    bool isBetter = !state.hasBest || (isLess ? metric < state.best - margin : metric > state.best + margin);
     if (isBetter) {
-      best = metric;
-      hasBest = true;
-      bad = 0;
+      state.best = metric;
+      state.hasBest = true;
+      state.bad = 0;
     } else {
-      ++bad;
+      ++state.bad;
     }
-    if (cooldown > 0) {
-      --cooldown;
-      bad = 0;
+    if (state.cooldown > 0) {
+      --state.cooldown;
+      state.bad = 0;
     }
-    if (bad <= int64_t(request["patience"]))
+    if (state.bad <= int64_t(request["patience"]))
       return;
-    double old = rate * reduction, least = request["min_lr"], reduced = old * request["factor"];
+    double old = rate * state.reduction, least = request["min_lr"], reduced = old * request["factor"];
     reduced = reduced < least ? least : reduced;
     if (old - reduced > request["eps"])
-      reduction = reduced / rate;
-    cooldown = int64_t(request["cooldown"]);
-    bad = 0;
+      state.reduction = reduced / rate;
+    state.cooldown = int64_t(request["cooldown"]);
+    state.bad = 0;
   }
+
+  // What `plateau` has seen; others have no state. Setting it goes on where another schedule was.
+  struct State {
+    double best = 0, reduction = 1;
+    bool hasBest = false;
+    int64_t bad = 0, cooldown = 0;
+  };
+  const State &getState() const { return state; }
+  void setState(const State &other) { state = other; }
 
 private:
   bool is(spec::Text name) const { return request.entry && request.entry->name == name; }
@@ -183,7 +192,7 @@ private:
     }
     if (is("one-cycle"))
       return oneCycle(rate, t, length);
-    return rate * reduction;
+    return rate * state.reduction;
   }
 
   double oneCycle(double rate, double t, double length) const {
@@ -213,10 +222,7 @@ private:
 
   spec::Request request;
   int64_t steps = 1, epochSteps = 1;
-  // Of plateau.
-  double best = 0, reduction = 1;
-  bool hasBest = false;
-  int64_t bad = 0, cooldown = 0;
+  State state;
 };
 
 } // namespace nacre

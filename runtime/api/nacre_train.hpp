@@ -85,6 +85,18 @@ public:
     }
     return {};
   }
+  std::vector<Metric::Sums> sums() const {
+    std::vector<Metric::Sums> result;
+    for (const Bound &bound : list)
+      result.push_back(bound.metric.getSums());
+    return result;
+  }
+  // As many as there are metrics.
+  void setSums(const std::vector<Metric::Sums> &sums) {
+    for (size_t i = 0; i < list.size(); ++i)
+      list[i].metric.setSums(sums[i]);
+  }
+  size_t size() const { return list.size(); }
   std::vector<double> values() const {
     std::vector<double> result;
     for (const Bound &bound : list)
@@ -256,6 +268,8 @@ struct TrainerOptions {
   float learningRate = 0.01f;
   // The epochs that there will be, by which schedules know the end; more can follow.
   int64_t epochs = 1;
+  // Instead of epochs, the steps that there will be; then the last epoch may be a part of one.
+  int64_t steps = 0;
   // How the learning rate changes from step to step (nacre_schedule.hpp); empty: it stays.
   std::string schedule = {};
   // The class number that `labels` may have without there being such a class: the loss's
@@ -283,6 +297,17 @@ struct Epoch {
   std::optional<Evaluation> validation;
 };
 
+// How far a training is: with the session's parameters and its random state all that it needs
+// to go on, bit for bit (Session::save, Session::randomState).
+struct TrainingState {
+  int64_t epoch = 0, step = 0; // the next ones
+  // Of the epoch so far.
+  int64_t examples = 0;
+  double sum = 0, rate = 0, seconds = 0;
+  std::vector<Metric::Sums> metrics;
+  Schedule::State schedule;
+};
+
 class Trainer {
 public:
   // Checks that all columns are there, fit the model and are of one length, and that
@@ -307,26 +332,63 @@ public:
   // Per epoch. The last step takes the examples that are left; a model of fixed batch
   // cannot, so they wait for another epoch's order.
   int64_t steps() { return feeder.batches().steps(); }
+  // That the options ask for.
+  int64_t epochs() { return options.steps > 0 ? (options.steps + steps() - 1) / steps() : options.epochs; }
+
+  // After each step and each epoch, in callbacks too.
+  const TrainingState &state() const { return current; }
+  // Has `fit`, and `runEpoch` of that epoch, go on from a state that another trainer with the same
+  // options had; the session must be as it was then.
+  Status resume(const TrainingState &state) {
+    bool begins = state.step == 0;
+    if (state.epoch < 0 || state.step < 0 || state.step > steps() || state.examples < 0 ||
+        state.examples > examples() || begins != (state.examples == 0) ||
+        state.metrics.size() != (begins ? 0 : measures.size()))
+      return Error{NACRE_INVALID_ARGUMENT, "the state is of another training: epoch " + std::to_string(state.epoch + 1) +
+                                               ", step " + std::to_string(state.step) + ", where an epoch has " +
+                                               std::to_string(steps())};
+    current = state;
+    schedule.setState(state.schedule);
+    isResumed = true;
+    return {};
+  }
 
   // Trains on every example once, in an order that depends on seed and epoch, then
   // evaluates on the validation's. `progress` is called after each step and returns false to
   // end with NACRE_CANCELLED. A loss that is not finite is an error.
   Result<Epoch> runEpoch(int64_t index, const std::function<bool(const TrainingStep &)> &progress = nullptr) {
     auto start = std::chrono::steady_clock::now();
+    if (index != current.epoch)
+      beginEpoch(index);
+    const double secondsBefore = current.seconds;
+    auto seconds = [&] {
+      return secondsBefore + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
     Epoch epoch;
     epoch.index = index;
     spec::Message why;
     Status failed;
     measures.reset();
+    if (current.step > 0)
+      measures.setSums(current.metrics);
     loop::Loop loop = detail::makeLoop(*owner, feeder, measures);
     loop.order = order.data();
     loop.seed = options.seed;
     loop.rate = double(options.learningRate);
     loop.schedule = options.schedule.empty() ? nullptr : &schedule;
+    loop.firstStep = current.step;
+    loop.firstExample = current.examples;
+    loop.firstSum = current.sum;
+    if (options.steps > 0 && index < epochs())
+      loop.lastStep = options.steps - index * steps();
     auto finish = [&](const TrainingStep &step) {
-      epoch.examples = step.examples;
-      epoch.rate = step.rate;
       failed = measures.add(loop.batches);
+      current.step = step.index + 1;
+      current.examples = step.examples;
+      current.sum = step.sum;
+      current.rate = step.rate;
+      current.metrics = measures.sums();
+      current.seconds = seconds();
       if (failed && progress && !progress(step))
         failed = Error{NACRE_CANCELLED, "training was cancelled"};
       return failed ? NACRE_OK : failed.error().status;
@@ -336,23 +398,31 @@ public:
       return failed.error();
     if (status != NACRE_OK)
       return why.isEmpty() ? Error::last(status) : Error{status, why.c_str()};
+    epoch.examples = current.examples;
+    epoch.rate = current.rate;
     epoch.metrics = measures.values();
-    epoch.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    epoch.seconds = seconds();
     if (validation) {
       Result<Evaluation> evaluation = detail::evaluate(*owner, *validation, validationMeasures);
       if (!evaluation)
         return evaluation.error();
       epoch.validation = *std::move(evaluation);
     }
+    if (current.step == steps()) // else it may go on
+      beginEpoch(index + 1);
     return epoch;
   }
 
-  // All epochs that the options ask for, from the first: what each came to. `onEpoch` is called
+  // All epochs that the options ask for, from the first or where `resume` says: what each came to. `onEpoch` is called
   // after each, and returns false to leave it at that.
   Result<std::vector<Epoch>> fit(const std::function<bool(const Epoch &)> &onEpoch = nullptr,
                                  const std::function<bool(const TrainingStep &)> &onStep = nullptr) {
     std::vector<Epoch> history;
-    for (int64_t index = 0; index < options.epochs; ++index) {
+    if (!std::exchange(isResumed, false))
+      beginEpoch(0);
+    for (int64_t index = current.epoch; index < epochs(); ++index) {
+      if (options.steps > 0 && index * steps() + current.step >= options.steps)
+        break; // it had ended
       Result<Epoch> epoch = runEpoch(index, onStep);
       if (!epoch)
         return epoch.error();
@@ -393,13 +463,19 @@ private:
   Trainer(Session &session, Feeder feeder, detail::Measures measures, TrainerOptions options)
       : owner(&session), feeder(std::move(feeder)), measures(std::move(measures)), options(std::move(options)) {}
 
+  void beginEpoch(int64_t index) {
+    current = {};
+    current.epoch = index;
+    current.schedule = schedule.getState();
+  }
+
   // The schedule, and what validation needs.
   Status prepare() {
     spec::Message why;
     scheduleText = std::make_unique<std::string>(options.schedule);
     if (!scheduleText->empty() && !Schedule::parse(*scheduleText, schedule, why))
       return Error{NACRE_INVALID_ARGUMENT, why.c_str()};
-    schedule.setLength(options.epochs * steps(), steps());
+    schedule.setLength(options.steps > 0 ? options.steps : options.epochs * steps(), steps());
     order.resize(size_t(examples()));
     if (options.validation.empty())
       return {};
@@ -424,6 +500,8 @@ private:
   std::vector<int64_t> order;
   std::unique_ptr<std::string> scheduleText; // what the schedule points into
   Schedule schedule;
+  TrainingState current;
+  bool isResumed = false;
 };
 
 } // namespace nacre

@@ -124,6 +124,12 @@ Session::load(const char *path, uint32_t flags,
                   name.text, Quoted(header.metadata[i].value).text,
                   formatValue);
 
+  for (int64_t i = 0; callback && i < header.metadataCount; ++i)
+    if (!isReserved(header.metadata[i].key))
+      if (nacre_status status = callback(userData, header.metadata[i].key,
+                                         header.metadata[i].value))
+        return status;
+
   // Which tensor of the file a parameter is set to, and whether they are all
   // there.
   Array<const Entry *> sources;
@@ -163,11 +169,6 @@ Session::load(const char *path, uint32_t flags,
       if (nacre_status status = checkBooleans(name.text, file, *sources[i]))
         return status;
   }
-  for (int64_t i = 0; callback && i < header.metadataCount; ++i)
-    if (!isReserved(header.metadata[i].key))
-      if (nacre_status status = callback(userData, header.metadata[i].key,
-                                         header.metadata[i].value))
-        return status;
 
   Lock lock(stateMutex);
   for (int32_t i = 0; i < abi.parameter_count; ++i) {

@@ -4,9 +4,7 @@
 #include "tools/nacre/Command.h"
 #include "tools/nacre/TrainData.h"
 #include "tools/nacre/TrainFlags.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "tools/nacre/TrainRun.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
@@ -48,6 +46,26 @@ static cl::opt<bool> listSchedules("list-schedules", cl::sub(command.subcommand)
                                    cl::desc("Print all schedules and their settings"));
 static cl::opt<int64_t> epochs("epochs", cl::sub(command.subcommand), cl::init(10), cl::value_desc("n"),
                                cl::desc("Passes over the data (default 10)"));
+static cl::opt<int64_t> steps("steps", cl::sub(command.subcommand), cl::value_desc("n"),
+                              cl::desc("Instead of --epochs: steps in all"));
+static cl::opt<int64_t> patience("patience", cl::sub(command.subcommand), cl::value_desc("n"),
+                                 cl::desc("End after so many epochs without progress on --valid, and write the best"));
+static cl::opt<std::string> monitor("monitor", cl::sub(command.subcommand), cl::init("loss"), cl::value_desc("accuracy"),
+                                    cl::desc("What --patience looks at: loss (default) or a metric"));
+static cl::opt<std::string> checkpointFolder("checkpoint", cl::sub(command.subcommand), cl::value_desc("folder"),
+                                             cl::desc("Keep checkpoints there"));
+static cl::opt<bool> resumes("resume", cl::sub(command.subcommand), cl::desc("Go on from the newest checkpoint, if there is one"));
+static cl::opt<std::string> checkpointEvery("checkpoint-every", cl::sub(command.subcommand), cl::init("1epoch"),
+                                            cl::value_desc("500steps"),
+                                            cl::desc("How often: epochs, or steps (default 1epoch)"));
+static cl::opt<int64_t> keep("keep", cl::sub(command.subcommand), cl::init(3), cl::value_desc("n"),
+                             cl::desc("How many checkpoints are kept (default 3)"));
+static cl::opt<std::string> logPath("log", cl::sub(command.subcommand), cl::value_desc("file"),
+                                    cl::desc("Write what happens as lines of JSON"));
+static cl::opt<int64_t> logEvery("log-every", cl::sub(command.subcommand), cl::init(100), cl::value_desc("n"),
+                                 cl::desc("Steps from one line of --log to the next (default 100)"));
+static cl::opt<std::string> plotPath("plot", cl::sub(command.subcommand), cl::value_desc("file.svg"),
+                                     cl::desc("Draw losses and metrics"));
 static cl::opt<int64_t> batchSize("batch-size", cl::sub(command.subcommand), cl::value_desc("n"),
                                   cl::desc("Examples per step (default 32)"));
 static cl::opt<uint64_t> seed("seed", cl::sub(command.subcommand), cl::value_desc("n"),
@@ -58,7 +76,9 @@ static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a
 static CompileFlags compileFlags(command.subcommand);
 static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "cache-dir", "clip-value",
                                                  "dump-phases", "input-length", "no-cache", "target-cpu", "target-features",
-                                                 "verbose", "list-schedules", "list-optimizers", "list-metrics"});
+                                                 "verbose", "list-schedules", "list-optimizers", "list-metrics", "monitor",
+                                                 "checkpoint-every", "keep", "log-every", "steps", "list-losses", "clip-norm",
+                                                 "group", "dim", "input-shape"});
 
 namespace {
 
@@ -66,6 +86,7 @@ namespace {
 struct Plan {
   CompileOptions compile;
   TrainerOptions trainer;
+  TrainRunOptions run;
 };
 
 bool makePlan(Plan &plan) {
@@ -88,6 +109,21 @@ bool makePlan(Plan &plan) {
     return refuse("--epochs " + std::to_string(epochs) + ": expected 1 or more");
   if (batchSize.getNumOccurrences() && batchSize < 1)
     return refuse("--batch-size " + std::to_string(batchSize) + ": expected 1 or more");
+  if (steps.getNumOccurrences() && (steps < 1 || epochs.getNumOccurrences()))
+    return refuse(steps < 1 ? "--steps " + std::to_string(steps) + ": expected 1 or more"
+                            : "--steps, --epochs: expected one of them");
+  if (patience.getNumOccurrences() && (patience < 1 || validPath.empty()))
+    return refuse(patience < 1 ? "--patience " + std::to_string(patience) + ": expected 1 or more"
+                               : "--patience: expected --valid, whose examples it looks at");
+  std::optional<CheckpointInterval> interval = CheckpointInterval::parse(checkpointEvery);
+  if (!interval)
+    return refuse("--checkpoint-every " + checkpointEvery + ": expected a number, and `epochs` or `steps`");
+  if (keep < 1)
+    return refuse("--keep " + std::to_string(keep) + ": expected 1 or more");
+  if (logEvery < 1)
+    return refuse("--log-every " + std::to_string(logEvery) + ": expected 1 or more");
+  if (checkpointFolder.empty() && (resumes || checkpointEvery.getNumOccurrences() || keep.getNumOccurrences()))
+    return refuse("--resume, --checkpoint-every, --keep: expected --checkpoint, which names their folder");
   Schedule parsed;
   spec::Message why;
   if (!schedule.empty() && !Schedule::parse(schedule.getValue(), parsed, why))
@@ -103,6 +139,14 @@ bool makePlan(Plan &plan) {
   plan.trainer.batchSize = batchSize;
   plan.trainer.metrics.assign(metrics.begin(), metrics.end());
   plan.trainer.seed = seed;
+  plan.trainer.steps = steps;
+  plan.run = {.checkpoints = checkpointFolder,
+              .interval = *interval,
+              .keep = keep,
+              .resumes = resumes,
+              .patience = patience,
+              .monitor = monitor,
+              .report = {plan.trainer.metrics, json, logPath, plotPath, logEvery}};
   return true;
 }
 
@@ -116,84 +160,11 @@ void interrupt() {
     nacre_session_cancel(session);
 }
 
-/// A line that is written over while training goes on; only on a terminal.
-class ProgressLine {
-public:
-  explicit ProgressLine(const Trainer &trainer) : trainer(trainer), isShown(llvm::errs().is_displayed()) {}
-  ~ProgressLine() { clear(); }
-
-  void show(int64_t epoch, const TrainingStep &step) {
-    Clock::time_point now = Clock::now();
-    seen += step.examples - (step.index ? lastExamples : 0);
-    lastExamples = step.examples;
-    if (!isShown || now - last < std::chrono::milliseconds(100))
-      return;
-    last = now;
-    double rate = double(seen) / seconds(start);
-    double left = (double(trainer.examples()) * double(epochs) - double(seen)) / rate;
-    llvm::errs() << "\r\033[K"
-                 << llvm::format("epoch %lld/%lld  %3.0f %%  loss %.4f  %.0f examples/s  %.0f s left",
-                                 (long long)epoch + 1, (long long)epochs,
-                                 100.0 * double(step.examples) / double(trainer.examples()), step.loss, rate, left);
-    llvm::errs().flush();
-  }
-  void clear() {
-    if (isShown)
-      llvm::errs() << "\r\033[K";
-  }
-
-  static double seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
-
-private:
-  const Trainer &trainer;
-  bool isShown;
-  Clock::time_point start = Clock::now(), last = start;
-  int64_t seen = 0, lastExamples = 0;
-};
-
-/// "loss 0.1234, accuracy 0.9876", or entries of `object`, with names before which `prefix` stands.
-void report(double loss, const std::vector<double> &values, const std::string &prefix, std::string &text,
-            llvm::json::Object &object) {
-  auto add = [&](const std::string &name, double value) {
-    text += (text.empty() ? "" : ", ") + prefix + name + llvm::formatv(" {0:F4}", value).str();
-    object[prefix + name] = value;
-  };
-  add("loss", loss);
-  for (auto [name, value] : llvm::zip(metrics, values))
-    add(name, value);
-}
-
-/// All epochs: a line for each, or entries of `list`.
-Status runEpochs(Trainer &trainer, llvm::json::Array &list, bool printsJson) {
-  ProgressLine line(trainer);
-  int64_t now = 0;
-  auto finish = [&](const Epoch &epoch) {
-    std::string text;
-    llvm::json::Object object{{"epoch", epoch.index + 1}};
-    report(epoch.loss, epoch.metrics, "", text, object);
-    if (epoch.validation)
-      report(epoch.validation->loss, epoch.validation->metrics, "val_", text, object);
-    double rate = double(epoch.examples) / epoch.seconds;
-    object["examples_per_second"] = rate;
-    line.clear();
-    if (printsJson)
-      list.push_back(std::move(object));
-    else
-      llvm::outs() << llvm::formatv("epoch {0}/{1}: {2}, {3:F0} examples/s\n", epoch.index + 1, int64_t(epochs), text, rate);
-    llvm::outs().flush();
-    now = epoch.index + 1;
-    return true;
-  };
-  Result<std::vector<Epoch>> history = trainer.fit(finish, [&](const TrainingStep &step) {
-    line.show(now, step);
-    return !wasInterrupted;
-  });
-  return history ? Status() : Status(history.error());
-}
-
 /// The process ends as if it had not caught the signal, so that a shell's script ends too.
-int endInterrupted() {
-  fail("interrupted: nothing was written");
+int endInterrupted(int64_t checkpoint) {
+  fail(checkpoint < 0 ? "interrupted: nothing was written"
+                      : "interrupted: nothing was written but checkpoints; with --resume it goes on after step " +
+                            std::to_string(checkpoint));
   std::signal(SIGINT, SIG_DFL);
   std::raise(SIGINT);
   return kInputError;
@@ -228,7 +199,7 @@ static int runTrain() {
   Result<Model> model = openModel(path, plan.compile);
   if (!model)
     return fail(model.error());
-  double compileSeconds = ProgressLine::seconds(start);
+  double compileSeconds = std::chrono::duration<double>(Clock::now() - start).count();
   Result<Exporter> exporter = Exporter::open(path, *model, plan.compile.allowSymlinks);
   if (!exporter)
     return fail(exporter.error());
@@ -250,14 +221,15 @@ static int runTrain() {
   if (!trainer)
     return fail(trainer.error());
 
+  TrainRun run(*trainer, plan.run);
+  if (Status begun = run.begin(agree(plan.compile, plan.trainer, *model, *trainer, *data, others)); !begun)
+    return fail(begun.error());
   interruptible = trainer->session().get();
   llvm::sys::SetInterruptFunction(interrupt);
-  llvm::json::Array list;
-  start = Clock::now();
-  Status trained = runEpochs(*trainer, list, printsJson);
-  double seconds = ProgressLine::seconds(start);
+  Status trained = run.train([] { return !wasInterrupted; });
+  double seconds = run.getReport().getSeconds();
   if (wasInterrupted)
-    return endInterrupted();
+    return endInterrupted(run.getNewestCheckpoint());
   if (!trained)
     return fail(trained.error());
   // From here on Ctrl-C removes what is written so far and ends.
@@ -268,15 +240,25 @@ static int runTrain() {
       return fail(set.error());
   if (Status written = exporter->write(trainer->session(), target); !written)
     return fail(written.error());
-  if (printsJson)
-    printJson(llvm::json::Object{{"model", toUtf8(target)},
-                                 {"examples", trainer->examples()},
-                                 {"batch_size", trainer->batchSize()},
-                                 {"compile_seconds", compileSeconds},
-                                 {"seconds", seconds},
-                                 {"epochs", std::move(list)}});
-  else
-    llvm::outs() << target << ": " << trainer->examples() << " examples, " << epochs << " epochs in "
-                 << llvm::format("%.2f", seconds) << " s\n";
+  int64_t count = int64_t(run.getReport().getEpochs().size());
+  if (printsJson) {
+    llvm::json::Object summary{{"model", toUtf8(target)},
+                               {"examples", trainer->examples()},
+                               {"batch_size", trainer->batchSize()},
+                               {"compile_seconds", compileSeconds},
+                               {"seconds", seconds},
+                               {"epochs", llvm::json::Array(run.getReport().getEpochs())}};
+    if (patience) {
+      summary["best_epoch"] = run.getBestEpoch();
+      summary["ended_early"] = run.endedEarly();
+    }
+    printJson(std::move(summary));
+    return kSuccess;
+  }
+  llvm::outs() << target << ": " << trainer->examples() << " examples, " << count << " epochs in "
+               << llvm::format("%.2f", seconds) << " s";
+  if (patience)
+    llvm::outs() << ", the best after epoch " << run.getBestEpoch();
+  llvm::outs() << "\n";
   return kSuccess;
 }

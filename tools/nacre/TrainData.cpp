@@ -1,5 +1,7 @@
 //===- TrainData.cpp - Examples in files ------------------------*- C++ -*-===//
 #include "tools/nacre/TrainData.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/xxhash.h"
 #include <cstring>
 #include <type_traits>
 
@@ -84,4 +86,14 @@ std::vector<Column> TrainData::columns() const {
   for (const auto &[name, tensor] : arrays)
     columns.push_back({name, tensor.view()});
   return columns;
+}
+
+std::string TrainData::hash() const {
+  std::string parts;
+  for (const Column &column : columns()) {
+    size_t size = size_t(column.data.elements()) * size_t(nacre_dtype_bits(column.data.dtype())) / 8;
+    uint64_t elements = llvm::xxh3_64bits({static_cast<const uint8_t *>(column.data.data()), size});
+    parts += column.name + ": " + toString(column.data) + " " + llvm::utohexstr(elements) + "\n";
+  }
+  return llvm::utohexstr(llvm::xxh3_64bits(parts), /*LowerCase=*/true, /*Width=*/16);
 }

@@ -16,6 +16,8 @@ public:
 
   /// Over what this object holds.
   std::vector<Column> columns() const;
+  /// Of all names, types, shapes and elements.
+  std::string hash() const;
 
 private:
   std::vector<std::pair<std::string, HostTensor>> arrays;

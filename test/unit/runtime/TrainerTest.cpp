@@ -284,6 +284,93 @@ TEST_F(TrainerTest, FitEndsWhereItIsAskedTo) {
   EXPECT_EQ(history->size(), 3u);
 }
 
+// From the state after any step, and after each epoch: the same batches, rates and epochs.
+TEST_F(TrainerTest, GoesOnFromAnyState) {
+  TrainerOptions options = {.batchSize = 3,
+                            .seed = 7,
+                            .learningRate = 1,
+                            .epochs = 4,
+                            .schedule = "plateau:patience=0,factor=0.5",
+                            .metrics = {"accuracy", "top-k:k=2"},
+                            .validation = columns()};
+  auto trainer = create("N", columns(), options);
+  ASSERT_TRUE(trainer) << trainer.error().message;
+  std::vector<TrainingState> states;
+  auto whole = trainer->fit(
+      [&](const Epoch &) {
+        states.push_back(trainer->state());
+        return true;
+      },
+      [&](const TrainingStep &step) {
+        EXPECT_EQ(step.own, 0.5);
+        states.push_back(trainer->state());
+        return true;
+      });
+  ASSERT_TRUE(whole) << whole.error().message;
+  ASSERT_EQ(states.size(), 4u * 5);
+  auto batches = seen;
+  auto allRates = rates;
+  EXPECT_EQ(batches.size(), 16u);
+  EXPECT_EQ(rates.back(), 0.25f);
+  for (const TrainingState &state : states) {
+    auto other = create("N", columns(), options);
+    ASSERT_TRUE(other) << other.error().message;
+    ASSERT_TRUE(other->resume(state));
+    seen.clear();
+    rates.clear();
+    auto rest = other->fit();
+    ASSERT_TRUE(rest) << rest.error().message;
+    size_t done = size_t(state.epoch * 4 + state.step);
+    EXPECT_EQ(seen, decltype(seen)(batches.begin() + ptrdiff_t(done), batches.end()));
+    EXPECT_EQ(rates, decltype(rates)(allRates.begin() + ptrdiff_t(done), allRates.end()));
+    ASSERT_EQ(rest->size(), size_t(4 - state.epoch));
+    for (const Epoch &epoch : *rest) {
+      const Epoch &before = (*whole)[size_t(epoch.index)];
+      EXPECT_EQ(epoch.loss, before.loss);
+      EXPECT_EQ(epoch.metrics, before.metrics);
+      EXPECT_EQ(epoch.examples, 10);
+      EXPECT_EQ(epoch.rate, before.rate);
+      EXPECT_EQ(epoch.validation->metrics, before.validation->metrics);
+    }
+  }
+  // From the start again, unless it was resumed.
+  seen.clear();
+  ASSERT_TRUE(trainer->fit());
+  EXPECT_EQ(seen, batches);
+  TrainingState wrong = states[0];
+  wrong.metrics.pop_back();
+  EXPECT_FALSE(trainer->resume(wrong));
+  wrong = states[0];
+  wrong.step = 5;
+  EXPECT_EQ(trainer->resume(wrong).error().message,
+            "the state is of another training: epoch 1, step 5, where an epoch has 4");
+}
+
+TEST_F(TrainerTest, StepsInsteadOfEpochs) {
+  auto trainer = create("N", columns(), {.batchSize = 3, .learningRate = 1, .schedule = "polynomial", .steps = 6});
+  ASSERT_TRUE(trainer) << trainer.error().message;
+  EXPECT_EQ(trainer->epochs(), 2);
+  auto history = trainer->fit();
+  ASSERT_TRUE(history) << history.error().message;
+  ASSERT_EQ(history->size(), 2u);
+  EXPECT_EQ((*history)[0].examples, 10);
+  EXPECT_EQ((*history)[1].examples, 6);
+  EXPECT_EQ(rates.size(), 6u);
+  EXPECT_FLOAT_EQ(rates.back(), 1 - 5.0f / 6);
+  // It stands within the second epoch, where a longer one goes on.
+  EXPECT_EQ(trainer->state().epoch, 1);
+  EXPECT_EQ(trainer->state().step, 2);
+  auto batches = seen;
+  auto longer = create("N", columns(), {.batchSize = 3, .learningRate = 1, .steps = 8});
+  ASSERT_TRUE(longer && longer->resume(trainer->state()));
+  ASSERT_TRUE(longer->fit());
+  EXPECT_EQ(seen.size(), 8u);
+  seen.clear();
+  auto all = create("N", columns(), {.batchSize = 3, .learningRate = 1, .epochs = 2});
+  ASSERT_TRUE(all && all->fit());
+  EXPECT_EQ(decltype(seen)(seen.begin(), seen.begin() + 6), batches);
+}
+
 TEST_F(TrainerTest, EvaluationInBatchesIsThatOfTheWhole) {
   Session &session = makeSession("N");
   for (int64_t batch : {1, 3, 10, 64}) {

@@ -1,0 +1,58 @@
+//===- TrainCheckpoints.h - Checkpoints of a training -----------*- C++ -*-===//
+#ifndef NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
+#define NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
+
+#include "tools/nacre/TrainSnapshot.h"
+#include <optional>
+
+namespace nacre::tool {
+
+/// How often checkpoints are written: "10", "10epochs", "500steps".
+struct CheckpointInterval {
+  static std::optional<CheckpointInterval> parse(llvm::StringRef text);
+
+  int64_t count = 1;
+  bool isOfSteps = false;
+};
+
+/// A folder with the newest checkpoints of one training, step-<number>.safetensors, and the
+/// parameters of when it was best, best-<number>.safetensors.
+class TrainCheckpoints {
+public:
+  using Agreement = std::vector<std::pair<std::string, std::string>>;
+
+  /// Makes the folder. It may have checkpoints already only if they are to be resumed from.
+  /// `agreed` is what all checkpoints of one training have in common: names as the command line
+  /// has them, and texts.
+  static Result<TrainCheckpoints> open(const std::string &folder, CheckpointInterval interval, int64_t keep,
+                                       bool resumes, Agreement agreed);
+
+  /// Sets the session to the newest checkpoint that can be read; warns of those that cannot.
+  /// Nothing if there is none. `best` gets the parameters of when the training was best.
+  Result<std::optional<TrainingSnapshot>> resume(Session &session, BestWeights *best);
+
+  bool isDue(const TrainingState &state, int64_t stepsPerEpoch, bool isEndOfEpoch) const;
+  /// Writes a checkpoint, and removes those that are too many. After a failure the older ones
+  /// are as they were.
+  Status write(Session &session, const TrainingSnapshot &snapshot, int64_t step);
+  /// Keeps the parameters as those of the best epoch.
+  Status writeBest(Session &session, int64_t step);
+  /// The step of the newest one that was written or resumed from; -1: none was.
+  int64_t newest() const { return steps.empty() ? -1 : steps.back(); }
+
+private:
+  std::string place(const char *kind, int64_t step) const;
+  Status read(Session &session, int64_t step, TrainingSnapshot &snapshot) const;
+  void remove(const char *kind, std::vector<int64_t> &list, size_t begin, size_t end) const;
+  void removeOld();
+
+  std::string folder;
+  CheckpointInterval interval;
+  int64_t keep = 0;
+  Agreement agreed;
+  std::vector<int64_t> steps, best; // that there are, ascending
+};
+
+} // namespace nacre::tool
+
+#endif // NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
