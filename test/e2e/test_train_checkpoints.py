@@ -87,8 +87,8 @@ def test_checkpoints_change_nothing(folder: Path, tmp_path: Path, whole: Callabl
     distance, last = {"1": (15, 75), "2epochs": (30, 75), "7steps": (7, 75)}[every]
     expected = [step for step in range(distance, last + 1, distance)]
     assert steps == sorted({*expected, last})[-3:]
-    newest = load_file(where / f"step-{last:012}.safetensors")
-    assert {"w0", "w0.average", "w0.exp_avg", "optimizer.count"} <= newest.keys()
+    tensors = load_file(where / f"step-{last:012}.safetensors")
+    assert {"w0", "w0.average", "w0.exp_avg", "optimizer.count"} <= tensors.keys()
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
@@ -134,21 +134,29 @@ def test_steps(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "50.onnx").read_bytes()
 
 
-def kill_again_and_again(line: list[str], seconds: float, seed: str) -> int:
-    """Begins the command, which is ready to train after `seconds`, and kills it at some moment, until it comes
-    to its end; how often it did not."""
+def newest(where: Path) -> int:
+    """The newest checkpoint's number; 0 without one."""
+    found = [number(name) for name in names(where) if name.startswith("step-")] if where.exists() else []
+    return max(found, default=0)
+
+
+def kill_again_and_again(line: list[str], where: Path, distance: int, seed: str) -> int:
+    """Begins the command, and kills it when it has written a few more checkpoints, or writes the next, or before it
+    trains, until it comes to its end; how often it did not."""
     moments = random.Random(seed)
     for killed in range(1000):
         running = subprocess.Popen([str(NACRE), *line], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            _, err = running.communicate(timeout=seconds * moments.uniform(0.7, 1.7))
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.communicate()
-            continue
-        assert running.returncode == 0, err
+        target = newest(where) + distance * moments.randint(1, 12)
+        deadline = time.monotonic() + (moments.uniform(0, 1) if killed % 4 == 3 else 60)
+        while running.poll() is None and newest(where) < target and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        time.sleep(moments.uniform(0, 0.005))
+        running.kill()
+        _, err = running.communicate()
         assert "warning" not in err, err
-        return killed
+        if running.returncode != -signal.SIGKILL:
+            assert running.returncode == 0, err
+            return killed
     raise AssertionError("it comes to no end")
 
 
@@ -161,11 +169,9 @@ def test_killed_at_any_moment(
     options = ["--epochs", str(epochs), "--checkpoint", where, "--checkpoint-every", every, "--resume"]
     options += ["--log", log, "--log-every", "1"]
     first = whole(str(epochs))
-    start = time.monotonic()
-    nacre(*command(folder, tmp_path / "short.onnx", "--epochs", "1"))
-    seconds = time.monotonic() - start
-    killed = kill_again_and_again(command(folder, tmp_path / "out.onnx", *options), seconds, every)
-    assert killed > 0
+    distance = {"1epoch": 15, "1step": 2, "11steps": 11}[every]
+    killed = kill_again_and_again(command(folder, tmp_path / "out.onnx", *options), where, distance, every)
+    assert killed >= 3
     assert (tmp_path / "out.onnx").read_bytes() == first
     for path in where.iterdir():
         load_file(path)
@@ -181,8 +187,8 @@ def test_damaged_checkpoints(folder: Path, tmp_path: Path, whole: Callable[[str]
     where = tmp_path / "checkpoints"
     options = ["--epochs", "5", "--checkpoint", where]
     nacre(*command(folder, tmp_path / "out.onnx", *options))
-    newest = where / names(where)[-1]
-    newest.write_bytes(newest.read_bytes()[:-1])
+    damaged = where / names(where)[-1]
+    damaged.write_bytes(damaged.read_bytes()[:-1])
     ran = nacre(*command(folder, tmp_path / "out.onnx", *options, "--resume"))
     assert "truncated" in ran.err and "the checkpoint before it is tried" in ran.err
     assert "resumed after step 60, in epoch 5" in ran.out
@@ -357,8 +363,7 @@ def test_interrupt(folder: Path, tmp_path: Path) -> None:
     _, message = running.communicate(timeout=60)
     assert running.returncode == -signal.SIGINT
     assert "nothing was written but checkpoints; with --resume it goes on after step " in message
-    newest = max(number(name) for name in names(where) if name.startswith("step"))
-    assert f"after step {newest}\n" in message
+    assert f"after step {newest(where)}\n" in message
 
 
 @pytest.mark.parametrize(
