@@ -19,6 +19,19 @@ def ExpandAttentionPass : Pass<"expand-attention", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ExpandConvTransposePass : Pass<"expand-conv-transpose", "::mlir::func::FuncOp"> {
+  let summary = "Write transposed convolutions as convolutions without strides";
+  let description = [{
+    The places of the result that strides set apart become channels of one convolution, which
+    are interleaved afterwards. Where strides do not divide the kernel, taps of 0 fill it up.
+    Precondition: types inferred. Postcondition: no nn.conv_transpose is left whose weight's
+    sizes are known, with channels first, a padding that is known, and not both strides and
+    dilations in one dimension.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def ScalarizeShapesPass : Pass<"scalarize-shapes", "::mlir::func::FuncOp"> {
   let summary = "Turn shape arithmetic on small tensors into scalar arithmetic";
   let description = [{

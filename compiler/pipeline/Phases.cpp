@@ -56,6 +56,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training)
     addCleanup(host);
   host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createFoldScalesPass());
   host.addPass(graph::createChooseLayoutsPass());
