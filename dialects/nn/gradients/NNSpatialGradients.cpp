@@ -78,10 +78,75 @@ Value scatterWindows(OpBuilder &b, Location loc, Value dy, Value weight, ArrayRe
   return takeFirst(b, loc, scattered, all);
 }
 
+/// Of few input channels: a matrix product. Its left side has a row for each tap and channel,
+/// the elements that the tap meets, which is as many copies of the input as there are taps.
+Value multiplyWindows(OpBuilder &b, Location loc, Value input, Value dy, Value weight, const Windows &windows) {
+  SizeMath m(b, loc);
+  auto type = cast<RankedTensorType>(weight.getType());
+  int64_t rank = type.getRank(), spatial = rank - 2;
+  auto reshape = [&](Value value, ArrayRef<OpFoldResult> sizes) -> Value {
+    return ReshapeOp::create(b, loc, value, createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true);
+  };
+  SmallVector<OpFoldResult> pads(2 * rank, b.getIndexAttr(0)), places = m.dims(dy);
+  for (int64_t i = 0; i < spatial; ++i) {
+    pads[2 + i] = b.getIndexAttr(windows.pads[i]);
+    pads[rank + 2 + i] = b.getIndexAttr(windows.pads[spatial + i]);
+  }
+  Type element = type.getElementType();
+  auto scalar = RankedTensorType::get({}, element);
+  Value zero = ConstantOp::create(b, loc, scalar, DenseElementsAttr::get(scalar, b.getZeroAttr(element)));
+  auto order = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  std::swap(order[0], order[1]);
+  Value padded = PadOp::create(b, loc, input, createSizes(b, loc, pads), zero, PadMode::Constant);
+  padded = TransposeOp::create(b, loc, padded, order); // [C, N, D...]
+
+  int64_t taps = 1;
+  for (int64_t i = 0; i < spatial; ++i)
+    taps *= type.getDimSize(2 + i);
+  SmallVector<Value> rows;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    SmallVector<OpFoldResult> starts(rank, b.getIndexAttr(0)), ends = m.dims(padded), steps(rank, b.getIndexAttr(1));
+    for (int64_t i = spatial - 1, rest = tap; i >= 0; rest /= type.getDimSize(2 + i), --i) {
+      int64_t start = rest % type.getDimSize(2 + i) * windows.dilations[i];
+      starts[2 + i] = b.getIndexAttr(start);
+      steps[2 + i] = b.getIndexAttr(windows.strides[i]);
+      // The last place's element is the last that is read.
+      OpFoldResult reach = m.mul(m.sub(places[2 + i], m.constant(1)), m.constant(windows.strides[i]));
+      ends[2 + i] = m.add(reach, m.constant(start + 1));
+    }
+    rows.push_back(SliceOp::create(b, loc, padded, createSizes(b, loc, starts), createSizes(b, loc, ends),
+                                   createSizes(b, loc, steps)));
+  }
+  OpFoldResult channels = m.dim(weight, 1), outputs = m.dim(weight, 0);
+  SmallVector<OpFoldResult> all(places);
+  all.erase(all.begin() + 1);
+  OpFoldResult count = m.product(all);
+  Value left = reshape(ConcatOp::create(b, loc, rows, 0), {m.mul(channels, m.constant(taps)), count});
+  // [N, O, D...] to [N, D..., O]
+  auto last = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  std::rotate(last.begin() + 1, last.begin() + 2, last.end());
+  Value right = reshape(TransposeOp::create(b, loc, dy, last), {count, outputs});
+  Value product = MatMulOp::create(b, loc, left, right, /*transpose_lhs=*/false, /*transpose_rhs=*/false);
+  SmallVector<OpFoldResult> apart;
+  SmallVector<int64_t> back{rank - 1, rank - 2};
+  for (int64_t i = 0; i < spatial; ++i) {
+    apart.push_back(m.dim(weight, 2 + i));
+    back.push_back(i);
+  }
+  apart.append({channels, outputs});
+  return TransposeOp::create(b, loc, reshape(product, apart), back);
+}
+
 /// The gradient of a convolution's weight [O, C / groups, K...]: the input's windows, each
 /// times the gradient of what it gave.
 Value correlateWindows(OpBuilder &b, Location loc, Value input, Value dy, Value weight, const Windows &windows) {
   SizeMath m(b, loc);
+  // A convolution has the input's channels as its batch: of few there is little to work on at once.
+  constexpr int64_t kFewChannels = 8, kMostTaps = 128;
+  auto weightType = cast<RankedTensorType>(weight.getType());
+  if (windows.groups == 1 && weightType.hasStaticShape() && weightType.getDimSize(1) <= kFewChannels &&
+      ShapedType::getNumElements(weightType.getShape().drop_front(2)) <= kMostTaps)
+    return multiplyWindows(b, loc, input, dy, weight, windows);
   int64_t rank = cast<RankedTensorType>(input.getType()).getRank(), groups = windows.groups;
   auto swapped = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   std::swap(swapped[0], swapped[1]);
