@@ -35,7 +35,7 @@ bool GraphImporter::checkNode(
     const NodeProto &node, const OpSchema &schema, int64_t version,
     ArrayRef<NamedValue> inputs,
     ArrayRef<std::pair<StringRef, NodeAttribute>> attributes, Location loc) {
-  uint64_t errors = errorCount;
+  uint64_t errors = faultCount();
   std::string inOpset = " in opset " + std::to_string(version);
   if (schema.deprecated)
     return succeeded(error(loc, "the operator " + quoted(node.op_type()) +
@@ -70,7 +70,7 @@ bool GraphImporter::checkNode(
     (void)error(loc, "it has " + Twine(outputCount) + " outputs, expected " +
                          describeCount(schema.minOutputs, schema.maxOutputs) +
                          inOpset);
-  if (errorCount != errors)
+  if (faultCount() != errors)
     return false;
 
   // Element types.
@@ -108,7 +108,7 @@ bool GraphImporter::checkNode(
                            getDataTypeName(getDataType(bound->second.second)) +
                            " as " + label(bound->second.first) + " has");
   }
-  return errorCount == errors;
+  return faultCount() == errors;
 }
 
 const ::onnx::FunctionProto *

@@ -435,10 +435,10 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
   c.frame = &frame;
   c.attributes = std::move(attributes);
 
-  uint64_t errors = errorCount;
+  uint64_t errors = faultCount();
   bool converted = succeeded(converter(c));
   if (!converted || c.failed || c.poisoned) {
-    if (errorCount == errors && !c.poisoned)
+    if (faultCount() == errors && !c.poisoned)
       (void)error(loc, "this form of the operator is not supported");
     return false;
   }
@@ -449,7 +449,7 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
   for (auto [output, value] : llvm::zip_equal(c.outputNames, c.results))
     if (!output.empty() && !value)
       (void)error(loc, "the output " + quoted(output) + " is not supported");
-  if (errorCount != errors)
+  if (faultCount() != errors)
     return false;
   for (auto [output, value] : llvm::zip_equal(c.outputNames, c.results))
     define(scope, output, {value, false}, builder, loc);

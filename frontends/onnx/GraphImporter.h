@@ -240,6 +240,8 @@ private:
   llvm::DenseMap<const ::onnx::FunctionProto *, uint64_t> expandedWork;
   uint64_t errorCount = 0;
   uint64_t unreported = 0;
+  /// Grows with every fault, whether it is listed or not.
+  uint64_t faultCount() const { return errorCount + unreported; }
   bool outOfBudget = false;
 };
 

@@ -107,7 +107,7 @@ bool GraphImporter::flattenInputs(const ::onnx::GraphProto &graph, SmallVectorIm
 /// Finds out which named dimensions the options fix, directly or by an input's
 /// shape.
 bool GraphImporter::bindSymbols(ArrayRef<InputValue> values, ArrayRef<InputTensor> tensors) {
-  uint64_t errors = errorCount;
+  uint64_t errors = faultCount();
   llvm::StringMap<const InputTensor *> found; // by the names of inputs and their elements
   SmallVector<StringRef> names, symbols;
   llvm::StringSet<> known;
@@ -177,7 +177,7 @@ bool GraphImporter::bindSymbols(ArrayRef<InputValue> values, ArrayRef<InputTenso
                                   Twine(bound->second) + " and " + Twine(size));
     }
   }
-  return errorCount == errors;
+  return faultCount() == errors;
 }
 
 RankedTensorType GraphImporter::getInputType(const InputTensor &input, SmallVectorImpl<Attribute> &symbols) {

@@ -221,3 +221,11 @@ def index_out_of_range_in_a_branch(folder):
         helper.make_node("If", ["c"], ["y"], name="n", **branches),
         inputs=[info("x", [2]), info("c", [], TensorProto.BOOL)], tensors=[indices],
     )
+
+
+@case("there are more faults, which are not listed")
+def faults_beyond_the_last_that_is_listed(folder):
+    """A node that lacks an input is one, though nobody hears of it."""
+    unknown = [node("Relux", "x", f"u{i}", f"n{i}") for i in range(120)]
+    lacking = helper.make_node("Pad", ["", "x"], ["y"], "n")
+    return model(*unknown, lacking)
