@@ -44,20 +44,10 @@ struct ExpandBatchNorm : OpRewritePattern<nn::BatchNormOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(nn::BatchNormOp op, PatternRewriter &rewriter) const override {
-    TensorMath g(rewriter, op.getLoc());
-    RankedTensorType input = op.getInput().getType();
-    // The widest of all operands, at least f32.
-    Type compute = nn::getComputeType(input.getElementType());
-    for (Value operand : op->getOperands())
-      if (Type type = nn::getComputeType(getElementTypeOrSelf(operand)); type.isF64())
-        compute = type;
-    auto wide = [&](Value value) { return TensorExpr(rewriter, op.getLoc(), g.cast(value, compute)); };
-    TensorExpr factor = wide(op.getScale()) / sqrt(wide(op.getVariance()) + op.getEpsilon().convertToDouble());
-    TensorExpr offset = wide(op.getBias()) - wide(op.getMean()) * factor;
-    auto align = [&](Value vector) { return factor.with(alignChannels(g, vector, input, op.getChannelsLast())); };
-    TensorExpr factors = align(factor), offsets = align(offset);
-    TensorExpr result = wide(op.getInput()) * factors + offsets;
-    rewriter.replaceOp(op, g.cast(result, input.getElementType()));
+    SmallVector<Value> results;
+    if (failed(op.decompose(rewriter, results)))
+      return rewriter.notifyMatchFailure(op, "it cannot be decomposed");
+    rewriter.replaceOp(op, results);
     return success();
   }
 };

@@ -52,10 +52,6 @@ RankedTensorType getType(ArrayRef<OpFoldResult> shape, Type element) {
   return RankedTensorType::get(sizes, element);
 }
 
-Value createCast(OpBuilder &b, Location loc, Value value, Type type) {
-  return value.getType() == type ? value : tensor::CastOp::create(b, loc, type, value).getResult();
-}
-
 /// The values that a block's terminator, or an op with another effect, needs the elements
 /// of. Asking for a size needs none.
 llvm::DenseSet<Value> findNeeded(Block &block) {
@@ -137,7 +133,7 @@ void keepStates(Loop &loop, ArrayRef<unsigned> kept, graph::DimAnalysis &dims) {
     if (isa<RankedTensorType>(state.getType())) {
       TapeSlice at(b, index, loop.shapes[i]);
       auto row = getType(loop.shapes[i], cast<RankedTensorType>(tape.getType()).getElementType());
-      next = tensor::InsertSliceOp::create(b, loop.loc, createCast(b, loop.loc, state, row), tape, at.offsets, at.sizes,
+      next = tensor::InsertSliceOp::create(b, loop.loc, b.createOrFold<tensor::CastOp>(loop.loc, row, state), tape, at.offsets, at.sizes,
                                            at.strides);
     } else {
       if (state.getType().isIndex())
@@ -255,7 +251,7 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
     TapeSlice at(b, index, loop.shapes[i]);
     auto type = getType(loop.shapes[i], cast<RankedTensorType>(argument.getType()).getElementType());
     slices[i] = tensor::ExtractSliceOp::create(b, loc, type, loop.tapes[i], at.offsets, at.sizes, at.strides);
-    mapping.map(argument, createCast(b, loc, slices[i], argument.getType()));
+    mapping.map(argument, b.createOrFold<tensor::CastOp>(loc, argument.getType(), slices[i]));
   }
   SmallVector<Operation *> again;
   for (Operation &forward : op.getBody()->without_terminator()) {

@@ -120,7 +120,7 @@ LogicalResult Differentiator::visit(Operation *op) {
 }
 
 Value Differentiator::castTo(Location loc, Value value, Type type) {
-  return value.getType() == type ? value : tensor::CastOp::create(builder, loc, type, value).getResult();
+  return builder.createOrFold<tensor::CastOp>(loc, type, value); // folds where the type is the same
 }
 
 Value Differentiator::createZeros(Location loc, Value like) {
@@ -183,7 +183,7 @@ Value Differentiator::sumAtRunTime(Location loc, Value gradient, Value operand, 
         scf::YieldOp::create(b, inner, sum);
       },
       [&](OpBuilder &b, Location inner) {
-        Value same = gradient.getType() == type ? gradient : tensor::CastOp::create(b, inner, type, gradient);
+        Value same = b.createOrFold<tensor::CastOp>(inner, type, gradient);
         scf::YieldOp::create(b, inner, same);
       });
   return branch.getResult(0);

@@ -53,9 +53,7 @@ public:
       if (result.use_empty())
         continue;
       Value value = gradient ? gradient : createZeros(x);
-      if (value.getType() != result.getType())
-        value = tensor::CastOp::create(builder, op.getLoc(), result.getType(), value);
-      result.replaceAllUsesWith(value);
+      result.replaceAllUsesWith(builder.createOrFold<tensor::CastOp>(op.getLoc(), result.getType(), value));
     }
     return success();
   }

@@ -76,9 +76,6 @@ static TensorExpr make(TensorExpr x, Operands... operands) {
   return x.with(Op::create(x.getBuilder(), x.getLoc(), x, operands...).getResult());
 }
 
-TensorExpr train::castTo(TensorExpr x, Type type) {
-  return x.getType().getElementType() == type ? x : make<nn::CastOp>(x, type);
-}
 TensorExpr train::min(TensorExpr l, TensorExpr r) { return make<nn::MinOp>(l, r); }
 TensorExpr train::max(TensorExpr l, TensorExpr r) { return make<nn::MaxOp>(l, r); }
 TensorExpr train::pow(TensorExpr base, TensorExpr exponent) { return make<nn::PowOp>(base, exponent); }

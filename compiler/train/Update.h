@@ -77,8 +77,6 @@ private:
   std::string name, group;
 };
 
-/// Converts to another floating-point type, if need be.
-nn::TensorExpr castTo(nn::TensorExpr x, mlir::Type type);
 nn::TensorExpr min(nn::TensorExpr l, nn::TensorExpr r);
 nn::TensorExpr max(nn::TensorExpr l, nn::TensorExpr r);
 nn::TensorExpr pow(nn::TensorExpr base, nn::TensorExpr exponent);

@@ -95,6 +95,8 @@ class NN_TensorOp<string mnemonic, list<Trait> traits = []>
 def NN_HasShapeOperands : DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface>;
 // A gradient, built in gradients/NN<Theme>Gradients.cpp.
 def NN_Differentiable : DeclareOpInterfaceMethods<NN_DifferentiableOpInterface>;
+// Ops that have gradients in its place, built there too.
+def NN_Decomposable : DeclareOpInterfaceMethods<NN_DecomposableOpInterface>;
 def NN_IsChecked : DeclareOpInterfaceMethods<NN_CheckedOpInterface>;
 
 #endif // NACRE_DIALECTS_NN_NNBASE_TD

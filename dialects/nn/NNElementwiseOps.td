@@ -103,7 +103,7 @@ def NN_DivOp : NN_BinaryOp<"div", NN_NumberTensor, [NN_Differentiable]> {
   let hasFolder = 1;
 }
 
-def NN_ModOp : NN_BinaryOp<"mod"> {
+def NN_ModOp : NN_BinaryOp<"mod", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "Remainder with the divisor's sign";
   let description = [{
     As Python's `%`. Integers never trap: `x % 0` is 0. Floats: NaN by zero.
@@ -114,7 +114,7 @@ def NN_ModOp : NN_BinaryOp<"mod"> {
   }];
 }
 
-def NN_FModOp : NN_BinaryOp<"fmod"> {
+def NN_FModOp : NN_BinaryOp<"fmod", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "Remainder with the dividend's sign";
   let description = [{
     As C's `fmod` and `%`. Integers never trap: `fmod(x, 0)` is 0. Floats: NaN by zero.

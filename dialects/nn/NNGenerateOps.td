@@ -49,7 +49,7 @@ def NN_Triangle : I32Enum<"Triangle", "a part of a matrix", [
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_TriluOp : NN_TensorOp<"trilu", [NN_HasKernelRole, NN_HasShapeOperands]> {
+def NN_TriluOp : NN_TensorOp<"trilu", [NN_Differentiable, NN_HasKernelRole, NN_HasShapeOperands]> {
   let summary = "The upper or the lower triangle of matrices, zeros elsewhere";
   let description = [{
     Keeps the elements of the last two dimensions with `column - row >= k` (`upper`)
@@ -64,7 +64,7 @@ def NN_TriluOp : NN_TensorOp<"trilu", [NN_HasKernelRole, NN_HasShapeOperands]> {
   let assemblyFormat = "$input `,` $k $triangle attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_ReverseSequenceOp : NN_TensorOp<"reverse_sequence", [NN_HasKernelRole, NN_IsChecked]> {
+def NN_ReverseSequenceOp : NN_TensorOp<"reverse_sequence", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked]> {
   let summary = "Reverses the first elements of each sequence of a batch";
   let description = [{
     In entry `b` of dimension `batch_axis`, the first `lengths[b]` elements along
@@ -138,7 +138,7 @@ def NN_TopKOrder : I32Enum<"TopKOrder", "which elements come first", [
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_TopKOp : NN_TensorOp<"top_k", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
+def NN_TopKOp : NN_TensorOp<"top_k", [NN_Differentiable, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "The k largest or smallest elements along a dimension";
   let description = [{
     In order, and of equal ones those with the lower index first. NaN is larger than

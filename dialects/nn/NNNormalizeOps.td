@@ -81,7 +81,7 @@ class NN_ChannelNormOp<string mnemonic, list<Trait> traits = []>
   let operations = "2";
 }
 
-def NN_BatchNormOp : NN_ChannelNormOp<"batch_norm"> {
+def NN_BatchNormOp : NN_ChannelNormOp<"batch_norm", [NN_Decomposable]> {
   let summary = "Normalises each channel by a given mean and variance";
   let description = [{
     `scale * (x - mean) / sqrt(variance + epsilon) + bias`. The input is

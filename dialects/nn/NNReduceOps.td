@@ -34,7 +34,7 @@ def NN_ReduceOp : NN_TensorOp<"reduce", [NN_Differentiable, DeclareOpInterfaceMe
   let hasFolder = 1;
 }
 
-def NN_ReduceMarkedOp : NN_TensorOp<"reduce_marked", [NN_HasShapeOperands,
+def NN_ReduceMarkedOp : NN_TensorOp<"reduce_marked", [NN_Differentiable, NN_HasShapeOperands,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Combines all elements along the dimensions that a vector marks";
   let description = [{

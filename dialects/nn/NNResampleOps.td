@@ -59,7 +59,7 @@ def NN_ResizeTableOp : NN_TensorOp<"resize_table", [NN_HasKernelRole, NN_HasShap
   }];
 }
 
-def NN_ResampleOp : NN_TensorOp<"resample", [NN_HasKernelRole, NN_IsChecked]> {
+def NN_ResampleOp : NN_TensorOp<"resample", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked]> {
   let summary = "Weighted sums of elements along a dimension";
   let description = [{
     `result[a..., o, b...] = sum over t of weights[o, t] * input[a..., indices[o, t], b...]`,
@@ -82,7 +82,7 @@ def NN_GridPadding : I32Enum<"GridPadding", "what stands outside of the input", 
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_GridSampleOp : NN_TensorOp<"grid_sample", [NN_HasKernelRole, NN_IsChecked]> {
+def NN_GridSampleOp : NN_TensorOp<"grid_sample", [NN_Decomposable, NN_HasKernelRole, NN_IsChecked]> {
   let summary = "The input at places that a grid names";
   let description = [{
     `input` is [N, C, D1..Dn], `grid` is [N, O1..On, n]; the result is [N, C, O1..On].
@@ -104,7 +104,7 @@ def NN_RoiReduction : I32Enum<"RoiReduction", "how the samples of a cell are joi
   let cppNamespace = "::nacre::nn";
 }
 
-def NN_RoiAlignOp : NN_TensorOp<"roi_align", [NN_HasKernelRole, NN_IsChecked,
+def NN_RoiAlignOp : NN_TensorOp<"roi_align", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked,
     DeclareOpInterfaceMethods<NN_IndexedOpInterface>]> {
   let summary = "Regions of images, each sampled to one size";
   let description = [{
@@ -145,7 +145,7 @@ def NN_MaxRoiPoolOp : NN_TensorOp<"max_roi_pool", [NN_HasKernelRole, NN_IsChecke
   let assemblyFormat = "$input `,` $rois attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_Col2ImOp : NN_TensorOp<"col2im", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
+def NN_Col2ImOp : NN_TensorOp<"col2im", [NN_Differentiable, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Sums blocks into the image that they were cut from";
   let description = [{
     `input` is [N, C * product of `block`, L], where L is the number of blocks that fit
@@ -164,7 +164,7 @@ def NN_Col2ImOp : NN_TensorOp<"col2im", [NN_HasKernelRole, NN_HasShapeOperands, 
   let assemblyFormat = "$input `,` $image `,` $block attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_CacheWriteOp : NN_TensorOp<"cache_write", [NN_HasKernelRole, NN_IsChecked,
+def NN_CacheWriteOp : NN_TensorOp<"cache_write", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked,
     DeclareOpInterfaceMethods<NN_IndexedOpInterface>]> {
   let summary = "A cache with new entries written at each batch entry's own place";
   let description = [{

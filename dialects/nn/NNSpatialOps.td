@@ -153,7 +153,7 @@ def NN_AvgPoolOp : NN_PoolOp<"avg_pool", [NN_Differentiable]> {
   let results = (outs NN_FloatTensor:$result);
 }
 
-def NN_LpPoolOp : NN_PoolOp<"lp_pool"> {
+def NN_LpPoolOp : NN_PoolOp<"lp_pool", [NN_Differentiable]> {
   let summary = "The p-norm of each window";
   let description = [{
     `(sum of |x|^p)^(1/p)`; windows as in `nn.max_pool`. Narrow floats accumulate in f32.

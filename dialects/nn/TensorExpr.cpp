@@ -35,6 +35,9 @@ TensorExpr nn::where(Value condition, TensorExpr onTrue, TensorExpr onFalse) {
   return onTrue.with(WhereOp::create(onTrue.getBuilder(), onTrue.getLoc(), condition, onTrue, onFalse));
 }
 
+TensorExpr nn::castTo(TensorExpr x, Type type) {
+  return x.getType().getElementType() == type ? x : make<CastOp>(x, type);
+}
 TensorExpr nn::abs(TensorExpr x) { return make<AbsOp>(x); }
 TensorExpr nn::sqrt(TensorExpr x) { return make<SqrtOp>(x); }
 TensorExpr nn::exp(TensorExpr x) { return make<ExpOp>(x); }

@@ -61,6 +61,8 @@ inline mlir::Value operator==(TensorExpr l, double r) { return l == l.constant(r
 mlir::Value isAtMost(TensorExpr l, double r);
 TensorExpr where(mlir::Value condition, TensorExpr onTrue, TensorExpr onFalse);
 
+/// Converts to another floating-point type, if need be.
+TensorExpr castTo(TensorExpr x, mlir::Type type);
 inline TensorExpr square(TensorExpr x) { return x * x; }
 TensorExpr abs(TensorExpr x);
 TensorExpr sqrt(TensorExpr x);

@@ -22,9 +22,9 @@ def gradient(
     )
 
 
-def build(text: str, *nodes: onnx.NodeProto, initializers: dict[str, np.ndarray] = {}) -> bytes:
+def build(text: str, *nodes: onnx.NodeProto, initializers: dict[str, np.ndarray] = {}, head: str = HEAD) -> bytes:
     """The model of the text with nodes added, in order, at its end."""
-    model = parser.parse_model(HEAD + text)
+    model = parser.parse_model(head + text)
     model.graph.node.extend(nodes)
     for name, value in initializers.items():
         model.graph.initializer.append(numpy_helper.from_array(value, name))
@@ -99,6 +99,44 @@ def test_higher_order() -> None:
     tx, tk = (torch.tensor(v, requires_grad=True) for v in (x, k))
     (d,) = torch.autograd.grad((torch.sin(tx**3) * tk).sum(), tx, create_graph=True)
     check(run(model, x=x, k=k), [d, *torch.autograd.grad(d.sum(), [tx, tk])])
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_second_derivatives_of_products(dynamic: bool) -> None:
+    """Also where the first ones are computed by a loop."""
+    size = "N" if dynamic else "4"
+    head = HEAD.replace("21", "26")
+    model = build(
+        f"""products (double[{size}] x) => (double[{size}] d, double[{size}] d2)
+        {{ a = Constant <value = int64 {{0}}> () c = CumProd (x, a) s = Sin (c) p = ReduceProd <keepdims = 0> (x) y = Add (s, p) }}""",
+        gradient("y", ["x"], ["d"]),
+        gradient("d", ["x"], ["d2"]),
+        head=head,
+    )
+    for values in ([0.5, -1.0, 2.0, 0.25], [0.5, 0.0, 2.0, 0.25], [0.0, 1.5, 0.0, 2.0]):
+        x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+        y = (torch.sin(torch.cumprod(x, 0)) + x.prod()).sum()
+        (d,) = torch.autograd.grad(y, x, create_graph=True)
+        weights = torch.autograd.grad(d.sum(), x)[0]
+        check(run(model, x=np.array(values)), [d, weights])
+
+
+def test_batch_normalisation() -> None:
+    """With given statistics, by these as well."""
+    names = ["x", "s", "b", "m", "v"]
+    model = build(
+        """normal (double[N, 3, 4] x, double[3] s, double[3] b, double[3] m, double[3] v)
+            => (double[N, 3, 4] dx, double[3] ds, double[3] db, double[3] dm, double[3] dv)
+        { n = BatchNormalization (x, s, b, m, v) y = Sin (n) }""",
+        gradient("y", names, [f"d{name}" for name in names]),
+    )
+    values = [draw(2, 3, 4), draw(3), draw(3), draw(3), draw(3) ** 2 + 0.5]
+    x, s, b, m, v = tensors = [torch.tensor(value, requires_grad=True) for value in values]
+    eps = float(np.float32(1e-5))
+    y = (x - m[:, None]) / torch.sqrt(v[:, None] + eps) * s[:, None] + b[:, None]
+    # PyTorch's own does not differentiate by the statistics.
+    torch.testing.assert_close(y, torch.nn.functional.batch_norm(x, m.detach(), v.detach(), s, b, eps=eps))
+    check(run(model, **dict(zip(names, values))), list(torch.autograd.grad(torch.sin(y).sum(), tensors)))
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -237,10 +275,10 @@ def test_in_training() -> None:
 REFUSED = {
     "no gradient": (
         build(
-            "m (float[4] x) => (float[4] d) { a = Constant <value_ints = [0]> () c = ReduceProd (x, a) y = Identity (c) }",
+            "m (float[4] x) => (float[4] d) { c = Hardmax (x) y = Identity (c) }",
             gradient("c", ["x"], ["d"]),
         ),
-        "ReduceProd",
+        "Hardmax",
     ),
     "dependent": (
         build("m (float[4] x) => (float[4] d) { h = Exp (x) y = Mul (h, x) }", gradient("y", ["x", "h"], ["d", ""])),

@@ -182,6 +182,5 @@ def test_errors() -> None:
     refuse(linear, "no output is called 'z'.*: the outputs are y", loss="output:z")
     refuse(linear, "the loss 'y' is not one floating-point number", loss="output:y")
     refuse("unused (float[N, 3] x) => (float[N, 3] y) { y = Neg (x) }", "nothing to train")
-    products = """products (float[N, 3] x) => (float[N, 1] y) {
-      a = Constant <value_ints = [1]> () p = Mul (x, w) y = ReduceProd (p, a) }"""
-    refuse(products, r"node 'node2' \(ReduceProd\): has no gradient")
+    chosen = "chosen (float[N, 3] x) => (float[N, 3] y) { p = Mul (x, w) y = Hardmax (p) }"
+    refuse(chosen, r"node 'node1' \(Hardmax\): has no gradient")

@@ -38,6 +38,20 @@ LogicalResult DivOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients
   return success();
 }
 
+/// x - q y, with a whole number q.
+static void buildRemainderGradient(TensorExpr dy, Value x, Value y, Value remainder, Gradients &operands) {
+  TensorExpr quotient = (dy.with(x) - dy.with(remainder)) / dy.with(y);
+  operands.append({dy, -(dy * dy.with(RoundOp::create(dy.getBuilder(), dy.getLoc(), quotient)))});
+}
+LogicalResult ModOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  buildRemainderGradient(TensorExpr(b, getLoc(), gradients[0]), getLhs(), getRhs(), getResult(), operands);
+  return success();
+}
+LogicalResult FModOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  buildRemainderGradient(TensorExpr(b, getLoc(), gradients[0]), getLhs(), getRhs(), getResult(), operands);
+  return success();
+}
+
 LogicalResult PowOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
   TensorExpr dy(b, getLoc(), gradients[0]), x = dy.with(getBase()), exponent = dy.with(getExponent());
   Type type = dy.getType().getElementType(), exponentType = exponent.getType().getElementType();

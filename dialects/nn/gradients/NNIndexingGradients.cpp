@@ -1,7 +1,6 @@
 //===- NNIndexingGradients.cpp - Of ops that read at places -----*- C++ -*-===//
-#include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
-#include "dialects/nn/TensorExpr.h"
+#include "dialects/nn/gradients/Places.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
@@ -9,36 +8,9 @@ using namespace nacre::nn;
 
 using Gradients = SmallVectorImpl<Value>;
 
-static Value createZeros(OpBuilder &b, Location loc, Value like, ArrayRef<OpFoldResult> sizes) {
-  return BroadcastOp::create(b, loc, TensorExpr(b, loc, like).constant(0), createSizes(b, loc, sizes));
-}
-
 LogicalResult GatherOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
-  // Adds each slice where it came from, with the axis in front.
-  Location loc = getLoc();
-  Value dy = gradients[0];
-  int64_t axis = getAxis(), indexRank = getIndices().getType().getRank(), rank = getData().getType().getRank();
-  SmallVector<OpFoldResult> sizes = getDims(b, loc, getData());
-  SmallVector<int64_t> front{axis};
-  for (int64_t i = 0; i < rank; ++i)
-    if (i != axis)
-      front.push_back(i);
-  if (axis != 0) {
-    SmallVector<int64_t> permutation;
-    for (int64_t i = 0; i < indexRank; ++i)
-      permutation.push_back(axis + i);
-    for (int64_t i = 0; i < rank - 1 + indexRank; ++i)
-      if (i < axis || i >= axis + indexRank)
-        permutation.push_back(i);
-    dy = TransposeOp::create(b, loc, dy, permutation);
-    sizes = applyPermutation(sizes, front);
-  }
-  Value tuples = UnsqueezeOp::create(b, loc, getIndices(), indexRank);
-  Value zeros = createZeros(b, loc, dy, sizes);
-  Value gradient = ScatterNdOp::create(b, loc, zeros, tuples, dy, ScatterReduction::Add, getInBounds());
-  if (axis != 0)
-    gradient = TransposeOp::create(b, loc, gradient, invertPermutationVector(front));
-  operands.append({gradient, Value()});
+  SmallVector<OpFoldResult> sizes = getDims(b, getLoc(), getData());
+  operands.append({scatterSlices(b, getLoc(), gradients[0], getIndices(), getAxis(), sizes, getInBounds()), Value()});
   return success();
 }
 
@@ -50,41 +22,126 @@ LogicalResult GatherElementsOp::buildGradient(OpBuilder &b, ValueRange gradients
   return success();
 }
 
+/// Tuples of positions with the places in the first dimensions, which are batches, in front.
+static Value addBatches(OpBuilder &b, Location loc, Value indices, int64_t batchDims) {
+  SizeMath m(b, loc);
+  SmallVector<OpFoldResult> sizes = m.dims(indices);
+  int64_t rank = sizes.size();
+  sizes.back() = m.constant(1);
+  SmallVector<Value> columns;
+  for (int64_t i = 0; i < batchDims; ++i) {
+    auto others = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    others.erase(others.begin() + i);
+    Value places = createPlaces(b, loc, m.constant(0), m.constant(1), sizes[i]);
+    columns.push_back(BroadcastOp::create(b, loc, UnsqueezeOp::create(b, loc, places, others), createSizes(b, loc, sizes)));
+  }
+  columns.push_back(b.createOrFold<CastOp>(loc, indices, b.getI64Type()));
+  return ConcatOp::create(b, loc, columns, rank - 1);
+}
+
 LogicalResult GatherNdOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
-  if (getBatchDims() != 0)
-    return failure();
-  Value zeros = createZeros(b, getLoc(), gradients[0], getDims(b, getLoc(), getData()));
-  Value gradient = ScatterNdOp::create(b, getLoc(), zeros, getIndices(), gradients[0], ScatterReduction::Add,
-                                       getInBounds());
+  Location loc = getLoc();
+  Value indices = getBatchDims() == 0 ? getIndices() : addBatches(b, loc, getIndices(), getBatchDims());
+  Value zeros = createZeros(b, loc, gradients[0], getDims(b, loc, getData()));
+  Value gradient = ScatterNdOp::create(b, loc, zeros, indices, gradients[0], ScatterReduction::Add, getInBounds());
   operands.append({gradient, Value()});
   return success();
 }
 
-// Where several updates replace one element, each gets its gradient, as in PyTorch.
-LogicalResult ScatterElementsOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+LogicalResult CacheWriteOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
   Location loc = getLoc();
-  Value dy = gradients[0], kept = dy;
-  if (getReduction() == ScatterReduction::Replace) {
-    Value zeros = createZeros(b, loc, dy, getDims(b, loc, getUpdates()));
-    kept = ScatterElementsOp::create(b, loc, dy, getIndices(), zeros, getAxis(), getReduction(), getInBounds());
-  } else if (getReduction() != ScatterReduction::Add) {
-    return failure();
+  SizeMath m(b, loc);
+  Value dy = gradients[0];
+  int64_t axis = getAxis(), rank = getCache().getType().getRank();
+  SmallVector<OpFoldResult> sizes = m.dims(getUpdate());
+  Value zeros = createZeros(b, loc, dy, sizes);
+  Value kept = CacheWriteOp::create(b, loc, dy, zeros, getPositions(), axis, getCircular(), getInBounds());
+  // What the update's elements were written to: [B, U]. Negative positions count from the last
+  // that there is room at.
+  auto integer = [&](OpFoldResult size) { return createSizeScalar(b, loc, size); };
+  OpFoldResult room = m.dim(getCache(), axis);
+  Value positions = getPositions(), zero = createInteger(b, loc, 0);
+  if (!getCircular()) {
+    Value last = integer(m.add(m.sub(room, sizes[axis]), m.constant(1)));
+    Value isNegative = CompareOp::create(b, loc, ComparePredicate::lt, positions, zero);
+    positions = WhereOp::create(b, loc, isNegative, AddOp::create(b, loc, positions, last), positions);
   }
-  operands.append({kept, Value(), GatherElementsOp::create(b, loc, dy, getIndices(), getAxis(), getInBounds())});
+  Value places = AddOp::create(b, loc, UnsqueezeOp::create(b, loc, positions, ArrayRef<int64_t>{1}),
+                               createPlaces(b, loc, m.constant(0), m.constant(1), sizes[axis]));
+  if (getCircular())
+    places = ModOp::create(b, loc, places, integer(room));
+  auto front = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  front.erase(front.begin() + axis);
+  front.insert(front.begin() + 1, axis);
+  Value tuples = UnsqueezeOp::create(b, loc, places, ArrayRef<int64_t>{2});
+  Value read = GatherNdOp::create(b, loc, TransposeOp::create(b, loc, dy, front), tuples, /*batch_dims=*/int64_t(1),
+                                  /*in_bounds=*/false);
+  operands.append({kept, TransposeOp::create(b, loc, read, invertPermutationVector(front)), Value()});
   return success();
 }
 
-LogicalResult ScatterNdOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
-  Location loc = getLoc();
-  Value dy = gradients[0], kept = dy;
-  if (getReduction() == ScatterReduction::Replace) {
-    Value zeros = createZeros(b, loc, dy, getDims(b, loc, getUpdates()));
-    kept = ScatterNdOp::create(b, loc, dy, getIndices(), zeros, getReduction(), getInBounds());
-  } else if (getReduction() != ScatterReduction::Add) {
-    return failure();
+//===----------------------------------------------------------------------===//
+// Scatters
+//===----------------------------------------------------------------------===//
+
+/// The same scatter of other elements; what stands where it writes.
+static Value scatterLike(OpBuilder &b, ScatterElementsOp op, Value data, Value updates, ScatterReduction reduction) {
+  return ScatterElementsOp::create(b, op.getLoc(), data, op.getIndices(), updates, op.getAxis(), reduction, op.getInBounds());
+}
+static Value scatterLike(OpBuilder &b, ScatterNdOp op, Value data, Value updates, ScatterReduction reduction) {
+  return ScatterNdOp::create(b, op.getLoc(), data, op.getIndices(), updates, reduction, op.getInBounds());
+}
+static Value gatherLike(OpBuilder &b, ScatterElementsOp op, Value data) {
+  return GatherElementsOp::create(b, op.getLoc(), data, op.getIndices(), op.getAxis(), op.getInBounds());
+}
+static Value gatherLike(OpBuilder &b, ScatterNdOp op, Value data) {
+  return GatherNdOp::create(b, op.getLoc(), data, op.getIndices(), int64_t(0), op.getInBounds());
+}
+
+template <typename Op>
+static LogicalResult buildScatterGradient(OpBuilder &b, Op op, Value gradient, Gradients &operands) {
+  Location loc = op.getLoc();
+  TensorExpr dy(b, loc, gradient), data = dy.with(op.getData()), updates = dy.with(op.getUpdates());
+  TensorExpr zero = dy.constant(0), one = dy.constant(1);
+  auto scatter = [&](Value l, Value r, ScatterReduction reduction) { return dy.with(scatterLike(b, op, l, r, reduction)); };
+  auto gather = [&](Value from) { return dy.with(gatherLike(b, op, from)); };
+  auto mark = [&](Value condition) { return where(condition, one, zero); };
+  switch (op.getReduction()) {
+  case ScatterReduction::Replace: { // where several replace one element, each gets its gradient, as in PyTorch
+    Value none = createZeros(b, loc, dy, getDims(b, loc, updates));
+    operands.append({scatter(dy, none, ScatterReduction::Replace), Value(), gather(dy)});
+    return success();
   }
-  operands.append({kept, Value(), GatherNdOp::create(b, loc, dy, getIndices(), int64_t(0), getInBounds())});
-  return success();
+  case ScatterReduction::Add:
+    operands.append({dy, Value(), gather(dy)});
+    return success();
+  case ScatterReduction::Min:
+  case ScatterReduction::Max: { // equal extremes share
+    TensorExpr y = dy.with(op.getResult()), isData = mark(data == y), isUpdate = mark(updates == gather(y));
+    TensorExpr share = dy / scatter(isData, isUpdate, ScatterReduction::Add);
+    operands.append({isData * share, Value(), isUpdate * gather(share)});
+    return success();
+  }
+  case ScatterReduction::Mul: {
+    // The product of the others, where they are not zero: besides one zero it counts for
+    // that one, and besides several nothing does.
+    TensorExpr isData = mark(data == 0.0), isUpdate = mark(updates == 0.0);
+    TensorExpr factor = where(data == 0.0, one, data), factors = where(updates == 0.0, one, updates);
+    TensorExpr zeros = scatter(isData, isUpdate, ScatterReduction::Add);
+    TensorExpr product = dy * scatter(factor, factors, ScatterReduction::Mul);
+    operands.append({where(zeros == isData, product / factor, zero), Value(),
+                     where(gather(zeros) == isUpdate, gather(product) / factors, zero)});
+    return success();
+  }
+  }
+  llvm_unreachable("every reduction is handled");
+}
+
+LogicalResult ScatterElementsOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  return buildScatterGradient(b, *this, gradients[0], operands);
+}
+LogicalResult ScatterNdOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  return buildScatterGradient(b, *this, gradients[0], operands);
 }
 
 LogicalResult NllLossOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {

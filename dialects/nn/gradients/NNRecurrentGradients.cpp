@@ -142,9 +142,7 @@ public:
   }
 
 private:
-  Value castTo(Value value, Type type) {
-    return value.getType() == type ? value : tensor::CastOp::create(b, loc, type, value);
-  }
+  Value castTo(Value value, Type type) { return b.createOrFold<tensor::CastOp>(loc, type, value); }
   SmallVector<OpFoldResult> at(int64_t column) { return {now, b.getIndexAttr(0), b.getIndexAttr(column)}; }
   SmallVector<OpFoldResult> sizes() { return {b.getIndexAttr(1), batch, b.getIndexAttr(size)}; }
   SmallVector<OpFoldResult> ones() { return SmallVector<OpFoldResult>(3, b.getIndexAttr(1)); }

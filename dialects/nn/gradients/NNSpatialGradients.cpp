@@ -8,7 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNWindow.h"
-#include "dialects/nn/TensorExpr.h"
+#include "dialects/nn/gradients/Places.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
@@ -56,6 +56,10 @@ Value takeFirst(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpFoldResult>
                          createSizes(b, loc, ones));
 }
 
+Value createFilled(OpBuilder &b, Location loc, Value like, double value, ArrayRef<OpFoldResult> sizes) {
+  return BroadcastOp::create(b, loc, TensorExpr(b, loc, like).constant(value), createSizes(b, loc, sizes));
+}
+
 /// What a convolution's input of the spatial `sizes` gets from its result's gradient.
 Value scatterWindows(OpBuilder &b, Location loc, Value dy, Value weight, ArrayRef<OpFoldResult> sizes,
                      const Windows &windows) {
@@ -68,7 +72,8 @@ Value scatterWindows(OpBuilder &b, Location loc, Value dy, Value weight, ArrayRe
     TransposedDim dim{m.dim(dy, 2 + i),         m.dim(weight, 2 + i), windows.strides[i],
                       windows.dilations[i],     windows.pads[i],      windows.pads[spatial + i]};
     std::optional<int64_t> missing = getConstantIntValue(m.sub(sizes[i], getTransposedSize(b, loc, dim)));
-    rest.push_back(missing.value_or(windows.strides[i] - 1));
+    // In ceil mode the last window may hang over the end instead.
+    rest.push_back(std::max<int64_t>(missing.value_or(windows.strides[i] - 1), 0));
     all.push_back(sizes[i]);
   }
   Value scattered = ConvTransposeOp::create(
@@ -162,9 +167,8 @@ Value correlateWindows(OpBuilder &b, Location loc, Value input, Value dy, Value 
     joined[1] = m.mul(m.constant(groups), sizes[0]);
     auto order = llvm::to_vector(llvm::seq<int64_t>(0, rank + 1));
     std::swap(order[0], order[2]);
-    Value parts = ReshapeOp::create(b, loc, input, createSizes(b, loc, apart), /*allowzero=*/true, /*exact=*/true);
-    input = ReshapeOp::create(b, loc, TransposeOp::create(b, loc, parts, order), createSizes(b, loc, joined),
-                              /*allowzero=*/true, /*exact=*/true);
+    Value parts = reshapeToSizes(b, loc, input, apart);
+    input = reshapeToSizes(b, loc, TransposeOp::create(b, loc, parts, order), joined);
   }
   Value places = TransposeOp::create(b, loc, dy, swapped);
   Value gradient = ConvOp::create(
@@ -232,43 +236,77 @@ LogicalResult ConvTransposeOp::buildGradient(OpBuilder &b, ValueRange gradients,
   return success();
 }
 
+/// What a pooling's input gets from the gradient of the sums of its windows.
+template <typename Op>
+static Value scatterSums(OpBuilder &b, Op op, Value dy, const Windows &windows) {
+  // Each channel by itself.
+  Location loc = op.getLoc();
+  SizeMath m(b, loc);
+  SmallVector<OpFoldResult> sizes = m.dims(op.getInput()), rows = m.dims(dy), kernel(2, m.constant(1));
+  rows[0] = m.mul(rows[0], rows[1]);
+  rows[1] = m.constant(1);
+  for (int64_t size : op.getKernel())
+    kernel.push_back(m.constant(size));
+  Value ones = createFilled(b, loc, dy, 1, kernel);
+  Value dx = scatterWindows(b, loc, reshapeToSizes(b, loc, dy, rows), ones, ArrayRef(sizes).drop_front(2), windows);
+  return reshapeToSizes(b, loc, dx, sizes);
+}
+
 LogicalResult AvgPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
   Location loc = getLoc();
   SizeMath m(b, loc);
   FailureOr<Windows> windows = getWindows(b, *this, [&](int64_t i) { return m.constant(getKernel()[i]); });
   if (failed(windows))
     return failure();
-  SmallVector<OpFoldResult> sizes = m.dims(getInput()), ones(sizes.size(), m.constant(1)), kernel(2, m.constant(1));
-  int64_t elements = 1;
-  for (auto [i, size] : llvm::enumerate(getKernel())) {
-    WindowDim dim = getPoolDim(*this, i, sizes[2 + i]);
-    OpFoldResult count = getWindowCount(b, loc, dim);
-    dim.ceilMode = false;
-    if (getCeilMode() && !isEqualConstantIntOrValue(count, getWindowCount(b, loc, dim)))
-      return failure(); // windows over the end count other elements
-    kernel.push_back(m.constant(size));
-    elements *= size;
-  }
   TensorExpr dy(b, loc, gradients[0]);
-  auto fill = [&](ArrayRef<OpFoldResult> shape) {
-    return BroadcastOp::create(b, loc, dy.constant(1), createSizes(b, loc, shape)).getResult();
-  };
-  if (getCountIncludePad() || llvm::all_of(windows->pads, [](int64_t pad) { return pad == 0; })) {
-    dy = dy / double(elements);
-  } else {
-    llvm::copy(ArrayRef(sizes).drop_front(2), ones.begin() + 2);
-    Value share = AvgPoolOp::create(b, loc, fill(ones), getKernelAttr(), getStridesAttr(), getDilationsAttr(),
-                                    b.getDenseI64ArrayAttr(windows->pads), AutoPad::NotSet, /*ceil_mode=*/false,
-                                    /*channels_last=*/false, /*count_include_pad=*/true);
-    dy = dy / (dy.with(share) * double(elements));
+  int64_t spatial = getKernel().size(), elements = 1;
+  for (int64_t size : getKernel())
+    elements *= size;
+  bool isPadded = llvm::any_of(windows->pads, [](int64_t pad) { return pad != 0; });
+  if (!getCeilMode() && (getCountIncludePad() || !isPadded)) {
+    operands.push_back(scatterSums(b, *this, dy / double(elements), *windows));
+    return success();
   }
-  // Each channel by itself.
-  SmallVector<OpFoldResult> rows = m.dims(dy);
-  rows[0] = m.mul(rows[0], rows[1]);
-  rows[1] = m.constant(1);
-  Value channels = ReshapeOp::create(b, loc, dy, createSizes(b, loc, rows), /*allowzero=*/true, /*exact=*/true);
-  Value dx = scatterWindows(b, loc, channels, fill(kernel), ArrayRef(sizes).drop_front(2), *windows);
-  operands.push_back(ReshapeOp::create(b, loc, dx, createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true));
+  // The elements that each window has, summed as it sums them. Where padding counts it is a
+  // part of what is summed; then there may be windows in it that the pooling has not.
+  SmallVector<OpFoldResult> sizes(2, m.constant(1)), places = sizes;
+  SmallVector<int64_t> pads(windows->pads);
+  for (int64_t i = 0; i < spatial; ++i) {
+    sizes.push_back(m.dim(getInput(), 2 + i));
+    places.push_back(m.dim(dy, 2 + i));
+    if (getCountIncludePad())
+      sizes.back() = m.add(sizes.back(), m.constant(pads[i] + pads[spatial + i]));
+  }
+  if (getCountIncludePad())
+    llvm::fill(pads, 0);
+  Value counts = LpPoolOp::create(b, loc, createFilled(b, loc, dy, 1, sizes), getKernelAttr(), getStridesAttr(),
+                                  getDilationsAttr(), b.getDenseI64ArrayAttr(pads), AutoPad::NotSet, getCeilMode(),
+                                  /*channels_last=*/false, /*p=*/int64_t(1));
+  TensorExpr share = dy / dy.with(takeFirst(b, loc, counts, places));
+  operands.push_back(scatterSums(b, *this, share, *windows));
+  return success();
+}
+
+LogicalResult LpPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  SizeMath m(b, loc);
+  FailureOr<Windows> windows = getWindows(b, *this, [&](int64_t i) { return m.constant(getKernel()[i]); });
+  if (failed(windows))
+    return failure();
+  TensorExpr dy(b, loc, gradients[0]), x = dy.with(getInput()), y = dy.with(getResult());
+  int64_t p = getP();
+  auto power = [&](TensorExpr base, int64_t exponent) {
+    return base.with(PowOp::create(b, loc, base, base.constant(double(exponent))).getResult());
+  };
+  TensorExpr sign = x.with(SignOp::create(b, loc, x)), own = sign, share = dy;
+  if (p == 2)
+    own = x;
+  else if (p > 2)
+    own = sign * power(abs(x), p - 1);
+  // The norm of zeros alone has a kink, where PyTorch's norm has the gradient 0.
+  if (p != 1)
+    share = where(y == 0.0, dy.constant(0), p == 2 ? dy / y : dy / power(y, p - 1));
+  operands.push_back(own * own.with(scatterSums(b, *this, share, *windows)));
   return success();
 }
 
@@ -279,10 +317,10 @@ static Value scatterToLargest(OpBuilder &b, Location loc, Value dy, Value indice
   auto flatten = [&](Value tensor) {
     return CollapseOp::create(b, loc, tensor, 0, static_cast<int64_t>(sizes.size())).getResult();
   };
-  Value zeros = BroadcastOp::create(b, loc, TensorExpr(b, loc, dy).constant(0), createSizes(b, loc, {m.product(sizes)}));
+  Value zeros = createZeros(b, loc, dy, m.product(sizes));
   Value sums = ScatterElementsOp::create(b, loc, zeros, flatten(indices), flatten(dy), /*axis=*/0,
                                          ScatterReduction::Add, /*in_bounds=*/true);
-  return ReshapeOp::create(b, loc, sums, createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true);
+  return reshapeToSizes(b, loc, sums, sizes);
 }
 
 LogicalResult MaxPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {

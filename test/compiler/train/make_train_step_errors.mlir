@@ -4,18 +4,20 @@ nn.parameter trainable @w = dense<0.5> : tensor<4xf32>
 func.func @main() -> (tensor<f32> {nn.name = "l"}) {
   %w = nn.get_parameter @w : tensor<4xf32>
   // expected-error @below {{has no gradient}}
-  %c = nn.cumulative prod, %w {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
+  %c = nn.hardmax %w {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
   %l = nn.reduce sum, %c {axes = array<i64: 0>} : (tensor<4xf32>) -> tensor<f32>
   return %l : tensor<f32>
 }
 
 // -----
 
-nn.parameter trainable @w = dense<0.5> : tensor<4xf32>
+nn.parameter trainable @w = dense<0.5> : tensor<1x4x1xf32>
 func.func @main() -> (tensor<f32> {nn.name = "l"}) {
-  %w = nn.get_parameter @w : tensor<4xf32>
+  %w = nn.get_parameter @w : tensor<1x4x1xf32>
   // expected-error @below {{has no gradient with these attributes}}
-  %l = nn.reduce prod, %w {axes = array<i64: 0>} : (tensor<4xf32>) -> tensor<f32>
+  %p = nn.max_pool %w {kernel = array<i64: 2>, strides = array<i64: 2>, dilations = array<i64: 1>,
+                       pads = array<i64: 0, 0>, channels_last} : (tensor<1x4x1xf32>) -> tensor<1x2x1xf32>
+  %l = nn.reduce sum, %p {axes = array<i64: 0, 1, 2>} : (tensor<1x2x1xf32>) -> tensor<f32>
   return %l : tensor<f32>
 }
 
