@@ -41,13 +41,21 @@ LogicalResult Loss::refuse(StringRef what) {
 }
 
 FailureOr<Value> Loss::addTarget(StringRef role, Value like, ArrayRef<int64_t> dropped, Type element) {
+  SmallVector<int64_t> kept;
+  for (int64_t i = 0, rank = cast<RankedTensorType>(like.getType()).getRank(); i < rank; ++i)
+    if (!llvm::is_contained(dropped, i))
+      kept.push_back(i);
+  return addTargetOf(role, like, kept, element, /*isExtra=*/role == "advantages");
+}
+
+FailureOr<Value> Loss::addTargetOf(StringRef role, Value like, ArrayRef<int64_t> kept, Type element, bool isExtra) {
   std::string name = role.str();
   if (!outputNames.empty())
     name = (outputNames.split(',').first.trim() + "." + role).str();
-  bool isGiven = role != "advantages" && settings.isSet("target");
+  bool isGiven = !isExtra && settings.isSet("target");
   if (isGiven)
     name = std::string(settings.text("target"));
-  if (Value target = step.addTarget(name, like, dropped, element, isGiven))
+  if (Value target = step.addTarget(name, like, kept, element, isGiven))
     return target;
   return error("expects a target '") << name << "' that fits " << like.getType()
                                      << ", but what has the name does not; another can be named with target=NAME";

@@ -25,6 +25,10 @@ public:
   /// An input for what the outputs should be, as `like` but for dropped dimensions.
   mlir::FailureOr<mlir::Value> addTarget(llvm::StringRef role, mlir::Value like, llvm::ArrayRef<int64_t> dropped,
                                          mlir::Type element);
+  /// The same of the dimensions `kept` alone, StepBuilder::kAnySize for others. One with
+  /// `isExtra` has its name whatever the setting `target` says.
+  mlir::FailureOr<mlir::Value> addTargetOf(llvm::StringRef role, mlir::Value like, llvm::ArrayRef<int64_t> kept,
+                                           mlir::Type element, bool isExtra = false);
   /// As the first output.
   mlir::FailureOr<nn::TensorExpr> addTargets();
 
@@ -63,6 +67,7 @@ inline constexpr spec::Setting kTarget = spec::name("target", "the input with wh
 
 llvm::ArrayRef<LossKind> getClassLosses();
 llvm::ArrayRef<LossKind> getElementLosses();
+llvm::ArrayRef<LossKind> getSequenceLosses();
 llvm::ArrayRef<LossKind> getVectorLosses();
 
 nn::TensorExpr softplus(nn::TensorExpr x);

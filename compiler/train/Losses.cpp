@@ -21,7 +21,7 @@ constexpr StringLiteral kOutput = "output:";
 /// All losses, and the entries of their names.
 struct Table {
   Table() {
-    for (ArrayRef<LossKind> theme : {getClassLosses(), getElementLosses(), getVectorLosses()})
+    for (ArrayRef<LossKind> theme : {getClassLosses(), getElementLosses(), getVectorLosses(), getSequenceLosses()})
       llvm::append_range(kinds, theme);
     for (const LossKind &kind : kinds)
       entries.push_back(kind.entry);

@@ -68,17 +68,14 @@ void StepBuilder::addFirstOutput(StringRef name, Value value) {
   getTerminator()->insertOperands(0, value);
 }
 
-Value StepBuilder::addTarget(StringRef name, Value like, ArrayRef<int64_t> dropped, Type element, bool mayBeOwn) {
+Value StepBuilder::addTarget(StringRef name, Value like, ArrayRef<int64_t> kept, Type element, bool mayBeOwn) {
   auto type = cast<RankedTensorType>(like.getType());
-  SmallVector<int64_t> shape, kept;
+  SmallVector<int64_t> shape;
   SmallVector<Attribute> symbols;
   SmallVector<OpFoldResult> sizes = dims.getDims(like);
-  for (int64_t i = 0; i < type.getRank(); ++i) {
-    if (llvm::is_contained(dropped, i))
-      continue;
-    kept.push_back(i);
-    shape.push_back(type.getDimSize(i));
-    symbols.push_back(dims.getSymbol(sizes[i]));
+  for (int64_t i : kept) {
+    shape.push_back(i == kAnySize ? ShapedType::kDynamic : type.getDimSize(i));
+    symbols.push_back(i == kAnySize ? StringAttr::get(func.getContext(), "") : dims.getSymbol(sizes[i]));
   }
   auto expected = RankedTensorType::get(shape, element);
   Value &target = targets[name];
@@ -98,6 +95,8 @@ void StepBuilder::checkSizes(Value target, Value like, ArrayRef<int64_t> kept) {
   OpBuilder b(getTerminator());
   Location loc = nn::getNodeLocation(func.getContext(), "loss", "target");
   for (auto [i, dim] : llvm::enumerate(kept)) {
+    if (dim == kAnySize)
+      continue;
     OpFoldResult l = dims.getDim(target, i), r = dims.getDim(like, dim);
     if (graph::DimAnalysis::areEqual(l, r))
       continue;

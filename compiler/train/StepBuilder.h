@@ -30,11 +30,15 @@ public:
   /// As the first output, in f32.
   void addLoss(mlir::Value total);
 
-  /// An input with the sizes of `like`, but of the dimensions `dropped`: the one that was
-  /// made for that name before, one of the model's own if `mayBeOwn`, or a new one. Where
-  /// sizes may differ at run time they are checked. Null if what has the name is of another type.
-  mlir::Value addTarget(llvm::StringRef name, mlir::Value like, llvm::ArrayRef<int64_t> dropped, mlir::Type element,
+  /// An input with the sizes of `like` in the dimensions `kept`, where kAnySize is any size:
+  /// the one that was made for that name before, one of the model's own if `mayBeOwn`, or a
+  /// new one. Where sizes may differ at run time they are checked. Null if what has the name
+  /// is of another type.
+  static constexpr int64_t kAnySize = -1;
+  mlir::Value addTarget(llvm::StringRef name, mlir::Value like, llvm::ArrayRef<int64_t> kept, mlir::Type element,
                         bool mayBeOwn);
+  /// What knows sizes.
+  graph::DimAnalysis &getDims() { return dims; }
 
 private:
   void addFirstOutput(llvm::StringRef name, mlir::Value value);
