@@ -8,6 +8,7 @@
 // Precondition: memrefs, rt.parallel. Postcondition: no memref.alloc in kernels.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/buffer/BufferSizes.h"
 #include "compiler/buffer/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
@@ -38,12 +39,6 @@ SmallVector<Value> getEnclosingInductionVars(Operation *op, Region *scope) {
       if (auto inductionVars = loop.getLoopInductionVars())
         llvm::append_range(ivs, *inductionVars);
   return ivs;
-}
-
-int64_t getStaticBytes(MemRefType type) {
-  return type.hasStaticShape()
-             ? type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8)
-             : -1;
 }
 
 /// Whether a value is computed from one of the others.
@@ -150,7 +145,7 @@ FailureOr<memref::AllocOp> hoistFromTile(RewriterBase &rewriter, memref::AllocOp
     if (!inPlace.contains(op))
       rewriter.moveOpBefore(op, anchor);
   rewriter.moveOpBefore(bounded, anchor);
-  int64_t bytes = getStaticBytes(bounded.getType());
+  int64_t bytes = bounded.getType().hasStaticShape() ? buffer::getStaticBytes(bounded.getType()) : -1;
   rewriter.setInsertionPoint(bounded);
   if (bytes >= 0 && bytes <= stackBytes)
     bounded.setAlignment(64);

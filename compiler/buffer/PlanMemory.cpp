@@ -12,6 +12,7 @@
 // `nacre.arena_size` is set.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/buffer/BufferSizes.h"
 #include "compiler/buffer/Passes.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -75,8 +76,7 @@ bool visitUsers(Value buffer, llvm::function_ref<void(Operation *)> visit) {
 }
 
 int64_t getBytes(MemRefType type) {
-  int64_t bytes = type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-  return llvm::alignTo(std::max<int64_t>(bytes, 1), NACRE_ABI_ALIGNMENT);
+  return llvm::alignTo(std::max<int64_t>(buffer::getStaticBytes(type), 1), NACRE_ABI_ALIGNMENT);
 }
 
 struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {

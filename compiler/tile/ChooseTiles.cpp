@@ -11,6 +11,7 @@
 #include "compiler/tile/RootOp.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Interfaces/DataLayoutInterfaces.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -121,7 +122,7 @@ int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> 
       }
     elements *= extent;
   }
-  return elements * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
+  return elements * static_cast<int64_t>(DataLayout().getTypeSize(type.getElementType()));
 }
 
 /// Some input is read along the columns for every row again, and is not packed: its

@@ -19,6 +19,18 @@ func.func @lifetimes() {
   return
 }
 
+// A table of indices takes 8 bytes for each.
+// CHECK-LABEL: func.func @indices
+// CHECK-SAME: nacre.arena_size = 2112
+func.func @indices() {
+  %x = rt.input 0 : memref<257xindex>
+  %a = memref.alloc() : memref<257xindex>
+  memref.copy %x, %a : memref<257xindex> to memref<257xindex>
+  %y = rt.output 0 () : memref<257xindex>
+  memref.copy %a, %y : memref<257xindex> to memref<257xindex>
+  return
+}
+
 // A view keeps its buffer alive.
 // CHECK-LABEL: func.func @views
 // CHECK-SAME: nacre.arena_size = 2048

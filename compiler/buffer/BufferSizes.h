@@ -1,0 +1,17 @@
+//===- BufferSizes.h - How much memory a buffer takes -----------*- C++ -*-===//
+#ifndef NACRE_COMPILER_BUFFER_BUFFERSIZES_H
+#define NACRE_COMPILER_BUFFER_BUFFERSIZES_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/Interfaces/DataLayoutInterfaces.h"
+
+namespace nacre::buffer {
+
+/// The bytes of a buffer of static shape. Kernels keep tables of indices, too.
+inline int64_t getStaticBytes(mlir::MemRefType type) {
+  return type.getNumElements() * static_cast<int64_t>(mlir::DataLayout().getTypeSize(type.getElementType()));
+}
+
+} // namespace nacre::buffer
+
+#endif // NACRE_COMPILER_BUFFER_BUFFERSIZES_H
