@@ -422,10 +422,12 @@ def image(y: Tensor, w: Tensor) -> Tensor:
     return y[:, :, :, None] * y[:, :, None, :] * w
 
 
-def spatial(node: str, function: Callable[..., Tensor], *shapes: tuple[int, ...], **options: object) -> Term:
+def spatial(
+    node: str, function: Callable[..., Tensor], *shapes: tuple[int, ...], before: str = "", **options: object
+) -> Term:
     """Of the image times a parameter, and of the node's own parameters."""
     return Term(
-        f"{IMAGE} {{out}} = {node}", lambda x, y, w, *own: function(image(y, w), *own), ((3, 1, 1), *shapes), **options
+        f"{IMAGE} {before} {{out}} = {node}", lambda x, y, w, *own: function(image(y, w), *own), ((3, 1, 1), *shapes), **options
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from test_gradients import F, Tensor, Term, check
+from test_gradients import F, Tensor, Term, check, spatial
 
 # TensorScatter is of opset 24.
 HEAD = '<ir_version: 13, opset_import: ["" : 24]>\n'
@@ -62,6 +62,14 @@ PADS = [pad(mode, low, high) for mode in ("edge", "reflect", "wrap") for low, hi
         ),
         (),
     ),
+]
+
+IMAGE_PADS = [
+    spatial(
+        f'Pad <mode = "{mode}"> ({{t}}, {{t}}p)', lambda t, m=name: F.pad(t, (2, 1, 1, 1), mode=m),
+        before=ints("p", 0, 0, 1, 2, 0, 0, 1, 1),
+    )
+    for mode, name in [("edge", "replicate"), ("reflect", "reflect"), ("wrap", "circular")]
 ]
 
 ROWS = torch.arange(5)[:, None]
@@ -199,7 +207,7 @@ EINSUMS = [
     ),
 ]
 
-THEMES = {"einsums": EINSUMS, "slices": SLICES, "pads": PADS, "places": PLACES, "blocks": BLOCKS, "scatters": SCATTERS}
+THEMES = {"einsums": EINSUMS, "slices": SLICES, "pads": PADS + IMAGE_PADS, "places": PLACES, "blocks": BLOCKS, "scatters": SCATTERS}
 
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])

@@ -53,6 +53,7 @@ func.func @main(%x: tensor<?xf32>, %y: tensor<?xf32>) -> (tensor<f32> {nn.name =
 
 // What the loss does not depend on differentiably is trained no more.
 // CHECK: nn.parameter @frozen
+// CHECK-LABEL: func.func @step
 nn.parameter trainable @w = dense<0.5> : tensor<4xf32>
 nn.parameter trainable @frozen = dense<0.5> : tensor<4xf32>
 func.func @main() -> (tensor<f32> {nn.name = "l"}) {
@@ -61,5 +62,65 @@ func.func @main() -> (tensor<f32> {nn.name = "l"}) {
   %r = nn.floor %f : (tensor<4xf32>) -> tensor<4xf32>
   %p = nn.mul %w, %r : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   %l = nn.reduce sum, %p {axes = array<i64: 0>} : (tensor<4xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// A cumulative product: what comes after each element is summed in steps of 1, 2, 4, ...
+nn.parameter trainable @w = dense<0.5> : tensor<5xf32>
+// CHECK-LABEL: func.func @step
+// CHECK: nn.cumulative prod, %{{.*}} {axis = 0 : i64, exclusive}
+// CHECK-COUNT-3: nn.add
+// CHECK-NOT: scf.for
+// CHECK-NOT: nn.div
+// CHECK: nn.set_parameter @w
+func.func @main() -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<5xf32>
+  %c = nn.cumulative prod, %w {axis = 0 : i64} : (tensor<5xf32>) -> tensor<5xf32>
+  %l = nn.reduce sum, %c {axes = array<i64: 0>} : (tensor<5xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// How many steps is known in the run.
+nn.parameter trainable @w = dense<0.5> : tensor<f32>
+// CHECK-LABEL: func.func @step
+// CHECK: math.ctlz
+// CHECK: scf.for
+// CHECK: nn.pad
+func.func @main(%x: tensor<?xf32>) -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<f32>
+  %a = nn.mul %x, %w : (tensor<?xf32>, tensor<f32>) -> tensor<?xf32>
+  %c = nn.cumulative prod, %a {axis = 0 : i64} : (tensor<?xf32>) -> tensor<?xf32>
+  %l = nn.reduce sum, %c {axes = array<i64: 0>} : (tensor<?xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// The adjoint of reading with weights: writing with them.
+nn.parameter trainable @w = dense<0.5> : tensor<2x4xf32>
+// CHECK-LABEL: func.func @step
+// CHECK: nn.scatter_nd %{{.*}} add {in_bounds} : (tensor<4x2xf32>, tensor<8x2x1xi64>, tensor<8x2x2xf32>) -> tensor<4x2xf32>
+func.func @main(%i: tensor<8x2xi64>, %t: tensor<8x2xf32>) -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<2x4xf32>
+  %r = nn.resample %w, %i, %t along 1 : (tensor<2x4xf32>, tensor<8x2xi64>, tensor<8x2xf32>) -> tensor<2x8xf32>
+  %l = nn.reduce sum, %r {axes = array<i64: 0, 1>} : (tensor<2x8xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// Not differentiated, but put in the place of what has no gradient of its own.
+nn.parameter trainable @w = dense<0.5> : tensor<1x2x2x2xf32>
+// CHECK-LABEL: func.func @step
+// CHECK-NOT: nn.grid_sample
+// CHECK-COUNT-4: nn.gather_nd
+func.func @main() -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<1x2x2x2xf32>
+  %y = nn.grid_sample %w, %w linear zeros : (tensor<1x2x2x2xf32>, tensor<1x2x2x2xf32>) -> tensor<1x2x2x2xf32>
+  %l = nn.reduce sum, %y {axes = array<i64: 0, 1, 2, 3>} : (tensor<1x2x2x2xf32>) -> tensor<f32>
   return %l : tensor<f32>
 }
