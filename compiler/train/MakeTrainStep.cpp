@@ -97,13 +97,13 @@ private:
     FailureOr<Value> total = buildLosses(loss.getValue(), builder);
     if (failed(total))
       return failure();
+    builder.addLoss(*total); // now: differentiation may put another loop in the place of the one that makes it
     SmallVector<Variable> variables = readVariables(step, symbols);
     auto gets = llvm::map_to_vector(variables, [](Variable &variable) -> Value { return variable.get; });
     Operation *terminator = builder.getTerminator();
     FailureOr<SmallVector<Value>> gradients = train::differentiate(*total, gets, terminator, dims);
     if (failed(gradients))
       return failure();
-    builder.addLoss(*total);
     for (auto [variable, gradient] : llvm::zip(variables, *gradients))
       variable.gradient = gradient;
     llvm::erase_if(variables, [](Variable &variable) { return !variable.gradient; });

@@ -223,6 +223,22 @@ def test_changing_sizes_are_refused() -> None:
         program.run([np.ones((2, 4)), np.float32(1)], function="step")
 
 
+def test_loss_of_a_loop() -> None:
+    """The loss is what a loop gives, which the gradient replaces by one that keeps what it carries."""
+    text = "m (double[3, 3] x) => (double l) { t = Mul (x, w) l = Det (t) }"
+    model = parser.parse_model(small_models.HEAD + text)
+    before, x = np.random.default_rng(0).normal(size=(2, 3, 3))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(before, "w"))
+    program = module().compile(model.SerializeToString(), train={"loss": "output:l"})
+    w = torch.tensor(before, requires_grad=True)
+    wanted = torch.linalg.det(torch.tensor(x) * w)
+    wanted.backward()
+    loss, value = program.run([x, np.float32(1)], function="step")
+    np.testing.assert_allclose(value, wanted.item(), rtol=1e-12)
+    np.testing.assert_allclose(loss, value, rtol=1e-7)
+    np.testing.assert_allclose(before - program.read_parameter("w"), w.grad.numpy(), rtol=1e-12)
+
+
 def test_same_bits_on_all_threads() -> None:
     model, _, inputs = build([RECURRENT["lstm_lengths"], NESTED], dynamic=True)
     results = []
