@@ -262,3 +262,13 @@ ROIS = [regions(2, 3, 2, 1.0, True), regions(3, 2, 1, 0.5, False), regions(1, 1,
 @pytest.mark.parametrize("sizes", ["static", "open"])
 def test_roi_align(sizes: str) -> None:
     check(ROIS, sizes != "static", open_sizes=sizes == "open")
+
+
+@pytest.mark.parametrize("attributes", ["sampling_ratio = 0", 'sampling_ratio = 2, mode = "max"'])
+def test_refused(attributes: str) -> None:
+    """Samples whose number depends on the region, and the largest of several."""
+    term = regions(1, 1, 2, 1.0, True)
+    nodes = term.nodes.replace("sampling_ratio = 2", attributes)
+    model, _, _ = build([Term(nodes, term.reference, term.shapes)], dynamic=True)
+    with pytest.raises(module().CompileError, match=r"\(RoiAlign\): has no gradient with these attributes"):
+        module().compile(model, train={"loss": "output:l"})
