@@ -10,6 +10,10 @@
 using namespace llvm;
 using namespace nacre::codegen;
 
+bool nacre::codegen::isTrained(const CompiledModule &compiled) {
+  return any_of(compiled.functions, [](const FunctionInfo &function) { return function.name == "step"; });
+}
+
 namespace {
 
 /// Functions that only hand their arguments on, with one of them known.
@@ -29,6 +33,10 @@ public:
     forward("cancel", i32, {ptr}, "nacre_session_cancel");
     forward("last_error", ptr, {}, "nacre_last_error");
     forward("tensor_release", none, {ptr}, "nacre_tensor_release");
+    if (isTrained(compiled)) {
+      forward("save", i32, {ptr, ptr}, "nacre_entry_save");
+      forward("load", i32, {ptr, ptr}, "nacre_entry_load");
+    }
     for (const auto &[index, info] : enumerate(compiled.functions))
       add(getFunctionSuffix(info.name), i32, {ptr, ptr}, "nacre_entry_run", {ptr, i32, ptr},
           [&](Function &function) {
@@ -84,6 +92,9 @@ std::vector<std::string> nacre::codegen::getEntrySymbols(const CompiledModule &c
   std::vector<std::string> symbols;
   for (StringRef suffix : {"create", "destroy", "cancel", "last_error", "tensor_release"})
     symbols.push_back((name + "_" + suffix).str());
+  if (isTrained(compiled))
+    for (StringRef suffix : {"save", "load"})
+      symbols.push_back((name + "_" + suffix).str());
   for (const FunctionInfo &function : compiled.functions)
     symbols.push_back((name + "_" + getFunctionSuffix(function.name)).str());
   return symbols;

@@ -18,6 +18,9 @@ inline constexpr char kHeaderMark[] = "/* Made by nacre compile";
 /// that is no word of C's, nor begins functions of the C library.
 std::string makeEntryName(llvm::StringRef path);
 
+/// Whether it was compiled for training: then its parameters can be saved and loaded.
+bool isTrained(const CompiledModule &compiled);
+
 /// The functions that a model has.
 std::vector<std::string> getEntrySymbols(const CompiledModule &compiled, llvm::StringRef name);
 

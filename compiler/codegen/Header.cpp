@@ -117,6 +117,12 @@ public:
                     "/* Why the calling thread's last failing call failed. */\nconst char *{0}_last_error(void);\n\n"
                     "/* Ends the runs in flight soon, from any thread or a signal's handler. */\n"
                     "int32_t {0}_cancel({0} *model);\n\n", name).str();
+    if (isTrained(compiled))
+      text += formatv("/* Writes all that training changes as one .safetensors file, which appears complete or not at\n"
+                      " * all, and sets it to what such a file has, between other calls. 0, or a failure that\n"
+                      " * last_error tells. */\n"
+                      "int32_t {0}_save({0} *model, const char *path);\n"
+                      "int32_t {0}_load({0} *model, const char *path);\n\n", name).str();
     if (usesStrings)
       text += formatv("/* An element of a tensor of strings. */\ntypedef struct {0}_string {{\n"
                       "  const char *data; /* UTF-8; may be NULL only if size is 0 */\n"

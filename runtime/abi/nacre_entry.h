@@ -31,6 +31,11 @@ NACRE_API void *nacre_entry_create(const nacre_abi_model *model,
 NACRE_API int32_t nacre_entry_run(void *session, int32_t function,
                                   const uint64_t *slots);
 
+/* nacre_session_save without metadata, and nacre_session_load of all that is
+ * mutable. A nacre_status. */
+NACRE_API int32_t nacre_entry_save(void *session, const char *path);
+NACRE_API int32_t nacre_entry_load(void *session, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -134,3 +134,13 @@ extern "C" int32_t nacre_entry_run(void *session, int32_t function,
                 session ? "the arguments" : "the model");
   return Call(*static_cast<Session *>(session), function, slots).run();
 }
+
+extern "C" int32_t nacre_entry_save(void *session, const char *path) {
+  return nacre_session_save(static_cast<nacre_session *>(session), path,
+                            nullptr, 0);
+}
+
+extern "C" int32_t nacre_entry_load(void *session, const char *path) {
+  return nacre_session_load(static_cast<nacre_session *>(session), path,
+                            NACRE_LOAD_ALL, nullptr, nullptr);
+}

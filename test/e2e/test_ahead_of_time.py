@@ -12,8 +12,9 @@ import onnx
 import onnx.parser
 import onnx.reference
 import pytest
+import safetensors.numpy
 import small_models
-from support import BUILD, ROOT, nacre
+from support import BUILD, ROOT, module, nacre
 
 EXAMPLES = ROOT / "examples"
 X = np.linspace(-1, 1, 3 * 64, dtype=np.float32).reshape(3, 64)
@@ -76,6 +77,32 @@ def test_c_in_two_steps(c_example: Path) -> None:
     out = run(c_example, cwd=Path("/"))
     assert out.count("image ") == 3
     assert "N = -1: " in out and "size is negative" in out
+
+
+def test_c_training_in_two_steps(tmp_path: Path) -> None:
+    """Step, evaluate, predict, save and load from C; the file is one that others read."""
+    model = small_models.save_perceptron(tmp_path / "digits.onnx", 64, 10)
+    nacre("compile", model, "--train", "softmax-cross-entropy", "--optimizer", "adam", "-o", tmp_path / "digits.so")
+    shutil.copy(EXAMPLES / "c" / "train.c", tmp_path)
+    run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "train.c", "digits.so", "-o", "train", cwd=tmp_path)
+    lines = run(tmp_path / "train", cwd=tmp_path).splitlines()
+    first, last = (float(line.split()[-1]) for line in lines[:2])
+    assert last < first / 4
+    before, after = lines[2].split()[1], lines[2].split()[3]
+    assert before == after
+    assert int(lines[3].split()[0]) >= 60
+    assert "train.c" in lines[4]
+    saved = safetensors.numpy.load_file(tmp_path / "digits.safetensors")
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(model).graph.initializer}
+    assert set(saved) == {*weights, *(f"{n}.{s}" for n in weights for s in ("exp_avg", "exp_avg_sq")), "optimizer.count"}
+    assert saved["optimizer.count"] == 200
+    # The same weights in Python give the same loss.
+    names = [*weights, *(n for n in saved if n not in weights)]
+    program = module().load(tmp_path / "digits.so")
+    assert sorted(program.parameters) == sorted(names)
+    program.load_parameters(tmp_path / "digits.safetensors")
+    for name, value in saved.items():
+        np.testing.assert_array_equal(program.read_parameter(name), value)
 
 
 def test_c_example_under_valgrind(c_example: Path) -> None:
