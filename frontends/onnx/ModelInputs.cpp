@@ -201,8 +201,8 @@ RankedTensorType GraphImporter::getInputType(const InputTensor &input, SmallVect
   int64_t rank = tensor.has_shape() ? tensor.shape().dim_size()
                  : isFixed          ? int64_t(fixed->second.size())
                                     : *input.exampleRank;
-  if (rank > 64)
-    return refuse("has rank " + Twine(rank) + ", expected at most 64");
+  if (rank > kMaxRank)
+    return refuse("has rank " + Twine(rank) + ", expected at most " + Twine(kMaxRank));
 
   SmallVector<int64_t> shape;
   int64_t elements = 1, bytes = isa<nn::StringType>(element) ? 16 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);

@@ -1,5 +1,6 @@
 //===- ShapeVectors.cpp - Arithmetic on shapes during import ----*- C++ -*-===//
 #include "frontends/onnx/ShapeVectors.h"
+#include "frontends/onnx/TensorData.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -246,6 +247,11 @@ std::optional<int64_t> ShapeVectors::resultRank(std::optional<int64_t> known, co
   if (!rank)
     (void)c.error("the result's rank depends on the number of " + what +
                   ", which is not known, and the model does not declare it");
+  if (rank && *rank > kMaxRank) {
+    (void)c.error("the result has rank " + Twine(*rank) + ", as there are so many " + what + ", expected at most " +
+                  Twine(kMaxRank));
+    return std::nullopt;
+  }
   return rank;
 }
 

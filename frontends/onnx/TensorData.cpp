@@ -95,9 +95,9 @@ RankedTensorType frontend::getTensorType(MLIRContext *context,
   if (!element)
     return refuse("its element type " + getDataTypeName(tensor.data_type()) +
                   " is not supported");
-  if (tensor.dims_size() > 64)
+  if (tensor.dims_size() > kMaxRank)
     return refuse("its rank is " + Twine(tensor.dims_size()) +
-                  ", expected at most 64");
+                  ", expected at most " + Twine(kMaxRank));
   int64_t bytes = elementBytes(element);
   for (int64_t size : tensor.dims()) {
     if (size < 0)

@@ -12,6 +12,8 @@ namespace nacre::frontend {
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);
 /// The TensorProto.DataType of an element type of nn.
 int64_t getDataType(mlir::Type elementType);
+/// Dimensions that a tensor of a model may have.
+inline constexpr int64_t kMaxRank = 64;
 /// "FLOAT16" for 10, "type 99" for what is no data type.
 std::string getDataTypeName(int64_t dataType);
 

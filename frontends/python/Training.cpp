@@ -124,13 +124,6 @@ public:
                           evaluation);
   }
 
-  int64_t getBatchSize() const { return trainer->batchSize(); }
-  int64_t getSteps() { return trainer->steps(); }
-  void useAverages() {
-    if (Status used = trainer->useAverages(); !used)
-      raiseError(used.error());
-  }
-
 private:
   nb::object program; // whose session is trained
   Columns columns, validation;
@@ -177,10 +170,7 @@ void python::bindTraining(nb::module_ &module) {
   nb::class_<TrainerOfArrays>(module, "_Trainer")
       .def(nb::init<nb::object, nb::dict, nb::dict, std::vector<std::string>, int64_t, uint64_t, double, int64_t,
                     std::string, const TrainSettings &>())
-      .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none())
-      .def("use_averages", &TrainerOfArrays::useAverages)
-      .def_prop_ro("batch_size", &TrainerOfArrays::getBatchSize)
-      .def_prop_ro("steps", &TrainerOfArrays::getSteps);
+      .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none());
   nb::class_<Exporter>(module, "_Exporter")
       .def("__init__", [](Exporter *place, nb::handle source, const Program &program) {
         new (place) Exporter(openExporter(source, program));

@@ -48,6 +48,16 @@ FAULTS = {
                 inputs=[info("x", [2, 3])]), f"node 'n' (Scan): the body has 1 inputs and 1 outputs, which does not fit the node's 1 and 1, of which {count} inputs are scanned")
         for count in (-(1 << 63), 0, 2, (1 << 63) - 1)
     },
+    **{
+        f"rank_of_{op.lower()}": (
+            lambda op=op, inputs=inputs: model(node(op, " ".join(i.name for i in inputs), "y"), inputs=inputs, opset=21),
+            f"node 'n' ({op}): the result has rank 65539, as there are so many {what}, expected at most 64")
+        for op, inputs, what in (
+            ("AffineGrid", [info("x", [1, 2, 3]), info("s", [65539], INTS)], "sizes"),
+            ("Reshape", [info("x", [1, 2, 3]), info("s", [65539], INTS)], "sizes"),
+            ("ConstantOfShape", [info("s", [65539], INTS)], "sizes"),
+        )
+    },
     "batch_normalization_of_a_vector": (
         lambda: one("BatchNormalization", [2], [floats("s", 1), floats("b", 0), floats("m", 0), floats("v", 1)],
                     training_mode=1), "node 'n' (BatchNormalization): input X has rank 1, expected [N, C, ...]"),
