@@ -99,6 +99,9 @@ void Reproducer::enter(StringRef phase, ModuleOp module, PhaseCommand command) {
   if (module) {
     next->module = module.clone();
     dropValues(*next->module);
+    // What printing would add to the context's tables: they grow by memory that the thread which
+    // crashes may hold the lock of.
+    next->module->walk([](Operation *op) { (void)op->getAttrDictionary(); });
   }
   delete snapshot.exchange(next.release());
 }

@@ -102,9 +102,14 @@ Status builder::Model::save(const std::string &path) {
   Result<std::vector<std::byte>> bytes = serialize();
   if (!bytes)
     return bytes.error();
-  llvm::Error written = llvm::writeToOutput(path, [&](llvm::raw_ostream &stream) {
-    stream.write(reinterpret_cast<const char *>(bytes->data()), bytes->size());
-    return llvm::Error::success();
+  // The file appears complete or not at all.
+  llvm::Error written = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+    os.write(reinterpret_cast<const char *>(bytes->data()), bytes->size());
+    os.flush();
+    auto &file = static_cast<llvm::raw_fd_ostream &>(os);
+    std::error_code failed = file.error(); // a full disk
+    file.clear_error();
+    return llvm::errorCodeToError(failed);
   });
   return written ? Status(Error{NACRE_IO_ERROR, path + ": " + llvm::toString(std::move(written))}) : Status();
 }

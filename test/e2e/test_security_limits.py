@@ -16,7 +16,7 @@ LIMITS = [
     ("messages in it | 10,000,000 |", "frontends/onnx/OnnxImporter.h", "uint64_t messages = 10'000'000;"),
     ("without tensor data | 1 GiB |", "frontends/onnx/OnnxImporter.h", "uint64_t structureBytes = uint64_t(1) << 30;"),
     ("faults that are listed | 100 |", "frontends/onnx/GraphImporter.cpp", "kMaxReported = 100;"),
-    ("of an input or output | 64; 16 |", "frontends/onnx/TensorData.cpp", "dims_size() > 64"),
+    ("of an input or output | 64; 16 |", "frontends/onnx/TensorData.cpp", "dims_size() > kMaxRank"),
     ("of an input or output | 64; 16 |", "runtime/api/nacre.h", "#define NACRE_MAX_RANK 16"),
     ("whose sizes are known | 2^40 |", "dialects/nn/NNShapes.h", "kMaxElements = int64_t(1) << 40;"),
     ("pads of windows | 2^20; 2^31 |", "dialects/nn/NNWindow.cpp", "kMaxStep = int64_t(1) << 20, kMaxPad = int64_t(1) << 31;"),

@@ -1,12 +1,12 @@
 //===- TrainReport.cpp - What a training tells ------------------*- C++ -*-===//
 #include "tools/nacre/TrainReport.h"
-#include "compiler/codegen/OutputFile.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
 #include <cmath>
 
 using namespace nacre;
@@ -17,7 +17,16 @@ namespace json = llvm::json;
 static json::Value number(double value) { return std::isfinite(value) ? json::Value(value) : json::Value(nullptr); }
 
 static Status writeText(const std::string &path, const std::string &text) {
-  if (llvm::Error error = codegen::writeTextFile(path, text))
+  // The file appears complete or not at all.
+  auto write = [&](llvm::raw_ostream &os) -> llvm::Error {
+    os << text;
+    os.flush();
+    auto &file = static_cast<llvm::raw_fd_ostream &>(os);
+    std::error_code failed = file.error(); // a full disk
+    file.clear_error();
+    return llvm::errorCodeToError(failed);
+  };
+  if (llvm::Error error = llvm::writeToOutput(path, write))
     return Error{NACRE_IO_ERROR, "cannot write '" + path + "': " + llvm::toString(std::move(error))};
   return {};
 }
