@@ -63,6 +63,11 @@ Value ShapeVectors::toVector(Value scalar) {
 Value ShapeVectors::cast(Value tensor, Type element) {
   if (!tensor || c.typeOf(tensor).getElementType() == element)
     return tensor;
+  for (Type type : {element, c.typeOf(tensor).getElementType()})
+    if (isa<nn::StringType>(type)) {
+      (void)c.error("it would make strings of numbers, or numbers of strings: expected a numeric element type");
+      return {};
+    }
   return c.make<nn::CastOp>(tensor, element);
 }
 

@@ -58,6 +58,7 @@ FAULTS = {
             ("ConstantOfShape", [info("s", [65539], INTS)], "sizes"),
         )
     },
+    "eye_of_strings": (lambda: model(node("EyeLike", "x", "y", dtype=TensorProto.STRING), inputs=[info("x", [2, 3])]), "node 'n' (EyeLike): it would make strings of numbers, or numbers of strings: expected a numeric element type"),
     "batch_normalization_of_a_vector": (
         lambda: one("BatchNormalization", [2], [floats("s", 1), floats("b", 0), floats("m", 0), floats("v", 1)],
                     training_mode=1), "node 'n' (BatchNormalization): input X has rank 1, expected [N, C, ...]"),
