@@ -1,8 +1,7 @@
 //===- Model.cpp - Models as Keras has them ---------------------*- C++ -*-===//
 #include "frontends/builder/Model.h"
 #include "compiler/api/Exporter.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/raw_ostream.h"
+#include "compiler/api/File.h"
 
 using namespace nacre;
 using namespace nacre::builder;
@@ -102,16 +101,7 @@ Status builder::Model::save(const std::string &path) {
   Result<std::vector<std::byte>> bytes = serialize();
   if (!bytes)
     return bytes.error();
-  // The file appears complete or not at all.
-  llvm::Error written = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
-    os.write(reinterpret_cast<const char *>(bytes->data()), bytes->size());
-    os.flush();
-    auto &file = static_cast<llvm::raw_fd_ostream &>(os);
-    std::error_code failed = file.error(); // a full disk
-    file.clear_error();
-    return llvm::errorCodeToError(failed);
-  });
-  return written ? Status(Error{NACRE_IO_ERROR, path + ": " + llvm::toString(std::move(written))}) : Status();
+  return writeFile(path, {reinterpret_cast<const char *>(bytes->data()), bytes->size()});
 }
 
 std::string builder::Model::summary() const {

@@ -6,6 +6,7 @@
 #include "frontends/python/Training.h"
 #include "compiler/api/Compiler.h"
 #include "compiler/api/Exporter.h"
+#include "compiler/api/File.h"
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Interrupt.h"
 #include "frontends/python/Program.h"
@@ -188,6 +189,10 @@ void python::bindTraining(nb::module_ &module) {
       });
   module.def("_evaluate", evaluateArrays);
   module.def("_predict", predictArrays);
+  module.def("_write_file", [](const std::string &path, nb::bytes data) {
+    if (Status written = writeFile(path, {data.c_str(), data.size()}); !written)
+      raise(getExceptions().writeError, written.error().message);
+  });
   module.def("_learning_rate", [](const TrainSettings &settings) {
     Result<double> rate = getLearningRate(makeTrainOptions(settings));
     if (!rate)

@@ -1,5 +1,6 @@
 //===- TrainReport.cpp - What a training tells ------------------*- C++ -*-===//
 #include "tools/nacre/TrainReport.h"
+#include "compiler/api/File.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -15,21 +16,6 @@ namespace json = llvm::json;
 
 /// JSON has no infinities.
 static json::Value number(double value) { return std::isfinite(value) ? json::Value(value) : json::Value(nullptr); }
-
-static Status writeText(const std::string &path, const std::string &text) {
-  // The file appears complete or not at all.
-  auto write = [&](llvm::raw_ostream &os) -> llvm::Error {
-    os << text;
-    os.flush();
-    auto &file = static_cast<llvm::raw_fd_ostream &>(os);
-    std::error_code failed = file.error(); // a full disk
-    file.clear_error();
-    return llvm::errorCodeToError(failed);
-  };
-  if (llvm::Error error = llvm::writeToOutput(path, write))
-    return Error{NACRE_IO_ERROR, "cannot write '" + path + "': " + llvm::toString(std::move(error))};
-  return {};
-}
 
 double TrainReport::getSeconds() const { return secondsBefore + since(start); }
 
@@ -60,7 +46,7 @@ Status TrainReport::openLog(int64_t step) {
             (object->getString("event") != "epoch" || object->getInteger("epoch").value_or(INT64_MAX) <= trainer.state().epoch))
           kept += line.str() + "\n";
       }
-  if (Status status = writeText(options.logPath, kept); !status)
+  if (Status status = writeFile(options.logPath, kept); !status)
     return status;
   std::error_code code;
   logFile = std::make_unique<llvm::raw_fd_ostream>(options.logPath, code, llvm::sys::fs::CD_OpenExisting,
@@ -141,7 +127,7 @@ Status TrainReport::finish() {
   return options.plotPath.empty() ? Status() : plot();
 }
 
-Status TrainReport::plot() const { return writeText(options.plotPath, drawCurves(epochs, options.metrics)); }
+Status TrainReport::plot() const { return writeFile(options.plotPath, drawCurves(epochs, options.metrics)); }
 
 void TrainReport::show(int64_t epoch, const TrainingStep &step) {
   if (!isShown || since(lastShown) < 0.1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +99,7 @@ class Model:
         if self.trainer is not None:
             self.trainer.save(path)
         else:
-            _write(os.fspath(path), self.serialize())
+            _core._write_file(os.fspath(path), self.serialize())
 
     def summary(self) -> str:
         """Prints each layer with its output's shape and how many weights it has, and sums; returns that."""
@@ -125,21 +123,3 @@ class Sequential(Model):
         for layer in layers[1:]:
             y = layer(y)
         super().__init__(x, y)
-
-
-def _write(path: str, data: bytes) -> None:
-    """The file appears complete or not at all."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path) or ".", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise _core.WriteError(f"cannot write '{path}': {error.strerror}") from None
