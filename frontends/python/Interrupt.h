@@ -4,12 +4,14 @@
 
 #include "runtime/api/nacre.h"
 
+#include <atomic>
 #include <csignal>
+#include <thread>
 #include <unistd.h>
 
 namespace nacre::python {
 
-/// While it lives, Ctrl-C cancels the session's runs, before Python hears of it. Only the
+/// While it lives, Ctrl-C cancels the session's runs as soon as Python has been told. Only the
 /// main thread of a process whose Python handles the signal does so: all others go on until
 /// that one stops them.
 class CancelOnInterrupt {
@@ -21,22 +23,10 @@ public:
         interrupted.previous.sa_handler == SIG_IGN)
       return;
     interrupted.session = session;
-    signalled = 0;
+    interrupted.isSignalled = false;
     struct sigaction action = interrupted.previous;
-    action.sa_flags &= ~SA_SIGINFO;
-    action.sa_handler = [](int signal) {
-      signalled = 1;
-      nacre_session_cancel(interrupted.session);
-      interrupted.previous.sa_handler(signal);
-    };
-    if (interrupted.previous.sa_flags & SA_SIGINFO) {
-      action.sa_flags |= SA_SIGINFO;
-      action.sa_sigaction = [](int signal, siginfo_t *info, void *context) {
-        signalled = 1;
-        nacre_session_cancel(interrupted.session);
-        interrupted.previous.sa_sigaction(signal, info, context);
-      };
-    }
+    action.sa_flags |= SA_SIGINFO;
+    action.sa_sigaction = handle;
     isInstalled = sigaction(SIGINT, &action, nullptr) == 0;
     if (!isInstalled)
       interrupted.session = nullptr;
@@ -45,16 +35,34 @@ public:
     if (!isInstalled)
       return;
     sigaction(SIGINT, &interrupted.previous, nullptr);
+    // Another thread may be in the handler, with our session in its hand.
+    while (interrupted.handling != 0)
+      std::this_thread::yield();
     interrupted.session = nullptr;
   }
 
   /// Whether Ctrl-C has been pressed since this was made: also between runs.
-  bool wasInterrupted() const { return isInstalled && signalled; }
+  bool wasInterrupted() const { return isInstalled && interrupted.isSignalled; }
 
 private:
-  static inline volatile std::sig_atomic_t signalled = 0;
+  /// Any thread may be the one that the signal interrupts. Python comes first: who sees that a run
+  /// was cancelled finds the signal pending, and raises KeyboardInterrupt.
+  static void handle(int signal, siginfo_t *info, void *context) {
+    ++interrupted.handling;
+    if (interrupted.previous.sa_flags & SA_SIGINFO)
+      interrupted.previous.sa_sigaction(signal, info, context);
+    else
+      interrupted.previous.sa_handler(signal);
+    interrupted.isSignalled = true;
+    if (nacre_session *session = interrupted.session)
+      nacre_session_cancel(session);
+    --interrupted.handling;
+  }
+
   struct Interrupted {
-    nacre_session *session;
+    std::atomic<nacre_session *> session;
+    std::atomic<bool> isSignalled;
+    std::atomic<int> handling;
     struct sigaction previous;
   };
   static inline Interrupted interrupted = {};
