@@ -2,7 +2,7 @@
 #include "compiler/api/Call.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/codegen/EntryPoints.h"
-#include "compiler/codegen/OutputFile.h"
+#include "compiler/support/OutputFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -89,7 +89,7 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
     if (kind == Emit::Mlir && options.stopAfter.empty())
       call.onImport = [&call, file](ModuleOp module) -> LogicalResult {
         call.blame(Culprit::File);
-        llvm::Error error = codegen::writeTextFile(file, printComplete(module));
+        llvm::Error error = writeTextFile(file, printComplete(module));
         if (!error)
           return success();
         return module.emitError("cannot write '") << file << "': " << llvm::toString(std::move(error));

@@ -11,7 +11,7 @@
 #include "compiler/codegen/Embedded.h"
 #include "compiler/codegen/EntryPoints.h"
 #include "compiler/codegen/Link.h"
-#include "compiler/codegen/OutputFile.h"
+#include "compiler/support/OutputFile.h"
 #include "compiler/codegen/Prepare.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ELFObjectFile.h"
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 using namespace mlir;
+using namespace nacre;
 using namespace nacre::codegen;
 using llvm::Error;
 using llvm::Expected;

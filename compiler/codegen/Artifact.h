@@ -3,7 +3,7 @@
 #define NACRE_COMPILER_CODEGEN_ARTIFACT_H
 
 #include "compiler/codegen/Codegen.h"
-#include "compiler/codegen/OutputFile.h"
+#include "compiler/support/OutputFile.h"
 
 namespace nacre::codegen {
 

@@ -18,6 +18,7 @@
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
+using namespace nacre;
 using namespace nacre::codegen;
 using llvm::Error;
 using llvm::Expected;
@@ -104,7 +105,7 @@ Error emit(const CompiledModule &compiled, FileKind kind, llvm::StringRef path, 
   case FileKind::StaticLibrary:
     break;
   }
-  auto file = OutputFile::create(path, kind == FileKind::Shared || kind == FileKind::Executable);
+  auto file = OutputFile::create(path, kind == FileKind::Shared || kind == FileKind::Executable ? 0777 : 0666);
   if (!file)
     return file.takeError();
   if (Error error = writeBinary(compiled, kind, name, path, *file))

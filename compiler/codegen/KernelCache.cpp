@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/KernelCache.h"
 #include "compiler/codegen/CompilerId.h"
+#include "compiler/support/OutputFile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/BLAKE3.h"
@@ -19,11 +20,12 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace llvm;
+using namespace nacre;
 using namespace nacre::codegen;
-using nacre::CachedKernel;
 
 namespace {
 
@@ -81,7 +83,7 @@ std::vector<std::string> getFiles(StringRef directory) {
   std::error_code error;
   for (sys::fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     StringRef name = sys::path::filename(it->path());
-    if (name.starts_with(kPrefix))
+    if (name.starts_with(kPrefix) && !name.ends_with(".tmp")) // which is on its way
       names.push_back(name.str());
   }
   sort(names);
@@ -162,20 +164,19 @@ Error KernelCache::write(const CacheKey &key, StringRef object) {
                                                        {"compiler", key.compiler}})
                            << '\n'
                            << object;
-  SmallString<128> path(directory), model(directory);
+  SmallString<128> path(directory);
   sys::path::append(path, key.fileName());
-  sys::path::append(model, "writing-%%%%%%%%");
-  Expected<sys::fs::TempFile> file = sys::fs::TempFile::create(model, sys::fs::owner_read | sys::fs::owner_write);
-  if (!file)
-    return makeError(directory, errorToErrorCode(file.takeError()));
-  raw_fd_ostream os(file->FD, /*shouldClose=*/false);
-  os << kMagic << hash({rest}) << '\n' << rest;
-  os.flush();
-  if (std::error_code error = os.error()) { // a full disk
-    os.clear_error();
-    return joinErrors(makeError(directory, error), file->discard());
-  }
-  return file->keep(path);
+  auto write = [&](OutputFile file) -> Error {
+    if (Error error = file.append(kMagic.str() + hash({rest}) + "\n"))
+      return error;
+    if (Error error = file.append(rest))
+      return error;
+    return file.commit(/*isSynced=*/false); // an entry that a power failure leaves incomplete is discarded
+  };
+  Expected<OutputFile> file = OutputFile::create(path, S_IRUSR | S_IWUSR);
+  if (Error error = file ? write(std::move(*file)) : file.takeError())
+    return createStringError(inconvertibleErrorCode(), directory + ": " + toString(std::move(error)));
+  return Error::success();
 }
 
 void KernelCache::prune() {

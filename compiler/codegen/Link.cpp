@@ -1,7 +1,7 @@
 //===- Link.cpp - Objects to one file, in process ----- -------*- C++ -*-===//
 #include "compiler/codegen/Link.h"
 #include "compiler/codegen/Descriptor.h"
-#include "compiler/codegen/OutputFile.h"
+#include "compiler/support/OutputFile.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ArchiveWriter.h"
@@ -22,6 +22,7 @@
 LLD_HAS_DRIVER(elf)
 
 using namespace llvm;
+using namespace nacre;
 using namespace nacre::codegen;
 
 namespace {

@@ -8,6 +8,7 @@
 #include "compiler/pipeline/PhaseCommand.h"
 #include "compiler/pipeline/Reproducer.h"
 #include "compiler/tile/Passes.h"
+#include "compiler/support/OutputFile.h"
 #include "compiler/train/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,7 +20,6 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Timer.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include <chrono>
 
 using namespace mlir;
@@ -209,20 +209,12 @@ std::string summarize(const Phase &phase, Compilation &compilation) {
 LogicalResult dump(ModuleOp module, const Phase &phase, size_t number, StringRef directory) {
   SmallString<128> path(directory);
   llvm::sys::path::append(path, Twine(number) + "-" + phase.name + ".mlir");
-  auto refuse = [&](std::error_code error) {
-    return emitError(UnknownLoc::get(module.getContext()), "cannot write ") << path << ": " << error.message();
-  };
-  std::error_code error;
-  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_Text);
-  if (error)
-    return refuse(error);
-  module.print(file.os(), OpPrintingFlags().elideLargeElementsAttrs().elideLargeResourceString());
-  file.os().close();
-  if (std::error_code error = file.os().error()) { // a full disk
-    file.os().clear_error();
-    return refuse(error);
-  }
-  file.keep();
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  module.print(os, OpPrintingFlags().elideLargeElementsAttrs().elideLargeResourceString());
+  if (llvm::Error error = writeTextFile(path, text))
+    return emitError(UnknownLoc::get(module.getContext()), "cannot write ")
+           << path << ": " << llvm::toString(std::move(error));
   return success();
 }
 

@@ -1,72 +1,30 @@
 //===- OnnxExporter.cpp - An ONNX file with other weights -------*- C++ -*-===//
 #include "frontends/onnx/OnnxExporter.h"
+#include "compiler/support/OutputFile.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ModelFile.h"
 #include "frontends/onnx/TensorData.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl.h"
 #include "mlir/IR/MLIRContext.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/raw_ostream.h"
 #include <climits>
-#include <fcntl.h>
-#include <unistd.h>
 
 using namespace nacre;
 using namespace nacre::frontend;
 using llvm::StringRef;
 using nn::quoted;
 
+/// Whether a file could be written; if not, `message` says why.
+static bool succeed(llvm::Error error, StringRef path, std::string &message) {
+  if (!error)
+    return true;
+  message = "cannot write " + quoted(path) + ": " + llvm::toString(std::move(error));
+  return false;
+}
+
 namespace {
-
-/// A file that appears under its name complete or not at all, and is gone if
-/// the process is interrupted.
-class NewFile {
-public:
-  explicit NewFile(StringRef path) : path(path) {
-    auto created = llvm::sys::fs::TempFile::create(path + ".%%%%%%%%.tmp");
-    if (created)
-      file.emplace(std::move(*created));
-    else
-      error = llvm::toString(created.takeError());
-  }
-  ~NewFile() {
-    if (file)
-      llvm::consumeError(file->discard());
-  }
-
-  int descriptor() const { return file ? file->FD : -1; }
-
-  /// Syncs and renames; false with a message after a failure of any step.
-  bool commit(std::string &message) {
-    if (file && error.empty() && fsync(file->FD) != 0)
-      error = std::strerror(errno);
-    if (file && error.empty()) {
-      error = llvm::toString(file->keep(path));
-      file.reset();
-    }
-    if (error.empty()) {
-      // So that the name survives a power failure too.
-      StringRef folder = llvm::sys::path::parent_path(path);
-      int fd = ::open(folder.empty() ? "." : folder.str().c_str(), O_RDONLY | O_CLOEXEC);
-      if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-      }
-      return true;
-    }
-    message = "cannot write " + quoted(path) + ": " + error;
-    return false;
-  }
-
-  std::string error;
-
-private:
-  std::string path;
-  std::optional<llvm::sys::fs::TempFile> file;
-};
 
 /// Gives each tensor of a model its bytes, new or as they were, and external
 /// data a place in a new file.
@@ -89,15 +47,7 @@ public:
   }
 
   /// After the last tensor: the file of external data appears, if there is one.
-  bool commit() {
-    if (!stream)
-      return true;
-    stream->flush();
-    if (stream->has_error())
-      data->error = stream->error().message();
-    stream->clear_error();
-    return data->commit(error);
-  }
+  bool commit() { return !data || succeed(data->commit(), dataPath, error); }
 
   std::string error;
 
@@ -178,13 +128,15 @@ private:
 
   bool store(::onnx::TensorProto &tensor, llvm::ArrayRef<char> bytes) {
     if (!data) {
-      data.emplace(dataPath);
-      stream.emplace(data->descriptor(), /*shouldClose=*/false);
+      auto created = OutputFile::create(dataPath);
+      if (!created)
+        return succeed(created.takeError(), dataPath, error);
+      data.emplace(std::move(*created));
     }
-    // As ONNX recommends, so that the data can be mapped.
-    uint64_t offset = llvm::alignTo(stream->tell(), 4096);
-    stream->write_zeros(unsigned(offset - stream->tell()));
-    stream->write(bytes.data(), bytes.size());
+    uint64_t offset = llvm::alignTo(dataSize, 4096); // as ONNX recommends, so that the data can be mapped
+    if (!succeed(data->write(bytes.data(), bytes.size(), offset), dataPath, error))
+      return false;
+    dataSize = offset + bytes.size();
     tensor.clear_raw_data();
     tensor.clear_external_data();
     auto add = [&](const char *key, const std::string &value) {
@@ -202,8 +154,8 @@ private:
   const OnnxExporter::Values &values;
   std::map<const ::onnx::TensorProto *, llvm::ArrayRef<char>> fresh;
   std::string dataPath;
-  std::optional<NewFile> data;
-  std::optional<llvm::raw_fd_ostream> stream;
+  std::optional<OutputFile> data;
+  uint64_t dataSize = 0;
   mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
 };
 
@@ -269,16 +221,18 @@ bool OnnxExporter::write(StringRef path, const Values &values, std::string &erro
   }
   if (!checkSize(model, error))
     return false;
-  NewFile written(path);
-  if (written.error.empty()) {
-    google::protobuf::io::FileOutputStream stream(written.descriptor());
-    if (!model.SerializeToZeroCopyStream(&stream) || !stream.Flush())
-      written.error = std::strerror(stream.GetErrno());
+  auto written = OutputFile::create(path);
+  if (!written)
+    return succeed(written.takeError(), path, error);
+  google::protobuf::io::FileOutputStream stream(written->getDescriptor());
+  if (!model.SerializeToZeroCopyStream(&stream) || !stream.Flush()) {
+    std::error_code code(stream.GetErrno(), std::generic_category());
+    return succeed(llvm::createStringError(code, code.message()), path, error);
   }
   // The data first: a model never lacks what it names.
-  if (written.error.empty() && !rewriter.commit()) {
+  if (!rewriter.commit()) {
     error = rewriter.error;
     return false;
   }
-  return written.commit(error);
+  return succeed(written->commit(), path, error);
 }

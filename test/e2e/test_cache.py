@@ -117,7 +117,7 @@ def test_many_processes_share_a_folder(model: Path, cache: Path, tmp_path: Path)
         results = list(pool.map(compile_one, range(12)))
     assert len(set(results)) == 1
     assert not any(entry["corrupt"] for entry in entries(cache))
-    assert not list(cache.glob("writing-*"))
+    assert not list(cache.glob("*.tmp"))
 
 
 def test_the_size_is_bounded(cache: Path, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_full_disk(model: Path, cache: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert "nacre: warning: kernels are not cached" in ran.stderr and "File too large" in ran.stderr
-    assert entries(cache) == [] and not list(cache.glob("writing-*"))
+    assert entries(cache) == [] and not list(cache.glob("*.tmp"))
     build(model, cache)
 
 

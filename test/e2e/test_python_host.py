@@ -267,6 +267,34 @@ def test_cancel_in_the_middle_of_a_kernel(threads: int) -> None:
     assert time.process_time() - cancelled[0] < 0.5
 
 
+_SIGNALS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+import nacre
+def handled():
+    with open("/proc/self/status") as status:
+        return [line for line in status if line.startswith(("SigIgn", "SigCgt", "SigBlk"))]
+before = handled()
+model, folder = sys.argv[2:]
+nacre.compile(model, cache_dir=folder + "/cache")
+nacre.compile_to_file(model, folder + "/m.so", cache_dir="")
+trainer = nacre.Trainer(model)
+trainer.fit(np.ones((2, 2), np.float32), np.zeros(2, np.int64))
+trainer.save(folder + "/trained.onnx")
+trainer.model.save_parameters(folder + "/weights.safetensors")
+assert handled() == before, (before, handled())
+"""
+
+
+def test_signals_belong_to_the_host(tmp_path: Path) -> None:
+    """LLVM's helpers for files would take over all of them."""
+    model = small_models.save_perceptron(tmp_path / "mlp.onnx", 2, 2)
+    command = [sys.executable, "-c", _SIGNALS, str(BUILD / "python"), str(model), str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
 _INTERRUPTED = """
 import os, signal, sys, threading, time
 sys.path.insert(0, sys.argv[1])

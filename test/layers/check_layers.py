@@ -20,9 +20,10 @@ ALLOWED: dict[str, set[str]] = {
     "runtime/abi": set(),
     "runtime": {"runtime"},
     "dialects": {"mlir"},
-    "frontends/onnx": {"dialects", "mlir", "protobuf"},
+    "frontends/onnx": {"compiler/support", "dialects", "mlir", "protobuf"},
     "frontends/builder": {"compiler/api", "frontends/onnx", "runtime/api", "mlir", "protobuf"},
     "frontends/python": {"compiler/api", "frontends/builder", "runtime/api", "nanobind"},
+    "compiler/support": {"mlir"},
     "compiler": {"dialects", "runtime/abi", "mlir", "lld"},
     "compiler/train": {"compiler", "dialects", "runtime/abi", "runtime/api/nacre_spec.hpp", "mlir"},
     "compiler/api": {

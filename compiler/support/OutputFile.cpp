@@ -1,5 +1,5 @@
 //===- OutputFile.cpp - A file that appears complete or not at all -*- C++ -*-===//
-#include "compiler/codegen/OutputFile.h"
+#include "compiler/support/OutputFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -10,14 +10,19 @@
 #include <unistd.h>
 
 using namespace llvm;
-using namespace nacre::codegen;
+using namespace nacre;
 
-Error nacre::codegen::errnoError(const Twine &what) {
+Error nacre::errnoError(const Twine &what) {
   std::error_code code(errno, std::generic_category());
   return createStringError(code, what + ": " + code.message());
 }
 
-Expected<OutputFile> OutputFile::create(StringRef target, bool isExecutable) {
+static std::string getFolder(StringRef path) {
+  StringRef folder = sys::path::parent_path(path);
+  return folder.empty() ? "." : folder.str();
+}
+
+Expected<OutputFile> OutputFile::create(StringRef target, mode_t mode) {
   struct stat status;
   std::string name = target.str();
   // A rename would replace a device by a file.
@@ -25,9 +30,7 @@ Expected<OutputFile> OutputFile::create(StringRef target, bool isExecutable) {
     return createStringError(inconvertibleErrorCode(), "there is something that is no regular file");
   OutputFile file;
   file.target = name;
-  mode_t mode = isExecutable ? 0777 : 0666;
-  StringRef folder = sys::path::parent_path(target);
-  file.descriptor = open(folder.empty() ? "." : folder.str().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+  file.descriptor = open(getFolder(target).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
   if (file.descriptor >= 0) {
     file.path = "/proc/self/fd/" + std::to_string(file.descriptor);
     if (access(file.path.c_str(), F_OK) == 0)
@@ -88,8 +91,8 @@ Error OutputFile::append(StringRef text) {
   return error;
 }
 
-Error OutputFile::commit() {
-  if (fsync(descriptor) != 0)
+Error OutputFile::commit(bool isSynced) {
+  if (isSynced && fsync(descriptor) != 0)
     return errnoError("cannot write");
   if (!isNamed) {
     // linkat replaces nothing: to a name of its own first.
@@ -103,10 +106,17 @@ Error OutputFile::commit() {
   if (rename(path.c_str(), target.c_str()) != 0)
     return errnoError("cannot create the file");
   isNamed = false;
+  if (!isSynced)
+    return Error::success();
+  // So that the name survives a power failure too.
+  if (int folder = open(getFolder(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
+    fsync(folder);
+    close(folder);
+  }
   return Error::success();
 }
 
-Error nacre::codegen::writeTextFile(StringRef target, StringRef text) {
+Error nacre::writeTextFile(StringRef target, StringRef text) {
   auto file = OutputFile::create(target);
   if (!file)
     return file.takeError();

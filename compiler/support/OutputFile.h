@@ -1,20 +1,22 @@
 //===- OutputFile.h - A file that appears complete or not at all -*- C++ -*-===//
-#ifndef NACRE_COMPILER_CODEGEN_OUTPUTFILE_H
-#define NACRE_COMPILER_CODEGEN_OUTPUTFILE_H
+#ifndef NACRE_COMPILER_SUPPORT_OUTPUTFILE_H
+#define NACRE_COMPILER_SUPPORT_OUTPUTFILE_H
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 #include <string>
+#include <sys/types.h>
 
-namespace nacre::codegen {
+namespace nacre {
 
 /// A file on its way to `target`. Until `commit` it has no name where the file system can
 /// do that (O_TMPFILE), so that nothing is left of it however the process ends; elsewhere
-/// it has a name of its own beside the target.
+/// it has a name of its own beside the target. (LLVM's TempFile and ToolOutputFile take over the
+/// process's signals, which belong to the host.)
 class OutputFile {
 public:
-  static llvm::Expected<OutputFile> create(llvm::StringRef target, bool isExecutable = false);
+  static llvm::Expected<OutputFile> create(llvm::StringRef target, mode_t mode = 0666);
   OutputFile(OutputFile &&other);
   OutputFile(const OutputFile &) = delete;
   ~OutputFile();
@@ -25,8 +27,9 @@ public:
   /// The same at the end of what was appended so far.
   llvm::Error append(llvm::StringRef text);
 
-  /// On to the disk, and to the target's name.
-  llvm::Error commit();
+  /// On to the disk, unless the file can be done without after a power failure, and to the
+  /// target's name.
+  llvm::Error commit(bool isSynced = true);
 
 private:
   OutputFile() = default;
@@ -42,6 +45,6 @@ llvm::Error errnoError(const llvm::Twine &what);
 /// A text as a file.
 llvm::Error writeTextFile(llvm::StringRef target, llvm::StringRef text);
 
-} // namespace nacre::codegen
+} // namespace nacre
 
-#endif // NACRE_COMPILER_CODEGEN_OUTPUTFILE_H
+#endif // NACRE_COMPILER_SUPPORT_OUTPUTFILE_H
