@@ -1,7 +1,7 @@
 //===- Call.cpp - One call of the compiler ----------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
+#include "compiler/api/ModuleText.h"
 #include "compiler/pipeline/Phases.h"
-#include "compiler/pipeline/Register.h"
 #include "dialects/nn/NodeLocation.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
@@ -52,22 +52,13 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   return pipeline;
 }
 
-static const DialectRegistry &getRegistry() {
-  static const DialectRegistry *registry = [] {
-    auto *result = new DialectRegistry;
-    registerDialects(*result);
-    return result;
-  }();
-  return *registry;
-}
-
 static std::string getFileName(const ModelSource &source) {
   auto *path = std::get_if<std::string>(&source);
   return path ? *path : "<memory>";
 }
 
 Call::Call(const CompileOptions &options, ModelSource given)
-    : options(options), source(std::move(given)), fileName(getFileName(source)), context(getRegistry()),
+    : options(options), source(std::move(given)), fileName(getFileName(source)), context(getDialects()),
       handler(&context, [this](Diagnostic &diagnostic) { return collect(diagnostic); }) {
   context.printOpOnDiagnostic(false);
   if (!options.reproducer.empty()) {

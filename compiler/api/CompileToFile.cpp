@@ -1,5 +1,6 @@
 //===- CompileToFile.cpp - Ahead of time ------------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
+#include "compiler/api/ModuleText.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/codegen/EntryPoints.h"
 #include "compiler/support/OutputFile.h"
@@ -31,19 +32,6 @@ std::optional<codegen::FileKind> getFileKind(Emit kind) {
     return std::nullopt; // of the module before code generation
   }
   return std::nullopt;
-}
-
-/// The module with the names of its nodes and all weights, whose text begins with how they
-/// happen to be aligned in memory: as if it were always to 64 bytes.
-std::string printComplete(ModuleOp module) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  module.print(stream, OpPrintingFlags().enableDebugInfo());
-  constexpr llvm::StringLiteral start = ": \"0x", alignment = "40000000";
-  for (size_t at = text.find("{-#"); (at = text.find(start, at)) != std::string::npos; at += start.size())
-    if (at + start.size() + alignment.size() < text.size())
-      text.replace(at + start.size(), alignment.size(), alignment);
-  return text + '\n';
 }
 
 /// What can be known to go wrong before anything is compiled.

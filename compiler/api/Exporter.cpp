@@ -1,69 +1,85 @@
-//===- Exporter.cpp - Trained models back into ONNX -------------*- C++ -*-===//
+//===- Exporter.cpp - Trained models back into files ------------*- C++ -*-===//
 #include "compiler/api/Exporter.h"
-#include "frontends/onnx/OnnxExporter.h"
-#include "llvm/ADT/StringRef.h"
+#include "compiler/api/MlirExporter.h"
 
 using namespace nacre;
+using llvm::StringRef;
 
-/// Whether a training step made the parameter for itself: `<initializer>.<slot>`.
-static bool isState(const OnnxExporter &exporter, llvm::StringRef name) {
-  llvm::StringRef owner = name.rsplit('.').first;
-  return name.contains('.') && (name.starts_with("optimizer.") || exporter.find(owner.str()));
-}
+/// What is written again: a file of ONNX, or text of the nn dialect.
+struct Exporter::Source {
+  std::unique_ptr<OnnxExporter> onnx;
+  std::unique_ptr<MlirExporter> module;
 
-Exporter::Exporter() = default;
+  bool isOpen() const { return onnx || module; }
+  std::optional<InitializerInfo> find(StringRef name) const { return onnx ? onnx->find(name) : module->find(name); }
+  bool write(StringRef path, const OnnxExporter::Values &values, std::string &error) {
+    return onnx ? onnx->write(path, values, error) : module->write(path, values, error);
+  }
+  std::optional<std::string> serialize(const OnnxExporter::Values &values, std::string &error) {
+    return onnx ? onnx->serialize(values, error) : module->serialize(values, error);
+  }
+  /// Whether a training step made the parameter for itself: `<initializer>.<slot>`.
+  bool isState(StringRef name) const {
+    return name.contains('.') && (name.starts_with("optimizer.") || find(name.rsplit('.').first));
+  }
+};
+
+Exporter::Exporter() : source(std::make_unique<Source>()) {}
 Exporter::Exporter(Exporter &&) noexcept = default;
 Exporter &Exporter::operator=(Exporter &&) noexcept = default;
 Exporter::~Exporter() = default;
 
-Result<Exporter> Exporter::open(const std::string &source, const Model &model, bool allowSymlinks) {
+Result<Exporter> Exporter::open(const std::string &path, const Model &model, bool allowSymlinks) {
   Exporter result;
   ImportOptions options;
   options.allowSymlinks = allowSymlinks;
   std::string message;
-  result.exporter = OnnxExporter::open(source, options, message);
-  if (!result.exporter)
-    return Error{NACRE_INVALID_VALUE, source + ": " + message};
-  if (Status bound = result.bind(source, model); !bound)
+  if (StringRef(path).ends_with(".mlir"))
+    result.source->module = MlirExporter::open(path, message);
+  else
+    result.source->onnx = OnnxExporter::open(path, options, message);
+  if (!result.source->isOpen())
+    return Error{NACRE_INVALID_VALUE, path + ": " + message};
+  if (Status bound = result.bind(path, model); !bound)
     return bound.error();
   return result;
 }
 
-Result<Exporter> Exporter::open(std::span<const std::byte> source, const Model &model) {
+Result<Exporter> Exporter::open(std::span<const std::byte> bytes, const Model &model) {
   Exporter result;
   std::string message;
-  result.exporter =
-      OnnxExporter::openBytes({reinterpret_cast<const char *>(source.data()), source.size()}, ImportOptions(), message);
-  if (!result.exporter)
+  result.source->onnx =
+      OnnxExporter::openBytes({reinterpret_cast<const char *>(bytes.data()), bytes.size()}, ImportOptions(), message);
+  if (!result.source->isOpen())
     return Error{NACRE_INVALID_VALUE, "model: " + message};
   if (Status bound = result.bind("model", model); !bound)
     return bound.error();
   return result;
 }
 
-Status Exporter::bind(const std::string &source, const Model &model) {
+Status Exporter::bind(const std::string &path, const Model &model) {
   int32_t index = -1;
   for (const TensorInfo &parameter : model.parameters()) {
     ++index;
     if (!parameter.isMutable)
       continue;
     std::string name(parameter.name);
-    std::optional<InitializerInfo> initializer = exporter->find(name);
-    if (!initializer && isState(*exporter, name))
+    std::optional<InitializerInfo> initializer = source->find(name);
+    if (!initializer && source->isState(name))
       continue;
     if (!initializer)
-      return Error{NACRE_INVALID_VALUE, source + ": the trained parameter '" + name + "' is no initializer of the model"};
+      return Error{NACRE_INVALID_VALUE, path + ": the trained parameter '" + name + "' is no weight of the model"};
     // The numbers of element types are ONNX's.
     bool fits = initializer->dataType == parameter.dtype && initializer->dims.size() == parameter.dims.size();
     for (size_t i = 0; fits && i < parameter.dims.size(); ++i)
       fits = initializer->dims[i] == parameter.dims[i].size;
     if (!fits)
-      return Error{NACRE_INTERNAL, source + ": internal error: the trained parameter '" + name + "' is " +
-                                       toString(parameter) + ", which its initializer is not"};
+      return Error{NACRE_INTERNAL, path + ": internal error: the trained parameter '" + name + "' is " +
+                                       toString(parameter) + ", which it is not in the file"};
     parameters.emplace_back(index, std::move(name));
   }
   if (parameters.empty())
-    return Error{NACRE_INVALID_VALUE, source + ": the model has no initializers to train"};
+    return Error{NACRE_INVALID_VALUE, path + ": the model has no weights to train"};
   return {};
 }
 
@@ -92,7 +108,7 @@ Result<std::vector<std::byte>> Exporter::serialize(Session &session) {
   if (!values)
     return values.error();
   std::string message;
-  std::optional<std::string> bytes = exporter->serialize(*values, message);
+  std::optional<std::string> bytes = source->serialize(*values, message);
   if (!bytes)
     return Error{NACRE_INVALID_VALUE, message};
   auto *data = reinterpret_cast<const std::byte *>(bytes->data());
@@ -104,7 +120,7 @@ Status Exporter::write(Session &session, const std::string &path) {
   if (!values)
     return values.error();
   std::string message;
-  if (!exporter->write(path, *values, message))
+  if (!source->write(path, *values, message))
     return Error{NACRE_IO_ERROR, message};
   return {};
 }

@@ -1,4 +1,4 @@
-//===- Exporter.h - Trained models back into ONNX ---------------*- C++ -*-===//
+//===- Exporter.h - Trained models back into files --------------*- C++ -*-===//
 #ifndef NACRE_COMPILER_API_EXPORTER_H
 #define NACRE_COMPILER_API_EXPORTER_H
 
@@ -10,36 +10,36 @@
 
 namespace nacre {
 
-class OnnxExporter;
-
-/// Writes the ONNX file that a model was compiled from again, with the values that a
-/// session's mutable parameters have now in its initializers; the rest stays as it is.
+/// Writes the file that a model was compiled from again, with the values that a session's
+/// mutable parameters have now. Of an ONNX file the rest stays as it is; the text of an nn
+/// module (*.mlir) is printed anew, which keeps all but comments.
 class Exporter {
 public:
-  /// Reads `source`. An error if it cannot be written again with the model's parameters:
+  /// Reads the file. An error if it cannot be written again with the model's parameters:
   /// ask before training.
-  static Result<Exporter> open(const std::string &source, const Model &model, bool allowSymlinks = false);
-  /// The same for a model in memory, which need not outlive the call.
-  static Result<Exporter> open(std::span<const std::byte> source, const Model &model);
+  static Result<Exporter> open(const std::string &path, const Model &model, bool allowSymlinks = false);
+  /// The same for an ONNX model in memory, which need not outlive the call.
+  static Result<Exporter> open(std::span<const std::byte> bytes, const Model &model);
   Exporter(Exporter &&) noexcept;
   Exporter &operator=(Exporter &&) noexcept;
   ~Exporter();
 
   /// The file appears complete or not at all; it may replace the source. External data
-  /// goes to `path`.data.
+  /// of ONNX goes to `path`.data.
   Status write(Session &session, const std::string &path);
 
   /// What the file would hold, of a source without external data.
   Result<std::vector<std::byte>> serialize(Session &session);
 
-  /// The initializers that are trained.
+  /// The weights that are trained: initializers of ONNX, `nn.parameter`s.
   std::vector<std::string> getParameters() const;
 
 private:
   Exporter();
-  Status bind(const std::string &source, const Model &model);
+  Status bind(const std::string &path, const Model &model);
 
-  std::unique_ptr<OnnxExporter> exporter;
+  struct Source;
+  std::unique_ptr<Source> source;
   /// Of the model: index and name.
   std::vector<std::pair<int32_t, std::string>> parameters;
 };

@@ -107,6 +107,10 @@ private:
     for (auto [variable, gradient] : llvm::zip(variables, *gradients))
       variable.gradient = gradient;
     llvm::erase_if(variables, [](Variable &variable) { return !variable.gradient; });
+    bool hasConstants = llvm::any_of(getOperation().getOps<nn::ParameterOp>(), [&](nn::ParameterOp parameter) {
+      return !parameter.getTrainable() && isa<FloatType>(parameter.getType().getElementType()) &&
+             findGroup(groups, parameter.getSymName()) < 0;
+    });
     llvm::DenseSet<Operation *> trained;
     for (Variable &variable : variables)
       trained.insert(variable.parameter);
@@ -120,7 +124,8 @@ private:
                                   << "' stays constant: the loss does not depend on it differentiably";
       }
     if (variables.empty())
-      return step.emitError("there is nothing to train: the loss depends on no floating-point parameter");
+      return step.emitError("there is nothing to train: the loss depends on no floating-point parameter")
+             << (hasConstants ? " that is trainable, as in `nn.parameter trainable @w = ...`" : "");
     addUpdates(builder, variables, symbols);
     return success();
   }

@@ -5,7 +5,9 @@
 #include "tools/nacre/TrainData.h"
 #include "tools/nacre/TrainFlags.h"
 #include "tools/nacre/TrainRun.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include <atomic>
@@ -18,7 +20,7 @@ namespace cl = llvm::cl;
 using Clock = std::chrono::steady_clock;
 
 static int runTrain();
-static Command command("train", "Train a model's weights and write it as ONNX again",
+static Command command("train", "Train a model's weights and write it again",
                        "  nacre train mlp.onnx --data digits.npz -o trained.onnx\n"
                        "  nacre train mlp.onnx --data digits.npz -o trained.onnx --epochs 10 --batch-size 64 \\\n"
                        "    --loss softmax-cross-entropy:label_smoothing=0.1 --optimizer adamw:lr=3e-4,weight_decay=0.01 \\\n"
@@ -26,7 +28,7 @@ static Command command("train", "Train a model's weights and write it as ONNX ag
                        "  The data has an array for each input by its name, and what the loss compares with: `labels`\n"
                        "  (class numbers) or `targets`; `NAME.targets` for another output's.\n"
                        "  More options, and lists of losses, optimizers, schedules, metrics: nacre train --help-hidden\n", runTrain);
-static cl::opt<std::string> path(cl::Positional, cl::sub(command.subcommand), cl::desc("<model.onnx>"));
+static cl::opt<std::string> path(cl::Positional, cl::sub(command.subcommand), cl::desc("<model.onnx or nn module.mlir>"));
 static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::value_desc("file.npz"),
                                      cl::desc("The examples"));
 static cl::opt<std::string> validPath("valid", cl::sub(command.subcommand), cl::value_desc("file.npz"),
@@ -89,6 +91,16 @@ struct Plan {
   TrainRunOptions run;
 };
 
+/// Why the trained model cannot be written there; empty: it can.
+std::string checkOutput(llvm::StringRef path, llvm::StringRef output) {
+  llvm::StringRef ending = llvm::sys::path::extension(path), own = llvm::sys::path::extension(output);
+  bool isArtefact = llvm::any_of(kEmitKinds, [&](Emit kind) { return !own.empty() && llvm::StringRef(getEnding(kind)) == own; });
+  if (own == ending || (ending == ".onnx" && !isArtefact) || (ending == ".mlir" && own.empty()))
+    return "";
+  std::string why = ("-o " + output + ": the trained model is a file like " + path + ", expected a name that ends in " + ending).str();
+  return isArtefact && own != ".mlir" ? why + "; nacre compile makes a " + own.str() + " of it" : why;
+}
+
 bool makePlan(Plan &plan) {
   if (!compileFlags.fill(plan.compile))
     return false;
@@ -99,8 +111,10 @@ bool makePlan(Plan &plan) {
   };
   if (path.empty() || dataPath.empty() || output.empty())
     return refuse("expected a model, --data and -o; see nacre train --help");
-  if (!llvm::StringRef(path).ends_with(".onnx"))
-    return refuse(path + ": expected a model.onnx, whose weights can be written again");
+  if (!isSource(path))
+    return refuse(path + ": expected a model.onnx, or a module.mlir, whose weights can be written again");
+  if (std::string why = checkOutput(path, output); !why.empty())
+    return refuse(why);
   Result<double> rate = trainFlags.fill(train);
   if (!rate)
     return refuse(rate.error().message);

@@ -43,7 +43,8 @@ class History(Mapping[str, "list[float]"]):
 
 
 class Trainer:
-    """Trains a model: a path, the bytes of a file, or an onnx.ModelProto.
+    """Trains a model: a path (.onnx, or an nn module's .mlir), the bytes of an ONNX file, or an
+    onnx.ModelProto.
 
         trainer = nacre.Trainer("model.onnx", loss="softmax-cross-entropy", optimizer="adamw:lr=3e-4")
         loss = trainer.step((x, labels))                 # one step on one batch
@@ -190,7 +191,7 @@ class Trainer:
             self.model.write_parameter(name, value)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model as an ONNX file with the weights as they are: graph and names are kept."""
+        """Writes the model's file again, with the weights as they are: graph and names are kept."""
         self._exporter.write(self.model, os.fspath(path))
 
     def serialize(self) -> bytes:

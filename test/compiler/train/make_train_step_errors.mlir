@@ -41,3 +41,13 @@ func.func @main(%x: tensor<2xf32>) -> (tensor<2xf32> {nn.name = "l"}) {
 func.func @main(%x: tensor<f32>) -> (tensor<f32> {nn.name = "l"}) {
   return %x : tensor<f32>
 }
+
+// -----
+
+nn.parameter @w = dense<1.0> : tensor<f32>
+// expected-error @below {{no floating-point parameter that is trainable, as in `nn.parameter trainable @w = ...`}}
+func.func @main(%x: tensor<f32>) -> (tensor<f32> {nn.name = "l"}) {
+  %w = nn.get_parameter @w : tensor<f32>
+  %y = nn.mul %x, %w : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  return %y : tensor<f32>
+}
