@@ -23,10 +23,19 @@ Value ShapeVectors::shape(Value tensor) {
   return tensor ? c.make<nn::ShapeOp>(tensor) : Value();
 }
 
+bool ShapeVectors::hasDimension(RankedTensorType type, int64_t index) {
+  if (index < type.getRank())
+    return true;
+  (void)c.error("a tensor has rank " + Twine(type.getRank()) + ", expected at least " + Twine(index + 1));
+  return false;
+}
+
 Value ShapeVectors::size(Value tensor, int64_t index) {
   if (!tensor)
     return {};
   RankedTensorType type = c.typeOf(tensor);
+  if (!hasDimension(type, index))
+    return {};
   if (!type.isDynamicDim(index))
     return constant(type.getDimSize(index));
   return part(shape(tensor), index, index + 1);
@@ -272,7 +281,7 @@ Value ShapeVectors::ofLength(Value vector, int64_t length, const Twine &what) {
 }
 
 Value ShapeVectors::withSize(Value tensor, int64_t dim, int64_t size, const Twine &what) {
-  if (!tensor || size < 0)
+  if (!tensor || size < 0 || !hasDimension(c.typeOf(tensor), dim))
     return {};
   int64_t known = c.typeOf(tensor).getDimSize(dim);
   if (known == size)

@@ -107,6 +107,8 @@ private:
     return lhs && rhs ? c.make<Op>(lhs, rhs) : Value();
   }
   Value like(Value vector, int64_t value);
+  /// Whether there is one; an error of the node if not.
+  bool hasDimension(RankedTensorType type, int64_t index);
   /// For each mark, how many before it are 0.
   Value countUnmarked(Value marks);
 

@@ -271,6 +271,9 @@ FAULTS = {
     "attention_uneven": (
         lambda: model(node("Attention", "x x x", "y", q_num_heads=3, kv_num_heads=3),
                       inputs=[info("x", [1, 2, 4])], opset=23), "node 'n' (Attention): cannot reshape 'tensor<1x2x4xf32>' to [0, 0, 3, -1]"),
+    "attention_past": (
+        lambda: model(helper.make_node("Attention", ["x", "x", "x", "", "p", "p"], ["y", "k", "v"], name="n", is_causal=1),
+                      inputs=[info("x", [1, 1, 2, 4]), info("p", [4])], opset=23), "node 'n' (Attention): a tensor has rank 1, expected at least 3"),
     "random_shape": (
         lambda: model(node("RandomNormal", "", "y", shape=[1 << 62, 1 << 62]), inputs=[]), "node 'n' (RandomNormal): a result has the type 'tensor<4611686018427387904x4611686018427387904xf32>', expected at most 1099511627776 elements"),
     "random_negative_shape": (lambda: model(node("RandomUniform", "", "y", shape=[-1]), inputs=[]), "node 'n' (RandomUniform): random numbers with a size of -1"),
