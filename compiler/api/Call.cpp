@@ -30,6 +30,8 @@ static llvm::json::Object describe(const TrainOptions &train) {
     object["accumulate"] = train.accumulate;
   if (train.average > 0)
     object["average"] = train.average;
+  if (train.detectAnomaly)
+    object["detect_anomaly"] = true;
   return object;
 }
 
@@ -42,7 +44,7 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   if (options.train)
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,
                          options.train->clipNorm, options.train->clipValue,  options.train->accumulate,
-                         options.train->average};
+                         options.train->average,  options.train->detectAnomaly};
   pipeline.separateBuffers = options.sanitizeAddress;
   pipeline.stopAfter = options.stopAfter;
   pipeline.startAt = options.startAt;

@@ -52,6 +52,9 @@ struct TrainOptions {
   int64_t accumulate = 1;
   /// The decay of a moving average of each parameter, `NAME.average`; 0: none is kept.
   double average = 0;
+  /// The step ends with an error that names the node at the first NaN, and at the first gradient
+  /// that is not finite. It is slower by what looking takes, and kernels are smaller.
+  bool detectAnomaly = false;
 };
 
 /// Sets an option by its name in C: "clip_norm".

@@ -29,9 +29,15 @@ Status nacre::setTrainOption(TrainOptions &options, std::string_view key, std::s
     if (!isNumber || number < 0 || number >= 1)
       return refuse("a decay from 0 to below 1");
     options.average = number;
+  } else if (key == "detect_anomaly") {
+    llvm::StringRef word(value);
+    bool isOn = word == "1" || word.equals_insensitive("true");
+    if (!isOn && word != "0" && !word.equals_insensitive("false"))
+      return refuse("true or false");
+    options.detectAnomaly = isOn;
   } else {
     return Error{NACRE_INVALID_ARGUMENT, "training has no option '" + std::string(key) +
-                                             "': loss, optimizer, groups, clip_norm, clip_value, accumulate, average"};
+                                             "': loss, optimizer, groups, clip_norm, clip_value, accumulate, average, detect_anomaly"};
   }
   return {};
 }

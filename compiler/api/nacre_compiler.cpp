@@ -72,6 +72,7 @@ public:
       options.train->clipValue = all.clip_value;
       options.train->accumulate = all.accumulate ? all.accumulate : 1;
       options.train->average = all.average;
+      options.train->detectAnomaly = all.detect_anomaly != 0;
     }
     setCallbacks();
     return true;

@@ -135,12 +135,15 @@ typedef struct nacre_compile_options {
   double clip_norm, clip_value;
   int64_t accumulate;
   double average;
+  /* 1: a step ends with an error that names the node at the first NaN, and at
+   * the first gradient that is not finite. */
+  int32_t detect_anomaly;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
-   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0}
+   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

@@ -15,6 +15,7 @@ struct TrainingOptions {
   double clipNorm = 0, clipValue = 0;
   int64_t accumulate = 1;
   double average = 0;
+  bool detectAnomaly = false;
 };
 
 /// The options of the pipeline. Everything that passes may depend on stands here.

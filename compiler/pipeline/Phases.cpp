@@ -34,7 +34,7 @@ void addCleanup(OpPassManager &passes) {
 
 train::MakeTrainStepPassOptions getTrainStepOptions(const TrainingOptions &training) {
   return {training.loss,     training.optimizer,  training.groups, training.clipNorm,
-          training.clipValue, training.accumulate, training.average};
+          training.clipValue, training.accumulate, training.average, training.detectAnomaly};
 }
 
 void buildGraph(OpPassManager &passes, const PipelineOptions &options) {

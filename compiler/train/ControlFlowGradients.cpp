@@ -265,7 +265,7 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
   }
   Operation *yield = scf::YieldOp::create(b, loc);
 
-  Differentiator inner(yield, dims);
+  Differentiator inner(yield, dims, checks);
   for (unsigned i : floats)
     inner.addVariable(mapping.lookup(op.getRegionIterArgs()[i]));
   for (auto [k, value] : llvm::enumerate(captured)) {
@@ -318,7 +318,7 @@ LogicalResult Differentiator::visitIf(scf::IfOp op, ArrayRef<Value> own) {
       if (!isa<rt::CheckOp>(forward)) // it has held
         again.push_back(b.clone(forward, mapping));
     Operation *yield = scf::YieldOp::create(b, loc);
-    Differentiator inner(yield, dims);
+    Differentiator inner(yield, dims, checks);
     for (Value value : captured)
       inner.addVariable(value);
     for (auto [value, gradient] : llvm::zip_equal(from.front().getTerminator()->getOperands(), own))

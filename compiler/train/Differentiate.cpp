@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/train/Differentiate.h"
+#include "compiler/train/Anomalies.h"
 #include "compiler/train/Differentiator.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/TensorExpr.h"
@@ -113,9 +114,13 @@ LogicalResult Differentiator::visit(Operation *op) {
     return op->emitError("has no gradient with these attributes");
   bool isElementwise = isa<nn::ElementwiseOpInterface>(op);
   for (auto [operand, gradient] : llvm::zip_equal(op->getOperands(), inner))
-    if (gradient && active.contains(operand))
+    if (gradient && active.contains(operand)) {
+      if (OpBuilder plain(before); checks) // what `builder` makes goes if nothing uses it
+        checkNumbers(plain, op->getLoc(), gradient, Anomaly::NotFinite,
+                     describeUnnamed(op) + "the gradient of what it takes has a NaN or an infinity, the first on the way back");
       addGradient(op->getLoc(), operand,
                   sumToShape(op->getLoc(), gradient, operand, isElementwise ? op->getResult(0) : gradient));
+    }
   return success();
 }
 
@@ -190,8 +195,8 @@ Value Differentiator::sumAtRunTime(Location loc, Value gradient, Value operand, 
 }
 
 FailureOr<SmallVector<Value>> train::differentiate(Value loss, ArrayRef<Value> variables, Operation *before,
-                                                   graph::DimAnalysis &dims) {
-  Differentiator differentiator(before, dims);
+                                                   graph::DimAnalysis &dims, bool checks) {
+  Differentiator differentiator(before, dims, checks);
   SmallVector<Operation *> ops; // those of the model, before gradients join them
   for (Operation &op : llvm::make_range(before->getBlock()->begin(), before->getIterator()))
     ops.push_back(&op);

@@ -9,10 +9,11 @@ namespace nacre::train {
 /// Builds the gradients of the sum of `loss` with respect to `variables` in front of
 /// `before`, an op of the block that all are defined in; null for one that the loss does
 /// not depend on differentiably. Fails, with a diagnostic, where an op in between has no
-/// gradient.
+/// gradient. With `checks` the run ends at the first op whose gradient is not finite.
 mlir::FailureOr<llvm::SmallVector<mlir::Value>> differentiate(mlir::Value loss,
                                                               llvm::ArrayRef<mlir::Value> variables,
-                                                              mlir::Operation *before, graph::DimAnalysis &dims);
+                                                              mlir::Operation *before, graph::DimAnalysis &dims,
+                                                              bool checks = false);
 
 } // namespace nacre::train
 

@@ -16,9 +16,9 @@ namespace nacre::train {
 
 class Differentiator {
 public:
-  /// Gradients are built in front of `before`.
-  Differentiator(mlir::Operation *before, graph::DimAnalysis &dims)
-      : before(before), dims(dims), builder(before->getContext(), &dims) {
+  /// Gradients are built in front of `before`. With `checks` the run ends at the first that is not finite.
+  Differentiator(mlir::Operation *before, graph::DimAnalysis &dims, bool checks)
+      : before(before), dims(dims), checks(checks), builder(before->getContext(), &dims) {
     builder.setInsertionPoint(before);
   }
 
@@ -59,6 +59,7 @@ private:
 
   mlir::Operation *before;
   graph::DimAnalysis &dims;
+  bool checks;
   mlir::OpBuilder builder;
   llvm::DenseSet<mlir::Value> active;
   llvm::DenseMap<mlir::Value, mlir::Value> gradients;

@@ -16,11 +16,13 @@
 // and sets every parameter that is still trainable, after everything that reads one.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/train/Anomalies.h"
 #include "compiler/train/Differentiate.h"
 #include "compiler/train/Groups.h"
 #include "compiler/train/Losses.h"
 #include "compiler/train/Passes.h"
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/NodeLocation.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -101,12 +103,19 @@ private:
     SmallVector<Variable> variables = readVariables(step, symbols);
     auto gets = llvm::map_to_vector(variables, [](Variable &variable) -> Value { return variable.get; });
     Operation *terminator = builder.getTerminator();
-    FailureOr<SmallVector<Value>> gradients = train::differentiate(*total, gets, terminator, dims);
+    if (detectAnomaly)
+      checkForward(step);
+    FailureOr<SmallVector<Value>> gradients = train::differentiate(*total, gets, terminator, dims, detectAnomaly);
     if (failed(gradients))
       return failure();
     for (auto [variable, gradient] : llvm::zip(variables, *gradients))
       variable.gradient = gradient;
     llvm::erase_if(variables, [](Variable &variable) { return !variable.gradient; });
+    if (OpBuilder b(terminator); detectAnomaly)
+      for (Variable &variable : variables)
+        checkNumbers(b, UnknownLoc::get(b.getContext()), variable.gradient, Anomaly::NotFinite,
+                     "the gradient of the parameter '" + nn::printable(variable.parameter.getSymName()) +
+                         "' has a NaN or an infinity, though nothing before has");
     bool hasConstants = llvm::any_of(getOperation().getOps<nn::ParameterOp>(), [&](nn::ParameterOp parameter) {
       return !parameter.getTrainable() && isa<FloatType>(parameter.getType().getElementType()) &&
              findGroup(groups, parameter.getSymName()) < 0;

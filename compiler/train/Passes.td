@@ -62,5 +62,7 @@ def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
                  Option<"clipNorm", "clip-norm", "double", "0", "Largest norm of all gradients together (0: any)">,
                  Option<"clipValue", "clip-value", "double", "0", "Largest element of a gradient (0: any)">,
                  Option<"accumulate", "accumulate", "int64_t", "1", "Steps whose gradients' mean makes an update">,
-                 Option<"average", "average", "double", "0", "Decay of a moving average of parameters (0: none)">];
+                 Option<"average", "average", "double", "0", "Decay of a moving average of parameters (0: none)">,
+                 Option<"detectAnomaly", "detect-anomaly", "bool", "false",
+                        "End the run at the first node with a NaN, forward or backward">];
 }

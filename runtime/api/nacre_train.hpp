@@ -161,8 +161,14 @@ public:
     nacre_status status = loop.runEpoch(index, finish, epoch.loss, why);
     if (!failed)
       return failed.error();
-    if (status != NACRE_OK)
-      return why.isEmpty() ? Error::last(status) : Error{status, why.c_str()};
+    if (status != NACRE_OK && !why.isEmpty())
+      return Error{status, why.c_str()};
+    if (status != NACRE_OK) {
+      Error error = Error::last(status);
+      if (status == NACRE_INVALID_VALUE) // of the data, or of what has become of the parameters
+        error.message += "; in step " + std::to_string(current.step + 1) + " of epoch " + std::to_string(index + 1);
+      return error;
+    }
     epoch.examples = current.examples;
     epoch.rate = current.rate;
     epoch.metrics = measures.values();

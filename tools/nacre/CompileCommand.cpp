@@ -42,7 +42,8 @@ static TrainFlags trainFlags(command.subcommand, "train",
                              "Make a training step as well, with this loss; several make a sum");
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
-static HiddenOptions hidden(command.subcommand, {"accumulate", "average", "clip-norm", "clip-value", "dump-phases", "group",
+static HiddenOptions hidden(command.subcommand, {"accumulate", "average", "clip-norm", "clip-value", "detect-anomaly",
+                                                 "dump-phases", "group",
                                                  "input-length", "list-losses", "list-optimizers"});
 
 /// --emit into the options; false after a message if it is malformed.

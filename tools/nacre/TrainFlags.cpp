@@ -21,6 +21,8 @@ TrainFlags::TrainFlags(cl::SubCommand &command, const char *lossName, const char
               cl::desc("Keep a moving average of the weights; nacre train writes it instead of them")),
       accumulate("accumulate", cl::sub(command), cl::init(1), cl::value_desc("n"),
                  cl::desc("Update with the mean gradient of so many steps (default 1)")),
+      detectAnomaly("detect-anomaly", cl::sub(command),
+                    cl::desc("Stop at the first node that makes a NaN, or a gradient that is not finite, and name it")),
       listLosses("list-losses", cl::sub(command), cl::desc("Print all losses and their settings")),
       listOptimizers("list-optimizers", cl::sub(command), cl::desc("Print all optimisers and their settings")) {}
 
@@ -28,7 +30,7 @@ bool TrainFlags::isGiven() const { return losses.getNumOccurrences() != 0; }
 
 bool TrainFlags::needsLoss() const {
   return !isGiven() && (groups.getNumOccurrences() || optimizer.getNumOccurrences() || clipNorm.getNumOccurrences() ||
-                        clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences());
+                        clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences() || detectAnomaly);
 }
 
 Result<double> TrainFlags::fill(TrainOptions &options) const {
@@ -50,6 +52,7 @@ Result<double> TrainFlags::fill(TrainOptions &options) const {
   options.clipValue = clipValue;
   options.accumulate = accumulate;
   options.average = average;
+  options.detectAnomaly = detectAnomaly;
   // One after the other, to name the flag at fault.
   TrainOptions alone;
   alone.loss = options.loss;

@@ -24,7 +24,7 @@ private:
   llvm::cl::opt<std::string> optimizer;
   llvm::cl::opt<double> clipNorm, clipValue, average;
   llvm::cl::opt<int64_t> accumulate;
-  llvm::cl::opt<bool> listLosses, listOptimizers;
+  llvm::cl::opt<bool> detectAnomaly, listLosses, listOptimizers;
 };
 
 } // namespace nacre::tool

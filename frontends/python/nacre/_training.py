@@ -51,8 +51,8 @@ class Trainer:
         history = trainer.fit(x, labels, epochs=10)      # batches, epochs, shuffling
         trainer.save("trained.onnx")
 
-    `loss`, `optimizer`, `groups`, `clip_norm`, `clip_value`, `accumulate` and `average` are those of
-    nacre.compile(train=...), `metrics` what is measured besides ("accuracy"): docs/training.md
+    `loss`, `optimizer`, `groups`, `clip_norm`, `clip_value`, `accumulate`, `average` and
+    `detect_anomaly` are those of nacre.compile(train=...), `metrics` what is measured besides ("accuracy"): docs/training.md
     lists what there is. `seed` is that of random numbers (Dropout). All other options are those of
     nacre.compile. Raises CompileError if the model cannot be trained, ValueError for options that
     there are not.
@@ -74,13 +74,15 @@ class Trainer:
         clip_value: float = 0.0,
         accumulate: int = 1,
         average: float = 0.0,
+        detect_anomaly: bool = False,
         seed: int = 0,
         **options: Any,
     ) -> None:
         from . import _serialize, compile
 
         settings = {"loss": loss, "optimizer": optimizer, "groups": groups, "clip_norm": clip_norm,
-                    "clip_value": clip_value, "accumulate": accumulate, "average": average}  # fmt: skip
+                    "clip_value": clip_value, "accumulate": accumulate, "average": average,
+                    "detect_anomaly": detect_anomaly}  # fmt: skip
         self._settings = {key: str(value) for key, value in settings.items()}
         self.metrics = [metrics] if isinstance(metrics, str) else list(metrics)
         self.learning_rate: float = _core._learning_rate(self._settings)

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int failures = 0;
@@ -218,6 +219,17 @@ static void test_training(const char *folder) {
   EXPECT(found == 2);
   nacre_session_destroy(session);
   nacre_model_release(model);
+
+  values[1] = strtof("nan", NULL);
+  options.detect_anomaly = 1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_OK);
+  EXPECT(nacre_model_find_function(model, "step", &step) == NACRE_OK);
+  EXPECT(nacre_session_create(model, NULL, &session) == NACRE_OK);
+  EXPECT(nacre_session_run(session, step, inputs, 3, &output, 1) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_last_error(), "the input 'x' has a NaN"));
+  nacre_session_destroy(session);
+  nacre_model_release(model);
+  options.detect_anomaly = 0;
 
   options.optimizer = "adem";
   EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
