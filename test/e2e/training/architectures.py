@@ -254,7 +254,7 @@ SMALL: dict[str, Architecture] = {
     "recommender": judge(lambda: Recommender(100, 80, 4, 16, 32), recommender_inputs(100, 80, 4), likes(1), 64),
 }
 FULL: dict[str, Architecture] = {
-    "mlp": SMALL["mlp"],
+    "mlp": classifier(lambda: mlp(784, 64, 64, 10), numbers("x", 784), classes(10), 64),
     "convnet": classifier(convnet, numbers("x", 1, 28, 28), classes(10), 64),
     "resnet18": classifier(lambda: resnet18(1000), numbers("x", 3, 64, 64), classes(1000), 16),
     "lstm": classifier(lambda: LstmClassifier(5000, 128, 128, 5), tokens(5000, 64), classes(5), 32),
