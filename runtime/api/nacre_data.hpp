@@ -6,15 +6,43 @@
 #include "nacre.hpp"
 #include "nacre_loop.hpp"
 
+#include <functional>
 #include <map>
 
 namespace nacre {
 
 // An array with one entry per example along its first dimension, for the input of that
-// name. The memory is the caller's and must stay.
+// name. The memory is the caller's and must stay; it needs no alignment.
 struct Column {
   std::string name;
   TensorView data;
+  // Further examples, which follow: data may lie in several files. All columns have as many parts,
+  // of the same lengths.
+  std::vector<TensorView> more = {};
+
+  size_t parts() const { return 1 + more.size(); }
+  const TensorView &part(size_t index) const { return index == 0 ? data : more[index - 1]; }
+};
+
+// Examples that come in batches, one after the other: from a program, a network, files that are read
+// on the way.
+struct Stream {
+  // The batch of that number in an epoch, each in turn; without columns where the epoch has no
+  // more. Called on another thread, never on two at once. What it gives must stay until it is
+  // called again.
+  std::function<Result<std::vector<Column>>(int64_t epoch, int64_t step)> next;
+  // How many batches an epoch has: it ends after so many. 0: with the stream.
+  int64_t steps = 0;
+  // Asked while a batch is waited for: true ends the training. May be null.
+  std::function<bool()> isCancelled = nullptr;
+};
+
+// A batch in memory of its own.
+struct MadeBatch {
+  std::vector<nacre_tensor> tensors; // in the order of the function's inputs
+  std::vector<std::vector<std::byte>> rows;
+  int64_t count = 0; // examples
+  Status status;
 };
 
 // Gives a function of a model its inputs, a batch at a time.
@@ -40,21 +68,96 @@ public:
     return feeder;
   }
 
+  // Of a stream, whose batches are checked when they come.
+  static Result<Feeder> create(Session &session, std::string_view function, Stream stream, int64_t ignoredLabel = -100) {
+    Feeder feeder;
+    if (Status status = feeder.find(session, function); !status)
+      return status.error();
+    if (!stream.next || stream.steps < 0)
+      return Error{NACRE_INVALID_ARGUMENT, "the stream has no function that gives batches, or less than 0 steps"};
+    feeder.streamSteps = stream.steps;
+    feeder.stream = std::move(stream);
+    feeder.ignoredLabel = ignoredLabel;
+    nacre_tensor none = {};
+    feeder.inputs.resize(feeder.target.inputs.size(), none);
+    feeder.addRate();
+    return feeder;
+  }
+
+  bool isStream() const { return bool(stream.next); }
+  const Stream &getStream() const { return stream; }
+  // How many batches an epoch of the stream turned out to have.
+  void setStreamSteps(int64_t steps) { streamSteps = steps; }
+
+  // Makes a batch in memory of its own: of examples by their numbers, or the one of that step of a
+  // stream. On any thread, though not on two at once.
+  void make(const int64_t *which, int64_t first, int64_t count, MadeBatch &made) {
+    made.status = {};
+    made.tensors.resize(inputs.size() - 1);
+    made.rows.resize(made.tensors.size());
+    for (size_t i = 0; i < feeds.size(); ++i) {
+      made.rows[i].resize(size_t(count) * feeds[i].rowBytes);
+      made.tensors[i] = columns[i];
+      made.tensors[i].data = made.rows[i].data();
+    }
+    batches().gather(which, first, count, made.tensors.data());
+    made.count = count;
+  }
+  void takeFromStream(int64_t epoch, int64_t step, MadeBatch &made) {
+    made.status = {};
+    made.count = 0;
+    if (stream.steps > 0 && step >= stream.steps)
+      return;
+    Result<std::vector<Column>> columns = stream.next(epoch, step);
+    if (!columns || columns->empty()) {
+      made.status = columns ? Status() : Status(columns.error());
+      return;
+    }
+    Feeder own;
+    own.target = target;
+    own.main = main;
+    made.status = own.bind(*std::move(columns));
+    if (made.status)
+      made.status = own.chooseBatch(own.exampleCount);
+    if (made.status)
+      made.status = own.checkLabels(ignoredLabel);
+    if (!made.status) {
+      made.status = Error{made.status.error().status, "batch " + std::to_string(step + 1) + ": " + made.status.error().message};
+      return;
+    }
+    own.prepare();
+    own.make(nullptr, 0, own.exampleCount, made);
+  }
+
   const Function &function() const { return target; }
   // What the model itself takes and gives: its function "main".
   const Function &model() const { return main; }
   int64_t examples() const { return exampleCount; }
   int64_t batchSize() const { return batch; }
+  size_t batchBytes() const {
+    size_t bytes = 0;
+    for (const Feed &feed : feeds)
+      bytes += feed.rowBytes;
+    return bytes * size_t(std::min(batch, exampleCount));
+  }
 
   // Over what this object holds; valid while it is neither changed nor gone.
   loop::Batches batches() {
     loop::Batches batches;
     batches.columns = columns.data();
-    batches.columnCount = int32_t(columns.size());
     batches.inputs = inputs.data();
+    batches.columnCount = int32_t(feeds.size());
+    batches.partCount = int32_t(starts.size()) - 1;
+    batches.starts = starts.size() > 2 ? starts.data() : nullptr;
     batches.examples = exampleCount;
     batches.size = batch;
     batches.isFixed = isFixed;
+    if (isStream()) {
+      batches.columnCount = int32_t(inputs.size()) - 1;
+      batches.isStream = true;
+      batches.streamSteps = streamSteps;
+      batches.size = INT64_MAX;
+    }
     return batches;
   }
 
@@ -72,7 +175,8 @@ private:
       message += "\n  " + std::string(input.name) + ": " + toString(input);
     message += "\nthe data has:";
     for (const Column &column : columns)
-      message += "\n  " + column.name + ": " + toString(column.data);
+      for (size_t part = 0; part < column.parts(); ++part)
+        message += "\n  " + column.name + ": " + toString(column.part(part));
     return {NACRE_INVALID_SHAPE, std::move(message)};
   }
 
@@ -110,15 +214,19 @@ private:
         return misfit("the data has no array '" + name + "'", target.inputs, columns);
       if (input.dims.empty())
         return misfit("input '" + name + "' is a scalar; it needs one value per example", target.inputs, columns);
-      if (!fits(input, column->data, symbols))
-        return misfit("array '" + name + "' does not fit", target.inputs, columns);
-      int64_t length = column->data.dims()[0];
+      std::vector<int64_t> own = {0};
+      for (size_t part = 0; part < column->parts(); ++part) {
+        if (!fits(input, column->part(part), symbols))
+          return misfit("array '" + name + "' does not fit", target.inputs, columns);
+        own.push_back(own.back() + column->part(part).dims()[0]);
+      }
       if (feeds.empty())
-        exampleCount = length;
-      if (length != exampleCount)
-        return misfit("array '" + name + "' has " + std::to_string(length) + " entries, '" + feeds.front().column.name +
-                          "' has " + std::to_string(exampleCount),
+        starts = own;
+      if (own != starts)
+        return misfit("array '" + name + "' has " + std::to_string(own.back()) + " entries, '" + feeds.front().column.name +
+                          "' has " + std::to_string(starts.back()) + (own.back() == starts.back() ? ", in other parts" : ""),
                       target.inputs, columns);
+      exampleCount = starts.back();
       Feed feed;
       feed.column = *column;
       feed.rowBytes = size_t(nacre_dtype_bits(column->data.dtype()) / 8);
@@ -184,13 +292,17 @@ private:
           target.outputs[1].dims.size() < 2)
         continue;
       int64_t classes = target.outputs[1].dims[1].size, index = 0;
-      for (int64_t label : labels.data.as<int64_t>()) {
-        if (classes >= 0 && (label < 0 || label >= classes) && label != ignored)
-          return Error{NACRE_INVALID_VALUE, "labels must be from 0 to " + std::to_string(classes - 1) + " (output '" +
-                                                std::string(target.outputs[1].name) + "' is " +
-                                                toString(target.outputs[1]) + "), found " + std::to_string(label) +
-                                                " at element " + std::to_string(index)};
-        ++index;
+      for (size_t part = 0; part < labels.parts(); ++part) {
+        const TensorView &view = labels.part(part);
+        for (int64_t i = 0; i < view.elements(); ++i, ++index) {
+          int64_t label;
+          std::memcpy(&label, static_cast<const char *>(view.data()) + size_t(i) * sizeof label, sizeof label);
+          if (classes >= 0 && (label < 0 || label >= classes) && label != ignored)
+            return Error{NACRE_INVALID_VALUE, "labels must be from 0 to " + std::to_string(classes - 1) + " (output '" +
+                                                  std::string(target.outputs[1].name) + "' is " +
+                                                  toString(target.outputs[1]) + "), found " + std::to_string(label) +
+                                                  " at element " + std::to_string(index)};
+        }
       }
     }
     return {};
@@ -198,23 +310,34 @@ private:
 
   // Room for a batch.
   void prepare() {
+    for (size_t part = 0; part + 1 < starts.size(); ++part)
+      for (Feed &feed : feeds) {
+        nacre_tensor tensor = feed.column.part(part).get();
+        tensor.name = nullptr;
+        tensor.size = tensor.dims[0] * int64_t(feed.rowBytes);
+        columns.push_back(tensor);
+      }
     for (Feed &feed : feeds) {
       nacre_tensor tensor = feed.column.data.get();
       tensor.name = nullptr;
-      tensor.size = exampleCount * int64_t(feed.rowBytes);
-      columns.push_back(tensor);
       feed.rows.resize(size_t(isFixed ? batch : std::min(batch, exampleCount)) * feed.rowBytes);
       tensor.data = feed.rows.data();
       inputs.push_back(tensor);
     }
+    addRate();
+  }
+  void addRate() {
     nacre_tensor &rate = inputs.emplace_back();
+    rate = {};
     rate.dtype = NACRE_F32;
   }
 
   Function target, main;
   std::vector<Feed> feeds;                   // in the order of the function's inputs
-  std::vector<nacre_tensor> columns, inputs; // the same for the loop
-  int64_t exampleCount = 0, batch = 0;
+  std::vector<nacre_tensor> columns, inputs; // the same for the loop, of the columns each part
+  std::vector<int64_t> starts;               // of the parts, and the number of examples
+  Stream stream;
+  int64_t exampleCount = 0, batch = 0, ignoredLabel = -100, streamSteps = 0;
   bool isFixed = false; // the model's batch
 };
 

@@ -72,28 +72,66 @@ struct Step {
 
 // All examples, and room for a batch of them.
 struct Batches {
-  // A tensor with all examples for each input of the function but the rate.
+  // A tensor with all examples for each input of the function but the rate. If the examples lie in
+  // several parts, those of one part after those of the other. Their memory needs no alignment.
   const nacre_tensor *columns = nullptr;
   int32_t columnCount = 0;
+  // Of each part the number of its first example, and behind the last of all examples; null:
+  // there is one part.
+  const int64_t *starts = nullptr;
+  int32_t partCount = 1;
   // The same and one more, as a run takes them; `data` of each has room for a batch.
   nacre_tensor *inputs = nullptr;
   int64_t examples = 0, size = 0;
   bool isFixed = false; // the model's: then examples left over wait for another epoch
 
-  int64_t steps() const { return isFixed ? examples / size : (examples + size - 1) / size; }
-  size_t rowBytes(int32_t column) const { return size_t(columns[column].size / examples); }
+  // Where not null, makes the batches instead of `gather`: sets `inputs` to one of `count` examples,
+  // and may begin with the one of `next` examples that comes after it (0: none does). Returns how
+  // many the batch has: less, where the source does not know beforehand; 0, if there are no more or
+  // `status` is not NACRE_OK.
+  int64_t (*fetch)(void *source, const int64_t *which, int64_t first, int64_t count, int64_t next,
+                   nacre_status &status) = nullptr;
+  void *source = nullptr;
+  // Of a source that alone knows how many examples it has: how many batches, as far as known.
+  bool isStream = false;
+  int64_t streamSteps = 0;
+
+  int64_t steps() const {
+    return isStream ? streamSteps : isFixed ? examples / size : (examples + size - 1) / size;
+  }
 
   // Makes a batch of the examples that `which` says, or, where it is null, of those from `first`.
-  void gather(const int64_t *which, int64_t first, int64_t count) const {
+  void gather(const int64_t *which, int64_t first, int64_t count) const { gather(which, first, count, inputs); }
+  void gather(const int64_t *which, int64_t first, int64_t count, nacre_tensor *into) const {
     for (int32_t c = 0; c < columnCount; ++c) {
-      size_t bytes = rowBytes(c);
-      auto *to = static_cast<char *>(inputs[c].data);
-      auto *from = static_cast<const char *>(columns[c].data);
-      for (int64_t row = 0; row < count && bytes; ++row)
-        std::memcpy(to + size_t(row) * bytes, from + size_t(which ? which[first + row] : first + row) * bytes, bytes);
-      inputs[c].dims[0] = count;
-      inputs[c].size = count * int64_t(bytes);
+      size_t bytes = 0;
+      auto *to = static_cast<char *>(into[c].data);
+      int32_t part = -1;
+      for (int64_t row = 0; row < count; ++row) {
+        int64_t example = which ? which[first + row] : first + row;
+        if (part < 0 || (starts && (example < starts[part] || example >= starts[part + 1]))) {
+          part = findPart(example);
+          int64_t length = starts ? starts[part + 1] - starts[part] : examples;
+          bytes = size_t(columns[part * columnCount + c].size / length);
+        }
+        auto *from = static_cast<const char *>(columns[part * columnCount + c].data);
+        if (bytes)
+          std::memcpy(to + size_t(row) * bytes, from + size_t(example - (starts ? starts[part] : 0)) * bytes, bytes);
+      }
+      into[c].dims[0] = count;
+      into[c].size = count * int64_t(bytes);
     }
+  }
+
+private:
+  // The part that an example lies in.
+  int32_t findPart(int64_t example) const {
+    int32_t low = 0, high = starts ? partCount : 1;
+    while (high - low > 1) {
+      int32_t middle = low + (high - low) / 2;
+      (example < starts[middle] ? high : low) = middle;
+    }
+    return low;
   }
 };
 
@@ -111,7 +149,7 @@ struct Loop {
   int64_t firstStep = 0, firstExample = 0, lastStep = INT64_MAX;
   double firstSum = 0;
 
-  int64_t *order = nullptr; // room for a number for each example
+  int64_t *order = nullptr; // room for a number for each example; null: in the order that there is
   uint64_t seed = 0;
   double rate = 0;
   Schedule *schedule = nullptr; // null: the rate stays
@@ -121,7 +159,8 @@ struct Loop {
   // nacre_last_error() knows.
   template <typename Progress>
   nacre_status runEpoch(int64_t epoch, Progress progress, double &mean, spec::Message &why) {
-    shuffle(order, batches.examples, seed, epoch);
+    if (order)
+      shuffle(order, batches.examples, seed, epoch);
     auto run = [&](int64_t step, float &current) {
       double now = schedule ? schedule->at(rate, epoch * batches.steps() + step) : rate;
       current = float(now);
@@ -152,11 +191,24 @@ private:
   template <typename Prepare, typename Check, typename Progress>
   nacre_status pass(const int64_t *which, int32_t extra, Prepare prepare, Check check, Progress progress, double &mean) {
     double sum = firstSum;
-    int64_t seen = firstExample, last = batches.steps() < lastStep ? batches.steps() : lastStep;
+    int64_t all = batches.isStream ? INT64_MAX : batches.steps();
+    int64_t seen = firstExample, last = all < lastStep ? all : lastStep;
     mean = seen > 0 ? sum / double(seen) : 0;
     for (int64_t step = firstStep; step < last; ++step) {
-      int64_t left = batches.examples - seen, count = left < batches.size ? left : batches.size;
-      batches.gather(which, seen, count);
+      int64_t left = batches.isStream ? INT64_MAX : batches.examples - seen;
+      int64_t count = left < batches.size ? left : batches.size;
+      if (batches.fetch) {
+        int64_t after = batches.isStream ? INT64_MAX : left - count;
+        int64_t next = step + 1 == last ? 0 : after < batches.size ? after : batches.size;
+        nacre_status status = NACRE_OK;
+        count = batches.fetch(batches.source, which, seen, count, next, status);
+        if (status != NACRE_OK)
+          return status;
+        if (count == 0)
+          break;
+      } else {
+        batches.gather(which, seen, count);
+      }
       float current = 0, loss = 0;
       double now = prepare(step, current);
       outputs[0].data = &loss;

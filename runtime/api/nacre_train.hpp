@@ -18,6 +18,7 @@
 #define NACRE_TRAIN_HPP
 
 #include "nacre_evaluate.hpp"
+#include "nacre_reader.hpp"
 
 #include <chrono>
 #include <functional>
@@ -44,6 +45,10 @@ struct TrainerOptions {
   std::vector<std::string> metrics = {};
   // Examples to evaluate after each epoch; empty: none are.
   std::vector<Column> validation = {};
+  // A thread makes the next batch while the model computes, for batches of so many bytes and more,
+  // and all of streams: smaller ones are made faster than a thread is woken. Negative: none does.
+  // The results are the same.
+  int64_t readAheadBytes = 64 << 10;
 };
 
 // A step that has just been made: its number, the examples of the epoch seen by now, the
@@ -82,23 +87,30 @@ public:
         Feeder::create(session, "step", std::move(columns), options.batchSize, options.ignoredLabel);
     if (!feeder)
       return feeder.error();
-    Result<detail::Measures> measures = detail::Measures::create(options.metrics, *feeder);
-    if (!measures)
-      return measures.error();
-    Trainer trainer(session, *std::move(feeder), *std::move(measures), std::move(options));
-    if (Status status = trainer.prepare(); !status)
-      return status.error();
-    return trainer;
+    return create(session, *std::move(feeder), std::move(options));
+  }
+  // On batches as they come: `batchSize` and the order are the stream's. A schedule that looks at the
+  // end needs to know `stream.steps`. Such a training goes on only where an epoch begins.
+  static Result<Trainer> create(Session &session, Stream stream, TrainerOptions options = {}) {
+    Result<Feeder> feeder = Feeder::create(session, "step", std::move(stream), options.ignoredLabel);
+    if (!feeder)
+      return feeder.error();
+    return create(session, *std::move(feeder), std::move(options));
   }
 
   Session &session() { return *owner; }
+  // Of a stream 0: it does not say.
   int64_t examples() const { return feeder.examples(); }
   int64_t batchSize() const { return feeder.batchSize(); }
   // Per epoch. The last step takes the examples that are left; a model of fixed batch
-  // cannot, so they wait for another epoch's order.
+  // cannot, so they wait for another epoch's order. Of a stream 0 until its first end.
   int64_t steps() { return feeder.batches().steps(); }
   // That the options ask for.
-  int64_t epochs() { return options.steps > 0 ? (options.steps + steps() - 1) / steps() : options.epochs; }
+  int64_t epochs() {
+    if (options.steps > 0 && steps() == 0) // of a stream that nobody knows the length of
+      return INT64_MAX;
+    return options.steps > 0 ? (options.steps + steps() - 1) / steps() : options.epochs;
+  }
 
   // After each step and each epoch, in callbacks too.
   const TrainingState &state() const { return current; }
@@ -106,6 +118,8 @@ public:
   // options had; the session must be as it was then.
   Status resume(const TrainingState &state) {
     bool begins = state.step == 0;
+    if (feeder.isStream() && !begins)
+      return Error{NACRE_INVALID_ARGUMENT, "a training on a stream goes on where an epoch begins, not within"};
     if (state.epoch < 0 || state.step < 0 || state.step > steps() || state.examples < 0 ||
         state.examples > examples() || begins != (state.examples == 0) ||
         state.metrics.size() != (begins ? 0 : measures.size()))
@@ -137,7 +151,8 @@ public:
     if (current.step > 0)
       measures.setSums(current.metrics);
     loop::Loop loop = detail::makeLoop(*owner, feeder, measures);
-    loop.order = order.data();
+    loop.order = feeder.isStream() ? nullptr : order.data();
+    BatchReader reader(loop.batches, makeBatches(index), isWorthAThread(), feeder.getStream().isCancelled);
     loop.seed = options.seed;
     loop.rate = double(options.learningRate);
     loop.schedule = options.schedule.empty() ? nullptr : &schedule;
@@ -161,6 +176,8 @@ public:
     nacre_status status = loop.runEpoch(index, finish, epoch.loss, why);
     if (!failed)
       return failed.error();
+    if (!reader.status())
+      return reader.status().error();
     if (status != NACRE_OK && !why.isEmpty())
       return Error{status, why.c_str()};
     if (status != NACRE_OK) {
@@ -179,7 +196,15 @@ public:
         return evaluation.error();
       epoch.validation = *std::move(evaluation);
     }
-    if (current.step == steps()) // else it may go on
+    if (feeder.isStream() && current.step == 0)
+      return Error{NACRE_INVALID_ARGUMENT, "the stream has no batches in epoch " + std::to_string(index + 1)};
+    bool isWhole = current.step == steps(); // else it may go on
+    if (feeder.isStream()) {
+      int64_t limit = feeder.getStream().steps;
+      isWhole = loop.lastStep > current.step || (limit > 0 && current.step >= limit);
+      feeder.setStreamSteps(isWhole ? current.step : feeder.batches().steps());
+    }
+    if (isWhole)
       beginEpoch(index + 1);
     return epoch;
   }
@@ -231,6 +256,30 @@ public:
   }
 
 private:
+  static Result<Trainer> create(Session &session, Feeder feeder, TrainerOptions options) {
+    Result<detail::Measures> measures = detail::Measures::create(options.metrics, feeder);
+    if (!measures)
+      return measures.error();
+    Trainer trainer(session, std::move(feeder), *std::move(measures), std::move(options));
+    if (Status status = trainer.prepare(); !status)
+      return status.error();
+    return trainer;
+  }
+
+  BatchReader::Make makeBatches(int64_t epoch) {
+    if (!feeder.isStream())
+      return [this](const int64_t *which, int64_t first, int64_t count, MadeBatch &made) {
+        feeder.make(which, first, count, made);
+      };
+    return [this, epoch, step = current.step](const int64_t *, int64_t, int64_t, MadeBatch &made) mutable {
+      feeder.takeFromStream(epoch, step++, made);
+    };
+  }
+  bool isWorthAThread() {
+    int64_t least = options.readAheadBytes;
+    return least >= 0 && (feeder.isStream() || feeder.batchBytes() >= size_t(least));
+  }
+
   Trainer(Session &session, Feeder feeder, detail::Measures measures, TrainerOptions options)
       : owner(&session), feeder(std::move(feeder)), measures(std::move(measures)), options(std::move(options)) {}
 
@@ -246,12 +295,15 @@ private:
     scheduleText = std::make_unique<std::string>(options.schedule);
     if (!scheduleText->empty() && !Schedule::parse(*scheduleText, schedule, why))
       return Error{NACRE_INVALID_ARGUMENT, why.c_str()};
+    if (feeder.isStream() && steps() == 0 && !options.schedule.empty())
+      return Error{NACRE_INVALID_ARGUMENT, "schedule '" + options.schedule + "': expected to be told how many batches an "
+                                           "epoch of the stream has"};
     schedule.setLength(options.steps > 0 ? options.steps : options.epochs * steps(), steps());
     order.resize(size_t(examples()));
     if (options.validation.empty())
       return {};
     Result<Feeder> others =
-        Feeder::create(*owner, "evaluate", options.validation, feeder.batchSize(), options.ignoredLabel);
+        Feeder::create(*owner, "evaluate", options.validation, feeder.isStream() ? 0 : feeder.batchSize(), options.ignoredLabel);
     if (!others)
       return Error{others.error().status, "validation: " + others.error().message};
     Result<detail::Measures> own = detail::Measures::create(options.metrics, *others);

@@ -102,9 +102,15 @@ void transposeOrder(HostTensor &tensor, size_t elementSize) {
   }
 }
 
-} // namespace
+/// What the header says.
+struct Header {
+  HostTensor tensor; // without its elements
+  StringRef data;    // all that follows
+  size_t textLength = 0;
+  bool isText = false, isBig = false, isFortran = false;
+};
 
-Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
+Result<Header> parseHeader(StringRef bytes, const std::string &name) {
   if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 10)
     return bad(name, "no .npy file");
   unsigned version = uint8_t(bytes[6]);
@@ -116,9 +122,10 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
   if (bytes.size() - prefix < headerSize)
     return bad(name, "the header is truncated");
   StringRef header = bytes.substr(prefix, headerSize);
-  StringRef data = bytes.drop_front(prefix + headerSize);
+  Header result;
+  HostTensor &tensor = result.tensor;
+  result.data = bytes.drop_front(prefix + headerSize);
 
-  HostTensor tensor;
   StringRef descr = getField(header, "descr");
   if (!descr.consume_front("'"))
     return bad(name, "the header has no plain 'descr': structured types are not supported");
@@ -128,9 +135,8 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
   for (const NpyType &type : kTypes)
     if (kind == StringRef(type.descr).drop_front())
       tensor.dtype = type.dtype;
-  size_t length = 0;
-  bool isText = textLength.consume_front("U") && !textLength.getAsInteger(10, length);
-  if (tensor.dtype == NACRE_UNDEFINED && !isText)
+  result.isText = textLength.consume_front("U") && !textLength.getAsInteger(10, result.textLength);
+  if (tensor.dtype == NACRE_UNDEFINED && !result.isText)
     return bad(name, "elements of NumPy's type '" + descr.str() +
                          "' are not supported; types that NumPy lacks travel as ONNX TensorProto (.pb)");
   StringRef shape = getField(header, "shape");
@@ -147,19 +153,40 @@ Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
       return bad(name, "malformed shape (" + shape.str() + ")");
     tensor.dims.push_back(size);
   }
-  if (isText)
-    return parseText(data, std::move(tensor), length, descr.starts_with(">"),
-                     getField(header, "fortran_order").starts_with("True"), name);
+  result.isBig = descr.starts_with(">");
+  result.isFortran = getField(header, "fortran_order").starts_with("True");
+  if (result.isText)
+    return result;
   std::optional<size_t> size = getByteSize(tensor.dtype, tensor.dims);
-  if (!size || data.size() < *size)
+  if (!size || result.data.size() < *size)
     return bad(name, "the shape (" + shape.str() + ") needs more bytes than the file has");
-  auto *begin = reinterpret_cast<const std::byte *>(data.data());
-  tensor.data.assign(begin, begin + *size);
-  if (getField(header, "fortran_order").starts_with("True") && tensor.dims.size() > 1)
+  result.data = result.data.take_front(*size);
+  return result;
+}
+
+} // namespace
+
+Result<HostTensor> tool::parseNpy(StringRef bytes, const std::string &name) {
+  Result<Header> header = parseHeader(bytes, name);
+  if (!header)
+    return header.error();
+  HostTensor tensor = std::move(header->tensor);
+  if (header->isText)
+    return parseText(header->data, std::move(tensor), header->textLength, header->isBig, header->isFortran, name);
+  auto *begin = reinterpret_cast<const std::byte *>(header->data.data());
+  tensor.data.assign(begin, begin + header->data.size());
+  if (header->isFortran && tensor.dims.size() > 1)
     transposeOrder(tensor, size_t(nacre_dtype_bits(tensor.dtype) / 8));
-  if (descr.starts_with(">"))
+  if (header->isBig)
     swapBytes(tensor);
   return tensor;
+}
+
+std::optional<TensorView> tool::viewNpy(StringRef bytes) {
+  Result<Header> header = parseHeader(bytes, "");
+  if (!header || header->isText || header->isBig || (header->isFortran && header->tensor.dims.size() > 1))
+    return std::nullopt;
+  return TensorView(header->data.data(), header->tensor.dtype, header->tensor.dims);
 }
 
 bool tool::isNpyType(nacre_dtype dtype) {

@@ -137,6 +137,11 @@ Result<std::vector<ArchiveEntry>> tool::parseArchive(StringRef bytes, const std:
   return entries;
 }
 
+bool tool::isIntact(const ArchiveEntry &entry) {
+  return llvm::crc32(llvm::ArrayRef(reinterpret_cast<const uint8_t *>(entry.packed.data()), entry.packed.size())) ==
+         entry.checksum;
+}
+
 Result<HostTensor> tool::extract(const ArchiveEntry &entry, const std::string &file) {
   std::string name = file + ":" + entry.name;
   std::vector<char> unpacked;

@@ -67,6 +67,16 @@ Result<Archive> Archive::open(const std::string &path) {
 
 Result<HostTensor> Archive::read(const ArchiveEntry &entry) const { return extract(entry, path); }
 
+Result<std::optional<TensorView>> Archive::view(const ArchiveEntry &entry) const {
+  constexpr size_t kMostRead = size_t(1) << 28; // more is not read for its checksum alone
+  std::optional<TensorView> view;
+  if (!entry.isDeflated)
+    view = viewNpy(entry.packed);
+  if (view && entry.size <= kMostRead && !isIntact(entry))
+    return Error{NACRE_CORRUPT, path + ":" + entry.name + ": the checksum does not fit"};
+  return view;
+}
+
 const ArchiveEntry *Archive::find(StringRef name) const {
   for (const ArchiveEntry &entry : entries)
     if (entry.name == name)

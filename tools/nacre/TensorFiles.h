@@ -40,6 +40,9 @@ public:
   static Result<Archive> open(const std::string &path);
   const std::vector<ArchiveEntry> &getEntries() const { return entries; }
   Result<HostTensor> read(const ArchiveEntry &entry) const;
+  /// The array where it stands in the mapped file, if it does; unlike `read` it does not look at
+  /// the checksum of one that is large.
+  Result<std::optional<TensorView>> view(const ArchiveEntry &entry) const;
   /// The entry of that name, or null.
   const ArchiveEntry *find(llvm::StringRef name) const;
 
@@ -60,12 +63,17 @@ Result<std::string> writeValue(const std::string &path, const ValueInfo &value,
 
 /// A .npy file of any memory and byte order (format 1 to 3); made row-major.
 Result<HostTensor> parseNpy(llvm::StringRef bytes, const std::string &file);
+/// The elements where they stand in the bytes, whatever their alignment; nullopt of an array that
+/// must be read to be used, or is damaged.
+std::optional<TensorView> viewNpy(llvm::StringRef bytes);
 bool isNpyType(nacre_dtype dtype);
 Status writeNpy(const std::string &path, const TensorView &tensor);
 
 /// The arrays of a .npz archive.
 Result<std::vector<ArchiveEntry>> parseArchive(llvm::StringRef bytes, const std::string &file);
 Result<HostTensor> extract(const ArchiveEntry &entry, const std::string &file);
+/// Whether what is stored is what the checksum is of.
+bool isIntact(const ArchiveEntry &entry);
 
 /// An ONNX TensorProto with its data inside, or a SequenceProto or OptionalProto of some.
 Result<HostValue> parseProto(llvm::StringRef bytes, const std::string &file);

@@ -30,7 +30,7 @@ static Command command("train", "Train a model's weights and write it again",
                        "  More options, and lists of losses, optimizers, schedules, metrics: nacre train --help-hidden\n", runTrain);
 static cl::opt<std::string> path(cl::Positional, cl::sub(command.subcommand), cl::desc("<model.onnx or nn module.mlir>"));
 static cl::opt<std::string> dataPath("data", cl::sub(command.subcommand), cl::value_desc("file.npz"),
-                                     cl::desc("The examples"));
+                                     cl::desc("The examples: an archive, or a folder of .npz or .npy shards"));
 static cl::opt<std::string> validPath("valid", cl::sub(command.subcommand), cl::value_desc("file.npz"),
                                       cl::desc("Examples to measure with after each epoch, never to train on"));
 static cl::list<std::string> metrics("metric", cl::sub(command.subcommand), cl::value_desc("accuracy"),
@@ -199,15 +199,15 @@ static int runTrain() {
   bool printsJson = json, hasAverages = plan.compile.train->average > 0;
   std::string target = output;
   // Before time goes into compiling.
-  Result<Archive> archive = Archive::open(dataPath);
-  if (!archive)
-    return fail(archive.error());
-  std::optional<Archive> validArchive;
+  Result<DataFiles> files = DataFiles::open(dataPath);
+  if (!files)
+    return fail(files.error());
+  std::optional<DataFiles> validFiles;
   if (!validPath.empty()) {
-    Result<Archive> opened = Archive::open(validPath);
+    Result<DataFiles> opened = DataFiles::open(validPath);
     if (!opened)
       return fail(opened.error());
-    validArchive = *std::move(opened);
+    validFiles = *std::move(opened);
   }
   Clock::time_point start = Clock::now();
   Result<Model> model = openModel(path, plan.compile);
@@ -217,12 +217,12 @@ static int runTrain() {
   Result<Exporter> exporter = Exporter::open(path, *model, plan.compile.allowSymlinks);
   if (!exporter)
     return fail(exporter.error());
-  Result<TrainData> data = TrainData::read(*archive, *model);
+  Result<TrainData> data = TrainData::read(*files, *model);
   if (!data)
     return fail(data.error());
   TrainData others;
-  if (validArchive) {
-    Result<TrainData> read = TrainData::read(*validArchive, *model);
+  if (validFiles) {
+    Result<TrainData> read = TrainData::read(*validFiles, *model);
     if (!read)
       return fail(read.error());
     others = *std::move(read);
@@ -236,7 +236,10 @@ static int runTrain() {
     return fail(trainer.error());
 
   TrainRun run(*trainer, plan.run);
-  if (Status begun = run.begin(agree(plan.compile, plan.trainer, *model, *trainer, *data, others)); !begun)
+  TrainCheckpoints::Agreement agreed; // which reads all data
+  if (!checkpointFolder.empty())
+    agreed = agree(plan.compile, plan.trainer, *model, *trainer, *data, others);
+  if (Status begun = run.begin(std::move(agreed)); !begun)
     return fail(begun.error());
   interruptible = trainer->session().get();
   llvm::sys::SetInterruptFunction(interrupt);

@@ -4,23 +4,51 @@
 
 #include "runtime/api/nacre_data.hpp"
 #include "tools/nacre/TensorFiles.h"
+#include <deque>
 
 namespace nacre::tool {
 
-/// The arrays of a .npz archive that a model's training step takes.
+/// Files with examples: an archive, or all of a folder. There the archives, in the order of their
+/// names, are parts of one whole, or the .npy files, NAME.npy or NAME.PART.npy each.
+class DataFiles {
+public:
+  static Result<DataFiles> open(const std::string &path);
+
+private:
+  friend class TrainData;
+  using File = std::pair<std::string, std::unique_ptr<llvm::MemoryBuffer>>; // mapped, and its path
+
+  std::string path;
+  std::vector<std::pair<std::string, Archive>> archives; // with their paths, in order
+  std::vector<File> arrays;                              // else the .npy files
+};
+
+/// The arrays of files that a model's training step takes. What can be used where it stands is not
+/// read: it may be larger than the memory.
 class TrainData {
 public:
   /// Targets become of the step's type; the model's own inputs must be of theirs. What the step
-  /// takes and the archive lacks is left to the trainer to tell.
-  static Result<TrainData> read(const Archive &archive, const Model &model);
+  /// takes and the files lack is left to the trainer to tell. `files` must outlive the data.
+  static Result<TrainData> read(const DataFiles &files, const Model &model);
 
-  /// Over what this object holds.
-  std::vector<Column> columns() const;
-  /// Of all names, types, shapes and elements.
+  /// Over what this object and the files hold.
+  std::vector<Column> columns() const { return list; }
+  /// Of all names, types, shapes and elements, in whatever files they stand.
   std::string hash() const;
 
 private:
-  std::vector<std::pair<std::string, HostTensor>> arrays;
+  /// An array of a part; of the step's type `wanted`, unless that is none.
+  struct Found {
+    std::string file;
+    llvm::StringRef bytes;                                       // of a .npy file, or
+    const Archive *archive = nullptr;                            // in an archive
+    const ArchiveEntry *entry = nullptr;
+  };
+  Status add(const std::string &name, const Found &found, nacre_dtype wanted);
+  Status checkParts(const std::vector<std::string> &parts) const;
+
+  std::vector<Column> list;
+  std::deque<HostTensor> owned; // what had to be read
 };
 
 } // namespace nacre::tool
