@@ -2,6 +2,7 @@
 #include "compiler/api/Call.h"
 #include "compiler/api/ModuleText.h"
 #include "compiler/pipeline/Phases.h"
+#include "compiler/train/StepMemory.h"
 #include "dialects/nn/NodeLocation.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
@@ -32,6 +33,8 @@ static llvm::json::Object describe(const TrainOptions &train) {
     object["average"] = train.average;
   if (train.detectAnomaly)
     object["detect_anomaly"] = true;
+  if (train.memoryBudget > 0)
+    object["memory_budget"] = train.memoryBudget;
   return object;
 }
 
@@ -41,10 +44,14 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
   pipeline.vectorRegisters = wide || isArm ? 32 : 16;
   pipeline.fma = wide || isArm || target.hasFeature("fma");
-  if (options.train)
+  if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,
                          options.train->clipNorm, options.train->clipValue,  options.train->accumulate,
-                         options.train->average,  options.train->detectAnomaly};
+                         options.train->average,  options.train->detectAnomaly, options.train->memoryBudget,
+                         options.train->openSize};
+    for (const auto &[name, shape] : options.train->batchShapes)
+      pipeline.training->batch.push_back(name + "=" + llvm::join(llvm::map_range(shape, [](int64_t size) { return std::to_string(size); }), "x"));
+  }
   pipeline.separateBuffers = options.sanitizeAddress;
   pipeline.stopAfter = options.stopAfter;
   pipeline.startAt = options.startAt;
@@ -133,6 +140,13 @@ bool Call::run(Deliver deliver) {
   closeCache();
   if (cache && options.log)
     log("cache: " + Twine(cache->getHits()) + " hits, " + Twine(cache->getMisses()) + " misses");
+  if (succeeds && options.trainMemory) {
+    auto read = [&](StringRef name) {
+      auto bytes = (*compilation.module)->getAttrOfType<IntegerAttr>(name);
+      return bytes ? bytes.getInt() : 0;
+    };
+    *options.trainMemory = {read(train::kParameterBytes), read(train::kStepBytes)};
+  }
   isCancelled |= !succeeds && compilation.isCancelled();
   if (succeeds && !options.stopAfter.empty() && options.stopOutput)
     print(*options.stopOutput);

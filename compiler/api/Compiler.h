@@ -55,7 +55,21 @@ struct TrainOptions {
   /// The step ends with an error that names the node at the first NaN, and at the first gradient
   /// that is not finite. It is slower by what looking takes, and kernels are smaller.
   bool detectAnomaly = false;
+  /// Bytes that parameters, the optimizer's state and a step may take together, 0: any number.
+  /// The step computes again what it does not keep. Sizes that the model leaves open are those of
+  /// a batch's shapes, by inputs' and targets' names, or else `openSize`; 0: there must be none.
+  int64_t memoryBudget = 0, openSize = 0;
+  std::map<std::string, std::vector<int64_t>> batchShapes = {};
 };
+
+/// Bytes of parameters and the optimizer's state, and of what a training step holds beside them at
+/// a time: its inputs, outputs and all between. 0 where open sizes are not given.
+struct TrainMemory {
+  int64_t parameters = 0, step = 0;
+};
+
+/// "500MB", "2GiB", "1000000": bytes; nothing if it is no number of them.
+std::optional<int64_t> parseBytes(std::string_view text);
 
 /// Sets an option by its name in C: "clip_norm".
 Status setTrainOption(TrainOptions &options, std::string_view key, std::string_view value);
@@ -129,6 +143,8 @@ struct CompileOptions {
   uint64_t cacheBytes = uint64_t(1) << 30;
   /// Told afterwards how the cache served, if not null.
   CacheUse *cacheUse = nullptr;
+  /// Of a training step, filled in if it is compiled.
+  TrainMemory *trainMemory = nullptr;
   /// Passes that are left out, by the names that describePipeline prints: to find the one
   /// that is at fault. Without some a compilation fails. No cache is used.
   std::vector<std::string> disabledPasses;

@@ -5,6 +5,23 @@
 
 using namespace nacre;
 
+std::optional<int64_t> nacre::parseBytes(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"KiB", 1024},       {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
+      {"kB", 1e3}, {"KB", 1e3},  {"MB", 1e6},     {"GB", 1e9},         {"TB", 1e12}, {"B", 1}};
+  text = spec::trim(text);
+  double unit = 1, number = 0;
+  for (auto [name, factor] : kUnits)
+    if (text.ends_with(name)) {
+      text.remove_suffix(name.size());
+      unit = factor;
+      break;
+    }
+  if (!spec::parseNumber(spec::trim(text), number) || !(number >= 0) || number * unit > 1e18)
+    return std::nullopt;
+  return int64_t(number * unit);
+}
+
 Status nacre::setTrainOption(TrainOptions &options, std::string_view key, std::string_view value) {
   auto refuse = [&](const std::string &expected) {
     return Error{NACRE_INVALID_ARGUMENT, std::string(key) + " '" + std::string(value) + "': expected " + expected};
@@ -35,9 +52,19 @@ Status nacre::setTrainOption(TrainOptions &options, std::string_view key, std::s
     if (!isOn && word != "0" && !word.equals_insensitive("false"))
       return refuse("true or false");
     options.detectAnomaly = isOn;
+  } else if (key == "memory_budget") {
+    std::optional<int64_t> bytes = parseBytes(value);
+    if (!bytes)
+      return refuse("a number of bytes: 500MB, 2GiB");
+    options.memoryBudget = *bytes;
+  } else if (key == "open_size") {
+    if (!isNumber || number < 0 || number > 1e9 || number != std::floor(number))
+      return refuse("a size");
+    options.openSize = int64_t(number);
   } else {
     return Error{NACRE_INVALID_ARGUMENT, "training has no option '" + std::string(key) +
-                                             "': loss, optimizer, groups, clip_norm, clip_value, accumulate, average, detect_anomaly"};
+                                             "': loss, optimizer, groups, clip_norm, clip_value, accumulate, average, "
+                                             "detect_anomaly, memory_budget, open_size"};
   }
   return {};
 }

@@ -206,14 +206,19 @@ void expandConstants(Operation *func) {
   }
 }
 
-/// Gives every use of an uninitialised tensor one of its own: shared ones would look
-/// like data that one kernel writes and another still reads.
+/// Gives every use of an uninitialised tensor one of its own, where it is used: shared ones would
+/// look like data that one kernel writes and another still reads, and early ones hold memory that
+/// nobody needs yet.
 void splitEmptyTensors(func::FuncOp func) {
   SmallVector<tensor::EmptyOp> empties;
   func.walk([&](tensor::EmptyOp empty) { empties.push_back(empty); });
-  for (tensor::EmptyOp empty : empties)
-    for (OpOperand &use : llvm::make_early_inc_range(llvm::drop_begin(empty->getUses())))
-      use.set(OpBuilder(empty).clone(*empty)->getResult(0));
+  for (tensor::EmptyOp empty : empties) {
+    for (OpOperand &use : llvm::make_early_inc_range(empty->getUses())) {
+      OpBuilder b(empty->getBlock()->findAncestorOpInBlock(*use.getOwner()));
+      use.set(b.clone(*empty)->getResult(0));
+    }
+    empty.erase();
+  }
 }
 
 /// Casts what a call passes to the types that its kernel wants: one side may know sizes

@@ -55,9 +55,12 @@ bool isComputeOp(Operation *op) {
 /// Ops of a kernel at most. More in one loop gain nothing, and fusing is quadratic.
 constexpr size_t kMostOps = 64;
 
-/// Ops that will be one kernel, in program order.
+/// Ops that will be one kernel, the last first.
 struct Group {
   llvm::SetVector<Operation *> ops;
+  /// Those whose results are the kernel's: the last op, and new values of parameters that it is
+  /// computed from.
+  SmallVector<Operation *> roots;
   /// The one op that is not element-wise or a view, if any: it sets the loops.
   Operation *anchor = nullptr;
 };
@@ -78,10 +81,9 @@ bool haveSameShape(Value lhs, Value rhs) {
   return l.getRank() == r.getRank() && succeeded(verifyCompatibleShape(l, r));
 }
 
-/// The value whose memory a group's result takes over, if it does: a parameter's old value
+/// The value whose memory a root's result takes over, if it does: a parameter's old value
 /// where its new one is computed from it element by element.
-Value getInPlaceValue(const Group &group) {
-  Operation *root = group.ops.front();
+Value getInPlaceValue(const Group &group, Operation *root) {
   nn::SetParameterOp set = getUpdate(root);
   if (!set || group.anchor)
     return {};
@@ -116,6 +118,8 @@ public:
         groups.push_back(std::make_unique<Group>());
         group = groups.back().get();
       }
+      if (group->ops.empty() || doesEscape(&op, *group))
+        group->roots.push_back(&op);
       group->ops.insert(&op);
       if (!isElementwise(&op) && getRole(&op) != KernelRole::View)
         group->anchor = &op;
@@ -128,25 +132,37 @@ public:
   }
 
 private:
-  /// The group of all users of the op, if the op may join it.
+  /// The group of all users of the op, if the op may join it. A parameter that it sets besides
+  /// is set after all that reads.
   Group *findGroupToJoin(Operation *op) {
-    if (op->getNumResults() != 1 || op->use_empty())
+    if (op->getNumResults() != 1)
       return nullptr;
     Group *group = nullptr;
     for (Operation *user : op->getUsers()) {
+      if (isa<nn::SetParameterOp>(user))
+        continue;
       auto it = groupOf.find(user);
       if (it == groupOf.end() || (group && it->second != group))
         return nullptr;
       group = it->second;
     }
-    return mayJoin(op, *group) ? group : nullptr;
+    return group && mayJoin(op, *group) ? group : nullptr;
+  }
+
+  /// Whether an op's result is read outside of the group of its other users.
+  static bool doesEscape(Operation *op, const Group &group) {
+    return llvm::any_of(op->getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
   }
 
   bool mayJoin(Operation *op, const Group &group) {
     if (group.ops.size() >= kMostOps)
       return false;
     Value result = op->getResult(0);
-    auto usersAre = [&](auto predicate) { return llvm::all_of(op->getUsers(), predicate); };
+    if (doesEscape(op, group) && !mayEscape(op, group))
+      return false;
+    auto usersAre = [&](auto predicate) {
+      return llvm::all_of(op->getUsers(), [&](Operation *user) { return !group.ops.contains(user) || predicate(user); });
+    };
     if (isElementwise(op) || getRole(op) == KernelRole::View) {
       // A prologue is recomputed wherever it is read: free for element-wise readers,
       // and for reductions and rows that read each element a few times.
@@ -160,12 +176,21 @@ private:
     }
     KernelRole role = getRole(op);
     // An update writes where it reads, so that nothing that reads more than an element joins.
-    if (role == KernelRole::Alone || group.anchor || getUpdate(group.ops.front()))
+    if (role == KernelRole::Alone || group.anchor || llvm::any_of(group.roots, getUpdate))
       return false;
     // The anchor's loops are those of the element-wise epilogue.
     return usersAre([&](Operation *user) {
       return isElementwise(user) && haveSameShape(result, user->getResult(0));
-    }) && haveSameShape(result, group.ops.front()->getResult(0));
+    }) && haveSameShape(result, group.roots.front()->getResult(0));
+  }
+
+  /// One loop gives all results, where the last of them stands.
+  bool mayEscape(Operation *op, const Group &group) {
+    Operation *last = group.roots.front();
+    auto shapeOf = [](Operation *root) { return cast<ShapedType>(root->getResult(0).getType()).getShape(); };
+    return isElementwise(op) && !group.anchor && shapeOf(op) == shapeOf(last) &&
+           llvm::all_of(op->getUsers(),
+                        [&](Operation *user) { return group.ops.contains(user) || last->isBeforeInBlock(user); });
   }
 
   Block &block;
@@ -175,7 +200,7 @@ private:
 
 /// A kernel's name: the anchor's (or last op's) mnemonic and a number.
 std::string nameKernel(const Group &group, unsigned number) {
-  Operation *op = group.anchor ? group.anchor : group.ops.front();
+  Operation *op = group.anchor ? group.anchor : group.roots.front();
   return (op->getName().stripDialect() + "_" + Twine(number)).str();
 }
 
@@ -216,30 +241,22 @@ void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
   }
 }
 
-/// One uninitialised tensor for each result of a group's last op, or the operand that
-/// is computed in place: a kernel reads that through its destination.
-SmallVector<Value> createDestinations(const Group &group, graph::DimAnalysis &dims) {
-  Operation *root = group.ops.front();
-  SmallVector<Value> destinations;
-  if (Value old = getInPlaceValue(group))
-    return {old};
-  for (Value result : root->getResults()) {
-    // Of the result's own type, even if a size that it leaves open is known here.
-    auto type = cast<RankedTensorType>(result.getType());
-    SmallVector<OpFoldResult> sizes = dims.getDims(result);
-    SmallVector<Value> dynamicSizes;
-    OpBuilder b(root);
-    for (int64_t i = 0; i < type.getRank(); ++i)
-      if (type.isDynamicDim(i))
-        dynamicSizes.push_back(getValueOrCreateConstantIndexOp(b, root->getLoc(), sizes[i]));
-    destinations.push_back(tensor::EmptyOp::create(b, root->getLoc(), type, dynamicSizes));
-  }
-  return destinations;
+/// An uninitialised tensor for a result of a group, before its last op.
+Value createDestination(const Group &group, Value result, graph::DimAnalysis &dims) {
+  // Of the result's own type, even if a size that it leaves open is known here.
+  auto type = cast<RankedTensorType>(result.getType());
+  SmallVector<OpFoldResult> sizes = dims.getDims(result);
+  SmallVector<Value> dynamicSizes;
+  OpBuilder b(group.roots.front());
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (type.isDynamicDim(i))
+      dynamicSizes.push_back(getValueOrCreateConstantIndexOp(b, result.getLoc(), sizes[i]));
+  return tensor::EmptyOp::create(b, result.getLoc(), type, dynamicSizes);
 }
 
 /// The floating-point operations of a group: an attribute, or a value before its last op.
 OpFoldResult countFlops(const Group &group, graph::DimAnalysis &dims) {
-  Operation *root = group.ops.front();
+  Operation *root = group.roots.front();
   OpBuilder b(root->getContext(), &dims);
   nn::SizeMath m(b, root->getLoc());
   OpFoldResult flops = m.constant(0);
@@ -251,19 +268,28 @@ OpFoldResult countFlops(const Group &group, graph::DimAnalysis &dims) {
   return dims.simplify(flops, root);
 }
 
-/// A group's destinations, and the static count of its operations.
+/// A group's destinations, one for each result, and the static count of its operations.
 struct Frame {
   SmallVector<Value> destinations;
+  /// Those destinations that the kernel reads what it computes from.
+  llvm::DenseSet<Value> inPlace;
   std::optional<int64_t> flops;
-  Value inPlace; // the destination, if the kernel reads it
 };
 
 Frame prepare(const Group &group, graph::DimAnalysis &dims) {
-  Frame frame{createDestinations(group, dims), std::nullopt, getInPlaceValue(group)};
+  Frame frame;
+  for (Operation *root : group.roots)
+    if (Value old = getInPlaceValue(group, root)) {
+      frame.destinations.push_back(old);
+      frame.inPlace.insert(old);
+    } else {
+      for (Value result : root->getResults())
+        frame.destinations.push_back(createDestination(group, result, dims));
+    }
   OpFoldResult flops = countFlops(group, dims);
-  OpBuilder b(group.ops.front());
+  OpBuilder b(group.roots.front());
   if (auto value = dyn_cast<Value>(flops))
-    rt::WorkOp::create(b, group.ops.front()->getLoc(), value);
+    rt::WorkOp::create(b, group.roots.front()->getLoc(), value);
   else
     frame.flops = getConstantIntValue(flops);
   return frame;
@@ -303,17 +329,21 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
   for (Operation *op : ops) {
     collectNodes(op->getLoc(), nodes);
     for (Value operand : op->getOperands())
-      if (operand != frame.inPlace)
+      if (!frame.inPlace.contains(operand))
         addInput(operand);
   }
 
   OpBuilder b(root);
+  SmallVector<Value> results;
+  for (Operation *op : group.roots)
+    llvm::append_range(results, op->getResults());
+  TypeRange resultTypes = ValueRange(results).getTypes();
   SmallVector<Type> types(ValueRange(inputs.getArrayRef()).getTypes());
   llvm::append_range(types, destinations.getTypes());
   auto kernel = kern::FuncOp::create(moduleBuilder, loc, nameKernel(group, number),
-                                     b.getFunctionType(types, root->getResultTypes()));
+                                     b.getFunctionType(types, resultTypes));
   symbols.insert(kernel); // a parameter may have the name
-  auto call = kern::CallOp::create(b, loc, root->getResultTypes(), kernel.getName(),
+  auto call = kern::CallOp::create(b, loc, resultTypes, kernel.getName(),
                                    inputs.getArrayRef(), destinations);
   kernel.setNodesAttr(b.getArrayAttr(nodes.getArrayRef()));
   if (frame.flops)
@@ -324,18 +354,17 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
 
   IRMapping mapping;
   mapping.map(inputs.getArrayRef(), body->getArguments().take_front(inputs.size()));
-  if (frame.inPlace)
-    mapping.map(frame.inPlace, body->getArguments().back());
+  for (auto [destination, argument] : llvm::zip(destinations, kernel.getDestinations()))
+    if (frame.inPlace.contains(destination))
+      mapping.map(destination, argument);
   for (Operation *op : cloned)
     b.clone(*op, mapping);
   for (Operation *op : ops)
     b.clone(*op, mapping);
-  SmallVector<Value> results;
-  for (Value result : root->getResults())
-    results.push_back(mapping.lookup(result));
-  kern::ReturnOp::create(b, loc, results);
+  kern::ReturnOp::create(b, loc, llvm::map_to_vector(results, [&](Value result) { return mapping.lookup(result); }));
 
-  root->replaceAllUsesWith(call.getResults());
+  for (auto [result, replacement] : llvm::zip(results, call.getResults()))
+    result.replaceAllUsesWith(replacement);
   for (Operation *op : llvm::reverse(ops))
     op->erase();
 }

@@ -16,6 +16,10 @@ struct TrainingOptions {
   int64_t accumulate = 1;
   double average = 0;
   bool detectAnomaly = false;
+  /// Bytes that parameters, state and a step may take (0: any number), where sizes that are not
+  /// known are those of a batch ("x=64x128", by inputs' names), or else this one.
+  int64_t memoryBudget = 0, openSize = 0;
+  std::vector<std::string> batch = {};
 };
 
 /// The options of the pipeline. Everything that passes may depend on stands here.

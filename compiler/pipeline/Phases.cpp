@@ -69,6 +69,9 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   all.addPass(graph::createMaterializeBroadcastsPass());
   all.addPass(graph::createInsertChecksPass());
   addCleanup(all);
+  if (options.training) // what comes now merges no equal ops
+    passes.addPass(train::createRematerializePass({options.training->memoryBudget, options.training->openSize,
+                                                   llvm::to_vector(options.training->batch)}));
   passes.addPass(graph::createFormKernelsPass());
   addCleanup(passes.nest<func::FuncOp>());
 }

@@ -29,36 +29,37 @@ using namespace nacre;
 
 namespace {
 
-/// Makes an element-wise generic with a fresh init write over one of its inputs: one
+/// Makes an element-wise generic write over one of its inputs where it has a fresh init: one
 /// that a structured op of the kernel computes element by element in the same place, or
 /// that is the destination itself.
-linalg::GenericOp writeOverInput(linalg::GenericOp op, Value destination) {
-  if (op.getNumDpsInits() != 1 || op.getNumLoops() != op.getNumParallelLoops())
+linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value destination) {
+  if (op.getNumLoops() != op.getNumParallelLoops())
     return op;
-  OpOperand *init = op.getDpsInitOperand(0);
+  OpOperand *init = op.getDpsInitOperand(number);
   BlockArgument initArgument = op.getMatchingBlockArgument(init);
   if (!init->get().getDefiningOp<tensor::EmptyOp>() || !initArgument.use_empty())
     return op;
   AffineMap map = op.getMatchingIndexingMap(init);
   for (OpOperand *input : op.getDpsInputOperands()) {
-    bool isOwn = input->get() == destination || input->get().getDefiningOp<linalg::LinalgOp>();
+    bool isOwn = input->get() == destination ||
+                 (op.getNumDpsInits() == 1 && input->get().getDefiningOp<linalg::LinalgOp>());
     if (!isOwn || op.getMatchingIndexingMap(input) != map ||
         input->get().getType() != init->get().getType())
       continue;
     // The input becomes the init; its block argument is replaced by the init's.
     unsigned index = input->getOperandNumber();
-    SmallVector<Value> inputs = op.getDpsInputs();
-    Value target = inputs[index];
+    SmallVector<Value> inputs = op.getDpsInputs(), inits(op.getDpsInits());
+    inits[number] = inputs[index];
     inputs.erase(inputs.begin() + index);
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     maps.erase(maps.begin() + index);
     OpBuilder b(op);
     auto replacement = linalg::GenericOp::create(
-        b, op.getLoc(), op.getResultTypes(), inputs, ValueRange{target}, maps,
+        b, op.getLoc(), op.getResultTypes(), inputs, inits, maps,
         op.getIteratorTypesArray());
     replacement.getRegion().takeBody(op.getRegion());
     Block &body = replacement.getRegion().front();
-    body.getArgument(index).replaceAllUsesWith(body.getArguments().back());
+    body.getArgument(index).replaceAllUsesWith(initArgument);
     body.eraseArgument(index);
     op.replaceAllUsesWith(replacement.getResults());
     op.erase();
@@ -75,7 +76,7 @@ void forward(OpResult result, Value destination) {
       return;
     if (auto generic = dyn_cast<linalg::GenericOp>(result.getOwner())) {
       unsigned number = result.getResultNumber();
-      generic = writeOverInput(generic, destination);
+      generic = writeOverInput(generic, number, destination);
       op = cast<DestinationStyleOpInterface>(generic.getOperation());
       result = cast<OpResult>(op->getResult(number));
     }

@@ -2,9 +2,11 @@
 //
 // Before: %0 = linalg.generic {mulf} ins(%a, %b); %1 = linalg.generic {addf} ins(%0, %c)
 // After:  %1 = linalg.generic {mulf; addf} ins(%a, %b, %c)
+// A result of the kernel that another is computed from is one of the merged op.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/Passes.h"
+#include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -15,13 +17,42 @@ namespace nacre::tile {
 } // namespace nacre::tile
 
 using namespace mlir;
+using namespace nacre;
 
 namespace {
+
+/// Merges an op into the one that reads its result, if the kernel gives that result besides:
+/// the merged op gives both.
+struct FuseResult : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp consumer, PatternRewriter &rewriter) const override {
+    for (OpOperand &operand : consumer->getOpOperands()) {
+      auto producer = operand.get().getDefiningOp<linalg::GenericOp>();
+      bool isResult = producer && llvm::all_of(producer->getUsers(), [&](Operation *user) {
+        return user == consumer || isa<kern::ReturnOp>(user);
+      });
+      if (!isResult || operand.get().hasOneUse() || !linalg::areElementwiseOpsFusable(&operand))
+        continue;
+      FailureOr<linalg::ElementwiseOpFusionResult> fused = linalg::fuseElementwiseOps(rewriter, &operand);
+      if (failed(fused))
+        continue;
+      for (auto [old, replacement] : fused->replacements)
+        rewriter.replaceAllUsesWith(old, replacement);
+      rewriter.eraseOp(consumer);
+      rewriter.eraseOp(producer);
+      return success();
+    }
+    return failure();
+  }
+};
+
 struct FuseElementwisePass : nacre::tile::impl::FuseElementwisePassBase<FuseElementwisePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(
         patterns, [](OpOperand *fused) { return fused->get().hasOneUse(); });
+    patterns.add<FuseResult>(&getContext());
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

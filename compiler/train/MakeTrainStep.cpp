@@ -177,7 +177,7 @@ private:
       gradients.push_back(widen(b, variable, variable.gradient));
     Value isDue = addAccumulation(b, loc, variables, gradients, batches);
     clip(gradients);
-    SmallVector<std::pair<Variable *, Value>> updates;
+    SmallVector<std::pair<StringAttr, Value>> updates;
     for (auto [variable, gradient] : llvm::zip(variables, gradients)) {
       const Group *group = variable.group >= 0 ? &groups[variable.group] : nullptr;
       TensorExpr own = group && group->rateFactor != 1 ? rate * group->rateFactor : rate;
@@ -194,13 +194,13 @@ private:
         TensorExpr old = update.get("average"), rounded = castTo(stored, moved.getType().getElementType());
         update.set("average", where(update.count() == 1, rounded, old + (rounded - old) * (1 - average)));
       }
-      updates.push_back({&variable, stored});
+      updates.push_back({variable.get.getNameAttr().getAttr(), stored});
     }
+    llvm::append_range(updates, batches.finish({}));
+    llvm::append_range(updates, state.finish(isDue));
     // After all that reads.
-    for (auto &[variable, value] : updates)
-      nn::SetParameterOp::create(b, value.getLoc(), variable->get.getName(), value);
-    batches.store({});
-    state.store(isDue);
+    for (auto &[name, value] : updates)
+      nn::SetParameterOp::create(b, value.getLoc(), name, value);
   }
 
   /// Narrow floats are computed in f32.

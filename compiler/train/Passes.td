@@ -66,3 +66,20 @@ def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
                  Option<"detectAnomaly", "detect-anomaly", "bool", "false",
                         "End the run at the first node with a NaN, forward or backward">];
 }
+
+def RematerializePass : Pass<"rematerialize", "::mlir::ModuleOp"> {
+  let summary = "Compute values again in the backward pass until a step fits into a budget";
+  let description = [{
+    What the forward pass of @step leaves for the backward pass is kept, or computed again from
+    what is kept: cheap ops first, then whole segments of the forward pass, no more than the
+    budget asks for. Fails with the least budget that works. `nacre.parameter_bytes` and
+    `nacre.step_bytes` at the module say what it comes to.
+    Precondition: nothing merges equal ops any more before kernels are formed. Postcondition:
+    @step holds no more than the budget at a time, with the sizes assumed.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::nacre::kern::KernDialect", "::nacre::rt::RtDialect"];
+  let options = [Option<"budget", "budget", "int64_t", "0", "Bytes of parameters, state and a step (0: any number)">,
+                 Option<"openSize", "open-size", "int64_t", "0", "What sizes that are not known are taken for">,
+                 ListOption<"batch", "batch", "std::string", "Shapes of a batch, by inputs' names: x=64x128">];
+  let statistics = [Statistic<"numCopies", "copies", "Ops that are computed again">];
+}

@@ -36,13 +36,13 @@ Value StepState::getCount(Location loc) {
   return count = nn::CastOp::create(b, loc, next, b.getF64Type());
 }
 
-void StepState::store(Value isDue) {
+SmallVector<std::pair<StringAttr, Value>> StepState::finish(Value isDue) {
+  SmallVector<std::pair<StringAttr, Value>> values;
   for (auto &[name, value] : changed) {
     const Entry &entry = entries[name];
-    Location loc = value.getLoc();
-    Value stored = isDue ? nn::WhereOp::create(b, loc, isDue, value, entry.old).getResult() : value;
-    nn::SetParameterOp::create(b, loc, entry.symbol, stored);
+    values.push_back({entry.symbol, isDue ? nn::WhereOp::create(b, value.getLoc(), isDue, value, entry.old) : value});
   }
+  return values;
 }
 
 //===----------------------------------------------------------------------===//

@@ -29,9 +29,8 @@ public:
   /// The number of this update, from 1, as f64.
   mlir::Value getCount(mlir::Location loc);
 
-  /// Makes the nn.set_parameters. Where `isDue` (may be null) does not hold, the states but
-  /// those named before keep their values.
-  void store(mlir::Value isDue);
+  /// The values after the step. Where `isDue` (may be null) does not hold, they are those before.
+  llvm::SmallVector<std::pair<mlir::StringAttr, mlir::Value>> finish(mlir::Value isDue);
 
 private:
   struct Entry {

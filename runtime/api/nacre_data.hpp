@@ -129,6 +129,9 @@ public:
     own.make(nullptr, 0, own.exampleCount, made);
   }
 
+  // Examples of a batch where neither the caller nor the model says so.
+  static constexpr int64_t kDefaultBatch = 32;
+
   const Function &function() const { return target; }
   // What the model itself takes and gives: its function "main".
   const Function &model() const { return main; }
@@ -268,7 +271,7 @@ private:
       fixed = size >= 0 ? size : fixed;
     }
     isFixed = fixed >= 0;
-    batch = asked ? asked : isFixed ? fixed : 32;
+    batch = asked ? asked : isFixed ? fixed : kDefaultBatch;
     if (batch < 1)
       return Error{NACRE_INVALID_ARGUMENT, "the batch size is " + std::to_string(batch) + ", expected 1 or more"};
     if (isFixed && batch != fixed)

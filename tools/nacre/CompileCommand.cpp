@@ -43,8 +43,8 @@ static TrainFlags trainFlags(command.subcommand, "train",
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
 static HiddenOptions hidden(command.subcommand, {"accumulate", "average", "clip-norm", "clip-value", "detect-anomaly",
-                                                 "dump-phases", "group",
-                                                 "input-length", "list-losses", "list-optimizers"});
+                                                 "dump-phases", "group", "input-length", "list-losses",
+                                                 "list-optimizers", "memory-budget"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {

@@ -164,6 +164,12 @@ bool makePlan(Plan &plan) {
   return true;
 }
 
+std::string formatMemory(const TrainMemory &memory) {
+  auto megabytes = [](int64_t bytes) { return llvm::formatv("{0:F1} MB", double(bytes) / 1e6).str(); };
+  return "memory: " + megabytes(memory.parameters + memory.step) + ", " + megabytes(memory.parameters) +
+         " of them parameters and the optimizer's state";
+}
+
 /// Ctrl-C during training: the run in flight ends, nothing is written.
 std::atomic<nacre_session *> interruptible = nullptr;
 std::atomic<bool> wasInterrupted = false;
@@ -209,6 +215,9 @@ static int runTrain() {
       return fail(opened.error());
     validFiles = *std::move(opened);
   }
+  TrainMemory memory;
+  plan.compile.trainMemory = &memory;
+  plan.compile.train->openSize = batchSize ? batchSize : Feeder::kDefaultBatch;
   Clock::time_point start = Clock::now();
   Result<Model> model = openModel(path, plan.compile);
   if (!model)
@@ -241,6 +250,8 @@ static int runTrain() {
     agreed = agree(plan.compile, plan.trainer, *model, *trainer, *data, others);
   if (Status begun = run.begin(std::move(agreed)); !begun)
     return fail(begun.error());
+  if (!printsJson)
+    llvm::outs() << formatMemory(memory) << "\n";
   interruptible = trainer->session().get();
   llvm::sys::SetInterruptFunction(interrupt);
   Status trained = run.train([] { return !wasInterrupted; });

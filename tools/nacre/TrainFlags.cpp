@@ -14,6 +14,9 @@ TrainFlags::TrainFlags(cl::SubCommand &command, const char *lossName, const char
                       "'head*:lr_factor=10'; the first that matches counts")),
       optimizer("optimizer", cl::sub(command), cl::init("sgd:lr=0.01"), cl::value_desc("adamw:lr=3e-4"),
                 cl::desc("The optimiser and its settings (default sgd:lr=0.01)")),
+      memoryBudget("memory-budget", cl::sub(command), cl::value_desc("500MB"),
+                   cl::desc("What parameters, the optimiser's state and a step may take; what does not fit is computed "
+                            "again")),
       clipNorm("clip-norm", cl::sub(command), cl::value_desc("n"),
                cl::desc("Scale gradients down to this norm of all together")),
       clipValue("clip-value", cl::sub(command), cl::value_desc("n"), cl::desc("Clip each element of a gradient")),
@@ -30,7 +33,8 @@ bool TrainFlags::isGiven() const { return losses.getNumOccurrences() != 0; }
 
 bool TrainFlags::needsLoss() const {
   return !isGiven() && (groups.getNumOccurrences() || optimizer.getNumOccurrences() || clipNorm.getNumOccurrences() ||
-                        clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences() || detectAnomaly);
+                        clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences() ||
+                        memoryBudget.getNumOccurrences() || detectAnomaly);
 }
 
 Result<double> TrainFlags::fill(TrainOptions &options) const {
@@ -53,6 +57,9 @@ Result<double> TrainFlags::fill(TrainOptions &options) const {
   options.accumulate = accumulate;
   options.average = average;
   options.detectAnomaly = detectAnomaly;
+  if (memoryBudget.getNumOccurrences())
+    if (Status set = setTrainOption(options, "memory_budget", memoryBudget); !set)
+      return refuse("--memory-budget", set.error().message);
   // One after the other, to name the flag at fault.
   TrainOptions alone;
   alone.loss = options.loss;

@@ -75,6 +75,8 @@ class Trainer:
         accumulate: int = 1,
         average: float = 0.0,
         detect_anomaly: bool = False,
+        memory_budget: str | int = 0,
+        open_size: int = 0,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -82,7 +84,8 @@ class Trainer:
 
         settings = {"loss": loss, "optimizer": optimizer, "groups": groups, "clip_norm": clip_norm,
                     "clip_value": clip_value, "accumulate": accumulate, "average": average,
-                    "detect_anomaly": detect_anomaly}  # fmt: skip
+                    "detect_anomaly": detect_anomaly, "memory_budget": memory_budget,
+                    "open_size": open_size}  # fmt: skip
         self._settings = {key: str(value) for key, value in settings.items()}
         self.metrics = [metrics] if isinstance(metrics, str) else list(metrics)
         self.learning_rate: float = _core._learning_rate(self._settings)

@@ -57,6 +57,25 @@ func.func @update_of_contraction(%x: tensor<4x4xf32>) {
   return
 }
 
+// State beside the parameter is updated in the same kernel, over its old value as well.
+// CHECK-LABEL: func.func @update_of_state
+// CHECK-DAG: %[[U:.*]] = nn.get_parameter @u
+// CHECK-DAG: %[[M:.*]] = nn.get_parameter @u.momentum
+// CHECK: %[[BOTH:.*]]:2 = kern.call @sub_{{[0-9]+}} ins(%arg0 : tensor<4xf32>) outs(%[[U]], %[[M]] : tensor<4xf32>, tensor<4xf32>)
+// CHECK-NEXT: nn.set_parameter @u, %[[BOTH]]#0
+// CHECK-NEXT: nn.set_parameter @u.momentum, %[[BOTH]]#1
+nn.parameter trainable @u = dense<1.0> : tensor<4xf32>
+nn.parameter trainable @u.momentum = dense<0.0> : tensor<4xf32>
+func.func @update_of_state(%g: tensor<4xf32>) {
+  %u = nn.get_parameter @u : tensor<4xf32>
+  %m = nn.get_parameter @u.momentum : tensor<4xf32>
+  %next = nn.add %m, %g : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %new = nn.sub %u, %next : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  nn.set_parameter @u, %new : tensor<4xf32>
+  nn.set_parameter @u.momentum, %next : tensor<4xf32>
+  return
+}
+
 // CHECK: kern.func @matmul_0
 // CHECK-NEXT: nn.matmul
 // CHECK-NEXT: nn.add

@@ -32,3 +32,20 @@ kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tens
   } -> tensor<256x256xf32>
   kern.return %4 : tensor<256x256xf32>
 }
+
+// Each result is computed over its own old value.
+// CHECK-LABEL: kern.func @update
+// CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<256xf32>) outs(%arg1, %arg2 : tensor<256xf32>, tensor<256xf32>)
+// CHECK-NEXT: ^bb0(%[[GRADIENT:.*]]: f32, %[[STATE:.*]]: f32, %[[OLD:.*]]: f32):
+// CHECK-NEXT: %[[NEXT:.*]] = arith.addf %[[GRADIENT]], %[[STATE]]
+// CHECK-NEXT: arith.subf %[[OLD]], %[[NEXT]]
+kern.func @update(%arg0: tensor<256xf32>, %arg1: tensor<256xf32>, %arg2: tensor<256xf32>) -> (tensor<256xf32>, tensor<256xf32>) {
+  %0 = tensor.empty() : tensor<256xf32>
+  %1:2 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%arg0, %arg1, %arg2 : tensor<256xf32>, tensor<256xf32>, tensor<256xf32>) outs(%0, %0 : tensor<256xf32>, tensor<256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %in_1: f32, %out: f32, %out_0: f32):
+    %3 = arith.addf %in, %in_0 : f32
+    %4 = arith.subf %in_1, %3 : f32
+    linalg.yield %3, %4 : f32, f32
+  } -> (tensor<256xf32>, tensor<256xf32>)
+  kern.return %1#0, %1#1 : tensor<256xf32>, tensor<256xf32>
+}

@@ -41,3 +41,26 @@ kern.func @k(%arg0: tensor<256x512xf32>, %arg1: tensor<512x256xf32>, %arg2: tens
   } -> tensor<256x256xf32>
   kern.return %6 : tensor<256x256xf32>
 }
+
+// A result that another is computed from is one of the op that both become.
+// CHECK-LABEL: kern.func @update
+// CHECK: %[[BOTH:.*]]:2 = linalg.generic {{.*}} ins(%arg2, %arg0, %arg1
+// CHECK: %[[STATE:.*]] = arith.addf
+// CHECK: %[[NEW:.*]] = arith.subf %{{.*}}, %[[STATE]]
+// CHECK: linalg.yield %[[STATE]], %[[NEW]]
+// CHECK-NOT: linalg.generic
+// CHECK: kern.return %[[BOTH]]#1, %[[BOTH]]#0
+kern.func @update(%arg0: tensor<256xf32>, %arg1: tensor<256xf32>, %arg2: tensor<256xf32>, %arg3: tensor<256xf32>, %arg4: tensor<256xf32>) -> (tensor<256xf32>, tensor<256xf32>) {
+  %0 = tensor.empty() : tensor<256xf32>
+  %1 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%arg0, %arg1 : tensor<256xf32>, tensor<256xf32>) outs(%0 : tensor<256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %3 = arith.addf %in, %in_0 : f32
+    linalg.yield %3 : f32
+  } -> tensor<256xf32>
+  %2 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%arg2, %1 : tensor<256xf32>, tensor<256xf32>) outs(%0 : tensor<256xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %3 = arith.subf %in, %in_0 : f32
+    linalg.yield %3 : f32
+  } -> tensor<256xf32>
+  kern.return %2, %1 : tensor<256xf32>, tensor<256xf32>
+}
