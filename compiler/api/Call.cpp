@@ -2,7 +2,7 @@
 #include "compiler/api/Call.h"
 #include "compiler/api/ModuleText.h"
 #include "compiler/pipeline/Phases.h"
-#include "compiler/train/StepMemory.h"
+#include "compiler/buffer/BufferSizes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
@@ -145,7 +145,7 @@ bool Call::run(Deliver deliver) {
       auto bytes = (*compilation.module)->getAttrOfType<IntegerAttr>(name);
       return bytes ? bytes.getInt() : 0;
     };
-    *options.trainMemory = {read(train::kParameterBytes), read(train::kStepBytes)};
+    *options.trainMemory = {read(buffer::kParameterBytes), read(buffer::kStepBytes)};
   }
   isCancelled |= !succeeds && compilation.isCancelled();
   if (succeeds && !options.stopAfter.empty() && options.stopOutput)

@@ -67,3 +67,14 @@ def ReleaseInLoopsPass : Pass<"release-in-loops", "::mlir::func::FuncOp"> {
   }];
   let dependentDialects = ["::nacre::rt::RtDialect"];
 }
+
+def MeasureStepPass : Pass<"measure-step", "::mlir::ModuleOp"> {
+  let summary = "Say how much memory a training step holds";
+  let description = [{
+    Precondition: memory is planned. Postcondition: where no size is open, or a number is given
+    for those that are, `nacre.parameter_bytes` and `nacre.step_bytes` at the module say what
+    parameters and state take, and what @step holds beside them at a time.
+  }];
+  let options = [Option<"openSize", "open-size", "int64_t", "0", "What sizes that are open are taken for">,
+                 ListOption<"batch", "batch", "std::string", "Shapes of a batch, by inputs' names: x=64x128">];
+}

@@ -37,6 +37,15 @@ train::MakeTrainStepPassOptions getTrainStepOptions(const TrainingOptions &train
           training.clipValue, training.accumulate, training.average, training.detectAnomaly};
 }
 
+void buildKernels(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(graph::createFormKernelsPass());
+  addCleanup(passes.nest<func::FuncOp>());
+}
+
+void buildLower(OpPassManager &passes, const PipelineOptions &options);
+void buildTile(OpPassManager &passes, const PipelineOptions &options);
+void buildBuffer(OpPassManager &passes, const PipelineOptions &options);
+
 void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   OpPassManager &main = passes.nest<func::FuncOp>();
   main.addPass(graph::createInferShapesPass());
@@ -69,11 +78,16 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   all.addPass(graph::createMaterializeBroadcastsPass());
   all.addPass(graph::createInsertChecksPass());
   addCleanup(all);
-  if (options.training) // what comes now merges no equal ops
+  if (options.training && options.training->memoryBudget) // what comes now merges no equal ops
     passes.addPass(train::createRematerializePass({options.training->memoryBudget, options.training->openSize,
-                                                   llvm::to_vector(options.training->batch)}));
-  passes.addPass(graph::createFormKernelsPass());
-  addCleanup(passes.nest<func::FuncOp>());
+                                                   llvm::to_vector(options.training->batch)},
+                                                  [options](OpPassManager &rest) {
+                                                    buildKernels(rest, options);
+                                                    buildLower(rest, options);
+                                                    buildTile(rest, options);
+                                                    buildBuffer(rest, options);
+                                                  }));
+  buildKernels(passes, options);
 }
 
 void buildLower(OpPassManager &passes, const PipelineOptions &) {
@@ -105,6 +119,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   host.addPass(buffer::createAlternateBuffersPass());
   host.addPass(buffer::createPlanMemoryPass({options.separateBuffers}));
   host.addPass(buffer::createReleaseInLoopsPass());
+  if (options.training)
+    passes.addPass(buffer::createMeasureStepPass({options.training->openSize, llvm::to_vector(options.training->batch)}));
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma}));

@@ -72,8 +72,7 @@ def RematerializePass : Pass<"rematerialize", "::mlir::ModuleOp"> {
   let description = [{
     What the forward pass of @step leaves for the backward pass is kept, or computed again from
     what is kept: cheap ops first, then whole segments of the forward pass, no more than the
-    budget asks for. Fails with the least budget that works. `nacre.parameter_bytes` and
-    `nacre.step_bytes` at the module say what it comes to.
+    budget asks for. Fails with the least budget that works.
     Precondition: nothing merges equal ops any more before kernels are formed. Postcondition:
     @step holds no more than the budget at a time, with the sizes assumed.
   }];

@@ -10,12 +10,13 @@
 // kept when the backward pass asks for it. The forward pass is cut into segments; of a segment
 // that is computed again only what later segments read is kept (Chen et al., "Training Deep
 // Nets with Sublinear Memory Cost", 2016). Plans are tried in the order of what they compute
-// again, and each is measured on a copy of which kernels are formed, until one fits.
+// again, each on a copy that goes through all passes that plan memory, until one fits.
 //
 // Precondition: nothing merges equal ops any more before kernels are formed. Postcondition: @step
 // holds no more than the budget at a time, with the sizes assumed, or the pass has failed.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/buffer/BufferSizes.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/train/Passes.h"
 #include "compiler/train/StepMemory.h"
@@ -83,7 +84,7 @@ public:
   }
 
   /// Where segments end, so that each keeps about as much for the backward pass.
-  SmallVector<int64_t> cut(int64_t segments, const train::StepMemory &memory) const {
+  SmallVector<int64_t> cut(int64_t segments, const graph::BatchSizes &sizes) const {
     SmallVector<int64_t> kept(forward.size() + 1, 0), crossing(forward.size() + 1, 0);
     for (auto [i, op] : llvm::enumerate(forward)) {
       kept[i + 1] = kept[i];
@@ -95,7 +96,7 @@ public:
           isKept |= it == place.end();
           last = it == place.end() ? last : std::max(last, it->second);
         }
-        int64_t bytes = memory.getBytes(result.getType());
+        int64_t bytes = sizes.getBytes(result.getType());
         kept[i + 1] += isKept ? bytes : 0;
         for (int64_t between = int64_t(i) + 1; between <= last; ++between)
           crossing[between] += bytes;
@@ -191,55 +192,51 @@ private:
 
 struct RematerializePass : train::impl::RematerializePassBase<RematerializePass> {
   using Base::Base;
+  RematerializePass(const train::RematerializePassOptions &options, std::function<void(OpPassManager &)> finish)
+      : Base(options), finish(std::move(finish)) {}
 
   void runOnOperation() override {
-    auto step = getOperation().lookupSymbol<func::FuncOp>("step");
-    if (!step || (openSize == 0 && hasOpenSizes(step))) {
-      if (step && budget != 0) {
-        step.emitError("a memory budget needs the size of a batch, which the model leaves open: give open_size");
-        signalPassFailure();
-      }
+    step = getOperation().lookupSymbol<func::FuncOp>("step");
+    if (!step || budget == 0)
       return;
-    }
-    train::StepMemory memory(openSize, batch);
-    int64_t fixed = memory.measureParameters(getOperation()), least = 0;
+    graph::BatchSizes sizes(openSize, batch);
+    // What kernels need inside makes the real number larger than the estimate, by about as much
+    // for all plans.
+    double factor = 1;
+    int64_t least = std::numeric_limits<int64_t>::max();
+    std::optional<Plan> smallest;
+    int64_t smallestEstimate = least;
     for (const Plan &plan : makePlans()) {
-      FailureOr<int64_t> held = measure(plan, memory);
+      FailureOr<int64_t> estimate = measure(plan, sizes, /*isExact=*/false);
+      if (failed(estimate))
+        return signalPassFailure();
+      if (*estimate < smallestEstimate) {
+        smallestEstimate = *estimate;
+        smallest = plan;
+      }
+      if (double(*estimate) * factor > double(budget))
+        continue;
+      FailureOr<int64_t> held = measure(plan, sizes, /*isExact=*/true);
       if (failed(held))
         return signalPassFailure();
-      least = least == 0 ? *held : std::min(least, *held);
-      if (budget != 0 && fixed + *held > budget)
-        continue;
-      Builder b(&getContext());
-      getOperation()->setAttr(train::kParameterBytes, b.getI64IntegerAttr(fixed));
-      getOperation()->setAttr(train::kStepBytes, b.getI64IntegerAttr(*held));
-      Step whole(step);
-      numCopies += whole.apply(plan, whole.cut(plan.segments, memory));
-      return;
+      if (*held <= budget)
+        return apply(plan, sizes);
+      least = std::min(least, *held);
+      factor = std::max(factor, double(*held) / double(std::max<int64_t>(*estimate, 1)));
     }
-    step.emitError(llvm::formatv("a training step needs {0} MB of memory at least, {1} MB of them for parameters and "
-                                 "the optimizer's state, and the budget is {2} MB; make the batch smaller, or the "
-                                 "budget larger",
-                                 megabytes(fixed + least), megabytes(fixed), megabytes(budget))
+    FailureOr<int64_t> held = measure(*smallest, sizes, /*isExact=*/true);
+    if (failed(held))
+      return signalPassFailure();
+    if (*held <= budget)
+      return apply(*smallest, sizes);
+    step.emitError(llvm::formatv("parameters, the optimizer's state and a training step take {0:F2} MB of memory at "
+                                 "least, and the budget is {1:F2} MB; make the batch smaller, or the budget larger",
+                                 double(std::min(least, *held)) / 1e6, double(budget) / 1e6)
                        .str());
     signalPassFailure();
   }
 
 private:
-  static std::string megabytes(int64_t bytes) { return llvm::formatv("{0:F1}", double(bytes) / 1e6).str(); }
-
-  static bool hasOpenSizes(func::FuncOp step) {
-    return step
-        .walk([](Operation *op) {
-          bool isOpen = llvm::any_of(op->getResultTypes(), [](Type type) {
-            auto shaped = dyn_cast<ShapedType>(type);
-            return shaped && shaped.hasRank() && !shaped.hasStaticShape();
-          });
-          return isOpen ? WalkResult::interrupt() : WalkResult::advance();
-        })
-        .wasInterrupted();
-  }
-
   /// By what they compute again, the least first.
   static std::vector<Plan> makePlans() {
     std::vector<Plan> plans{{}, {1, 0, true}};
@@ -251,22 +248,49 @@ private:
     return plans;
   }
 
-  /// The most that a step holds at a time by that plan.
-  FailureOr<int64_t> measure(const Plan &plan, const train::StepMemory &memory) {
+  void apply(const Plan &plan, const graph::BatchSizes &sizes) {
+    Step whole(step);
+    numCopies += whole.apply(plan, whole.cut(plan.segments, sizes));
+  }
+
+  /// The most that parameters and a step hold at a time by that plan: estimated, or measured at the
+  /// end of all passes that plan memory.
+  FailureOr<int64_t> measure(const Plan &plan, const graph::BatchSizes &sizes, bool isExact) {
     OwningOpRef<ModuleOp> copy(cast<ModuleOp>(getOperation()->clone()));
     for (auto func : llvm::make_early_inc_range(copy->getOps<func::FuncOp>()))
       if (func.getName() != "step")
         func.erase();
-    auto step = copy->lookupSymbol<func::FuncOp>("step");
-    Step whole(step);
-    whole.apply(plan, whole.cut(plan.segments, memory));
+    Step whole(copy->lookupSymbol<func::FuncOp>("step"));
+    whole.apply(plan, whole.cut(plan.segments, sizes));
     PassManager passes(&getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
-    passes.addPass(graph::createFormKernelsPass());
+    isExact = isExact && finish;
+    if (isExact)
+      finish(passes);
+    else
+      passes.addPass(graph::createFormKernelsPass());
     if (failed(passes.run(*copy)))
       return failure();
-    return memory.measureStep(copy->lookupSymbol<func::FuncOp>("step"));
+    if (isExact) {
+      auto read = [&](StringRef name) { return (*copy)->getAttrOfType<IntegerAttr>(name); };
+      IntegerAttr parameters = read(buffer::kParameterBytes), held = read(buffer::kStepBytes);
+      if (parameters && held)
+        return parameters.getInt() + held.getInt();
+      return step.emitError("a memory budget needs the size of a batch, which the model leaves open: give open_size");
+    }
+    int64_t bytes = sizes.getInputBytes(step);
+    for (auto parameter : copy->getOps<nn::ParameterOp>())
+      bytes += sizes.getBytes(parameter.getType());
+    return bytes + train::estimateHeldBytes(copy->lookupSymbol<func::FuncOp>("step"), sizes);
   }
+
+  std::function<void(OpPassManager &)> finish;
+  func::FuncOp step;
 };
 
 } // namespace
+
+std::unique_ptr<Pass> train::createRematerializePass(const RematerializePassOptions &options,
+                                                     std::function<void(OpPassManager &)> finish) {
+  return std::make_unique<RematerializePass>(options, std::move(finish));
+}

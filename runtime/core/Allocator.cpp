@@ -1,5 +1,6 @@
 #include "runtime/core/Allocator.h"
 
+#include "runtime/abi/nacre_blocks.h"
 #include "runtime/device/Cpu.h"
 
 #include <sys/mman.h>
@@ -30,21 +31,6 @@ void Block::setUsed(int64_t size) {
 
 static constexpr int64_t hugePage = 2 << 20;
 
-// Sizes 64, 80, 96, 112, 128, 160, ... Returns -1 for what no machine has.
-static int32_t classOf(int64_t size, int64_t &capacity) {
-  if (size <= 64) {
-    capacity = 64;
-    return 0;
-  }
-  if (size > int64_t(1) << 46)
-    return -1;
-  int32_t log = 63 - __builtin_clzll(static_cast<uint64_t>(size - 1));
-  int64_t step = int64_t(1) << (log - 2);
-  int64_t quarter = (size - 1 - (int64_t(1) << log)) / step + 1;
-  capacity = (int64_t(1) << log) + quarter * step;
-  return 4 * (log - 6) + static_cast<int32_t>(quarter);
-}
-
 Allocator *Allocator::make(int64_t limit, bool hugePages) {
   if (limit <= 0)
     limit = physicalMemory();
@@ -71,7 +57,7 @@ Block *Allocator::takeFromSystem(int64_t capacity, int32_t sizeClass) {
 
 Block *Allocator::allocate(int64_t size) {
   int64_t capacity = 0;
-  int32_t sizeClass = size < 0 ? -1 : classOf(size, capacity);
+  int32_t sizeClass = size < 0 ? -1 : nacre_abi_block_class(size, &capacity);
   if (sizeClass < 0)
     return nullptr;
   Lock lock(mutex);

@@ -54,7 +54,7 @@ private:
   Block *takeFromSystem(int64_t capacity, int32_t sizeClass);
   void trimLocked();
 
-  // Four sizes per power of two: at most a quarter of a block is unused.
+  // Four sizes per power of two (nacre_blocks.h).
   static constexpr int32_t classCount = 4 * 48;
 
   Mutex mutex;
