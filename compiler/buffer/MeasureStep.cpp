@@ -57,30 +57,40 @@ private:
   }
 
   /// What the runtime takes from the system: a block that is released serves later ones of its
-  /// size.
+  /// size, unless more would be kept than was ever in use.
   static int64_t measure(func::FuncOp step, const graph::BatchSizes &sizes) {
-    int64_t held = 0;
+    int64_t held = 0, most = 0, live = 0, mostLive = 0, kept = 0;
     llvm::DenseMap<int64_t, SmallVector<int64_t>> released; // bytes in use once, by capacity
     if (auto arena = step->getAttrOfType<IntegerAttr>("nacre.arena_size"))
-      held = arena.getInt();
+      held = live = arena.getInt();
     step.walk<WalkOrder::PreOrder>([&](Operation *op) {
       int64_t capacity = 0;
       if (auto alloc = dyn_cast<rt::AllocOp>(op)) {
         int64_t bytes = sizes.getBytes(alloc.getType(), alloc.getSizes());
         nacre_abi_block_class(bytes, &capacity);
         SmallVector<int64_t> &free = released[capacity];
+        kept -= free.empty() ? 0 : capacity;
         held += std::max<int64_t>(0, bytes - (free.empty() ? 0 : free.pop_back_val()));
+        mostLive = std::max(mostLive, live += capacity);
       } else if (auto output = dyn_cast<rt::OutputOp>(op)) {
         held += sizes.getBytes(output.getType(), output.getSizes());
       } else if (auto release = dyn_cast<rt::ReleaseOp>(op)) {
         auto alloc = release.getBuffer().getDefiningOp<rt::AllocOp>();
         int64_t bytes = alloc ? sizes.getBytes(alloc.getType(), alloc.getSizes()) : 0;
         nacre_abi_block_class(bytes, &capacity);
-        if (alloc)
+        if (!alloc)
+          return;
+        live -= capacity;
+        if (kept + capacity > mostLive) { // it goes back to the system
+          held -= bytes;
+        } else {
+          kept += capacity;
           released[capacity].push_back(bytes);
+        }
       }
+      most = std::max(most, held);
     });
-    return held;
+    return most;
   }
 };
 

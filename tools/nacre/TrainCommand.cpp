@@ -164,6 +164,14 @@ bool makePlan(Plan &plan) {
   return true;
 }
 
+/// Whether the batch is the only size that a step leaves open.
+bool isOpenInBatchAlone(const Function &step) {
+  return llvm::all_of(step.inputs, [](const TensorInfo &input) {
+    return llvm::all_of(llvm::drop_begin(input.dims, input.dims.empty() ? 0 : 1),
+                        [](const auto &dim) { return dim.size >= 0; });
+  });
+}
+
 std::string formatMemory(const TrainMemory &memory) {
   auto megabytes = [](int64_t bytes) { return llvm::formatv("{0:F1} MB", double(bytes) / 1e6).str(); };
   return "memory: " + megabytes(memory.parameters + memory.step) + ", " + megabytes(memory.parameters) +
@@ -250,7 +258,10 @@ static int runTrain() {
     agreed = agree(plan.compile, plan.trainer, *model, *trainer, *data, others);
   if (Status begun = run.begin(std::move(agreed)); !begun)
     return fail(begun.error());
-  if (!printsJson)
+  bool isMeasured = isOpenInBatchAlone(model->functions()[*model->findFunction("step")]);
+  if (!isMeasured && plan.compile.train->memoryBudget > 0)
+    return fail(path + ": --memory-budget: sizes beside the batch are open, which --dim or --input-shape fixes", kUsageError);
+  if (isMeasured && !printsJson)
     llvm::outs() << formatMemory(memory) << "\n";
   interruptible = trainer->session().get();
   llvm::sys::SetInterruptFunction(interrupt);
