@@ -1,7 +1,7 @@
 // RUN: nacre-opt %s --rematerialize="budget=82000 open-size=64" -split-input-file -verify-diagnostics | FileCheck %s
 
-// What costs little is computed again where the backward pass asks for it: parameter, input and
-// each value of a layer take 16 KB, and six of them do not fit.
+// Parameter, input and each value of a layer take 16 KB, and six of them do not fit: what costs little
+// is computed again where the backward pass asks for it, and the first layer from its start.
 // CHECK-LABEL: func.func @step
 // CHECK: %[[H0:.*]] = nn.matmul %{{.*}}, %[[W:.*]] :
 // CHECK: %[[A0:.*]] = nn.exp %[[H0]]
@@ -10,8 +10,9 @@
 // CHECK: %[[A1:.*]] = nn.exp %[[H1]]
 // CHECK: %[[D1:.*]] = nn.matmul %{{.*}} {transpose_rhs}
 // CHECK: nn.mul %[[D1]], %[[A1]]
-// CHECK: %[[AGAIN:.*]] = nn.exp %[[H0]]
-// CHECK-NEXT: nn.mul %{{.*}}, %[[AGAIN]]
+// CHECK: %[[AGAIN:.*]] = nn.matmul %arg0, %[[W]] :
+// CHECK-NEXT: %[[A:.*]] = nn.exp %[[AGAIN]]
+// CHECK-NEXT: nn.mul %{{.*}}, %[[A]]
 // CHECK: return %[[LOSS]]
 nn.parameter trainable @w = dense<0.5> : tensor<64x64xf32>
 func.func @step(%x: tensor<?x64xf32> {nn.name = "x"}) -> tensor<f32> attributes {nacre.inputs = [{name = "x", symbols = ["N", ""], type = tensor<?x64xf32>}]} {
