@@ -72,10 +72,12 @@ nb::tuple toTuple(const Evaluation &evaluation) {
 
 class TrainerOfArrays {
 public:
-  TrainerOfArrays(nb::object program, nb::dict columns, nb::dict validation, std::vector<std::string> metrics,
+  /// `data` is arrays by name, or a function of an epoch and a step that gives such, or None at the
+  /// end; then `steps` is the number of batches in an epoch, 0 if it is not known.
+  TrainerOfArrays(nb::object program, nb::object data, nb::dict validation, std::vector<std::string> metrics,
                   int64_t batchSize, uint64_t seed, double learningRate, int64_t epochs, std::string schedule,
-                  const TrainSettings &settings)
-      : program(std::move(program)), columns(columns), validation(validation) {
+                  const TrainSettings &settings, int64_t steps, bool readsAhead)
+      : program(std::move(program)), validation(validation) {
     TrainerOptions options;
     options.batchSize = batchSize;
     options.seed = seed;
@@ -85,8 +87,16 @@ public:
     options.ignoredLabel = getIgnoredLabel(makeTrainOptions(settings));
     options.metrics = std::move(metrics);
     options.validation = this->validation.list;
-    Result<Trainer> made =
-        Trainer::create(nb::cast<Program &>(this->program).getSession(), this->columns.list, std::move(options));
+    options.readAheadBytes = readsAhead ? options.readAheadBytes : -1;
+    Session &session = nb::cast<Program &>(this->program).getSession();
+    Result<Trainer> made = [&] {
+      if (!nb::isinstance<nb::dict>(data)) {
+        source = std::move(data);
+        return Trainer::create(session, makeStream(steps), std::move(options));
+      }
+      columns = std::make_unique<Columns>(nb::cast<nb::dict>(data));
+      return Trainer::create(session, columns->list, std::move(options));
+    }();
     if (!made)
       raiseError(made.error());
     trainer.emplace(*std::move(made));
@@ -99,6 +109,7 @@ public:
     Result<Epoch> epoch = [&] {
       nb::gil_scoped_release unlocked;
       CancelOnInterrupt interruptible(trainer->session().get());
+      interrupt = &interruptible;
       return trainer->runEpoch(index, [&](const TrainingStep &step) {
         if (interruptible.wasInterrupted())
           return false;
@@ -114,6 +125,9 @@ public:
         }
       });
     }();
+    interrupt = nullptr;
+    if (sourceRaised.is_valid())
+      raised = std::exchange(sourceRaised, nb::object());
     if (raised.is_valid()) {
       PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(raised.ptr())), raised.ptr());
       throw nb::python_error();
@@ -126,8 +140,32 @@ public:
   }
 
 private:
+  Stream makeStream(int64_t steps) {
+    Stream stream;
+    stream.steps = steps;
+    stream.isCancelled = [this] { return interrupt && interrupt->wasInterrupted(); };
+    stream.next = [this](int64_t epoch, int64_t step) -> Result<std::vector<Column>> { // on a thread of its own
+      nb::gil_scoped_acquire locked;
+      try {
+        nb::object batch = source(epoch, step);
+        columns.reset();
+        if (batch.is_none())
+          return std::vector<Column>();
+        columns = std::make_unique<Columns>(nb::cast<nb::dict>(batch));
+        return columns->list;
+      } catch (nb::python_error &error) {
+        sourceRaised = nb::borrow(error.value());
+        return Error{NACRE_CANCELLED, "what gives the batches has raised an exception"};
+      }
+    };
+    return stream;
+  }
+
   nb::object program; // whose session is trained
-  Columns columns, validation;
+  nb::object source, sourceRaised;
+  std::unique_ptr<Columns> columns; // of a stream the last batch
+  Columns validation;
+  CancelOnInterrupt *interrupt = nullptr; // while an epoch runs
   std::optional<Trainer> trainer;
 };
 
@@ -169,8 +207,8 @@ Exporter openExporter(nb::handle source, const Program &program) {
 
 void python::bindTraining(nb::module_ &module) {
   nb::class_<TrainerOfArrays>(module, "_Trainer")
-      .def(nb::init<nb::object, nb::dict, nb::dict, std::vector<std::string>, int64_t, uint64_t, double, int64_t,
-                    std::string, const TrainSettings &>())
+      .def(nb::init<nb::object, nb::object, nb::dict, std::vector<std::string>, int64_t, uint64_t, double, int64_t,
+                    std::string, const TrainSettings &, int64_t, bool>())
       .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none());
   nb::class_<Exporter>(module, "_Exporter")
       .def("__init__", [](Exporter *place, nb::handle source, const Program &program) {

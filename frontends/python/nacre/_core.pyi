@@ -198,7 +198,7 @@ class _Trainer:
     def __init__(
         self,
         program: Model,
-        columns: dict[str, NDArray[Any]],
+        data: dict[str, NDArray[Any]] | Callable[[int, int], dict[str, NDArray[Any]] | None],
         validation: dict[str, NDArray[Any]],
         metrics: list[str],
         batch_size: int,
@@ -207,6 +207,8 @@ class _Trainer:
         epochs: int,
         schedule: str,
         settings: dict[str, str],
+        steps: int,
+        read_ahead: bool,
         /,
     ) -> None: ...
     def run_epoch(

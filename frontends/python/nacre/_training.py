@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Arrays by the names of inputs; or one, or several in their order.
 Data = Union[Any, Sequence[Any], Mapping[str, Any]]
+# Batches as `step` takes them, or a function that gives those of an epoch.
+Batches = Union[Iterable[Any], Callable[[], Iterable[Any]]]
 
 
 class History(Mapping[str, "list[float]"]):
@@ -40,6 +42,13 @@ class History(Mapping[str, "list[float]"]):
     def _add(self, epoch: Mapping[str, float]) -> None:
         for key, value in epoch.items():
             self._values.setdefault(key, []).append(value)
+
+
+def _is_batches(x: Any) -> bool:
+    """Whether `x` gives batches, and is no array or some of them."""
+    if isinstance(x, (Mapping, Sequence)) or hasattr(x, "__array__") or hasattr(x, "__dlpack__"):
+        return False
+    return callable(x) or isinstance(x, Iterable)
 
 
 class Trainer:
@@ -110,11 +119,13 @@ class Trainer:
 
     def fit(
         self,
-        x: Data,
+        x: Data | Batches,
         y: Data | None = None,
         batch_size: int = 0,
         epochs: int = 1,
         *,
+        steps_per_epoch: int = 0,
+        read_ahead: bool = True,
         learning_rate: float | None = None,
         schedule: str = "",
         validation_data: tuple[Data, Data | None] | Mapping[str, Any] | None = None,
@@ -128,6 +139,13 @@ class Trainer:
         `validation_data` are evaluated, and `callback(epoch, values)` is called, from 0; if it returns
         False the training ends. Called again, it goes on where it was, with other orders.
 
+        Instead of arrays `x` may be batches, one after the other, each as `step` takes it, of any
+        number of examples: an iterable, as a torch DataLoader is, which each epoch goes through
+        anew; a function that gives one, called for each epoch; or a generator, which gives its
+        batches once. An epoch ends with them, or after `steps_per_epoch`; with that a generator goes
+        on in the next epoch. With `read_ahead` another thread asks for the next batch while the
+        model computes, which changes nothing but the time.
+
         `verbose` prints a line for each epoch; by default where standard output is a terminal. Ctrl-C
         ends it with KeyboardInterrupt, and the parameters of the last whole step. Raises InputError
         for data that do not fit, with a list of both sides, or if the loss is no number any more."""
@@ -138,9 +156,21 @@ class Trainer:
             pair = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
             others = self._columns(*pair)
         rate = self.learning_rate if learning_rate is None else learning_rate
+        if steps_per_epoch < 0:
+            raise ValueError(f"steps_per_epoch is {steps_per_epoch}, expected 1 or more")
+        data: Any
+        if _is_batches(x):
+            if y is not None or batch_size:
+                raise ValueError("batches have their targets and sizes with them: expected no y and no batch_size")
+            data = self._ask(x, steps_per_epoch)
+            steps_per_epoch = steps_per_epoch or (len(x) if isinstance(x, Sized) else 0)
+        elif steps_per_epoch:
+            raise ValueError("steps_per_epoch is for batches: of arrays an epoch takes every example once")
+        else:
+            data = self._columns(x, y)
         trainer = _core._Trainer(
-            self.model, self._columns(x, y), others, self.metrics, batch_size, seed + self._epochs, rate, epochs,
-            schedule, self._settings,
+            self.model, data, others, self.metrics, batch_size, seed + self._epochs, rate, epochs, schedule,
+            self._settings, steps_per_epoch, read_ahead,
         )  # fmt: skip
         history = History()
         for epoch in range(epochs):
@@ -157,6 +187,29 @@ class Trainer:
                 break
         self._epochs += len(history["loss"])
         return history
+
+    def _ask(self, batches: Any, steps: int) -> Callable[[int, int], dict[str, np.ndarray] | None]:
+        """What gives the batches of each epoch, one after the other."""
+        iterator: Iterator[Any] = iter(())
+        goes_on = isinstance(batches, Iterator)
+        if goes_on:
+            iterator = batches
+
+        def ask(epoch: int, step: int) -> dict[str, np.ndarray] | None:
+            nonlocal iterator
+            if step == 0 and not goes_on:
+                iterator = iter(batches() if callable(batches) else batches)
+            elif step == 0 and epoch > 0 and not steps:
+                raise ValueError(
+                    "a generator gives its batches once: for several epochs give a function that makes one, "
+                    "or steps_per_epoch"
+                )
+            for batch in iterator:
+                is_pair = isinstance(batch, (tuple, list)) and len(batch) == 2
+                return self._columns(*(batch if is_pair else (batch, None)))
+            return None
+
+        return ask
 
     def evaluate(self, x: Data, y: Data | None = None, batch_size: int = 0) -> dict[str, float]:
         """The loss, and each metric, over all examples: nothing is trained, nothing dropped."""
