@@ -66,8 +66,9 @@ struct Options {
   const char **inputs = nullptr; // NAME=FILE
   int inputCount = 0;
   const char *outputFolder = ".", *weights = nullptr;
+  const char *load = nullptr, *save = nullptr; // .safetensors
   int64_t threads = 0;
-  bool trains = false;
+  bool trains = false, hasOutputFolder = false;
   TrainSettings training; // with the seed of all that is random
 };
 
@@ -105,10 +106,13 @@ void help(const Options &options, nacre_model *model) {
   bool canTrain = nacre_model_find_function(model, "step", &step) == NACRE_OK;
   if (canTrain)
     std::printf(
-        "    [--weights FOLDER]\n  %s train --input NAME=FILE.npy [...] "
+        "    [--weights FOLDER] [--load FILE.safetensors]\n"
+        "  %s train --input NAME=FILE.npy [...] "
         "[--output-dir FOLDER] [--weights FOLDER]\n    [--epochs N] "
         "[--batch-size N] [--learning-rate R] [--schedule cosine:warmup=100]\n"
-        "    [--threads N] [--seed N]\n",
+        "    [--load FILE.safetensors] [--save FILE.safetensors]\n"
+        "    [--checkpoint FILE.safetensors [--resume]] [--threads N] "
+        "[--seed N]\n",
         options.program);
   std::printf("\n");
   for (int32_t i = 0; i < function.input_count; ++i)
@@ -125,7 +129,10 @@ void help(const Options &options, nacre_model *model) {
         if (nacre_model_get_input(model, step, i, &info) == NACRE_OK)
           print(stdout, "input ", info);
     std::printf("It writes each weight, and the optimizer's state, as NAME.npy "
-                "into the folder, for --weights.\nSchedules of the rate:\n");
+                "into the folder, for --weights,\nor with --save into one "
+                "file, for --load.\n--checkpoint writes the file after each "
+                "epoch; with --resume the training\ngoes on from it, bit for "
+                "bit, if it is there.\nSchedules of the rate:\n");
     nacre::Schedule::describe([](nacre::spec::Text part) {
       std::printf("%.*s", static_cast<int>(part.size()), part.data());
     });
@@ -161,10 +168,15 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       wantsHelp = true;
       return true;
     }
+    if (is("--resume") && options.trains && !value) {
+      options.training.resumes = true;
+      continue;
+    }
     bool isOfTraining = is("--epochs") || is("--batch-size") ||
-                        is("--learning-rate") || is("--schedule");
+                        is("--learning-rate") || is("--schedule") ||
+                        is("--save") || is("--checkpoint");
     bool isKnown = is("--input") || is("--output-dir") || is("--threads") ||
-                   is("--seed") || is("--weights") ||
+                   is("--seed") || is("--weights") || is("--load") ||
                    (isOfTraining && options.trains);
     if (!isKnown) {
       fail(NACRE_INVALID_ARGUMENT, "unknown argument '%.200s'; see --help",
@@ -186,8 +198,15 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       options.inputs[options.inputCount++] = value;
     } else if (is("--output-dir")) {
       options.outputFolder = value;
+      options.hasOutputFolder = true;
     } else if (is("--weights")) {
       options.weights = value;
+    } else if (is("--load")) {
+      options.load = value;
+    } else if (is("--save")) {
+      options.save = value;
+    } else if (is("--checkpoint")) {
+      options.training.checkpoint = value;
     } else if (is("--schedule")) {
       nacre::Schedule schedule;
       nacre::spec::Message why;
@@ -218,6 +237,11 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
     } else {
       options.training.seed = static_cast<uint64_t>(number);
     }
+  }
+  if (options.training.resumes && !options.training.checkpoint) {
+    fail(NACRE_INVALID_ARGUMENT,
+         "--resume: expected --checkpoint, which names the file");
+    return false;
   }
   return true;
 }
@@ -343,12 +367,17 @@ int run(int count, char **arguments) {
   if (options.weights)
     if (nacre_status s = readWeights(model, session, options.weights))
       return report(options, s);
+  if (options.load)
+    if (nacre_status s = loadWeights(session, options.load))
+      return report(options, s);
   if (options.trains) {
     nacre_status s =
         train(model, session, tensors.index, tensors.inputs, options.training);
-    if (s == NACRE_OK)
+    if (s == NACRE_OK && options.save)
+      s = nacre_session_save(session, options.save, nullptr, 0);
+    if (s == NACRE_OK && (!options.save || options.hasOutputFolder))
       s = makeFolder(options.outputFolder);
-    if (s == NACRE_OK)
+    if (s == NACRE_OK && (!options.save || options.hasOutputFolder))
       s = writeWeights(model, session, options.outputFolder);
     return s == NACRE_OK ? Success : report(options, s);
   }

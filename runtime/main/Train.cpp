@@ -3,9 +3,11 @@
 #include "runtime/api/nacre_loop.hpp"
 #include "runtime/main/Npy.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 namespace nacre::program {
 
@@ -20,6 +22,98 @@ template <typename T> struct Buffer {
   Buffer(const Buffer &) = delete;
   ~Buffer() { std::free(data); }
   T *data;
+};
+
+// What a checkpoint has beside the parameters, as texts: where the training was
+// after an epoch, and what it depends on but for its length.
+class Checkpoint {
+public:
+  Checkpoint(const TrainSettings &settings, const nacre_tensor *columns,
+             int32_t count, int64_t batch, int64_t examples) {
+    uint64_t hash = 14695981039346656037u; // FNV-1a
+    for (int32_t i = 0; settings.checkpoint && i < count; ++i) {
+      auto *bytes = static_cast<const unsigned char *>(columns[i].data);
+      for (int64_t b = 0; b < columns[i].size; ++b)
+        hash = (hash ^ bytes[b]) * 1099511628211u;
+    }
+    std::snprintf(options, sizeof options,
+                  "--batch-size %lld --seed %llu --learning-rate %.9g "
+                  "--schedule '%.400s', %lld examples of the hash %016llx",
+                  ll(batch), static_cast<unsigned long long>(settings.seed),
+                  double(settings.learningRate),
+                  settings.schedule ? settings.schedule : "", ll(examples),
+                  static_cast<unsigned long long>(hash));
+  }
+
+  nacre_status write(nacre_session *session, const char *path, int64_t epoch,
+                     const Schedule &schedule) {
+    uint64_t seed = 0;
+    int64_t runs = 0;
+    if (nacre_status s = nacre_session_get_random_state(session, &seed, &runs))
+      return s;
+    Schedule::State at = schedule.getState();
+    char state[300]; // hexadecimal floats: to the bit
+    std::snprintf(state, sizeof state, "%lld %llu %lld %a %a %d %lld %lld",
+                  ll(epoch), static_cast<unsigned long long>(seed), ll(runs),
+                  at.best, at.reduction, int(at.hasBest), ll(at.bad),
+                  ll(at.cooldown));
+    nacre_metadata texts[] = {{kOptions, options}, {kState, state}};
+    return nacre_session_save(session, path, texts, 2);
+  }
+
+  // The epochs that were made; 0 if there is no file.
+  nacre_status read(nacre_session *session, const char *path, int64_t &epoch,
+                    Schedule &schedule) {
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+      return NACRE_OK;
+    auto take = [](void *self, const char *key, const char *value) {
+      return static_cast<Checkpoint *>(self)->take(key, value);
+    };
+    path_ = path;
+    if (nacre_status s =
+            nacre_session_load(session, path, NACRE_LOAD_ALL, take, this))
+      return s;
+    if (!isRead)
+      return fail(NACRE_CORRUPT, "%s: is no checkpoint of this program", path);
+    schedule.setState(state);
+    epoch = epochs;
+    return nacre_session_set_random_state(session, seed, runs);
+  }
+
+private:
+  static constexpr char kOptions[] = "program.options",
+                        kState[] = "program.state";
+
+  nacre_status take(const char *key, const char *value) {
+    if (std::strcmp(key, kOptions) == 0 && std::strcmp(value, options) != 0)
+      return fail(NACRE_INVALID_ARGUMENT,
+                  "%s: was made with %.450s; this training has %.450s", path_,
+                  value, options);
+    if (std::strcmp(key, kState) != 0)
+      return NACRE_OK;
+    long long numbers[4] = {};
+    unsigned long long random = 0;
+    int hasBest = 0;
+    int count = std::sscanf(value, "%lld %llu %lld %la %la %d %lld %lld",
+                            &numbers[0], &random, &numbers[1], &state.best,
+                            &state.reduction, &hasBest, &numbers[2],
+                            &numbers[3]);
+    isRead = count == 8 && numbers[0] >= 0 && numbers[1] >= 0;
+    epochs = numbers[0];
+    seed = random;
+    runs = numbers[1];
+    state.hasBest = hasBest != 0;
+    state.bad = numbers[2];
+    state.cooldown = numbers[3];
+    return NACRE_OK;
+  }
+
+  char options[700];
+  const char *path_ = "";
+  bool isRead = false;
+  int64_t epochs = 0, runs = 0;
+  uint64_t seed = 0;
+  Schedule::State state;
 };
 
 } // namespace
@@ -99,7 +193,15 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
   loop.schedule = settings.schedule ? &schedule : nullptr;
   const int64_t steps = loop.batches.steps();
   schedule.setLength(settings.epochs * steps, steps);
-  for (int64_t epoch = 0; epoch < settings.epochs; ++epoch) {
+  Checkpoint checkpoint(settings, columns, count, batch, examples);
+  int64_t first = 0;
+  if (settings.resumes)
+    if (nacre_status s = checkpoint.read(session, settings.checkpoint, first,
+                                         schedule))
+      return s;
+  if (first > 0)
+    std::printf("resumed after epoch %lld\n", ll(first));
+  for (int64_t epoch = first; epoch < settings.epochs; ++epoch) {
     double mean = 0;
     nacre_status status = loop.runEpoch(
         epoch, [](const loop::Step &) { return NACRE_OK; }, mean, why);
@@ -108,8 +210,17 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
     std::printf("epoch %lld/%lld: loss %.4f\n", ll(epoch + 1),
                 ll(settings.epochs), mean);
     std::fflush(stdout);
+    // A training is worth more than its checkpoints: it goes on without.
+    if (settings.checkpoint &&
+        checkpoint.write(session, settings.checkpoint, epoch + 1, schedule))
+      std::fprintf(stderr, "warning: %s; the training goes on\n", lastError());
   }
   return NACRE_OK;
+}
+
+nacre_status loadWeights(nacre_session *session, const char *path) {
+  return nacre_session_load(session, path, NACRE_LOAD_WITHOUT_STATE, nullptr,
+                            nullptr);
 }
 
 // Calls `visit(index, info)` for each parameter that training changes.

@@ -12,6 +12,8 @@ struct TrainSettings {
   float learningRate = 0.01f;
   uint64_t seed = 0;
   const char *schedule = nullptr; // nacre_schedule.hpp; null: the rate stays
+  const char *checkpoint = nullptr; // a file that each epoch writes; null: none
+  bool resumes = false; // from that file, if there is one
 };
 
 // Trains on `columns`, one tensor for each input of the function `step` but the
@@ -19,6 +21,10 @@ struct TrainSettings {
 // epoch.
 nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
                    const nacre_tensor *columns, const TrainSettings &settings);
+
+// Sets the weights to those of a .safetensors file, and the optimizer's state
+// if that is in it.
+nacre_status loadWeights(nacre_session *session, const char *path);
 
 // Each parameter that training changes, as NAME.npy in a folder.
 nacre_status writeWeights(nacre_model *model, nacre_session *session,

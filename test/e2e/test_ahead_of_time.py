@@ -394,6 +394,81 @@ def test_executable_trains(folder: Path, tmp_path: Path) -> None:
         assert done.returncode == status and message in done.stderr, (arguments, done)
 
 
+def test_executable_goes_on(folder: Path, tmp_path: Path) -> None:
+    """From its checkpoint, however it ended, to the same bits; and with weights from elsewhere."""
+    program = tmp_path / "digits"
+    model = folder / "digits.onnx"
+    nacre("compile", model, "--train", "softmax-cross-entropy", "--optimizer", "adam", "--emit=executable", "-o", program)
+    random = np.random.default_rng(3)
+    x = random.normal(0, 1, (70, 64)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "labels.npy", x[:, :10].argmax(axis=1))
+    inputs = [f"--input=data={tmp_path / 'x.npy'}", f"--input=labels={tmp_path / 'labels.npy'}"]
+    # The rate falls in every other epoch, whatever the loss: the schedule's state matters.
+    settings = ["--batch-size=16", "--seed=5", "--learning-rate=0.01", "--schedule=plateau:patience=1,threshold=0.9"]
+    command = [program, "train", *inputs, *settings]
+
+    def train(epochs: int, checkpoint: str, *options: str | Path) -> str:
+        return run(*command, "--epochs", str(epochs), "--checkpoint", tmp_path / checkpoint, *options)
+
+    def saved(epochs: int) -> bytes:
+        file = tmp_path / f"{epochs}.safetensors"
+        run(*command, "--epochs", str(epochs), "--save", file)
+        return file.read_bytes()
+
+    before = set(tmp_path.iterdir())
+    assert len(train(3, "run", "--resume", "--save", tmp_path / "three").splitlines()) == 3
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "run", tmp_path / "three"}
+    out = train(7, "run", "--resume", "--save", tmp_path / "seven").splitlines()
+    assert out[0] == "resumed after epoch 3" and len(out) == 5
+    assert (tmp_path / "three").read_bytes() == saved(3)
+    assert (tmp_path / "seven").read_bytes() == saved(7) != saved(3)
+    assert train(7, "run", "--resume", "--save", tmp_path / "again").splitlines() == ["resumed after epoch 7"]
+    assert (tmp_path / "again").read_bytes() == saved(7)
+    # Killed in the middle.
+    endless = [*command, "--epochs", "1000000", "--checkpoint", tmp_path / "killed"]
+    running = subprocess.Popen(list(map(str, endless)), stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert running.stdout
+    for _ in range(20):
+        running.stdout.readline()
+    running.kill()
+    running.communicate()
+    out = train(1, "killed", "--resume", "--save", tmp_path / "killed.safetensors").splitlines()
+    done = int(out[0].removeprefix("resumed after epoch "))
+    assert done >= 19
+    assert (tmp_path / "killed.safetensors").read_bytes() == saved(done)
+    # Weights alone, from another tool; and a run with those that were trained.
+    theirs = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(model).graph.initializer}
+    safetensors.numpy.save_file(theirs, tmp_path / "theirs.safetensors")
+    run(*command, "--epochs", "3", "--load", tmp_path / "theirs.safetensors", "--save", tmp_path / "same")
+    assert (tmp_path / "same").read_bytes() == saved(3)
+    run(program, inputs[0], "--load", tmp_path / "seven", "--output-dir", tmp_path)
+    trained, changed = safetensors.numpy.load_file(tmp_path / "seven"), onnx.load(model)
+    for initializer in changed.graph.initializer:
+        initializer.CopyFrom(onnx.numpy_helper.from_array(trained[initializer.name], initializer.name))
+    onnx.save(changed, tmp_path / "changed.onnx")
+    expected = reference(tmp_path / "changed.onnx", data=x)[0]
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-5, atol=1e-5)
+    np.save(tmp_path / "other.npy", x + 1)
+    (tmp_path / "damaged").write_bytes((tmp_path / "run").read_bytes()[:-4])
+    checkpoint = ["--resume", "--checkpoint", tmp_path / "run"]
+    for arguments, status, message in (
+        ([*command, "--resume"], 2, "--resume: expected --checkpoint"),
+        ([program, inputs[0], "--checkpoint", "x"], 2, "unknown argument '--checkpoint'"),
+        ([*command, "--seed", "6", *checkpoint], 1, "was made with --batch-size 16 --seed 5"),
+        ([program, "train", f"--input=data={tmp_path / 'other.npy'}", inputs[1], *settings, *checkpoint], 1, "of the hash"),
+        ([*command, "--resume", "--checkpoint", tmp_path / "seven"], 1, "is no checkpoint of this program"),
+        ([*command, "--resume", "--checkpoint", tmp_path / "damaged"], 1, "damaged"),
+        ([*command, "--load", tmp_path / "absent"], 1, "absent"),
+        ([*command, "--epochs", "1", "--save", tmp_path / "no/such"], 1, "no/such"),
+    ):
+        ran = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, cwd=tmp_path)
+        assert ran.returncode == status and message in ran.stderr, (arguments, ran)
+    # A training is worth more than its checkpoints.
+    ran = subprocess.run([*map(str, command), "--epochs=2", f"--checkpoint={tmp_path}/no/such"], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0 and ran.stderr.count("the training goes on") == 2, ran
+
+
 @pytest.mark.parametrize("kinds", ["object", "static-library", "shared,object"])
 def test_weights_too_large_for_a_program(tmp_path: Path, kinds: str) -> None:
     """1.6 GiB that lie in a file without blocks: refused before any of them is written."""
