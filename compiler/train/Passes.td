@@ -10,7 +10,8 @@ def ResolveGradientsPass : Pass<"resolve-gradients", "::mlir::func::FuncOp"> {
     nn.gradient and no nn.variable is left.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::nacre::rt::RtDialect"];
 }
 
 def ResolveTrainingModePass : Pass<"resolve-training-mode", "::mlir::ModuleOp"> {

@@ -20,6 +20,7 @@
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/nn/TensorExpr.h"
+#include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"

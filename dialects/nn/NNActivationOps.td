@@ -11,6 +11,7 @@ include "dialects/nn/NNMathOps.td"
 
 def NN_ReluOp : NN_UnaryOp<"relu", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "max(x, 0); NaN stays NaN";
+  let kinks = "0 at 0";
   let description = [{
     ```mlir
     %y = nn.relu %x : (tensor<4xf32>) -> tensor<4xf32>
@@ -20,6 +21,7 @@ def NN_ReluOp : NN_UnaryOp<"relu", NN_NumberTensor, [NN_Differentiable]> {
 
 def NN_LeakyReluOp : NN_UnaryOp<"leaky_relu", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "x, or alpha x below zero";
+  let kinks = "at 0 that of the negative side";
   let description = [{
     ```mlir
     %y = nn.leaky_relu %x {alpha = 0.01 : f64} : (tensor<4xf32>) -> tensor<4xf32>
@@ -30,6 +32,7 @@ def NN_LeakyReluOp : NN_UnaryOp<"leaky_relu", NN_FloatTensor, [NN_Differentiable
 
 def NN_PReluOp : NN_BinaryOp<"prelu", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "x, or slope x below zero, with a tensor of slopes";
+  let kinks = "at 0 that of the negative side";
   let description = [{
     ```mlir
     %y = nn.prelu %x, %slope : (tensor<4x3xf32>, tensor<3xf32>) -> tensor<4x3xf32>
@@ -39,6 +42,7 @@ def NN_PReluOp : NN_BinaryOp<"prelu", NN_NumberTensor, [NN_Differentiable]> {
 
 def NN_EluOp : NN_UnaryOp<"elu", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "Exponential linear unit, scaled";
+  let kinks = "at 0 that of the negative side";
   let description = [{
     `scale * x` above zero, `scale * alpha * (exp(input_scale * x) - 1)` below. ELU,
     SELU (with `scale`) and CELU (with `input_scale = 1 / alpha`) are forms of it.
@@ -66,6 +70,7 @@ def NN_GeluOp : NN_UnaryOp<"gelu", NN_FloatTensor, [NN_Differentiable]> {
 
 def NN_HardSigmoidOp : NN_UnaryOp<"hard_sigmoid", NN_FloatTensor, [NN_Differentiable]> {
   let summary = "alpha x + beta, clipped to 0..1";
+  let kinks = "0 at both ends of the slope";
   let description = [{
     ```mlir
     %y = nn.hard_sigmoid %x {alpha = 0.2 : f64, beta = 0.5 : f64} : (tensor<4xf32>) -> tensor<4xf32>

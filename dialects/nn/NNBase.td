@@ -80,7 +80,12 @@ def NN_InferredTypes : NativeOpTrait<"InferredTypes"> {
 // builders need no result type and InferShapes can refine; dynamic result sizes
 // are computed from the operands (ReifyRankedShapedTypeOpInterface).
 class NN_Op<string mnemonic, list<Trait> traits = []>
-    : Op<NN_Dialect, mnemonic, traits>;
+    : Op<NN_Dialect, mnemonic, traits> {
+  // For the table of gradients (tools/dev/gradients): what holds where the function has a kink
+  // or a step, and what has no gradient, and why. No code is made of them.
+  string kinks = "";
+  string noGradient = "";
+}
 
 class NN_TensorOp<string mnemonic, list<Trait> traits = []>
     : NN_Op<mnemonic, !listconcat([Pure, NN_InferredTypes,

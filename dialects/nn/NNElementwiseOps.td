@@ -105,6 +105,7 @@ def NN_DivOp : NN_BinaryOp<"div", NN_NumberTensor, [NN_Differentiable]> {
 
 def NN_ModOp : NN_BinaryOp<"mod", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "Remainder with the divisor's sign";
+  let kinks = "the quotient's steps pass nothing on";
   let description = [{
     As Python's `%`. Integers never trap: `x % 0` is 0. Floats: NaN by zero.
 
@@ -116,6 +117,7 @@ def NN_ModOp : NN_BinaryOp<"mod", NN_NumberTensor, [NN_Differentiable]> {
 
 def NN_FModOp : NN_BinaryOp<"fmod", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "Remainder with the dividend's sign";
+  let kinks = "the quotient's steps pass nothing on";
   let description = [{
     As C's `fmod` and `%`. Integers never trap: `fmod(x, 0)` is 0. Floats: NaN by zero.
 
@@ -128,6 +130,7 @@ def NN_FModOp : NN_BinaryOp<"fmod", NN_NumberTensor, [NN_Differentiable]> {
 def NN_PowOp : NN_ElementwiseOp<"pow", [NN_Differentiable],
     "::mlir::getElementTypeOrSelf(operands.front())"> {
   let summary = "Power";
+  let kinks = "0 to a power of 0 or more: nothing to the exponent; an exponent has a gradient if it is floating-point";
   let description = [{
     The result has the base's element type; the exponent may have another. An integer
     to an integer power wraps around; with a negative exponent the fraction is
@@ -145,6 +148,7 @@ def NN_PowOp : NN_ElementwiseOp<"pow", [NN_Differentiable],
 
 def NN_MinOp : NN_BinaryOp<"min", NN_NumberTensor, [Commutative, NN_Differentiable]> {
   let summary = "Smaller of two";
+  let kinks = "equal elements get half each";
   let description = [{
     NaN if either is NaN. Which of +0 and -0 comes out is not defined.
 
@@ -156,6 +160,7 @@ def NN_MinOp : NN_BinaryOp<"min", NN_NumberTensor, [Commutative, NN_Differentiab
 
 def NN_MaxOp : NN_BinaryOp<"max", NN_NumberTensor, [Commutative, NN_Differentiable]> {
   let summary = "Larger of two";
+  let kinks = "equal elements get half each";
   let description = [{
     NaN if either is NaN. Which of +0 and -0 comes out is not defined.
 

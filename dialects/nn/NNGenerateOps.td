@@ -14,6 +14,7 @@ def NN_HasKernelRole : DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKern
 
 def NN_RangeOp : NN_TensorOp<"range", [DeclareOpInterfaceMethods<NN_ScalarsOpInterface>, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Numbers at equal distances";
+  let noGradient = "not supported by start and step";
   let description = [{
     `result[i] = start + i * delta`, `count` of them. All operands are scalars.
 
@@ -29,6 +30,7 @@ def NN_RangeOp : NN_TensorOp<"range", [DeclareOpInterfaceMethods<NN_ScalarsOpInt
 
 def NN_OneHotOp : NN_TensorOp<"one_hot", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "A row for each index, one element of it different";
+  let noGradient = "not supported by its values";
   let description = [{
     A new dimension of size `depth` at `axis` of the result. An element is `values[1]`
     where its place in that dimension is the index, else `values[0]`. Negative indices
@@ -83,6 +85,7 @@ def NN_ReverseSequenceOp : NN_TensorOp<"reverse_sequence", [NN_Differentiable, N
 
 def NN_RandomOp : NN_TensorOp<"random", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Random numbers, equally likely in [0, 1)";
+  let noGradient = "depends on nothing";
   let description = [{
     Each element is the output of a counter-based generator, Philox4x32-10 (Salmon et
     al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), for the counter
@@ -140,6 +143,7 @@ def NN_TopKOrder : I32Enum<"TopKOrder", "which elements come first", [
 
 def NN_TopKOp : NN_TensorOp<"top_k", [NN_Differentiable, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "The k largest or smallest elements along a dimension";
+  let kinks = "those that are chosen get it";
   let description = [{
     In order, and of equal ones those with the lower index first. NaN is larger than
     every number. `indices` tells where each stood along `axis`.
@@ -176,6 +180,7 @@ def NN_UniqueOp : NN_TensorOp<"unique", [NN_HasKernelRole]> {
 
 def NN_NonMaxSuppressionOp : NN_TensorOp<"non_max_suppression", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "The best boxes that do not overlap too much";
+  let noGradient = "gives places";
   let description = [{
     `boxes` is [batches, boxes, 4], `scores` is [batches, classes, boxes]. For each
     batch and class, boxes are taken by falling score (of equal ones the first), if

@@ -97,6 +97,7 @@ def NN_ScatterReduction : I32Enum<"ScatterReduction", "how an element is joined 
 
 def NN_ScatterElementsOp : NN_IndexedOp<"scatter_elements", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "A copy with single elements replaced or joined";
+  let kinks = "equal extremes share; of several that replace one element each gets its gradient";
   let description = [{
     Starts from `data`; then, for each place of `updates`,
     `result[a..., indices[a..., i, b...], b...]` is joined with
@@ -118,6 +119,7 @@ def NN_ScatterElementsOp : NN_IndexedOp<"scatter_elements", [NN_Differentiable, 
 
 def NN_ScatterNdOp : NN_IndexedOp<"scatter_nd", [NN_Differentiable, DeclareOpInterfaceMethods<NN_MovementOpInterface>]> {
   let summary = "A copy with slices replaced or joined";
+  let kinks = "equal extremes share; of several that replace one element each gets its gradient";
   let description = [{
     Starts from `data`; then, for each tuple in the last dimension of `indices`, whose
     size k is static, in row-major order, `result[indices[i..., 0..k-1], b...]` is

@@ -17,6 +17,7 @@ def NN_NegOp : NN_UnaryOp<"neg", NN_NumberTensor, [NN_Differentiable]> {
 
 def NN_AbsOp : NN_UnaryOp<"abs", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "|x|";
+  let kinks = "0 at 0";
   let description = [{
     The most negative integer stays as it is.
 
@@ -28,6 +29,7 @@ def NN_AbsOp : NN_UnaryOp<"abs", NN_NumberTensor, [NN_Differentiable]> {
 
 def NN_SignOp : NN_UnaryOp<"sign", NN_NumberTensor, [NN_Differentiable]> {
   let summary = "-1, 0 or 1";
+  let kinks = "steps pass nothing on";
   let description = [{
     NaN stays NaN.
 
@@ -80,10 +82,16 @@ def NN_AcoshOp : NN_FunctionOp<"acosh", "Inverse hyperbolic cosine", "x.apply<::
 def NN_AtanhOp : NN_FunctionOp<"atanh", "Inverse hyperbolic tangent", "x.apply<::mlir::math::AtanhOp>()", "dy / (1.0 - x * x)">;
 def NN_ErfOp : NN_FunctionOp<"erf", "Error function", "erf(x)", "dy * exp(-(x * x)) * M_2_SQRTPI">;
 def NN_FloorOp : NN_FunctionOp<"floor", "Largest integer not above x",
-                               "x.apply<::mlir::math::FloorOp>()", "::mlir::Value()">;
+                               "x.apply<::mlir::math::FloorOp>()", "::mlir::Value()"> {
+  let kinks = "steps pass nothing on";
+}
 def NN_CeilOp : NN_FunctionOp<"ceil", "Smallest integer not below x",
-                              "x.apply<::mlir::math::CeilOp>()", "::mlir::Value()">;
+                              "x.apply<::mlir::math::CeilOp>()", "::mlir::Value()"> {
+  let kinks = "steps pass nothing on";
+}
 def NN_RoundOp : NN_FunctionOp<"round", "Nearest integer; halves to even",
-                               "x.apply<::mlir::math::RoundEvenOp>()", "::mlir::Value()">;
+                               "x.apply<::mlir::math::RoundEvenOp>()", "::mlir::Value()"> {
+  let kinks = "steps pass nothing on";
+}
 
 #endif // NACRE_DIALECTS_NN_NNMATHOPS_TD

@@ -42,6 +42,7 @@ def NN_SoftmaxOp : NN_RowOp<"softmax", [NN_Differentiable, DeclareOpInterfaceMet
 
 def NN_HardmaxOp : NN_RowOp<"hardmax"> {
   let summary = "1 at the first of a dimension's largest elements, 0 elsewhere";
+  let noGradient = "steps; not supported";
   let description = [{
     A NaN counts as the largest.
 

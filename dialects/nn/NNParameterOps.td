@@ -6,6 +6,7 @@ include "dialects/nn/NNBase.td"
 
 def NN_ConstantOp : NN_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "A small constant, its value held in the IR";
+  let noGradient = "depends on nothing";
   let description = [{
     For scalars, shapes, axes and other small values that folding looks at. Weights
     are `nn.parameter`s.
@@ -22,6 +23,7 @@ def NN_ConstantOp : NN_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value
 
 def NN_ParameterOp : NN_Op<"parameter", [Symbol]> {
   let summary = "A named tensor of the model: a weight, or another large constant";
+  let noGradient = "declares what gradients are asked by";
   let description = [{
     The value is usually a `dense_resource` whose blob points into the mapped model
     file: it is never copied through the IR. A parameter with `trainable` is updated
@@ -44,6 +46,7 @@ def NN_GetParameterOp : NN_Op<"get_parameter", [Pure,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>,
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The value of a parameter";
+  let noGradient = "is what gradients are asked by";
   let description = [{
     The one that it has when the function is called, whatever the function then sets.
 
@@ -60,6 +63,7 @@ def NN_SetParameterOp : NN_Op<"set_parameter", [MemoryEffects<[MemWrite]>,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>,
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Gives a trainable parameter a new value";
+  let noGradient = "gives nothing";
   let description = [{
     It holds when the function returns: `nn.get_parameter` in the same function gives the
     old value. At most one for each parameter, in the function's entry block.

@@ -14,6 +14,7 @@ def NN_ReduceOp : NN_TensorOp<"reduce", [NN_Differentiable, DeclareOpInterfaceMe
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>,
     DeclareOpInterfaceMethods<NN_PermutableOpInterface, ["buildBeforeTranspose"]>]> {
   let summary = "Combines all elements along some dimensions";
+  let kinks = "equal extremes share; products are right besides zeros";
   let description = [{
     `axes` are distinct and rising; without any, the result is the input. The reduced
     dimensions go away, or with `keepdims` become 1. Over no elements `sum` gives 0,
@@ -37,6 +38,7 @@ def NN_ReduceOp : NN_TensorOp<"reduce", [NN_Differentiable, DeclareOpInterfaceMe
 def NN_ReduceMarkedOp : NN_TensorOp<"reduce_marked", [NN_Differentiable, NN_HasShapeOperands,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Combines all elements along the dimensions that a vector marks";
+  let kinks = "equal extremes share; products are right besides zeros";
   let description = [{
     nn.reduce with `keepdims` for axes that arrive at run time: `marks` has one number
     for each dimension of the input, other than 0 where it is reduced to size 1. With

@@ -26,6 +26,7 @@ def NN_NearestMode : I32Enum<"NearestMode", "which of two neighbours is the near
 
 def NN_ResizeTableOp : NN_TensorOp<"resize_table", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Which elements a place of a resized dimension is made of";
+  let noGradient = "sizes and scales are taken as given";
   let description = [{
     For a dimension of `size` elements that becomes one of `count`: for each place the
     `taps` elements that it is made of, their weights, and whether it lies outside of
@@ -61,6 +62,7 @@ def NN_ResizeTableOp : NN_TensorOp<"resize_table", [NN_HasKernelRole, NN_HasShap
 
 def NN_ResampleOp : NN_TensorOp<"resample", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked]> {
   let summary = "Weighted sums of elements along a dimension";
+  let noGradient = "the weights are taken as given";
   let description = [{
     `result[a..., o, b...] = sum over t of weights[o, t] * input[a..., indices[o, t], b...]`,
     computed in f32 (f64 for f64). Indices are clamped to the input.
@@ -107,6 +109,7 @@ def NN_RoiReduction : I32Enum<"RoiReduction", "how the samples of a cell are joi
 def NN_RoiAlignOp : NN_TensorOp<"roi_align", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked,
     DeclareOpInterfaceMethods<NN_IndexedOpInterface>]> {
   let summary = "Regions of images, each sampled to one size";
+  let noGradient = "not with sampling_ratio 0 or the maximum; the regions are taken as given";
   let description = [{
     `input` is [N, C, H, W]; row `r` of `rois` is [x1, y1, x2, y2], in image
     `indices[r]`, scaled by `spatial_scale`. Each of the `height` × `width` cells
@@ -129,6 +132,7 @@ def NN_RoiAlignOp : NN_TensorOp<"roi_align", [NN_Differentiable, NN_HasKernelRol
 
 def NN_MaxRoiPoolOp : NN_TensorOp<"max_roi_pool", [NN_HasKernelRole, NN_IsChecked]> {
   let summary = "Regions of images, the largest element of each cell";
+  let noGradient = "not supported";
   let description = [{
     `input` is [N, C, H, W]; row `r` of `rois` is [image, x1, y1, x2, y2], scaled by
     `spatial_scale` and rounded. Cells without elements give 0; an image that is not

@@ -104,6 +104,7 @@ class NN_PoolOp<string mnemonic, list<Trait> traits = []> : NN_WindowOp<mnemonic
 
 def NN_MaxPoolOp : NN_PoolOp<"max_pool", [NN_Differentiable]> {
   let summary = "The largest element in each window";
+  let kinks = "the first of equal elements in a window gets all";
   let description = [{
     The window has `kernel` elements, `dilations` apart, and moves by `strides`.
     Padding does not count. With `ceil_mode` the last window may hang over the end,
@@ -120,6 +121,7 @@ def NN_MaxPoolOp : NN_PoolOp<"max_pool", [NN_Differentiable]> {
 
 def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices", [NN_Differentiable]> {
   let summary = "The largest element in each window, and where it stands";
+  let kinks = "the first of equal elements in a window gets all";
   let description = [{
     As `nn.max_pool`. The indices are places in the input as if it were laid out
     [N, C, D1..Dn], last dimension fastest; with `column_major` the spatial dimensions
@@ -155,6 +157,7 @@ def NN_AvgPoolOp : NN_PoolOp<"avg_pool", [NN_Differentiable]> {
 
 def NN_LpPoolOp : NN_PoolOp<"lp_pool", [NN_Differentiable]> {
   let summary = "The p-norm of each window";
+  let kinks = "0 for a window of zeros";
   let description = [{
     `(sum of |x|^p)^(1/p)`; windows as in `nn.max_pool`. Narrow floats accumulate in f32.
 

@@ -7,6 +7,7 @@ include "dialects/nn/NNBase.td"
 def NN_StringConstantOp : NN_Op<"string_constant", [Pure,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>]> {
   let summary = "Strings known at compile time";
+  let noGradient = "depends on nothing";
   let description = [{
     In row-major order, as many as the result has elements. Strings are never folded:
     this is no constant to generic folders, which know numbers alone.
@@ -225,6 +226,7 @@ def NN_NgramWeighting : I32Enum<"NgramWeighting", "what an n-gram counts for", [
 
 def NN_NgramsOp : NN_HostOp<"ngrams", "nacre_host_ngrams"> {
   let summary = "How often known sequences of words occur in each row";
+  let noGradient = "the weights are taken as given";
   let description = [{
     `pool` holds known n-grams one after the other: those of one word from
     `starts[0]`, those of two from `starts[1]`, and so on. Those of `min_length` to

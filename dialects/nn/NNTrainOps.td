@@ -46,6 +46,7 @@ def NN_VariableOp : NN_TensorOp<"variable", [NN_Differentiable]> {
 
 def NN_GradientOp : NN_TensorOp<"gradient", [AttrSizedOperandSegments]> {
   let summary = "The derivatives of a value by others that it was computed from";
+  let noGradient = "replaced by what it asks for, which can be differentiated again";
   let description = [{
     One result for each of the `xs`: the gradient of the sum of y's elements, zeros where
     y does not depend on it. `y` is a function of the `xs`, which are nn.variables, and the
@@ -86,6 +87,7 @@ def NN_InTrainingOp : NN_TensorOp<"in_training", [NN_Differentiable]> {
 def NN_UpdateParameterOp : NN_Op<"update_parameter", [MemoryEffects<[MemWrite]>,
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "What a training step sets a parameter to, instead of an optimizer";
+  let noGradient = "gives nothing";
   let description = [{
     For statistics that follow the data: a batch normalisation's running mean. No gradient
     is taken by such a parameter. ResolveTrainingMode makes it nn.set_parameter in a

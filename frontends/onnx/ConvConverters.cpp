@@ -147,10 +147,8 @@ LogicalResult convertGlobalLpPool(NodeContext &c) {
   if (p > 1)
     x = c.make<nn::PowOp>(x, c.scalarConstant(wide, p));
   x = reduceSpatial(c, nn::ReduceKind::sum, x);
-  if (p == 2)
-    x = c.make<nn::SqrtOp>(x);
-  else if (p > 2)
-    x = c.make<nn::PowOp>(x, c.scalarConstant(wide, 1.0 / p));
+  if (p > 1)
+    x = makeRoot(c, x, p);
   if (wide != type)
     x = c.make<nn::CastOp>(x, type);
   return c.replaceWith(x);

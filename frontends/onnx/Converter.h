@@ -351,6 +351,9 @@ template <typename Op> LogicalResult convertBroadcasting(NodeContext &c) {
 LogicalResult checkConstantIndices(NodeContext &c, mlir::Operation *op);
 /// A convolution with the node's window attributes; null after an error.
 Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
+/// The p-th root of a sum, of which norms are made: with the gradient 0 at 0, where the
+/// root's own is infinite. Null after an error.
+Value makeRoot(NodeContext &c, Value sum, int64_t p);
 /// Casts from and to strings, and their comparison (TextConverters.cpp).
 LogicalResult convertTextCast(NodeContext &c, Value value, mlir::Type to);
 LogicalResult convertTextEqual(NodeContext &c);

@@ -60,10 +60,14 @@ static LogicalResult convertClip(NodeContext &c) {
     if (auto limit = c.getOptionalFloat("max"))
       high = c.scalarConstant(element, *limit);
   }
-  if (low)
-    result = c.make<nn::MaxOp>(result, low);
-  if (high)
-    result = c.make<nn::MinOp>(result, high);
+  // Not as nn.max and nn.min: at a limit the gradient passes whole, while equal operands of
+  // these share it. NaN stays NaN.
+  auto limit = [&](Value bound, nn::ComparePredicate isBeyond) {
+    Value is = result && bound ? c.make<nn::CompareOp>(isBeyond, result, bound) : Value();
+    result = is ? c.make<nn::WhereOp>(is, bound, result) : result;
+  };
+  limit(low, nn::ComparePredicate::lt);
+  limit(high, nn::ComparePredicate::gt);
   return c.replaceWith(result);
 }
 

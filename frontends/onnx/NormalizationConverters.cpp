@@ -298,7 +298,7 @@ static LogicalResult convertLpNorm(NodeContext &c) {
   Value terms = p == 1 ? c.make<nn::AbsOp>(x) : c.make<nn::MulOp>(x, x);
   Value norm = c.make<nn::ReduceOp>(ReduceKind::sum, terms, *axis, true);
   if (p == 2)
-    norm = c.make<nn::SqrtOp>(norm);
+    norm = makeRoot(c, norm, 2);
   if (!norm)
     return failure();
   Type compute = elementTypeOf(x);

@@ -112,6 +112,16 @@ static Value widen(NodeContext &c, Value x, bool integersToo) {
   return integersToo ? castTo(c, x, b.getF64Type()) : x;
 }
 
+Value frontend::makeRoot(NodeContext &c, Value sum, int64_t p) {
+  if (!sum)
+    return {};
+  Type type = elementTypeOf(sum);
+  Value zero = c.scalarConstant(type, 0), isZero = c.make<nn::CompareOp>(nn::ComparePredicate::eq, sum, zero);
+  Value other = c.make<nn::WhereOp>(isZero, c.scalarConstant(type, 1), sum);
+  Value root = p == 2 ? c.make<nn::SqrtOp>(other) : c.make<nn::PowOp>(other, c.scalarConstant(type, 1.0 / double(p)));
+  return c.make<nn::WhereOp>(isZero, zero, root);
+}
+
 static LogicalResult convertReduceL1(NodeContext &c) {
   auto axes = getReducedAxes(c);
   if (!axes)
@@ -137,7 +147,7 @@ static LogicalResult convertReduceL2(NodeContext &c) {
   Value sum = reduce(c, ReduceKind::sum, c.make<nn::MulOp>(x, x), *axes);
   if (!sum)
     return failure();
-  Value root = c.make<nn::SqrtOp>(widen(c, sum, true));
+  Value root = frontend::makeRoot(c, widen(c, sum, true), 2);
   return c.replaceWith(castTo(c, root, elementTypeOf(c.input(0))));
 }
 
