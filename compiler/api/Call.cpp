@@ -33,6 +33,8 @@ static llvm::json::Object describe(const TrainOptions &train) {
     object["average"] = train.average;
   if (train.detectAnomaly)
     object["detect_anomaly"] = true;
+  if (train.precision != "f32")
+    object["precision"] = train.precision;
   if (train.memoryBudget > 0)
     object["memory_budget"] = train.memoryBudget;
   return object;
@@ -43,12 +45,16 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
   pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
   pipeline.vectorRegisters = wide || isArm ? 32 : 16;
+  // CPUs that multiply tiles add pairs at half the rate of fused multiplications: there it is slower
+  // than to widen (docs/performance.md).
+  pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") &&
+                     !target.hasFeature("amx-bf16");
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,
                          options.train->clipNorm, options.train->clipValue,  options.train->accumulate,
-                         options.train->average,  options.train->detectAnomaly, options.train->memoryBudget,
-                         options.train->openSize};
+                         options.train->average,  options.train->detectAnomaly, options.train->precision,
+                         options.train->memoryBudget, options.train->openSize};
     for (const auto &[name, shape] : options.train->batchShapes)
       pipeline.training->batch.push_back(name + "=" + llvm::join(llvm::map_range(shape, [](int64_t size) { return std::to_string(size); }), "x"));
   }

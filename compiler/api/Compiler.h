@@ -55,6 +55,9 @@ struct TrainOptions {
   /// The step ends with an error that names the node at the first NaN, and at the first gradient
   /// that is not finite. It is slower by what looking takes, and kernels are smaller.
   bool detectAnomaly = false;
+  /// What products are computed in: "f32", "bf16", or "f16" with a scaled loss, which has settings,
+  /// "f16:scale=1024". Parameters, their updates and `main` stay in the model's types.
+  std::string precision = "f32";
   /// Bytes that parameters, the optimizer's state and a step may take together, 0: any number.
   /// The step computes again what it does not keep. Sizes that the model leaves open are those of
   /// a batch's shapes, by inputs' and targets' names, or else `openSize`; 0: there must be none.

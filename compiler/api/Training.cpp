@@ -2,6 +2,7 @@
 #include "compiler/api/Compiler.h"
 #include "compiler/train/Groups.h"
 #include "compiler/train/Losses.h"
+#include "compiler/train/Precision.h"
 
 using namespace nacre;
 
@@ -52,6 +53,12 @@ Status nacre::setTrainOption(TrainOptions &options, std::string_view key, std::s
     if (!isOn && word != "0" && !word.equals_insensitive("false"))
       return refuse("true or false");
     options.detectAnomaly = isOn;
+  } else if (key == "precision") {
+    spec::Request request;
+    spec::Message message;
+    if (!train::parsePrecision(value, request, message))
+      return Error{NACRE_INVALID_ARGUMENT, message.c_str()};
+    options.precision = value;
   } else if (key == "memory_budget") {
     std::optional<int64_t> bytes = parseBytes(value);
     if (!bytes)
@@ -64,17 +71,18 @@ Status nacre::setTrainOption(TrainOptions &options, std::string_view key, std::s
   } else {
     return Error{NACRE_INVALID_ARGUMENT, "training has no option '" + std::string(key) +
                                              "': loss, optimizer, groups, clip_norm, clip_value, accumulate, average, "
-                                             "detect_anomaly, memory_budget, open_size"};
+                                             "detect_anomaly, precision, memory_budget, open_size"};
   }
   return {};
 }
 
 Result<double> nacre::getLearningRate(const TrainOptions &options) {
-  spec::Request optimizer;
+  spec::Request optimizer, precision;
   spec::Message message;
   std::vector<train::Group> groups;
   if (!train::checkLosses(options.loss, message) || !train::parseOptimizer(options.optimizer, optimizer, message) ||
-      !train::parseGroups(options.groups, optimizer, groups, message))
+      !train::parseGroups(options.groups, optimizer, groups, message) ||
+      !train::parsePrecision(options.precision, precision, message))
     return Error{NACRE_INVALID_ARGUMENT, message.c_str()};
   return optimizer["lr"];
 }

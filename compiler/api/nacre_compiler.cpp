@@ -73,6 +73,8 @@ public:
       options.train->accumulate = all.accumulate ? all.accumulate : 1;
       options.train->average = all.average;
       options.train->detectAnomaly = all.detect_anomaly != 0;
+      if (all.precision)
+        options.train->precision = all.precision;
     }
     setCallbacks();
     return true;

@@ -138,12 +138,15 @@ typedef struct nacre_compile_options {
   /* 1: a step ends with an error that names the node at the first NaN, and at
    * the first gradient that is not finite. */
   int32_t detect_anomaly;
+  /* What products are computed in while training: "bf16", or "f16" with a scaled
+   * loss ("f16:scale=1024"); NULL: "f32". */
+  const char *precision;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
-   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0}
+   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

@@ -16,6 +16,7 @@ struct TrainingOptions {
   int64_t accumulate = 1;
   double average = 0;
   bool detectAnomaly = false;
+  std::string precision = "f32";
   /// Bytes that parameters, state and a step may take (0: any number), where sizes that are not
   /// known are those of a batch ("x=64x128", by inputs' names), or else this one.
   int64_t memoryBudget = 0, openSize = 0;
@@ -29,6 +30,8 @@ struct PipelineOptions {
   unsigned vectorRegisters = 32;
   /// The target has a fused multiply-add.
   bool fma = true;
+  /// The target adds two products of bf16 to an f32, and gains by it.
+  bool dotBF16 = false;
   /// Caches of one core, in bytes.
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;

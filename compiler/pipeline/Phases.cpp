@@ -34,7 +34,8 @@ void addCleanup(OpPassManager &passes) {
 
 train::MakeTrainStepPassOptions getTrainStepOptions(const TrainingOptions &training) {
   return {training.loss,     training.optimizer,  training.groups, training.clipNorm,
-          training.clipValue, training.accumulate, training.average, training.detectAnomaly};
+          training.clipValue, training.accumulate, training.average, training.detectAnomaly,
+          training.precision};
 }
 
 void buildKernels(OpPassManager &passes, const PipelineOptions &) {
@@ -57,7 +58,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   main.addPass(train::createResolveGradientsPass());
   if (options.training) { // gradients are simplified with the rest
     main.addPass(graph::createExpandNormalizationsPass());
-    passes.addPass(train::createMakeEvaluationPass({options.training->loss}));
+    passes.addPass(train::createMakeEvaluationPass({options.training->loss, options.training->precision}));
     passes.addPass(train::createMakeTrainStepPass(getTrainStepOptions(*options.training)));
     passes.addPass(train::createResolveTrainingModePass());
   }
@@ -123,7 +124,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
     passes.addPass(buffer::createMeasureStepPass({options.training->openSize, llvm::to_vector(options.training->batch)}));
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
-      tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma}));
+      tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,
+                                       /*stageRows=*/256, options.dotBF16}));
   passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 

@@ -102,19 +102,22 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
     accumulators stays in registers over all reduction loops, tails are masked.
     Ops whose body or addresses have no vector form stay (convert-linalg-to-loops
     lowers them). `memref.copy` is treated as the structured op that it is.
-    Precondition: linalg on memrefs. Postcondition: scf, vector, memref, arith; the
-    same values, each computed in a fixed order.
+    With `dot-bf16`, sums of products of bf16 take two steps at once, by LLVM's intrinsic.
+    Precondition: linalg on memrefs. Postcondition: scf, vector, memref, arith (and calls of
+    that intrinsic); the same values, each computed in a fixed order.
   }];
   let options = [
     Option<"vectorBits", "vector-bits", "unsigned", "512", "Width of a vector register">,
     Option<"registers", "registers", "unsigned", "32", "Number of vector registers">,
     Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">,
     Option<"stageRows", "stage-rows", "int64_t", "256",
-           "Rows from which on operands are moved that could be read where they are">
+           "Rows from which on operands are moved that could be read where they are">,
+    Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::vector::VectorDialect", "::mlir::linalg::LinalgDialect"];
+                           "::mlir::vector::VectorDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::LLVM::LLVMDialect"];
 }
 
 def ApproximateMathPass : Pass<"approximate-math"> {

@@ -220,7 +220,7 @@ private:
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
     Staged staged = stageOperands(rewriter, list[number], foldFills(*nest), epilogue,
-                                  {vectorBits, registers, fma, stageRows});
+                                  {vectorBits, registers, fma, stageRows, dotBF16});
     forget(list, staged.epilogue);
     return std::move(staged.ops);
   }
@@ -229,7 +229,7 @@ private:
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers, fma, stageRows};
+    VectorTarget target = {vectorBits, registers, fma, stageRows, dotBF16};
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;
@@ -251,6 +251,7 @@ private:
         << remark::add("{0} lanes along a {1} loop{2}", plan->width,
                        nest->loops[plan->lanes].reduction ? "reduction" : "parallel",
                        nest->epilogue ? ", with the op that follows" : "")
+        << remark::add("{0}", plan->paired >= 0 ? ", products in pairs" : "")
         << remark::metric("Copies", llvm::join(copies, "x"));
     SmallVector<Operation *> fills = foldFills(*nest);
     emitNest(rewriter, *nest, *plan);

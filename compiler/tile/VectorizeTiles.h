@@ -24,6 +24,8 @@ struct VectorTarget {
   /// Rows from which on moving an operand pays that could be read where it is, if a
   /// reduction has half as many steps, each 8 times as many bytes from the one before.
   int64_t stageRows = 256;
+  /// There is an instruction for sums of two products of bf16, added to f32 (avx512bf16).
+  bool dotBF16 = false;
 };
 
 /// A set of loops of a nest, one bit for each.
@@ -155,6 +157,9 @@ struct Plan {
   int transposed = -1;
   /// Additions of products to accumulators are fused.
   bool fma = true;
+  /// The reduction loop whose iterations are taken in pairs, by an instruction that adds two
+  /// products of bf16 to an f32. -1: none.
+  int paired = -1;
   /// Copies of each loop's iterations (of vectors, for the lanes) in one block.
   llvm::SmallVector<int64_t> copies;
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder;
@@ -181,6 +186,9 @@ struct Staged {
 Staged stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
                      llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
                      const VectorTarget &target);
+
+/// The reduction loop that a plan may take in pairs, or -1.
+int findPaired(const Nest &nest, const Plan &plan);
 
 /// Integer division and remainder: they trap on zero.
 bool isIntegerDivision(mlir::Operation *op);

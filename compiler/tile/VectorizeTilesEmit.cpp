@@ -62,7 +62,8 @@ void Emitter::place(unsigned loop, const Strip &strip, Value iv) {
   position.iv = iv;
   position.copies = strip.copies;
   position.mask = position.count = Value();
-  if (!strip.masked)
+  position.isOdd = strip.masked && int(loop) == plan.paired;
+  if (!strip.masked || position.isOdd)
     return;
   Value last = add(iv, index((strip.copies - 1) * plan.width));
   if (nest.loops[loop].isStatic()) // single: a constant

@@ -22,6 +22,8 @@ struct Position {
   int64_t copies = 1;
   /// Mask of the last copy's lanes, and how many they are; null: all.
   Value mask = {}, count = {};
+  /// Of a paired loop: there is one iteration left.
+  bool isOdd = false;
 };
 
 /// A part of a loop's range that is run with one number of copies.
@@ -86,7 +88,7 @@ private:
     return arith::MulIOp::create(b, loc, a, b2);
   }
 
-  int64_t step(unsigned loop) const { return loop == plan.lanes ? plan.width : 1; }
+  int64_t step(unsigned loop) const { return loop == plan.lanes ? plan.width : int(loop) == plan.paired ? 2 : 1; }
   bool lanesReduce() const { return nest.loops[plan.lanes].reduction; }
 
   /// Loops with several copies whose accumulators are partial results.
@@ -185,6 +187,11 @@ private:
   Key keyOf(Value value, const Coordinate &at) const {
     return {value.getAsOpaquePointer(), number(infoOf(value).loops, at)};
   }
+  //===--- Pairs of products (VectorizeTilesPairs.cpp) ---------------------===//
+
+  Value loadPair(unsigned number, const Coordinate &at);
+  Value addPairs(Operation &sum, const Coordinate &at);
+
   void define(Value original, const Coordinate &at, Value value);
   Value scalarOf(Value original, const Coordinate &at);
   Value vectorOf(Value original, const Coordinate &at);

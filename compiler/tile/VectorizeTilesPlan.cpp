@@ -253,6 +253,8 @@ public:
     else
       blockForElementwise();
     orderLoops();
+    if (target.dotBF16)
+      plan.paired = findPaired(nest, plan);
     return std::move(plan);
   }
 

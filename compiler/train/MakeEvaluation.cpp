@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/train/Losses.h"
 #include "compiler/train/Passes.h"
+#include "compiler/train/Precision.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,8 +36,18 @@ struct MakeEvaluationPass : train::impl::MakeEvaluationPassBase<MakeEvaluationPa
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main || main.isExternal())
       return;
+    spec::Request request;
+    spec::Message message;
+    if (!parsePrecision(precision.getValue(), request, message)) {
+      getOperation().emitError(message.c_str());
+      return signalPassFailure();
+    }
     FailureOr<func::FuncOp> copy = cloneMain(main, "evaluate");
     if (failed(copy))
+      return signalPassFailure();
+    OpPassManager passes(func::FuncOp::getOperationName());
+    passes.addPass(createNarrowComputePass({std::string(request.entry->name)}));
+    if (isNarrow(request) && failed(runPipeline(passes, *copy)))
       return signalPassFailure();
     graph::DimAnalysis dims(*copy);
     StepBuilder builder(*copy, dims);

@@ -21,6 +21,7 @@
 #include "compiler/train/Groups.h"
 #include "compiler/train/Losses.h"
 #include "compiler/train/Passes.h"
+#include "compiler/train/Precision.h"
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/rt/RtOps.h"
@@ -54,7 +55,7 @@ struct MakeTrainStepPass : train::impl::MakeTrainStepPassBase<MakeTrainStepPass>
     if (failed(checkOptions(symbols)))
       return signalPassFailure();
     FailureOr<func::FuncOp> step = cloneMain(main, "step");
-    if (failed(step))
+    if (failed(step) || failed(narrow(*step)))
       return signalPassFailure();
     graph::DimAnalysis dims(*step);
     if (failed(addTraining(*step, symbols, dims)))
@@ -63,6 +64,14 @@ struct MakeTrainStepPass : train::impl::MakeTrainStepPassBase<MakeTrainStepPass>
   }
 
 private:
+  LogicalResult narrow(func::FuncOp step) {
+    if (!isNarrow(precision))
+      return success();
+    OpPassManager passes(func::FuncOp::getOperationName());
+    passes.addPass(createNarrowComputePass({std::string(precision.entry->name)}));
+    return runPipeline(passes, step);
+  }
+
   /// A parameter that is trained, and how.
   struct Variable {
     nn::GetParameterOp get;
@@ -74,7 +83,8 @@ private:
   LogicalResult checkOptions(SymbolTable &symbols) {
     spec::Message message;
     if (!parseOptimizer(optimizer.getValue(), request, message) ||
-        !parseGroups(groupText.getValue(), request, groups, message))
+        !parseGroups(groupText.getValue(), request, groups, message) ||
+        !parsePrecision(precisionText.getValue(), precision, message))
       return getOperation().emitError(message.c_str());
     for (const Group &group : groups) {
       bool isUsed = false;
@@ -102,9 +112,16 @@ private:
     builder.addLoss(*total); // now: differentiation may put another loop in the place of the one that makes it
     SmallVector<Variable> variables = readVariables(step, symbols);
     auto gets = llvm::map_to_vector(variables, [](Variable &variable) -> Value { return variable.get; });
+    auto parameters = llvm::to_vector(getOperation().getOps<nn::ParameterOp>()); // none of the step's own
     Operation *terminator = builder.getTerminator();
     if (detectAnomaly)
       checkForward(step);
+    OpBuilder b(terminator);
+    std::optional<LossScale> scale;
+    if (needsLossScale(precision)) {
+      scale.emplace(precision, accumulate, symbols, b, total->getLoc());
+      total = scale->scale(TensorExpr(b, total->getLoc(), *total)).get();
+    }
     FailureOr<SmallVector<Value>> gradients = train::differentiate(*total, gets, terminator, dims, detectAnomaly);
     if (failed(gradients))
       return failure();
@@ -126,7 +143,7 @@ private:
     step.walk([&](nn::UpdateParameterOp update) {
       trained.insert(symbols.lookup<nn::ParameterOp>(update.getName()));
     });
-    for (auto parameter : getOperation().getOps<nn::ParameterOp>())
+    for (nn::ParameterOp parameter : parameters)
       if (parameter.getTrainable() && !trained.contains(parameter)) {
         parameter.setTrainable(false);
         parameter.emitRemark("'") << parameter.getSymName()
@@ -135,7 +152,7 @@ private:
     if (variables.empty())
       return step.emitError("there is nothing to train: the loss depends on no floating-point parameter")
              << (hasConstants ? " that is trainable, as in `nn.parameter trainable @w = ...`" : "");
-    addUpdates(builder, variables, symbols);
+    addUpdates(builder, variables, symbols, scale);
     return success();
   }
 
@@ -165,7 +182,8 @@ private:
     return variables;
   }
 
-  void addUpdates(StepBuilder &builder, MutableArrayRef<Variable> variables, SymbolTable &symbols) {
+  void addUpdates(StepBuilder &builder, MutableArrayRef<Variable> variables, SymbolTable &symbols,
+                  std::optional<LossScale> &scale) {
     auto scalar = RankedTensorType::get({}, Float32Type::get(&getContext()));
     Value input = builder.addInput("learning_rate", scalar);
     OpBuilder b(builder.getTerminator());
@@ -173,9 +191,15 @@ private:
     TensorExpr rate = castTo(TensorExpr(b, loc, input), b.getF64Type());
     StepState batches(symbols, b), state(symbols, b);
     SmallVector<TensorExpr> gradients;
-    for (Variable &variable : variables)
-      gradients.push_back(widen(b, variable, variable.gradient));
+    for (Variable &variable : variables) {
+      TensorExpr gradient = widen(b, variable, variable.gradient);
+      gradients.push_back(scale ? scale->unscale(gradient) : gradient);
+    }
     Value isDue = addAccumulation(b, loc, variables, gradients, batches);
+    if (scale) { // what overflowed makes no update
+      Value areFinite = scale->update(gradients, isDue);
+      isDue = isDue ? nn::AndOp::create(b, loc, isDue, areFinite).getResult() : areFinite;
+    }
     clip(gradients);
     SmallVector<std::pair<StringAttr, Value>> updates;
     for (auto [variable, gradient] : llvm::zip(variables, gradients)) {
@@ -198,6 +222,8 @@ private:
     }
     llvm::append_range(updates, batches.finish({}));
     llvm::append_range(updates, state.finish(isDue));
+    if (scale)
+      llvm::append_range(updates, scale->finish());
     // After all that reads.
     for (auto &[name, value] : updates)
       nn::SetParameterOp::create(b, value.getLoc(), name, value);
@@ -249,7 +275,7 @@ private:
       gradient = gradient * castTo(factor, gradient.getType().getElementType());
   }
 
-  spec::Request request;
+  spec::Request request, precision;
   std::vector<Group> groups;
 };
 

@@ -26,6 +26,22 @@ def ResolveTrainingModePass : Pass<"resolve-training-mode", "::mlir::ModuleOp"> 
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def NarrowComputePass : Pass<"narrow-compute", "::mlir::func::FuncOp"> {
+  let summary = "Compute products of f32 in f16 or bf16";
+  let description = [{
+    Matrix products, convolutions and the products of recurrent layers take their operands
+    rounded to the narrow type, and sum in f32. What moves elements, and element-wise ops, are
+    narrow if their operands are; all else stays in f32 (traits in NNBase.td).
+    `make-train-step` and `make-evaluation` run it on their copies of @main before a loss is there.
+    Precondition: types inferred, shape arithmetic on scalars. Postcondition: no product of f32
+    is left that has no operand of another float type; arguments and results have the types that
+    they had. That there is no such product is an error.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect", "::nacre::nn::NNDialect"];
+  let options = [Option<"type", "type", "std::string", "\"bf16\"", "bf16 or f16">];
+}
+
 def MakeEvaluationPass : Pass<"make-evaluation", "::mlir::ModuleOp"> {
   let summary = "Make a function that computes the loss and changes nothing";
   let description = [{
@@ -38,7 +54,8 @@ def MakeEvaluationPass : Pass<"make-evaluation", "::mlir::ModuleOp"> {
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
                            "::nacre::nn::NNDialect", "::nacre::rt::RtDialect"];
   let options = [Option<"loss", "loss", "std::string", "\"softmax-cross-entropy\"",
-                        "A loss of outputs, output:NAME, or a sum of them: 'a + 0.4*b@aux'">];
+                        "A loss of outputs, output:NAME, or a sum of them: 'a + 0.4*b@aux'">,
+                 Option<"precision", "precision", "std::string", "\"f32\"", "What products are computed in: bf16, f16">];
 }
 
 def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
@@ -65,7 +82,9 @@ def MakeTrainStepPass : Pass<"make-train-step", "::mlir::ModuleOp"> {
                  Option<"accumulate", "accumulate", "int64_t", "1", "Steps whose gradients' mean makes an update">,
                  Option<"average", "average", "double", "0", "Decay of a moving average of parameters (0: none)">,
                  Option<"detectAnomaly", "detect-anomaly", "bool", "false",
-                        "End the run at the first node with a NaN, forward or backward">];
+                        "End the run at the first node with a NaN, forward or backward">,
+                 Option<"precisionText", "precision", "std::string", "\"f32\"",
+                        "What products are computed in: bf16, 'f16:scale=1024'">];
 }
 
 def RematerializePass : Pass<"rematerialize", "::mlir::ModuleOp"> {

@@ -81,7 +81,8 @@ def NN_HardSigmoidOp : NN_UnaryOp<"hard_sigmoid", NN_FloatTensor, [NN_Differenti
 
 def NN_SigmoidOp : NN_FunctionOp<"sigmoid", "1 / (1 + exp(-x))", "1.0 / (1.0 + exp(-x))", "dy * y * (1.0 - y)">;
 def NN_SoftplusOp : NN_FunctionOp<"softplus", "log(1 + exp(x)), without overflow",
-                                  "max(x, x.constant(0)) + log1p(exp(-abs(x)))", "dy * sigmoid(x)">;
+                                  "max(x, x.constant(0)) + log1p(exp(-abs(x)))", "dy * sigmoid(x)",
+                                  [NN_ComputesWide]>;
 def NN_SoftsignOp : NN_FunctionOp<"softsign", "x / (1 + |x|)", "x / (1.0 + abs(x))", "dy / square(abs(x) + 1.0)">;
 
 #endif // NACRE_DIALECTS_NN_NNACTIVATIONOPS_TD

@@ -102,6 +102,18 @@ def NN_HasShapeOperands : DeclareOpInterfaceMethods<NN_ShapeOperandsOpInterface>
 def NN_Differentiable : DeclareOpInterfaceMethods<NN_DifferentiableOpInterface>;
 // Ops that have gradients in its place, built there too.
 def NN_Decomposable : DeclareOpInterfaceMethods<NN_DecomposableOpInterface>;
+// What a training step computes an op in if it is to compute in f16 or bf16
+// (compiler/train/NarrowCompute.cpp). Without one of these, ops that move elements and
+// element-wise ones keep the type of their operands, and all others compute in f32.
+class NN_PrecisionTrait<string name> : NativeOpTrait<name> {
+  let cppNamespace = "::nacre::nn";
+}
+// A sum of products, kept in f32: the narrow type.
+def NN_ComputesNarrow : NN_PrecisionTrait<"ComputesNarrow">;
+// A function that makes much of a rounding error, or leaves the narrow type's range: f32.
+def NN_ComputesWide : NN_PrecisionTrait<"ComputesWide">;
+// Results are operands' elements: their type.
+def NN_KeepsPrecision : NN_PrecisionTrait<"KeepsPrecision">;
 def NN_IsChecked : DeclareOpInterfaceMethods<NN_CheckedOpInterface>;
 
 #endif // NACRE_DIALECTS_NN_NNBASE_TD

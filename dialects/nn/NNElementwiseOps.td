@@ -127,7 +127,7 @@ def NN_FModOp : NN_BinaryOp<"fmod", NN_NumberTensor, [NN_Differentiable]> {
   }];
 }
 
-def NN_PowOp : NN_ElementwiseOp<"pow", [NN_Differentiable],
+def NN_PowOp : NN_ElementwiseOp<"pow", [NN_Differentiable, NN_ComputesWide],
     "::mlir::getElementTypeOrSelf(operands.front())"> {
   let summary = "Power";
   let kinks = "0 to a power of 0 or more: nothing to the exponent; an exponent has a gradient if it is floating-point";
@@ -320,7 +320,7 @@ def NN_CastOp : NN_ElementwiseOp<"cast", [NN_Differentiable],
   let hasFolder = 1;
 }
 
-def NN_BitcastOp : NN_ElementwiseOp<"bitcast", [],
+def NN_BitcastOp : NN_ElementwiseOp<"bitcast", [NN_ComputesWide],
     "properties.as<Properties *>()->getTo().getValue()"> {
   let summary = "The same bits under another element type";
   let description = [{

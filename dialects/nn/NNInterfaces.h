@@ -46,6 +46,14 @@ struct RuntimeCheck {
   std::string message;
 };
 
+/// What an op is computed in where products are to be narrow: NNBase.td says it of each.
+template <typename ConcreteOp>
+struct ComputesNarrow : mlir::OpTrait::TraitBase<ConcreteOp, ComputesNarrow> {};
+template <typename ConcreteOp>
+struct ComputesWide : mlir::OpTrait::TraitBase<ConcreteOp, ComputesWide> {};
+template <typename ConcreteOp>
+struct KeepsPrecision : mlir::OpTrait::TraitBase<ConcreteOp, KeepsPrecision> {};
+
 } // namespace nacre::nn
 
 #include "dialects/nn/NNInterfaces.h.inc"

@@ -4,7 +4,7 @@
 
 include "dialects/nn/NNBase.td"
 
-def NN_MatMulOp : NN_TensorOp<"matmul", [NN_Differentiable, DeclareOpInterfaceMethods<NN_BatchedOpInterface>,
+def NN_MatMulOp : NN_TensorOp<"matmul", [NN_Differentiable, NN_ComputesNarrow, DeclareOpInterfaceMethods<NN_BatchedOpInterface>,
     DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
     DeclareOpInterfaceMethods<NN_ScalableOpInterface>,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
@@ -25,7 +25,7 @@ def NN_MatMulOp : NN_TensorOp<"matmul", [NN_Differentiable, DeclareOpInterfaceMe
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_ContractOp : NN_TensorOp<"contract", [NN_Differentiable, DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
+def NN_ContractOp : NN_TensorOp<"contract", [NN_Differentiable, NN_ComputesNarrow, DeclareOpInterfaceMethods<NN_CheckedOpInterface>,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole", "buildFlops"]>]> {
   let summary = "Sum of products along named dimensions: any einsum";
   let description = [{

@@ -42,8 +42,8 @@ def NN_SignOp : NN_UnaryOp<"sign", NN_NumberTensor, [NN_Differentiable]> {
 // A function of one float given by its formula in terms of the Expr `x`
 // (dialects/nn/Expr.h), computed in f32 for f16 and bf16. Its gradient is a formula of
 // TensorExprs (dialects/nn/TensorExpr.h): `dy` of the result, `x` and the result `y`.
-class NN_FunctionOp<string mnemonic, string text, string formula, string gradient>
-    : NN_UnaryOp<mnemonic, NN_FloatTensor, [NN_Differentiable]> {
+class NN_FunctionOp<string mnemonic, string text, string formula, string gradient, list<Trait> traits = []>
+    : NN_UnaryOp<mnemonic, NN_FloatTensor, !listconcat([NN_Differentiable], traits)> {
   let summary = text;
   let description = "\n    ```mlir\n    %y = nn." # mnemonic #
                     " %x : (tensor<4x?xf32>) -> tensor<4x?xf32>\n    ```\n";
@@ -65,21 +65,21 @@ class NN_FunctionOp<string mnemonic, string text, string formula, string gradien
 }
 
 def NN_SqrtOp : NN_FunctionOp<"sqrt", "Square root; NaN below zero", "sqrt(x)", "dy / (y * 2.0)">;
-def NN_ReciprocalOp : NN_FunctionOp<"reciprocal", "1 / x", "1.0 / x", "-(dy * y * y)">;
-def NN_ExpOp : NN_FunctionOp<"exp", "e to the power x", "exp(x)", "dy * y">;
-def NN_LogOp : NN_FunctionOp<"log", "Natural logarithm", "log(x)", "dy / x">;
+def NN_ReciprocalOp : NN_FunctionOp<"reciprocal", "1 / x", "1.0 / x", "-(dy * y * y)", [NN_ComputesWide]>;
+def NN_ExpOp : NN_FunctionOp<"exp", "e to the power x", "exp(x)", "dy * y", [NN_ComputesWide]>;
+def NN_LogOp : NN_FunctionOp<"log", "Natural logarithm", "log(x)", "dy / x", [NN_ComputesWide]>;
 def NN_SinOp : NN_FunctionOp<"sin", "Sine", "x.apply<::mlir::math::SinOp>()", "dy * cos(x)">;
 def NN_CosOp : NN_FunctionOp<"cos", "Cosine", "x.apply<::mlir::math::CosOp>()", "-(dy * sin(x))">;
-def NN_TanOp : NN_FunctionOp<"tan", "Tangent", "x.apply<::mlir::math::TanOp>()", "dy * (y * y + 1.0)">;
-def NN_AsinOp : NN_FunctionOp<"asin", "Arc sine", "x.apply<::mlir::math::AsinOp>()", "dy / sqrt(1.0 - x * x)">;
-def NN_AcosOp : NN_FunctionOp<"acos", "Arc cosine", "x.apply<::mlir::math::AcosOp>()", "-(dy / sqrt(1.0 - x * x))">;
+def NN_TanOp : NN_FunctionOp<"tan", "Tangent", "x.apply<::mlir::math::TanOp>()", "dy * (y * y + 1.0)", [NN_ComputesWide]>;
+def NN_AsinOp : NN_FunctionOp<"asin", "Arc sine", "x.apply<::mlir::math::AsinOp>()", "dy / sqrt(1.0 - x * x)", [NN_ComputesWide]>;
+def NN_AcosOp : NN_FunctionOp<"acos", "Arc cosine", "x.apply<::mlir::math::AcosOp>()", "-(dy / sqrt(1.0 - x * x))", [NN_ComputesWide]>;
 def NN_AtanOp : NN_FunctionOp<"atan", "Arc tangent", "x.apply<::mlir::math::AtanOp>()", "dy / (x * x + 1.0)">;
-def NN_SinhOp : NN_FunctionOp<"sinh", "Hyperbolic sine", "x.apply<::mlir::math::SinhOp>()", "dy * cosh(x)">;
-def NN_CoshOp : NN_FunctionOp<"cosh", "Hyperbolic cosine", "x.apply<::mlir::math::CoshOp>()", "dy * sinh(x)">;
+def NN_SinhOp : NN_FunctionOp<"sinh", "Hyperbolic sine", "x.apply<::mlir::math::SinhOp>()", "dy * cosh(x)", [NN_ComputesWide]>;
+def NN_CoshOp : NN_FunctionOp<"cosh", "Hyperbolic cosine", "x.apply<::mlir::math::CoshOp>()", "dy * sinh(x)", [NN_ComputesWide]>;
 def NN_TanhOp : NN_FunctionOp<"tanh", "Hyperbolic tangent", "tanh(x)", "dy * (1.0 - y * y)">;
 def NN_AsinhOp : NN_FunctionOp<"asinh", "Inverse hyperbolic sine", "x.apply<::mlir::math::AsinhOp>()", "dy / sqrt(x * x + 1.0)">;
-def NN_AcoshOp : NN_FunctionOp<"acosh", "Inverse hyperbolic cosine", "x.apply<::mlir::math::AcoshOp>()", "dy / sqrt(x * x - 1.0)">;
-def NN_AtanhOp : NN_FunctionOp<"atanh", "Inverse hyperbolic tangent", "x.apply<::mlir::math::AtanhOp>()", "dy / (1.0 - x * x)">;
+def NN_AcoshOp : NN_FunctionOp<"acosh", "Inverse hyperbolic cosine", "x.apply<::mlir::math::AcoshOp>()", "dy / sqrt(x * x - 1.0)", [NN_ComputesWide]>;
+def NN_AtanhOp : NN_FunctionOp<"atanh", "Inverse hyperbolic tangent", "x.apply<::mlir::math::AtanhOp>()", "dy / (1.0 - x * x)", [NN_ComputesWide]>;
 def NN_ErfOp : NN_FunctionOp<"erf", "Error function", "erf(x)", "dy * exp(-(x * x)) * M_2_SQRTPI">;
 def NN_FloorOp : NN_FunctionOp<"floor", "Largest integer not above x",
                                "x.apply<::mlir::math::FloorOp>()", "::mlir::Value()"> {

@@ -13,7 +13,7 @@ include "dialects/nn/NNBase.td"
 // them. With `lengths` [B], a sequence ends early: its state stays as it is and its
 // results are 0; a length that is negative or above T is an error. With `reverse` time runs backwards (from the end of each sequence).
 class NN_RecurrentOp<string mnemonic> : NN_TensorOp<mnemonic, [AttrSizedOperandSegments,
-    DeclareOpInterfaceMethods<NN_CheckedOpInterface>, NN_Decomposable,
+    DeclareOpInterfaceMethods<NN_CheckedOpInterface>, NN_Decomposable, NN_ComputesNarrow,
     DeclareOpInterfaceMethods<NN_KernelOpInterface, ["buildFlops"]>]> {
   dag stateArguments = (ins NN_FloatTensor:$gates, NN_FloatTensor:$recurrent,
     Optional<NN_FloatTensor>:$initial_h, Optional<RankedTensorOf<[I32]>>:$lengths);

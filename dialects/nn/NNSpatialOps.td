@@ -26,7 +26,7 @@ class NN_WindowOp<string mnemonic, list<Trait> traits = []>
   let extraClassDefinition = layoutMethods;
 }
 
-def NN_ConvOp : NN_WindowOp<"conv", [NN_Differentiable, DeclareOpInterfaceMethods<NN_ScalableOpInterface>]> {
+def NN_ConvOp : NN_WindowOp<"conv", [NN_Differentiable, NN_ComputesNarrow, DeclareOpInterfaceMethods<NN_ScalableOpInterface>]> {
   let summary = "Convolution over one or more spatial dimensions";
   let description = [{
     `result[n, o, y...] = bias[o] + sum over c, k... of
@@ -54,7 +54,7 @@ def NN_ConvOp : NN_WindowOp<"conv", [NN_Differentiable, DeclareOpInterfaceMethod
   }];
 }
 
-def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose", [NN_Differentiable]> {
+def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose", [NN_Differentiable, NN_ComputesNarrow]> {
   let summary = "Transposed convolution";
   let description = [{
     Each element of the input is scattered over a window of the result:
@@ -102,7 +102,7 @@ class NN_PoolOp<string mnemonic, list<Trait> traits = []> : NN_WindowOp<mnemonic
   }];
 }
 
-def NN_MaxPoolOp : NN_PoolOp<"max_pool", [NN_Differentiable]> {
+def NN_MaxPoolOp : NN_PoolOp<"max_pool", [NN_Differentiable, NN_KeepsPrecision]> {
   let summary = "The largest element in each window";
   let kinks = "the first of equal elements in a window gets all";
   let description = [{
@@ -119,7 +119,7 @@ def NN_MaxPoolOp : NN_PoolOp<"max_pool", [NN_Differentiable]> {
   }];
 }
 
-def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices", [NN_Differentiable]> {
+def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices", [NN_Differentiable, NN_KeepsPrecision]> {
   let summary = "The largest element in each window, and where it stands";
   let kinks = "the first of equal elements in a window gets all";
   let description = [{

@@ -68,7 +68,7 @@ def NN_GradientOp : NN_TensorOp<"gradient", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def NN_InTrainingOp : NN_TensorOp<"in_training", [NN_Differentiable]> {
+def NN_InTrainingOp : NN_TensorOp<"in_training", [NN_Differentiable, NN_KeepsPrecision]> {
   let summary = "A value that training computes in another way than inference";
   let description = [{
     `training` in a function that trains, `inference` in all others: what Dropout and batch

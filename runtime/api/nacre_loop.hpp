@@ -171,10 +171,12 @@ struct Loop {
     };
     auto check = [&](int64_t step, float loss) {
       if (std::isfinite(loss))
-        return true;
+        return Verdict::Counts;
+      if (readLossScale() >= 1) // the step has changed nothing but the scale
+        return Verdict::IsPassedOver;
       why << "the loss became " << double(loss) << " in step " << double(step + 1) << " of epoch " << double(epoch + 1)
           << "; a smaller learning rate may help";
-      return false;
+      return Verdict::Ends;
     };
     nacre_status status = pass(order, 1, run, check, progress, mean);
     if (status == NACRE_OK && schedule && lastStep >= batches.steps())
@@ -184,16 +186,37 @@ struct Loop {
 
   // Computes the loss of every example in its place, without training.
   template <typename Progress> nacre_status evaluate(Progress progress, double &mean) {
-    return pass(nullptr, 0, [](int64_t, float &) { return 0.0; }, [](int64_t, float) { return true; }, progress, mean);
+    return pass(nullptr, 0, [](int64_t, float &) { return 0.0; }, [](int64_t, float) { return Verdict::Counts; }, progress, mean);
   }
 
 private:
+  enum class Verdict { Counts, IsPassedOver, Ends };
+
+  // What the loss is multiplied by in a training of f16, after the last step; 0 where there is no
+  // such factor.
+  float readLossScale() const {
+    nacre_model *model = nullptr;
+    nacre_model_info info;
+    if (nacre_session_get_model(session, &model) != NACRE_OK || nacre_model_get_info(model, &info) != NACRE_OK)
+      return 0;
+    for (int32_t i = 0; i < info.parameter_count; ++i) {
+      nacre_tensor_info parameter;
+      nacre_tensor value = {};
+      if (nacre_model_get_parameter(model, i, &parameter) == NACRE_OK &&
+          std::strcmp(parameter.name, "optimizer.scale") == 0 && parameter.dtype == NACRE_F32 &&
+          nacre_session_get_parameter(session, i, &value) == NACRE_OK)
+        return *static_cast<const float *>(value.data);
+    }
+    return 0;
+  }
+
   template <typename Prepare, typename Check, typename Progress>
   nacre_status pass(const int64_t *which, int32_t extra, Prepare prepare, Check check, Progress progress, double &mean) {
     double sum = firstSum;
     int64_t all = batches.isStream ? INT64_MAX : batches.steps();
     int64_t seen = firstExample, last = all < lastStep ? all : lastStep;
     mean = seen > 0 ? sum / double(seen) : 0;
+    bool isOpen = seen > 0 && std::isnan(sum); // all steps so far were passed over
     for (int64_t step = firstStep; step < last; ++step) {
       int64_t left = batches.isStream ? INT64_MAX : batches.examples - seen;
       int64_t count = left < batches.size ? left : batches.size;
@@ -216,10 +239,18 @@ private:
       if (nacre_status status =
               nacre_session_run(session, function, batches.inputs, batches.columnCount + extra, outputs, outputCount))
         return status;
-      if (!check(step, loss))
+      Verdict verdict = check(step, loss);
+      if (verdict == Verdict::Ends)
         return NACRE_INVALID_VALUE;
+      // A step that is passed over counts as the mean of the others, NaN until there is one.
+      bool counts = verdict == Verdict::Counts;
+      if (counts && isOpen)
+        sum = double(loss) * double(seen);
+      else if (!counts && seen == 0)
+        sum = std::numeric_limits<double>::quiet_NaN();
+      isOpen = !counts && std::isnan(sum);
       seen += count;
-      sum += double(loss) * double(count);
+      sum += (counts ? double(loss) : mean) * double(count);
       mean = sum / double(seen);
       if (nacre_status status = progress(Step{step, seen, mean, now, sum, double(loss)}))
         return status;

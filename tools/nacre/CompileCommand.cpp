@@ -44,7 +44,7 @@ static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a
 static CompileFlags flags(command.subcommand);
 static HiddenOptions hidden(command.subcommand, {"accumulate", "average", "clip-norm", "clip-value", "detect-anomaly",
                                                  "dump-phases", "group", "input-length", "list-losses",
-                                                 "list-optimizers", "memory-budget"});
+                                                 "list-optimizers", "memory-budget", "precision"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {

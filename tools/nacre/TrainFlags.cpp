@@ -14,6 +14,8 @@ TrainFlags::TrainFlags(cl::SubCommand &command, const char *lossName, const char
                       "'head*:lr_factor=10'; the first that matches counts")),
       optimizer("optimizer", cl::sub(command), cl::init("sgd:lr=0.01"), cl::value_desc("adamw:lr=3e-4"),
                 cl::desc("The optimiser and its settings (default sgd:lr=0.01)")),
+      precision("precision", cl::sub(command), cl::init("f32"), cl::value_desc("bf16"),
+                cl::desc("Compute products in bf16, or in f16 with a scaled loss (default f32)")),
       memoryBudget("memory-budget", cl::sub(command), cl::value_desc("500MB"),
                    cl::desc("What parameters, the optimiser's state and a step may take; what does not fit is computed "
                             "again")),
@@ -34,7 +36,7 @@ bool TrainFlags::isGiven() const { return losses.getNumOccurrences() != 0; }
 bool TrainFlags::needsLoss() const {
   return !isGiven() && (groups.getNumOccurrences() || optimizer.getNumOccurrences() || clipNorm.getNumOccurrences() ||
                         clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences() ||
-                        memoryBudget.getNumOccurrences() || detectAnomaly);
+                        memoryBudget.getNumOccurrences() || precision.getNumOccurrences() || detectAnomaly);
 }
 
 Result<double> TrainFlags::fill(TrainOptions &options) const {
@@ -57,6 +59,8 @@ Result<double> TrainFlags::fill(TrainOptions &options) const {
   options.accumulate = accumulate;
   options.average = average;
   options.detectAnomaly = detectAnomaly;
+  if (Status set = setTrainOption(options, "precision", precision); !set)
+    return refuse("--precision", set.error().message);
   if (memoryBudget.getNumOccurrences())
     if (Status set = setTrainOption(options, "memory_budget", memoryBudget); !set)
       return refuse("--memory-budget", set.error().message);

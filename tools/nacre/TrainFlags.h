@@ -21,7 +21,7 @@ public:
 
 private:
   llvm::cl::list<std::string> losses, groups;
-  llvm::cl::opt<std::string> optimizer, memoryBudget;
+  llvm::cl::opt<std::string> optimizer, precision, memoryBudget;
   llvm::cl::opt<double> clipNorm, clipValue, average;
   llvm::cl::opt<int64_t> accumulate;
   llvm::cl::opt<bool> detectAnomaly, listLosses, listOptimizers;

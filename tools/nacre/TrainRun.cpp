@@ -39,6 +39,7 @@ TrainCheckpoints::Agreement tool::agree(const CompileOptions &compile, const Tra
           {"--clip-value", print(train.clipValue)},
           {"--accumulate", std::to_string(train.accumulate)},
           {"--average", print(train.average)},
+          {"--precision", train.precision == "f32" ? "" : train.precision},
           {"--schedule", options.schedule},
           {"--metric", llvm::join(options.metrics, ", ")},
           {"--batch-size", std::to_string(trainer.batchSize())},

@@ -119,8 +119,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). Runs use
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
     `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`,
-    `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`, `detect_anomaly`:
-    docs/training.md), it has a function `step` as well, which changes the parameters.
+    `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`, `detect_anomaly`,
+    `precision`: docs/training.md), it has a function `step` as well, which changes the parameters.
 
     How many elements an input has that is a sequence, and whether an optional has one, is
     fixed: `input_lengths` says it by name (None: an optional without an element; 1: an

@@ -60,8 +60,8 @@ class Trainer:
         history = trainer.fit(x, labels, epochs=10)      # batches, epochs, shuffling
         trainer.save("trained.onnx")
 
-    `loss`, `optimizer`, `groups`, `clip_norm`, `clip_value`, `accumulate`, `average` and
-    `detect_anomaly` are those of nacre.compile(train=...), `metrics` what is measured besides ("accuracy"): docs/training.md
+    `loss`, `optimizer`, `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`,
+    `detect_anomaly` and `precision` ("bf16") are those of nacre.compile(train=...), `metrics` what is measured besides ("accuracy"): docs/training.md
     lists what there is. `seed` is that of random numbers (Dropout). All other options are those of
     nacre.compile. Raises CompileError if the model cannot be trained, ValueError for options that
     there are not.
@@ -84,6 +84,7 @@ class Trainer:
         accumulate: int = 1,
         average: float = 0.0,
         detect_anomaly: bool = False,
+        precision: str = "f32",
         memory_budget: str | int = 0,
         open_size: int = 0,
         seed: int = 0,
@@ -93,7 +94,7 @@ class Trainer:
 
         settings = {"loss": loss, "optimizer": optimizer, "groups": groups, "clip_norm": clip_norm,
                     "clip_value": clip_value, "accumulate": accumulate, "average": average,
-                    "detect_anomaly": detect_anomaly, "memory_budget": memory_budget,
+                    "detect_anomaly": detect_anomaly, "precision": precision, "memory_budget": memory_budget,
                     "open_size": open_size}  # fmt: skip
         self._settings = {key: str(value) for key, value in settings.items()}
         self.metrics = [metrics] if isinstance(metrics, str) else list(metrics)

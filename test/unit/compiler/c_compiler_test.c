@@ -238,6 +238,13 @@ static void test_training(const char *folder) {
   options.clip_norm = -1;
   EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
   EXPECT(strstr(nacre_compile_last_error(), "expected clip-norm"));
+  options.clip_norm = 0;
+  options.precision = "f8";
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "unknown precision 'f8', expected f32, bf16 or f16"));
+  options.precision = "bf16"; /* of products, which this model has none of */
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "there is nothing to compute in bf16"));
   remove(path);
 }
 

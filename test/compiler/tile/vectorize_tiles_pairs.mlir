@@ -1,0 +1,80 @@
+// RUN: nacre-opt %s --vectorize-tiles=dot-bf16=true --cse | FileCheck %s
+// RUN: nacre-opt %s --vectorize-tiles=dot-bf16=true --cse | nacre-opt | FileCheck %s
+// RUN: nacre-opt %s --vectorize-tiles --cse | FileCheck %s --check-prefix=PLAIN
+// PLAIN-NOT: llvm.call_intrinsic
+
+// Two steps of the reduction at once: a pair of the left operand in all lanes, rows of the right
+// one interleaved.
+// CHECK-LABEL: func.func @even
+// CHECK: %[[TWO:.+]] = arith.constant 2 : index
+// CHECK: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %[[TWO]] iter_args
+// CHECK: %[[A:.+]] = vector.load {{.+}} : memref<192xbf16>, vector<2xbf16>
+// CHECK: vector.bitcast %[[A]] : vector<2xbf16> to vector<1xi32>
+// CHECK: %[[X:.+]] = vector.bitcast %{{.+}} : vector<16xi32> to vector<32xbf16>
+// CHECK: %[[B0:.+]] = vector.load {{.+}} vector<16xbf16>
+// CHECK: %[[B1:.+]] = vector.load {{.+}} vector<16xbf16>
+// CHECK: %[[Y:.+]] = vector.shuffle %[[B0]], %[[B1]] [0, 16, 1, 17,
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"(%{{.+}}, %[[X]], %[[Y]]) : (vector<16xf32>, vector<32xbf16>, vector<32xbf16>) -> vector<16xf32>
+// CHECK-NOT: arith.mulf
+// CHECK: return
+#lhs = affine_map<(m, n, k) -> (m, k)>
+#rhs = affine_map<(m, n, k) -> (k, n)>
+#out = affine_map<(m, n, k) -> (m, n)>
+func.func @even(%a: memref<4x48xbf16>, %b: memref<48x16xbf16>, %c: memref<4x16xf32>) {
+  linalg.generic {indexing_maps = [#lhs, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x48xbf16>, memref<48x16xbf16>) outs(%c : memref<4x16xf32>) {
+  ^bb0(%x: bf16, %y: bf16, %acc: f32):
+    %xw = arith.extf %x : bf16 to f32
+    %yw = arith.extf %y : bf16 to f32
+    %0 = arith.mulf %xw, %yw : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
+
+// Of an odd number of steps the last has a zero beside it; a left operand that is not contiguous
+// along the reduction is read element by element.
+// CHECK-LABEL: func.func @odd
+// CHECK: scf.for
+// CHECK: memref.load
+// CHECK: memref.load
+// CHECK: arith.shli
+// CHECK: arith.ori
+// CHECK: llvm.call_intrinsic
+// CHECK: scf.yield
+// CHECK: %[[ONE:.+]] = memref.load
+// CHECK: arith.bitcast %[[ONE]] : bf16 to i16
+// CHECK-NOT: arith.ori
+// CHECK: vector.shuffle %{{.+}}, %cst
+// CHECK: llvm.call_intrinsic
+#across = affine_map<(m, n, k) -> (k, m)>
+func.func @odd(%a: memref<49x4xbf16>, %b: memref<49x16xbf16>, %c: memref<4x16xf32>) {
+  linalg.generic {indexing_maps = [#across, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<49x4xbf16>, memref<49x16xbf16>) outs(%c : memref<4x16xf32>) {
+  ^bb0(%x: bf16, %y: bf16, %acc: f32):
+    %xw = arith.extf %x : bf16 to f32
+    %yw = arith.extf %y : bf16 to f32
+    %0 = arith.mulf %xw, %yw : f32
+    %1 = arith.addf %0, %acc : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
+
+// f16 is widened: there is no such instruction with sums in f32.
+// CHECK-LABEL: func.func @f16
+// CHECK-NOT: llvm.call_intrinsic
+// CHECK: vector.fma
+func.func @f16(%a: memref<4x48xf16>, %b: memref<48x16xf16>, %c: memref<4x16xf32>) {
+  linalg.generic {indexing_maps = [#lhs, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x48xf16>, memref<48x16xf16>) outs(%c : memref<4x16xf32>) {
+  ^bb0(%x: f16, %y: f16, %acc: f32):
+    %xw = arith.extf %x : f16 to f32
+    %yw = arith.extf %y : f16 to f32
+    %0 = arith.mulf %xw, %yw : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
