@@ -7,8 +7,8 @@
 // CHECK: %[[A0:.*]] = nn.exp %[[H0]]
 // CHECK: %[[H1:.*]] = nn.matmul %[[A0]], %[[W]]
 // CHECK: %[[LOSS:.*]] = nn.reduce sum
-// CHECK: %[[A1:.*]] = nn.exp %[[H1]]
 // CHECK: %[[D1:.*]] = nn.matmul %{{.*}} {transpose_rhs}
+// CHECK: %[[A1:.*]] = nn.exp %[[H1]]
 // CHECK: nn.mul %[[D1]], %[[A1]]
 // CHECK: %[[AGAIN:.*]] = nn.matmul %arg0, %[[W]] :
 // CHECK-NEXT: %[[A:.*]] = nn.exp %[[AGAIN]]
