@@ -29,10 +29,10 @@ struct FuseResult : OpRewritePattern<linalg::GenericOp> {
   LogicalResult matchAndRewrite(linalg::GenericOp consumer, PatternRewriter &rewriter) const override {
     for (OpOperand &operand : consumer->getOpOperands()) {
       auto producer = operand.get().getDefiningOp<linalg::GenericOp>();
-      bool isResult = producer && llvm::all_of(producer->getUsers(), [&](Operation *user) {
-        return user == consumer || isa<kern::ReturnOp>(user);
-      });
-      if (!isResult || operand.get().hasOneUse() || !linalg::areElementwiseOpsFusable(&operand))
+      auto isReturn = [](Operation *user) { return isa<kern::ReturnOp>(user); };
+      auto isReadHere = [&](Operation *user) { return user == consumer || isReturn(user); };
+      if (!producer || producer.hasIndexSemantics() || llvm::none_of(producer->getUsers(), isReturn) ||
+          !llvm::all_of(producer->getUsers(), isReadHere) || !linalg::areElementwiseOpsFusable(&operand))
         continue;
       FailureOr<linalg::ElementwiseOpFusionResult> fused = linalg::fuseElementwiseOps(rewriter, &operand);
       if (failed(fused))
