@@ -137,9 +137,10 @@ def test_what_is_said_is_what_is_held(model: tuple[Path, dict[str, Any]], budget
                "adam", "--batch-size", str(rows), "--steps", "1", "--threads", "1", *flags]  # fmt: skip
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     first = ran.stdout.splitlines()[0]
-    found = re.fullmatch(r"memory: ([\d.]+) MB, ([\d.]+) MB of them parameters and the optimizer's state", first)
+    found = re.fullmatch(r"memory: ([\d.]+) (MB|kB), ([\d.]+) (MB|kB) of them parameters and the optimizer's state", first)
     assert found, first
-    step = (float(found[1]) - float(found[2])) * 1e6
+    unit = {"MB": 1e6, "kB": 1e3}
+    step = float(found[1]) * unit[found[2]] - float(found[3]) * unit[found[4]]
     measure = [sys.executable, "-c", _PEAK, str(BUILD / "python"), str(path), text or "0", str(rows), *map(str, shape)]
     held = float(subprocess.run(measure, capture_output=True, text=True, check=True).stdout)
     assert step == pytest.approx(held, rel=0.05)

@@ -173,8 +173,11 @@ bool isOpenInBatchAlone(const Function &step) {
 }
 
 std::string formatMemory(const TrainMemory &memory) {
-  auto megabytes = [](int64_t bytes) { return llvm::formatv("{0:F1} MB", double(bytes) / 1e6).str(); };
-  return "memory: " + megabytes(memory.parameters + memory.step) + ", " + megabytes(memory.parameters) +
+  auto print = [](int64_t bytes) {
+    bool isLarge = bytes >= 1000000;
+    return llvm::formatv("{0:F1} {1}", double(bytes) / (isLarge ? 1e6 : 1e3), isLarge ? "MB" : "kB").str();
+  };
+  return "memory: " + print(memory.parameters + memory.step) + ", " + print(memory.parameters) +
          " of them parameters and the optimizer's state";
 }
 
