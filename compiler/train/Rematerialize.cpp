@@ -29,6 +29,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <numeric>
 
 namespace nacre::train {
 #define GEN_PASS_DEF_REMATERIALIZEPASS
@@ -88,6 +89,8 @@ public:
     SmallVector<int64_t> kept(forward.size() + 1, 0), crossing(forward.size() + 1, 0);
     for (auto [i, op] : llvm::enumerate(forward)) {
       kept[i + 1] = kept[i];
+      if (!isRepeatable(op)) // a parameter, or what is kept anyway
+        continue;
       for (Value result : op->getResults()) {
         int64_t last = int64_t(i);
         bool isKept = false;
@@ -98,10 +101,11 @@ public:
         }
         int64_t bytes = sizes.getBytes(result.getType());
         kept[i + 1] += isKept ? bytes : 0;
-        for (int64_t between = int64_t(i) + 1; between <= last; ++between)
-          crossing[between] += bytes;
+        crossing[i + 1] += bytes;
+        crossing[last + 1] -= bytes;
       }
     }
+    std::partial_sum(crossing.begin(), crossing.end(), crossing.begin());
     SmallVector<int64_t> ends;
     int64_t begin = 0;
     for (int64_t i = 1; i < segments; ++i) {
@@ -276,7 +280,8 @@ private:
       IntegerAttr parameters = read(buffer::kParameterBytes), held = read(buffer::kStepBytes);
       if (parameters && held)
         return parameters.getInt() + held.getInt();
-      return step.emitError("a memory budget needs the size of a batch, which the model leaves open: give open_size");
+      return step.emitError("a memory budget needs the size of a batch, which the model leaves open: fix it (--dim), or "
+                            "give open_size");
     }
     int64_t bytes = sizes.getInputBytes(step);
     for (auto parameter : copy->getOps<nn::ParameterOp>())
