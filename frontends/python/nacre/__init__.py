@@ -120,7 +120,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
     `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`,
     `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`, `detect_anomaly`,
-    `precision`: docs/training.md), it has a function `step` as well, which changes the parameters.
+    `precision`, `memory_budget`, `open_size`: docs/training.md), it has a function `step` as well,
+    which changes the parameters.
 
     How many elements an input has that is a sequence, and whether an optional has one, is
     fixed: `input_lengths` says it by name (None: an optional without an element; 1: an

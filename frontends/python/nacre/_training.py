@@ -61,9 +61,11 @@ class Trainer:
         trainer.save("trained.onnx")
 
     `loss`, `optimizer`, `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`,
-    `detect_anomaly` and `precision` ("bf16") are those of nacre.compile(train=...), `metrics` what is measured besides ("accuracy"): docs/training.md
-    lists what there is. `seed` is that of random numbers (Dropout). All other options are those of
-    nacre.compile. Raises CompileError if the model cannot be trained, ValueError for options that
+    `detect_anomaly`, `precision` ("bf16"), `memory_budget` ("500MB", with the batch as `open_size`
+    where the model leaves it open) are those of nacre.compile(train=...), `metrics` what is measured
+    besides ("accuracy"): docs/training.md lists what there is. `seed` is that of random numbers
+    (Dropout). All other options are those of nacre.compile. Raises CompileError if the model cannot
+    be trained or does not fit into the budget, ValueError for options that
     there are not.
 
     Data are arrays with an entry per example: one, several in the order of the model's inputs (or
