@@ -95,8 +95,8 @@ private:
     numberKernels(functions, result.kernels);
     std::vector<KernelInfo> unseen; // the compiler's own context is told, no user
     numberKernels(prepare, unseen);
-    nameByContent();
-    if (failed(makeUnits("nacre.host", functions, target, /*isPrepare=*/false)) ||
+    if (failed(nameByContent()) ||
+        failed(makeUnits("nacre.host", functions, target, /*isPrepare=*/false)) ||
         failed(makeUnits("nacre.prepare", prepare, host, /*isPrepare=*/true)))
       return failure();
     for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>()))
@@ -154,29 +154,40 @@ private:
   }
 
   /// Renames kernels after what they compute, so that models share them in the cache,
-  /// and merges those that are equal.
-  void nameByContent() {
-    SymbolTable symbols(module);
-    llvm::StringMap<std::string> names; // by the old name
-    for (auto kernel : llvm::make_early_inc_range(module.getOps<kern::FuncOp>())) {
-      std::string name = kernel.getName().str();
+  /// and merges those that are equal. Fails if it is cancelled.
+  LogicalResult nameByContent() {
+    struct Named {
+      kern::FuncOp kernel;
+      std::string name, newName;
+    };
+    std::vector<Named> all;
+    for (auto kernel : module.getOps<kern::FuncOp>())
+      all.push_back({kernel, kernel.getName().str(), {}});
+    // As text kernels are long: a thread for each.
+    LogicalResult named = failableParallelForEach(module.getContext(), all, [&](Named &named) {
       for (StringRef origin : {"nodes", "flops", "bytes"})
-        kernel->removeAttr(origin);
-      kernel.setSymName("kernel");
+        named.kernel->removeAttr(origin);
+      named.kernel.setSymName("kernel");
       llvm::BLAKE3 hasher;
-      hasher.update(print(kernel, OpPrintingFlags().printGenericOpForm().useLocalScope()));
-      auto hash = hasher.final<8>();
-      StringRef stem = StringRef(name).take_until([](char c) { return c == '.' || llvm::isDigit(c); }).rtrim('_');
-      std::string newName = (stem + "." + llvm::toHex(hash, /*LowerCase=*/true)).str();
-      names[name] = newName;
-      kernel.setSymName(newName);
-      if (!labels.try_emplace(newName, name).second)
-        kernel.erase();
+      hasher.update(print(named.kernel, OpPrintingFlags().printGenericOpForm().useLocalScope()));
+      StringRef stem = StringRef(named.name).take_until([](char c) { return c == '.' || llvm::isDigit(c); }).rtrim('_');
+      named.newName = (stem + "." + llvm::toHex(hasher.final<8>(), /*LowerCase=*/true)).str();
+      named.kernel.setSymName(named.newName);
+      return failure(isCancelled());
+    });
+    if (failed(named))
+      return failure();
+    llvm::StringMap<std::string> names; // by the old name
+    for (Named &named : all) {
+      if (!labels.try_emplace(named.newName, named.name).second)
+        named.kernel.erase();
+      names[named.name] = std::move(named.newName);
     }
     module.walk([&](kern::CallOp call) {
       if (auto it = names.find(call.getCallee()); it != names.end())
         call.setCallee(it->second);
     });
+    return success();
   }
 
   /// An op as text: all that its code depends on, so no locations.
@@ -247,6 +258,8 @@ private:
       }
     }
     for (kern::FuncOp kernel : kernels) {
+      if (isCancelled())
+        return failure();
       units.push_back(makeUnit(labels.lookup(kernel.getName()), chooseEffort(kernel)));
       units.back().module->push_back(kernel.clone());
       cloneGlobals(units.back(), symbols);
