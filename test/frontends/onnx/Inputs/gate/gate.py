@@ -36,7 +36,17 @@ def seconds() -> float:
 
 
 def run(name: str) -> str | None:
-    """What went wrong, or None."""
+    """What went wrong, or None. The time counts at its best of three: a disturbed
+    machine can take twice as long for the same work."""
+    for _ in range(3):
+        problem, taken = try_once(name)
+        if problem or taken <= 1:
+            return problem
+    return f"it takes {taken:.2f} s"
+
+
+def try_once(name: str) -> tuple[str | None, float]:
+    """What went wrong, or None, and the seconds that the command took."""
     build, expected, options, file, code = CASES[name]
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
@@ -53,20 +63,19 @@ def run(name: str) -> str | None:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, preexec_fn=limit
             )
         except subprocess.TimeoutExpired:
-            return "it hangs"
-    if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        return "it takes more than 10 s"
+            return "it hangs", 0
     # Of the processor, from the process's start to its end: the machine may be busy.
-    if (taken := seconds() - before) > 1:
-        return f"it takes {taken:.2f} s"
+    taken = seconds() - before
+    if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return "it takes more than 10 s", taken
     output = result.stdout.decode(errors="replace")
     if result.returncode != code:
-        return f"exit code {result.returncode}, expected {code}\n{output[:2000]}"
+        return f"exit code {result.returncode}, expected {code}\n{output[:2000]}", taken
     if expected not in output:
-        return f"expected: {expected}\nfound: {output[:2000]}"
+        return f"expected: {expected}\nfound: {output[:2000]}", taken
     if code and len(output) > 16000:
-        return f"{len(output)} characters of output"
-    return None
+        return f"{len(output)} characters of output", taken
+    return None, taken
 
 
 def main() -> int:
