@@ -42,7 +42,7 @@ function(nacre_install_component component pc)
 endfunction()
 
 foreach(header nacre.h nacre.hpp nacre_spec.hpp nacre_schedule.hpp nacre_loop.hpp nacre_metric.hpp
-    nacre_data.hpp nacre_reader.hpp nacre_evaluate.hpp nacre_train.hpp)
+    nacre_data.hpp nacre_reader.hpp nacre_evaluate.hpp nacre_train.hpp nacre_best.hpp)
   nacre_public_header(runtime/api/${header} ${header} Runtime)
 endforeach()
 nacre_install_library(nacre-runtime Runtime Runtime)

@@ -10,7 +10,7 @@
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Interrupt.h"
 #include "frontends/python/Program.h"
-#include "runtime/api/nacre_train.hpp"
+#include "runtime/api/nacre_best.hpp"
 
 #include <deque>
 #include <nanobind/stl/map.h>
@@ -85,7 +85,7 @@ public:
     options.epochs = epochs;
     options.schedule = std::move(schedule);
     options.ignoredLabel = getIgnoredLabel(makeTrainOptions(settings));
-    options.metrics = std::move(metrics);
+    options.metrics = this->metrics = std::move(metrics);
     options.validation = this->validation.list;
     options.readAheadBytes = readsAhead ? options.readAheadBytes : -1;
     Session &session = nb::cast<Program &>(this->program).getSession();
@@ -134,9 +134,29 @@ public:
     }
     if (!epoch)
       raiseError(epoch.error());
+    if (best)
+      if (Result<bool> isBest = best->observe(*epoch, trainer->session()); !isBest)
+        raiseError(isBest.error());
     nb::object evaluation = epoch->validation ? nb::object(toTuple(*epoch->validation)) : nb::none();
     return nb::make_tuple(epoch->loss, nb::cast(epoch->metrics), epoch->examples, epoch->rate, epoch->seconds,
                           evaluation);
+  }
+
+  /// From now on the parameters of the best epoch are kept.
+  void stopEarly(const std::string &monitor, int64_t patience) {
+    Result<BestWeights> made = BestWeights::create(monitor, metrics, patience);
+    if (!made)
+      raiseError(made.error());
+    best = *std::move(made);
+  }
+  bool isExhausted() const { return best && best->isExhausted(); }
+  /// Sets the parameters to those, and says which epoch's they are; none if there is none.
+  std::optional<int64_t> restoreBest() {
+    if (!best || best->getState().epoch < 0)
+      return std::nullopt;
+    if (Status restored = best->restore(trainer->session()); !restored)
+      raiseError(restored.error());
+    return best->getState().epoch;
   }
 
 private:
@@ -162,6 +182,8 @@ private:
   }
 
   nb::object program; // whose session is trained
+  std::vector<std::string> metrics;
+  std::optional<BestWeights> best;
   nb::object source, sourceRaised;
   std::unique_ptr<Columns> columns; // of a stream the last batch
   Columns validation;
@@ -209,7 +231,10 @@ void python::bindTraining(nb::module_ &module) {
   nb::class_<TrainerOfArrays>(module, "_Trainer")
       .def(nb::init<nb::object, nb::object, nb::dict, std::vector<std::string>, int64_t, uint64_t, double, int64_t,
                     std::string, const TrainSettings &, int64_t, bool>())
-      .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none());
+      .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none())
+      .def("stop_early", &TrainerOfArrays::stopEarly)
+      .def_prop_ro("is_exhausted", &TrainerOfArrays::isExhausted)
+      .def("restore_best", &TrainerOfArrays::restoreBest);
   nb::class_<Exporter>(module, "_Exporter")
       .def("__init__", [](Exporter *place, nb::handle source, const Program &program) {
         new (place) Exporter(openExporter(source, program));
@@ -227,6 +252,10 @@ void python::bindTraining(nb::module_ &module) {
       });
   module.def("_evaluate", evaluateArrays);
   module.def("_predict", predictArrays);
+  module.def("_use_averages", [](Program &program) {
+    if (Status set = Trainer::useAverages(program.getSession()); !set)
+      raiseError(set.error());
+  });
   module.def("_write_file", [](const std::string &path, nb::bytes data) {
     if (Status written = writeFile(path, {data.c_str(), data.size()}); !written)
       raise(getExceptions().writeError, written.error().message);

@@ -230,10 +230,11 @@ public:
   }
 
   // Sets each parameter NAME that has a moving average, NAME.average, to it.
-  Status useAverages() {
+  Status useAverages() { return useAverages(*owner); }
+  static Status useAverages(Session &session) {
     nacre_model *model = nullptr;
     nacre_model_info info;
-    nacre_status status = nacre_session_get_model(owner->get(), &model);
+    nacre_status status = nacre_session_get_model(session.get(), &model);
     if (status == NACRE_OK)
       status = nacre_model_get_info(model, &info);
     std::map<std::string, int32_t> indices;
@@ -248,9 +249,9 @@ public:
       nacre_tensor value = {};
       if (status != NACRE_OK || average == indices.end())
         continue;
-      status = nacre_session_get_parameter(owner->get(), average->second, &value);
+      status = nacre_session_get_parameter(session.get(), average->second, &value);
       if (status == NACRE_OK)
-        status = nacre_session_write_parameter(owner->get(), index, &value);
+        status = nacre_session_write_parameter(session.get(), index, &value);
     }
     return status == NACRE_OK ? Status() : Status(Error::last(status));
   }

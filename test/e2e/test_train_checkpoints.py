@@ -406,3 +406,21 @@ def test_validation_is_needed(folder: Path, tmp_path: Path) -> None:
     line = ["train", folder / "m.onnx", "--data", folder / "digits.npz", "-o", tmp_path / "out.onnx", "--patience", "2"]
     ran = nacre(*line, ok=False)
     assert ran.status == 2 and "--valid" in ran.err
+
+
+def test_two_trainings_in_one_folder(folder: Path, tmp_path: Path) -> None:
+    """The second is refused while the first runs; however that ends, nothing is left of its lock."""
+    endless = [NACRE, "train", folder / "m.onnx", "--data", folder / "digits.npz", "--epochs", "1000000"]
+    endless += ["-o", tmp_path / "a.onnx", "--checkpoint", tmp_path / "run", "--resume"]
+    running = subprocess.Popen(list(map(str, endless)), stdout=subprocess.PIPE, text=True)
+    assert running.stdout
+    for _ in range(3):
+        running.stdout.readline()
+    other = [*endless[1:-1], "--resume"]
+    ran = nacre(*other, ok=False)
+    running.kill()
+    running.communicate()
+    assert ran.status == 1 and "another training writes its checkpoints there" in ran.err, ran.text()
+    other[other.index("1000000")] = "1"
+    nacre(*other)
+    assert all(file.name.startswith("step-") for file in (tmp_path / "run").iterdir())

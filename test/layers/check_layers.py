@@ -43,7 +43,8 @@ UNBOUND = ("tools", "test", "benchmarks", "examples")
 # Headers that are installed side by side include each other by their bare names.
 INSTALLED = "runtime/api"
 INSTALLED_HEADERS = ("nacre.h", "nacre.hpp", "nacre_spec.hpp", "nacre_schedule.hpp", "nacre_loop.hpp", "nacre_metric.hpp",
-                     "nacre_data.hpp", "nacre_reader.hpp", "nacre_evaluate.hpp", "nacre_train.hpp")
+                     "nacre_data.hpp", "nacre_reader.hpp", "nacre_evaluate.hpp", "nacre_train.hpp",
+                     "nacre_best.hpp")
 
 # First component of an include -> library.
 OUTSIDE = {

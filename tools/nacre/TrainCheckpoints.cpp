@@ -6,6 +6,11 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -35,6 +40,22 @@ std::string TrainCheckpoints::place(const char *kind, int64_t step) const {
   return path.str().str();
 }
 
+/// Of the folder itself: nothing is left of it, however the process ends. Where the file system has no
+/// locks there is none.
+static Status lockFolder(const std::string &folder, std::shared_ptr<void> &lock) {
+  int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0)
+    return Error{NACRE_IO_ERROR, folder + ": cannot be read: " + std::strerror(errno)};
+  bool isTaken = ::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (isTaken) {
+    ::close(descriptor);
+    return Error{NACRE_INVALID_ARGUMENT, folder + ": another training writes its checkpoints there; wait for its end, "
+                                                  "or give another folder"};
+  }
+  lock = std::shared_ptr<void>(nullptr, [descriptor](void *) { ::close(descriptor); });
+  return {};
+}
+
 Result<TrainCheckpoints> TrainCheckpoints::open(const std::string &folder, CheckpointInterval interval, int64_t keep,
                                                 bool resumes, Agreement agreed) {
   TrainCheckpoints result;
@@ -44,6 +65,8 @@ Result<TrainCheckpoints> TrainCheckpoints::open(const std::string &folder, Check
   result.agreed = std::move(agreed);
   if (std::error_code code = fs::create_directories(folder))
     return Error{NACRE_IO_ERROR, folder + ": cannot be made a folder for checkpoints: " + code.message()};
+  if (Status locked = lockFolder(folder, result.lock); !locked)
+    return locked.error();
   std::error_code code;
   for (fs::directory_iterator entry(folder, code), end; entry != end && !code; entry.increment(code)) {
     llvm::StringRef name = llvm::sys::path::filename(entry->path());

@@ -3,6 +3,7 @@
 #define NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
 
 #include "tools/nacre/TrainSnapshot.h"
+#include <memory>
 #include <optional>
 
 namespace nacre::tool {
@@ -21,7 +22,8 @@ class TrainCheckpoints {
 public:
   using Agreement = std::vector<std::pair<std::string, std::string>>;
 
-  /// Makes the folder. It may have checkpoints already only if they are to be resumed from.
+  /// Makes the folder, which no other training may write into meanwhile. It may have checkpoints
+  /// already only if they are to be resumed from.
   /// `agreed` is what all checkpoints of one training have in common: names as the command line
   /// has them, and texts.
   static Result<TrainCheckpoints> open(const std::string &folder, CheckpointInterval interval, int64_t keep,
@@ -47,6 +49,7 @@ private:
   void removeOld();
 
   std::string folder;
+  std::shared_ptr<void> lock; // while there is one of this object
   CheckpointInterval interval;
   int64_t keep = 0;
   Agreement agreed;

@@ -52,7 +52,7 @@ Status TrainRun::begin(TrainCheckpoints::Agreement agreed) {
   if (options.patience > 0) {
     Result<BestWeights> made = BestWeights::create(options.monitor, options.report.metrics, options.patience);
     if (!made)
-      return made.error();
+      return Error{made.error().status, "--" + made.error().message};
     best = *std::move(made);
   }
   TrainingSnapshot from;

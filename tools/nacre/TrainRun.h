@@ -3,7 +3,6 @@
 #define NACRE_TOOLS_NACRE_TRAINRUN_H
 
 #include "compiler/api/Compiler.h"
-#include "tools/nacre/BestWeights.h"
 #include "tools/nacre/TrainCheckpoints.h"
 #include "tools/nacre/TrainData.h"
 #include "tools/nacre/TrainReport.h"

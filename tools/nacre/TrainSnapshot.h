@@ -2,8 +2,7 @@
 #ifndef NACRE_TOOLS_NACRE_TRAINSNAPSHOT_H
 #define NACRE_TOOLS_NACRE_TRAINSNAPSHOT_H
 
-#include "runtime/api/nacre_train.hpp"
-#include "tools/nacre/BestWeights.h"
+#include "runtime/api/nacre_best.hpp"
 #include "llvm/Support/JSON.h"
 
 namespace nacre::tool {

@@ -26,6 +26,8 @@ class History(Mapping[str, "list[float]"]):
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
+        #: With `patience` the epoch, from 0, whose model was kept; None if none was better than another.
+        self.best_epoch: int | None = None
 
     def __getitem__(self, key: str) -> list[float]:
         return self._values[key]
@@ -133,6 +135,8 @@ class Trainer:
         schedule: str = "",
         validation_data: tuple[Data, Data | None] | Mapping[str, Any] | None = None,
         seed: int = 0,
+        patience: int = 0,
+        monitor: str = "loss",
         callback: Callable[[int, dict[str, float]], object] | None = None,
         verbose: bool | None = None,
     ) -> History:
@@ -141,6 +145,10 @@ class Trainer:
         `learning_rate`, and changes as `schedule` says ("cosine:warmup=100"). After each epoch
         `validation_data` are evaluated, and `callback(epoch, values)` is called, from 0; if it returns
         False the training ends. Called again, it goes on where it was, with other orders.
+
+        With `patience` the training ends after so many epochs without progress on `validation_data`,
+        of the loss or the metric that `monitor` names, and the model, with the optimizer's state,
+        becomes what it was after the best epoch, `history.best_epoch`.
 
         Instead of arrays `x` may be batches, one after the other, each as `step` takes it, of any
         number of examples: an iterable, as a torch DataLoader is, which each epoch goes through
@@ -158,6 +166,8 @@ class Trainer:
         if validation_data is not None:
             pair = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
             others = self._columns(*pair)
+        if patience < 0 or (patience and not others):
+            raise ValueError("patience: expected a number of epochs, and validation_data, which it looks at")
         rate = self.learning_rate if learning_rate is None else learning_rate
         if steps_per_epoch < 0:
             raise ValueError(f"steps_per_epoch is {steps_per_epoch}, expected 1 or more")
@@ -175,6 +185,8 @@ class Trainer:
             self.model, data, others, self.metrics, batch_size, seed + self._epochs, rate, epochs, schedule,
             self._settings, steps_per_epoch, read_ahead,
         )  # fmt: skip
+        if patience:
+            trainer.stop_early(monitor, patience)
         history = History()
         for epoch in range(epochs):
             loss, metrics, examples, _, seconds, evaluation = trainer.run_epoch(epoch, None)
@@ -188,6 +200,10 @@ class Trainer:
                 print(f"epoch {epoch + 1}/{epochs}: {text}, {examples / seconds:.0f} examples/s", flush=True)
             if callback is not None and callback(epoch, values) is False:
                 break
+            if trainer.is_exhausted:
+                break
+        if patience:
+            history.best_epoch = trainer.restore_best()
         self._epochs += len(history["loss"])
         return history
 
@@ -227,9 +243,7 @@ class Trainer:
 
     def use_averages(self) -> None:
         """Sets each parameter to its moving average, which `average` has kept."""
-        for name in self.model.parameters:
-            if f"{name}.average" in self.model.parameters:
-                self.model.write_parameter(name, self.model.read_parameter(f"{name}.average"))
+        _core._use_averages(self.model)
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
