@@ -9,6 +9,14 @@
 // operand b(k, n), which lanes can follow, is staged too if there are many rows and
 // its own are far apart: two vectors of each of them fill few sets of the caches and
 // take a page each, so that every block of rows m would fetch them from far again.
+// Rows of the other operand that move far with each step of the reduction, a(k, m), are
+// moved into a second buffer, 128 at a time, once for all columns. Each of their lines would
+// else be fetched for 8 rows and be gone before the next 8, as they share few sets:
+//
+//   for k0 in pieces:
+//     rows(k, m) = a(k0 + k, m)
+//     for n0 in steps of two vectors: as above, with rows
+//
 // Where sizes are not known, the loops ask for them:
 //
 //   if m and k are large: as above
@@ -30,8 +38,12 @@ namespace {
 
 /// Iterations that must share an element before moving it pays.
 constexpr int64_t kFewestRows = 16;
-/// The buffer holds at most so many elements for each lane.
-constexpr int64_t kLongestColumn = 1024;
+/// The buffer holds at most so many elements for each lane; fewer where rows are staged too,
+/// which then stay in the first-level cache.
+constexpr int64_t kLongestColumn = 1024, kLongestWithRows = 256;
+/// Rows pay to stage that are so far apart, if they are read for so many columns; so many at
+/// a time, which are padded for not to share sets of the cache.
+constexpr int64_t kScatteredBytes = 512, kFewestColumns = 32, kFewestSteps = 64, kStagedRows = 128, kRowPadding = 16;
 
 struct Staging {
   unsigned operand;
@@ -42,6 +54,9 @@ struct Staging {
   /// The reduction that is done in pieces, and their size. -1: the whole is staged.
   int pieced = -1;
   int64_t piece = 0;
+  /// An operand whose rows are staged besides, and the loop of the op along them. -1: none.
+  int rowsOperand = -1;
+  unsigned rows = 0;
   /// What must hold for it to pay, where sizes are not known: the iterations of these
   /// loops together are at least so many.
   SmallVector<std::pair<SmallVector<unsigned>, int64_t>> conditions;
@@ -70,6 +85,40 @@ int64_t bytesApart(MemRefType type, unsigned dim) {
   Type element = type.getElementType();
   int64_t bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
   return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic : strides[dim] * bits / 8;
+}
+
+/// Looks for an input with rows to stage: it is contiguous along a parallel loop that the
+/// staged operand does not move with, and its elements for consecutive steps of the
+/// reduction are far apart.
+void findRows(linalg::GenericOp op, ArrayRef<unsigned> sharing, Staging &staging) {
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  if (op.getNumDpsInputs() != 2 || staging.reductions.size() != op.getNumReductionLoops())
+    return;
+  int64_t steps = 1;
+  for (unsigned loop : staging.reductions)
+    steps *= ShapedType::isDynamic(sizes[loop]) ? kFewestSteps : sizes[loop];
+  if (steps < kFewestSteps || (!ShapedType::isDynamic(sizes[staging.lanes]) && sizes[staging.lanes] < kFewestColumns))
+    return;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto type = dyn_cast<MemRefType>(operand->get().getType());
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!type || operand->getOperandNumber() == staging.operand || !map.isProjectedPermutation())
+      continue;
+    unsigned last = cast<AffineDimExpr>(map.getResults().back()).getPosition();
+    bool moves = llvm::all_of(map.getResults(), [&](AffineExpr expr) {
+      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      return loop == last || llvm::is_contained(staging.reductions, loop) || llvm::is_contained(staging.outer, loop);
+    });
+    auto dim = map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
+    if (!llvm::is_contained(sharing, last) || !moves || !dim ||
+        (!ShapedType::isDynamic(sizes[last]) && sizes[last] < kFewestRows))
+      continue;
+    int64_t apart = bytesApart(type, *dim);
+    if (!ShapedType::isDynamic(apart) && apart < kScatteredBytes)
+      continue;
+    staging.rowsOperand = operand->getOperandNumber();
+    staging.rows = last;
+  }
 }
 
 std::optional<Staging> findStaging(linalg::GenericOp op, int64_t manyRows) {
@@ -141,15 +190,21 @@ std::optional<Staging> findStaging(linalg::GenericOp op, int64_t manyRows) {
   if (rows < kFewestRows || staging.reductions.empty())
     return std::nullopt;
   int64_t size = sizes[staging.pieced];
-  if (!ShapedType::isDynamic(size) && column <= kLongestColumn) {
+  findRows(op, sharing, staging);
+  int64_t longest = staging.rowsOperand >= 0 ? kLongestWithRows : kLongestColumn;
+  if (!ShapedType::isDynamic(size) && column <= longest) {
     staging.pieced = -1;
   } else {
     int64_t rest = ShapedType::isDynamic(size) ? column : column / size;
-    staging.piece = llvm::bit_floor(uint64_t(kLongestColumn / rest));
+    staging.piece = llvm::bit_floor(uint64_t(longest / rest));
     if (staging.piece < 8)
       return std::nullopt;
   }
-  if (followed) {
+  if (staging.rowsOperand >= 0) {
+    if (!staging.require({staging.rows}, sizes, kFewestRows) || !staging.require({staging.lanes}, sizes, kFewestColumns) ||
+        !staging.require(staging.reductions, sizes, kFewestSteps))
+      return std::nullopt;
+  } else if (followed) {
     unsigned dim = *map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
     int64_t apart = bytesApart(cast<MemRefType>(found->get().getType()), dim);
     if ((!ShapedType::isDynamic(apart) && apart < 8 * manyRows) ||
@@ -176,6 +231,9 @@ public:
     tiles[staging.lanes] = lanes;
     if (staging.pieced >= 0)
       tiles[staging.pieced] = staging.piece;
+    if (int64_t rows = op.getStaticLoopRanges()[staging.rows];
+        staging.rowsOperand >= 0 && (ShapedType::isDynamic(rows) || rows > kStagedRows))
+      tiles[staging.rows] = kStagedRows;
   }
 
   /// Writes everything at the builder's position. `epilogue` may be null.
@@ -225,9 +283,26 @@ private:
     ivs.resize(op.getNumLoops());
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
     scf::ForOp outermost;
-    for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
-      if (!tiles[loop])
-        continue;
+    SmallVector<unsigned> order;
+    for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+      if (tiles[loop] && (loop != staging.lanes || staging.rowsOperand < 0))
+        order.push_back(loop);
+    if (staging.rowsOperand >= 0)
+      order.push_back(staging.lanes);
+    SmallVector<unsigned> identity(op.getNumLoops());
+    std::iota(identity.begin(), identity.end(), 0);
+    SmallVector<linalg::GenericOp> results;
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    Value rows;
+    for (unsigned loop : order) {
+      if (loop == staging.lanes && staging.rowsOperand >= 0) {
+        int64_t lanes = std::exchange(tiles[staging.lanes], 0); // all columns, still
+        SmallVector<Value> operands = tile(op, identity);
+        tiles[staging.lanes] = lanes;
+        maps[staging.rowsOperand] = bufferMap(staging.rows);
+        results.push_back(stageOperand(operands[staging.rowsOperand], op.getIndexingMapsArray()[staging.rowsOperand],
+                                       maps[staging.rowsOperand], kRowPadding, rows));
+      }
       auto body = scf::ForOp::create(b, loc, zero,
                                      getValueOrCreateConstantIndexOp(b, loc, bounds[loop]),
                                      arith::ConstantIndexOp::create(b, loc, tiles[loop]));
@@ -236,16 +311,17 @@ private:
       b.setInsertionPointToStart(body.getBody());
       ivs[loop] = body.getInductionVar();
     }
-    SmallVector<unsigned> identity(op.getNumLoops());
-    std::iota(identity.begin(), identity.end(), 0);
     SmallVector<Value> operands = tile(op, identity);
-    SmallVector<linalg::GenericOp> results = {stageOperand(operands)};
+    maps[staging.operand] = bufferMap(staging.lanes);
+    Value source = operands[staging.operand];
+    results.push_back(stageOperand(source, op.getIndexingMapsArray()[staging.operand], maps[staging.operand],
+                                   /*padding=*/0, operands[staging.operand]));
+    if (rows)
+      operands[staging.rowsOperand] = rows;
     if (whole)
       for (Operation *fill : fills)
         linalg::FillOp::create(b, loc, fill->getOperand(0), operands.back());
     results.push_back(clone(op, operands));
-    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-    maps[staging.operand] = bufferMap();
     results.back().setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
     if (epilogue && whole) {
       results.push_back(clone(epilogue, tile(epilogue, epilogueLoops)));
@@ -273,19 +349,18 @@ private:
     return cast<linalg::GenericOp>(mlir::clone(b, other.getOperation(), TypeRange(), operands));
   }
 
-  /// From the op's loops to the buffer: reductions, then lanes.
-  AffineMap bufferMap() {
+  /// From the op's loops to a buffer: reductions, then the loop along which it is contiguous.
+  AffineMap bufferMap(unsigned last) {
     SmallVector<AffineExpr> exprs;
     for (unsigned loop : staging.reductions)
       exprs.push_back(b.getAffineDimExpr(loop));
-    exprs.push_back(b.getAffineDimExpr(staging.lanes));
+    exprs.push_back(b.getAffineDimExpr(last));
     return AffineMap::get(op.getNumLoops(), 0, exprs, b.getContext());
   }
 
-  /// Copies the tile of the operand into a buffer, and puts this into `operands`.
-  linalg::GenericOp stageOperand(SmallVector<Value> &operands) {
-    Value source = operands[staging.operand];
-    AffineMap from = op.getIndexingMapsArray()[staging.operand], to = bufferMap();
+  /// Copies a tile into a buffer, which goes to `target`. `from` and `to` map the op's loops to
+  /// both; the buffer's rows are `padding` elements longer than it needs.
+  linalg::GenericOp stageOperand(Value source, AffineMap from, AffineMap to, int64_t padding, Value &target) {
     SmallVector<int64_t> shape, sizes = op.getStaticLoopRanges();
     SmallVector<OpFoldResult> used;
     for (AffineExpr expr : to.getResults()) {
@@ -293,6 +368,7 @@ private:
       shape.push_back(tiles[loop] ? tiles[loop] : sizes[loop]);
       used.push_back(memref::getMixedSize(b, loc, source, *from.getResultPosition(expr)));
     }
+    shape.back() += padding;
     Value buffer;
     {
       OpBuilder::InsertionGuard guard(b);
@@ -303,14 +379,13 @@ private:
     }
     unsigned rank = shape.size();
     SmallVector<OpFoldResult> zeros(rank, b.getIndexAttr(0)), ones(rank, b.getIndexAttr(1));
-    Value target = memref::SubViewOp::create(b, loc, buffer, zeros, used, ones);
+    target = memref::SubViewOp::create(b, loc, buffer, zeros, used, ones);
     // The copy's loops are the buffer's dimensions; others of the operand have size 1.
     SmallVector<AffineExpr> exprs;
     for (AffineExpr expr : from.getResults()) {
       auto position = to.getResultPosition(expr);
       exprs.push_back(position ? b.getAffineDimExpr(*position) : b.getAffineConstantExpr(0));
     }
-    operands[staging.operand] = target;
     return linalg::GenericOp::create(
         b, loc, source, target,
         ArrayRef<AffineMap>{AffineMap::get(rank, 0, exprs, b.getContext()),

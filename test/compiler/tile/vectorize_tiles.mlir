@@ -243,6 +243,26 @@ func.func @staged_rows(%a: memref<256x128xf32>, %b: memref<128x512xf32>, %c: mem
   return
 }
 
+// Rows of the first operand move 2 KiB with each step: they are moved into a buffer, 128 at a
+// time, with rows padded, in front of the loop over columns; both in pieces of 256 steps.
+// CHECK-LABEL: func.func @scattered_rows
+// CHECK-DAG: memref.alloca() {alignment = 64 : i64} : memref<256x144xf32>
+// CHECK-DAG: memref.alloca() {alignment = 64 : i64} : memref<256x32xf32>
+// CHECK: scf.for %{{.+}} = %c0 to %c256 step %c128
+// CHECK: scf.for %{{.+}} = %c0 to %c1024 step %c256
+// CHECK: vector.store {{.*}} memref<36848xf32
+// CHECK: scf.for %{{.+}} = %c0 to %c64 step %c32
+// CHECK: vector.store {{.*}} memref<8192xf32
+// CHECK: iter_args
+// CHECK: memref.load {{.*}} memref<36848xf32
+// CHECK: vector.fma
+func.func @scattered_rows(%a: memref<1024x512xf32>, %b: memref<1024x64xf32>, %c: memref<256x64xf32>) {
+  %part = memref.subview %a[0, 0] [1024, 256] [1, 1] : memref<1024x512xf32> to memref<1024x256xf32, strided<[512, 1]>>
+  linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+      ins(%part, %b : memref<1024x256xf32, strided<[512, 1]>>, memref<1024x64xf32>) outs(%c : memref<256x64xf32>)
+  return
+}
+
 // So few rows read them where they are.
 // CHECK-LABEL: func.func @few_rows
 // CHECK-NOT: alloca
