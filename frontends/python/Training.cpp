@@ -7,10 +7,10 @@
 #include "compiler/api/Compiler.h"
 #include "compiler/api/Exporter.h"
 #include "compiler/api/File.h"
+#include "compiler/api/TrainKeeper.h"
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Interrupt.h"
 #include "frontends/python/Program.h"
-#include "runtime/api/nacre_best.hpp"
 
 #include <deque>
 #include <nanobind/stl/map.h>
@@ -77,25 +77,24 @@ public:
   TrainerOfArrays(nb::object program, nb::object data, nb::dict validation, std::vector<std::string> metrics,
                   int64_t batchSize, uint64_t seed, double learningRate, int64_t epochs, std::string schedule,
                   const TrainSettings &settings, int64_t steps, bool readsAhead)
-      : program(std::move(program)), validation(validation) {
-    TrainerOptions options;
+      : program(std::move(program)), train(makeTrainOptions(settings)), validation(validation) {
     options.batchSize = batchSize;
     options.seed = seed;
     options.learningRate = float(learningRate);
     options.epochs = epochs;
     options.schedule = std::move(schedule);
-    options.ignoredLabel = getIgnoredLabel(makeTrainOptions(settings));
-    options.metrics = this->metrics = std::move(metrics);
+    options.ignoredLabel = getIgnoredLabel(train);
+    options.metrics = std::move(metrics);
     options.validation = this->validation.list;
     options.readAheadBytes = readsAhead ? options.readAheadBytes : -1;
     Session &session = nb::cast<Program &>(this->program).getSession();
     Result<Trainer> made = [&] {
       if (!nb::isinstance<nb::dict>(data)) {
         source = std::move(data);
-        return Trainer::create(session, makeStream(steps), std::move(options));
+        return Trainer::create(session, makeStream(steps), options);
       }
       columns = std::make_unique<Columns>(nb::cast<nb::dict>(data));
-      return Trainer::create(session, columns->list, std::move(options));
+      return Trainer::create(session, columns->list, options);
     }();
     if (!made)
       raiseError(made.error());
@@ -111,6 +110,8 @@ public:
       CancelOnInterrupt interruptible(trainer->session().get());
       interrupt = &interruptible;
       return trainer->runEpoch(index, [&](const TrainingStep &step) {
+        if (keeper)
+          keeper->addStep();
         if (interruptible.wasInterrupted())
           return false;
         if (progress.is_none())
@@ -134,32 +135,73 @@ public:
     }
     if (!epoch)
       raiseError(epoch.error());
-    if (best)
-      if (Result<bool> isBest = best->observe(*epoch, trainer->session()); !isBest)
-        raiseError(isBest.error());
+    if (keeper)
+      check([&] { return keeper->addEpoch(*epoch); });
     nb::object evaluation = epoch->validation ? nb::object(toTuple(*epoch->validation)) : nb::none();
     return nb::make_tuple(epoch->loss, nb::cast(epoch->metrics), epoch->examples, epoch->rate, epoch->seconds,
                           evaluation);
   }
 
-  /// From now on the parameters of the best epoch are kept.
-  void stopEarly(const std::string &monitor, int64_t patience) {
-    Result<BestWeights> made = BestWeights::create(monitor, metrics, patience);
-    if (!made)
-      raiseError(made.error());
-    best = *std::move(made);
+  /// From now on checkpoints are written, into a folder unless that is "", and the parameters of the best
+  /// epoch are kept if `patience` is not 0. The number of the epoch to begin with.
+  int64_t keep(const std::string &folder, const std::string &every, int64_t newest, bool resumes, int64_t patience,
+               const std::string &monitor) {
+    TrainKeeperOptions kept;
+    std::optional<CheckpointInterval> interval = CheckpointInterval::parse(every);
+    if (!interval)
+      throw nb::value_error(("checkpoint_every '" + every + "': expected a number, and epochs or steps").c_str());
+    kept.checkpoints.folder = folder;
+    kept.checkpoints.interval = *interval;
+    kept.checkpoints.keep = newest;
+    kept.checkpoints.resumes = resumes;
+    kept.checkpoints.beginsAnew = false; // whose parameters may not be the file's
+    kept.checkpoints.isCommand = false;
+    kept.checkpoints.warn = [this](const std::string &message) { warnings.push_back(message); };
+    kept.patience = patience;
+    kept.monitor = monitor;
+    kept.metrics = options.metrics;
+    keeper.emplace(*trainer, std::move(kept));
+    const Model &model = nb::cast<Program &>(program).getModel();
+    check([&] {
+      TrainCheckpoints::Agreement agreed;
+      if (!folder.empty())
+        agreed = agree(train, options, model, *trainer, columns ? columns->list : std::vector<Column>());
+      return keeper->begin(std::move(agreed));
+    });
+    return trainer->state().epoch;
   }
-  bool isExhausted() const { return best && best->isExhausted(); }
-  /// Sets the parameters to those, and says which epoch's they are; none if there is none.
-  std::optional<int64_t> restoreBest() {
-    if (!best || best->getState().epoch < 0)
-      return std::nullopt;
-    if (Status restored = best->restore(trainer->session()); !restored)
-      raiseError(restored.error());
-    return best->getState().epoch;
+  bool isDone() { return keeper && keeper->isDone(); }
+  /// Of each epoch that was before, and each since.
+  std::vector<std::string> getHistory() const { return keeper ? keeper->getHistory() : std::vector<std::string>(); }
+  int64_t getSteps() { return keeper ? keeper->getSteps() : 0; }
+  /// The last checkpoint; the parameters become those of the best epoch, whose number is returned, -1 if there
+  /// is none.
+  int64_t finish() {
+    check([&] {
+      keeper->finish();
+      return keeper->restoreBest();
+    });
+    return keeper->getBestEpoch();
   }
+  /// Lets go of the folder.
+  void release() { keeper.reset(); }
 
 private:
+  /// Raises what is an error, and warns of what was to be warned of.
+  template <typename Work> void check(Work work) {
+    Status status = [&] {
+      nb::gil_scoped_release unlocked;
+      return work();
+    }();
+    for (const std::string &message : std::exchange(warnings, {}))
+      if (PyErr_WarnEx(PyExc_RuntimeWarning, message.c_str(), 1) != 0)
+        throw nb::python_error();
+    if (!status && status.error().status == NACRE_IO_ERROR)
+      raise(getExceptions().writeError, status.error().message);
+    if (!status)
+      raiseError(status.error());
+  }
+
   Stream makeStream(int64_t steps) {
     Stream stream;
     stream.steps = steps;
@@ -182,13 +224,15 @@ private:
   }
 
   nb::object program; // whose session is trained
-  std::vector<std::string> metrics;
-  std::optional<BestWeights> best;
+  TrainOptions train;
+  TrainerOptions options;
   nb::object source, sourceRaised;
   std::unique_ptr<Columns> columns; // of a stream the last batch
   Columns validation;
   CancelOnInterrupt *interrupt = nullptr; // while an epoch runs
   std::optional<Trainer> trainer;
+  std::optional<TrainKeeper> keeper;
+  std::vector<std::string> warnings; // that Python does not know of yet
 };
 
 nb::tuple evaluateArrays(Program &program, nb::dict arrays, std::vector<std::string> metrics, int64_t batchSize,
@@ -232,9 +276,12 @@ void python::bindTraining(nb::module_ &module) {
       .def(nb::init<nb::object, nb::object, nb::dict, std::vector<std::string>, int64_t, uint64_t, double, int64_t,
                     std::string, const TrainSettings &, int64_t, bool>())
       .def("run_epoch", &TrainerOfArrays::runEpoch, nb::arg("index"), nb::arg("progress").none())
-      .def("stop_early", &TrainerOfArrays::stopEarly)
-      .def_prop_ro("is_exhausted", &TrainerOfArrays::isExhausted)
-      .def("restore_best", &TrainerOfArrays::restoreBest);
+      .def("keep", &TrainerOfArrays::keep)
+      .def_prop_ro("is_done", &TrainerOfArrays::isDone)
+      .def_prop_ro("history", &TrainerOfArrays::getHistory)
+      .def_prop_ro("steps", &TrainerOfArrays::getSteps)
+      .def("finish", &TrainerOfArrays::finish)
+      .def("release", &TrainerOfArrays::release);
   nb::class_<Exporter>(module, "_Exporter")
       .def("__init__", [](Exporter *place, nb::handle source, const Program &program) {
         new (place) Exporter(openExporter(source, program));

@@ -102,6 +102,7 @@ public:
   // Of a stream 0: it does not say.
   int64_t examples() const { return feeder.examples(); }
   int64_t batchSize() const { return feeder.batchSize(); }
+  bool isStream() const { return feeder.isStream(); }
   // Per epoch. The last step takes the examples that are left; a model of fixed batch
   // cannot, so they wait for another epoch's order. Of a stream 0 until its first end.
   int64_t steps() { return feeder.batches().steps(); }
@@ -300,6 +301,7 @@ private:
       return Error{NACRE_INVALID_ARGUMENT, "schedule '" + options.schedule + "': expected to be told how many batches an "
                                            "epoch of the stream has"};
     schedule.setLength(options.steps > 0 ? options.steps : options.epochs * steps(), steps());
+    beginEpoch(0);
     order.resize(size_t(examples()));
     if (options.validation.empty())
       return {};

@@ -88,7 +88,8 @@ namespace {
 struct Plan {
   CompileOptions compile;
   TrainerOptions trainer;
-  TrainRunOptions run;
+  TrainKeeperOptions kept;
+  TrainReport::Options told;
 };
 
 /// Why the trained model cannot be written there; empty: it can.
@@ -154,13 +155,14 @@ bool makePlan(Plan &plan) {
   plan.trainer.metrics.assign(metrics.begin(), metrics.end());
   plan.trainer.seed = seed;
   plan.trainer.steps = steps;
-  plan.run = {.checkpoints = checkpointFolder,
-              .interval = *interval,
-              .keep = keep,
-              .resumes = resumes,
-              .patience = patience,
-              .monitor = monitor,
-              .report = {plan.trainer.metrics, json, logPath, plotPath, logEvery}};
+  plan.kept.checkpoints.folder = checkpointFolder;
+  plan.kept.checkpoints.interval = *interval;
+  plan.kept.checkpoints.keep = keep;
+  plan.kept.checkpoints.resumes = resumes;
+  plan.kept.patience = patience;
+  plan.kept.monitor = monitor;
+  plan.kept.metrics = plan.trainer.metrics;
+  plan.told = {plan.trainer.metrics, json, logPath, plotPath, logEvery};
   return true;
 }
 
@@ -255,10 +257,10 @@ static int runTrain() {
   if (!trainer)
     return fail(trainer.error());
 
-  TrainRun run(*trainer, plan.run);
+  TrainRun run(*trainer, plan.kept, plan.told);
   TrainCheckpoints::Agreement agreed; // which reads all data
   if (!checkpointFolder.empty())
-    agreed = agree(plan.compile, plan.trainer, *model, *trainer, *data, others);
+    agreed = agree(*plan.compile.train, plan.trainer, *model, *trainer, data->columns());
   if (Status begun = run.begin(std::move(agreed)); !begun)
     return fail(begun.error());
   bool isMeasured = isOpenInBatchAlone(model->functions()[*model->findFunction("step")]);
@@ -271,7 +273,7 @@ static int runTrain() {
   Status trained = run.train([] { return !wasInterrupted; });
   double seconds = run.getReport().getSeconds();
   if (wasInterrupted)
-    return endInterrupted(run.getNewestCheckpoint());
+    return endInterrupted(run.getKeeper().getNewestCheckpoint());
   if (!trained)
     return fail(trained.error());
   // From here on Ctrl-C removes what is written so far and ends.
@@ -291,8 +293,8 @@ static int runTrain() {
                                {"seconds", seconds},
                                {"epochs", llvm::json::Array(run.getReport().getEpochs())}};
     if (patience) {
-      summary["best_epoch"] = run.getBestEpoch();
-      summary["ended_early"] = run.endedEarly();
+      summary["best_epoch"] = run.getKeeper().getBestEpoch() + 1;
+      summary["ended_early"] = run.getKeeper().endedEarly();
     }
     printJson(std::move(summary));
     return kSuccess;
@@ -300,7 +302,7 @@ static int runTrain() {
   llvm::outs() << target << ": " << trainer->examples() << " examples, " << count << " epochs in "
                << llvm::format("%.2f", seconds) << " s";
   if (patience)
-    llvm::outs() << ", the best after epoch " << run.getBestEpoch();
+    llvm::outs() << ", the best after epoch " << run.getKeeper().getBestEpoch() + 1;
   llvm::outs() << "\n";
   return kSuccess;
 }

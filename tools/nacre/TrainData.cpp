@@ -3,10 +3,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/xxhash.h"
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -215,22 +213,4 @@ Result<TrainData> TrainData::read(const DataFiles &files, const Model &model) {
   if (Status checked = data.checkParts(parts); !checked)
     return checked.error();
   return data;
-}
-
-std::string TrainData::hash() const {
-  std::string parts;
-  for (const Column &column : list) {
-    llvm::BLAKE3 hasher; // of all parts as one
-    std::vector<int64_t> dims(column.data.dims().begin(), column.data.dims().end());
-    for (size_t part = 0; part < column.parts(); ++part) {
-      const TensorView &view = column.part(part);
-      size_t size = size_t(view.elements()) * size_t(nacre_dtype_bits(view.dtype())) / 8;
-      hasher.update({static_cast<const uint8_t *>(view.data()), size});
-      if (part > 0 && !dims.empty())
-        dims[0] += view.dims()[0];
-    }
-    auto result = hasher.final<16>();
-    parts += column.name + ": " + describe(column.data.dtype(), dims) + " " + llvm::toHex(result) + "\n";
-  }
-  return llvm::utohexstr(llvm::xxh3_64bits(parts), /*LowerCase=*/true, /*Width=*/16);
 }

@@ -33,8 +33,6 @@ public:
 
   /// Over what this object and the files hold.
   std::vector<Column> columns() const { return list; }
-  /// Of all names, types, shapes and elements, in whatever files they stand.
-  std::string hash() const;
 
 private:
   /// An array of a part; of the step's type `wanted`, unless that is none.

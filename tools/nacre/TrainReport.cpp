@@ -1,6 +1,7 @@
 //===- TrainReport.cpp - What a training tells ------------------*- C++ -*-===//
 #include "tools/nacre/TrainReport.h"
 #include "compiler/api/File.h"
+#include "compiler/api/TrainSnapshot.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -19,8 +20,9 @@ static json::Value number(double value) { return std::isfinite(value) ? json::Va
 
 double TrainReport::getSeconds() const { return secondsBefore + since(start); }
 
-Status TrainReport::begin(json::Array before, double seconds, int64_t step) {
-  epochs = std::move(before);
+Status TrainReport::begin(const std::vector<std::string> &before, double seconds, int64_t step) {
+  for (const std::string &epoch : before)
+    epochs.push_back(llvm::cantFail(json::parse(epoch)));
   secondsBefore = seconds;
   seenInEpoch = trainer.state().examples;
   start = lastShown = lastLogged = lastPlotted = Clock::now();
@@ -88,27 +90,22 @@ void TrainReport::addStep(const TrainingStep &step) {
 
 void TrainReport::addEpoch(const Epoch &epoch) {
   std::string text;
-  json::Object object{{"epoch", epoch.index + 1}};
   auto add = [&](const std::string &prefix, double loss, const std::vector<double> &values) {
-    auto one = [&](const std::string &name, double value) {
-      text += (text.empty() ? "" : ", ") + prefix + name + llvm::formatv(" {0:F4}", value).str();
-      object[prefix + name] = number(value);
-    };
-    one("loss", loss);
+    text += (text.empty() ? "" : ", ") + prefix + llvm::formatv("loss {0:F4}", loss).str();
     for (auto [name, value] : llvm::zip(options.metrics, values))
-      one(name, value);
+      text += ", " + prefix + name + llvm::formatv(" {0:F4}", value).str();
   };
   add("", epoch.loss, epoch.metrics);
   if (epoch.validation)
     add("val_", epoch.validation->loss, epoch.validation->metrics);
   double rate = double(epoch.examples) / epoch.seconds;
-  object["examples_per_second"] = number(rate);
   clear();
   if (!options.isQuiet) {
     llvm::outs() << llvm::formatv("epoch {0}/{1}: {2}, {3:F0} examples/s\n", epoch.index + 1, trainer.epochs(), text, rate);
     llvm::outs().flush();
   }
-  epochs.push_back(json::Object(object));
+  epochs.push_back(llvm::cantFail(json::parse(describeEpoch(epoch, options.metrics))));
+  json::Object object = *epochs.back().getAsObject();
   object["event"] = "epoch";
   const TrainingState &state = trainer.state();
   object["step"] = state.epoch * trainer.steps() + state.step;

@@ -23,8 +23,8 @@ public:
   TrainReport(Trainer &trainer, Options options) : trainer(trainer), options(std::move(options)) {}
   ~TrainReport() { clear(); }
 
-  /// Goes on after so many steps, or from the start. Of the log stays what belongs to these.
-  Status begin(llvm::json::Array epochs, double seconds, int64_t step);
+  /// Goes on after epochs that describeEpoch told of, and so many steps, or from the start. Of the log stays what belongs to these.
+  Status begin(const std::vector<std::string> &epochs, double seconds, int64_t step);
   void addStep(const TrainingStep &step);
   void addEpoch(const Epoch &epoch);
   /// Draws the curves a last time.

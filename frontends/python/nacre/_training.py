@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -112,6 +113,7 @@ class Trainer:
         self._inputs = signatures["main"].inputs
         self._targets = signatures["evaluate"].inputs[len(self._inputs) :]
         self._epochs = 0
+        self._begun: dict[str, int] = {}  # by folders of checkpoints: the epochs before the training there
 
     def step(self, batch: Data, learning_rate: float | None = None) -> float:
         """One step on one batch: a dict of arrays by name, or inputs and targets, `(x, y)`, each as
@@ -137,6 +139,10 @@ class Trainer:
         seed: int = 0,
         patience: int = 0,
         monitor: str = "loss",
+        checkpoint: str | os.PathLike[str] = "",
+        checkpoint_every: str | int = "1epoch",
+        resume: bool = False,
+        keep: int = 3,
         callback: Callable[[int, dict[str, float]], object] | None = None,
         verbose: bool | None = None,
     ) -> History:
@@ -150,11 +156,19 @@ class Trainer:
         of the loss or the metric that `monitor` names, and the model, with the optimizer's state,
         becomes what it was after the best epoch, `history.best_epoch`.
 
+        With `checkpoint`, a folder, the newest `keep` checkpoints are kept there, the files of `nacre
+        train`: one after each epoch, or as `checkpoint_every` says, "2epochs" or "500steps". With
+        `resume` it goes on from the newest of them, however the training there ended, bit for bit as if
+        it never had, up to `epochs` in all, and the history has the epochs before, too; without one it
+        begins. Model, data and all options but the length must be the same. A checkpoint that cannot be
+        written is a RuntimeWarning.
+
         Instead of arrays `x` may be batches, one after the other, each as `step` takes it, of any
         number of examples: an iterable, as a torch DataLoader is, which each epoch goes through
         anew; a function that gives one, called for each epoch; or a generator, which gives its
         batches once. An epoch ends with them, or after `steps_per_epoch`; with that a generator goes
-        on in the next epoch. With `read_ahead` another thread asks for the next batch while the
+        on in the next epoch. Checkpoints are then written between epochs, and an epoch's batches must
+        not depend on those before: no generators. With `read_ahead` another thread asks for the next batch while the
         model computes, which changes nothing but the time.
 
         `verbose` prints a line for each epoch; by default where standard output is a terminal. Ctrl-C
@@ -168,6 +182,11 @@ class Trainer:
             others = self._columns(*pair)
         if patience < 0 or (patience and not others):
             raise ValueError("patience: expected a number of epochs, and validation_data, which it looks at")
+        folder = os.path.realpath(checkpoint) if os.fspath(checkpoint) else ""
+        if keep < 1:
+            raise ValueError(f"keep is {keep}, expected 1 or more")
+        if resume and not folder:
+            raise ValueError("resume: expected checkpoint, the folder to go on from")
         rate = self.learning_rate if learning_rate is None else learning_rate
         if steps_per_epoch < 0:
             raise ValueError(f"steps_per_epoch is {steps_per_epoch}, expected 1 or more")
@@ -175,37 +194,64 @@ class Trainer:
         if _is_batches(x):
             if y is not None or batch_size:
                 raise ValueError("batches have their targets and sizes with them: expected no y and no batch_size")
+            if folder and isinstance(x, Iterator):
+                raise ValueError(
+                    "checkpoint: a generator gives its batches once, and none again to go on with: expected a "
+                    "function that makes one"
+                )
             data = self._ask(x, steps_per_epoch)
             steps_per_epoch = steps_per_epoch or (len(x) if isinstance(x, Sized) else 0)
         elif steps_per_epoch:
             raise ValueError("steps_per_epoch is for batches: of arrays an epoch takes every example once")
         else:
             data = self._columns(x, y)
+        begun = self._begun.get(folder, self._epochs) if resume else self._epochs
         trainer = _core._Trainer(
-            self.model, data, others, self.metrics, batch_size, seed + self._epochs, rate, epochs, schedule,
+            self.model, data, others, self.metrics, batch_size, seed + begun, rate, epochs, schedule,
             self._settings, steps_per_epoch, read_ahead,
         )  # fmt: skip
-        if patience:
-            trainer.stop_early(monitor, patience)
+        if verbose is None:
+            verbose = sys.stdout.isatty()
         history = History()
-        for epoch in range(epochs):
-            loss, metrics, examples, _, seconds, evaluation = trainer.run_epoch(epoch, None)
-            values = {"loss": loss, **dict(zip(self.metrics, metrics, strict=True))}
-            if evaluation:
-                values["val_loss"] = evaluation[0]
-                values |= {f"val_{name}": value for name, value in zip(self.metrics, evaluation[1], strict=True)}
-            history._add(values)
-            if verbose or (verbose is None and sys.stdout.isatty()):
-                text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-                print(f"epoch {epoch + 1}/{epochs}: {text}, {examples / seconds:.0f} examples/s", flush=True)
-            if callback is not None and callback(epoch, values) is False:
-                break
-            if trainer.is_exhausted:
-                break
-        if patience:
-            history.best_epoch = trainer.restore_best()
-        self._epochs += len(history["loss"])
+        try:
+            first = 0
+            if patience or folder:
+                first = trainer.keep(folder, str(checkpoint_every), keep, resume, patience, monitor)
+                if folder:
+                    self._begun[folder] = begun
+                if trainer.steps and verbose:
+                    print(f"resumed after step {trainer.steps}, in epoch {first + 1}", flush=True)
+            for text in trainer.history:
+                history._add(self._read_epoch(text))
+            was_done = trainer.is_done
+            for epoch in range(first, 0 if was_done else epochs):
+                loss, metrics, examples, _, seconds, evaluation = trainer.run_epoch(epoch, None)
+                values = {"loss": loss, **dict(zip(self.metrics, metrics, strict=True))}
+                if evaluation:
+                    values["val_loss"] = evaluation[0]
+                    values |= {f"val_{name}": value for name, value in zip(self.metrics, evaluation[1], strict=True)}
+                history._add(values)
+                if verbose:
+                    text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+                    print(f"epoch {epoch + 1}/{epochs}: {text}, {examples / seconds:.0f} examples/s", flush=True)
+                if callback is not None and callback(epoch, values) is False:
+                    break
+                if trainer.is_done:
+                    break
+            if patience or folder:
+                best = trainer.finish()
+                history.best_epoch = best if best >= 0 else None
+        finally:
+            trainer.release()
+        self._epochs = begun + len(history["loss"])
         return history
+
+    def _read_epoch(self, text: str) -> dict[str, float]:
+        """What a checkpoint has kept of an epoch."""
+        epoch = json.loads(text)
+        names = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *self.metrics)]
+        values = {name: epoch[name] for name in names if name in epoch}
+        return {name: float("nan") if value is None else value for name, value in values.items()}
 
     def _ask(self, batches: Any, steps: int) -> Callable[[int, int], dict[str, np.ndarray] | None]:
         """What gives the batches of each epoch, one after the other."""

@@ -350,7 +350,7 @@ TEST_F(TrainerTest, GoesOnFromAnyState) {
 }
 
 TEST_F(TrainerTest, StepsInsteadOfEpochs) {
-  auto trainer = create("N", columns(), {.batchSize = 3, .learningRate = 1, .schedule = "polynomial", .steps = 6});
+  auto trainer = create("N", columns(), {.batchSize = 3, .learningRate = 1, .steps = 6, .schedule = "polynomial"});
   ASSERT_TRUE(trainer) << trainer.error().message;
   EXPECT_EQ(trainer->epochs(), 2);
   auto history = trainer->fit();

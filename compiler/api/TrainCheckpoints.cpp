@@ -1,8 +1,9 @@
 //===- TrainCheckpoints.cpp - Checkpoints of a training ---------*- C++ -*-===//
-#include "tools/nacre/TrainCheckpoints.h"
+#include "compiler/api/TrainCheckpoints.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <algorithm>
@@ -13,7 +14,6 @@
 #include <unistd.h>
 
 using namespace nacre;
-using namespace nacre::tool;
 namespace fs = llvm::sys::fs;
 namespace json = llvm::json;
 
@@ -21,11 +21,9 @@ namespace json = llvm::json;
 static constexpr char kOptions[] = "train.options", kState[] = "train.state";
 static constexpr char kEnding[] = ".safetensors";
 
-static void warn(const std::string &message) { llvm::errs() << "nacre: warning: " << message << "\n"; }
-
-std::optional<CheckpointInterval> CheckpointInterval::parse(llvm::StringRef text) {
+std::optional<CheckpointInterval> CheckpointInterval::parse(std::string_view given) {
   CheckpointInterval interval;
-  text = text.trim();
+  llvm::StringRef text = llvm::StringRef(given).trim();
   interval.isOfSteps = text.consume_back("steps") || text.consume_back("step");
   if (!interval.isOfSteps && !text.consume_back("epochs"))
     (void)text.consume_back("epoch");
@@ -35,7 +33,7 @@ std::optional<CheckpointInterval> CheckpointInterval::parse(llvm::StringRef text
 }
 
 std::string TrainCheckpoints::place(const char *kind, int64_t step) const {
-  llvm::SmallString<128> path(folder);
+  llvm::SmallString<128> path(options.folder);
   llvm::sys::path::append(path, llvm::formatv("{0}-{1,0+12}{2}", kind, step, kEnding).str());
   return path.str().str();
 }
@@ -56,12 +54,20 @@ static Status lockFolder(const std::string &folder, std::shared_ptr<void> &lock)
   return {};
 }
 
-Result<TrainCheckpoints> TrainCheckpoints::open(const std::string &folder, CheckpointInterval interval, int64_t keep,
-                                                bool resumes, Agreement agreed) {
+/// "--clip-norm", as the command's messages call an option; as Python calls it, "clip_norm".
+static std::string nameOption(llvm::StringRef name, bool isCommand) {
+  bool isOption = name.consume_front("--");
+  if (isCommand || !isOption)
+    return ((isOption ? "--" : "") + name).str();
+  std::string text = name.str();
+  std::replace(text.begin(), text.end(), '-', '_');
+  return text;
+}
+
+Result<TrainCheckpoints> TrainCheckpoints::open(Options options, Agreement agreed) {
+  const std::string &folder = options.folder;
   TrainCheckpoints result;
-  result.folder = folder;
-  result.interval = interval;
-  result.keep = keep;
+  result.options = options;
   result.agreed = std::move(agreed);
   if (std::error_code code = fs::create_directories(folder))
     return Error{NACRE_IO_ERROR, folder + ": cannot be made a folder for checkpoints: " + code.message()};
@@ -71,7 +77,7 @@ Result<TrainCheckpoints> TrainCheckpoints::open(const std::string &folder, Check
   for (fs::directory_iterator entry(folder, code), end; entry != end && !code; entry.increment(code)) {
     llvm::StringRef name = llvm::sys::path::filename(entry->path());
     // What a process that was killed left, where files cannot do without a name.
-    if (resumes && name.starts_with(".nacre-") && name.ends_with(".tmp"))
+    if (options.resumes && name.starts_with(".nacre-") && name.ends_with(".tmp"))
       fs::remove(entry->path());
     if (!name.consume_back(kEnding))
       continue;
@@ -84,9 +90,10 @@ Result<TrainCheckpoints> TrainCheckpoints::open(const std::string &folder, Check
     return Error{NACRE_IO_ERROR, folder + ": cannot be read: " + code.message()};
   llvm::sort(result.steps);
   llvm::sort(result.best);
-  if (!resumes && !result.steps.empty())
-    return Error{NACRE_INVALID_ARGUMENT, folder + ": has checkpoints of a training: give --resume to go on with it, or "
-                                                  "another folder"};
+  if (!options.resumes && !result.steps.empty())
+    return Error{NACRE_INVALID_ARGUMENT, folder + ": has checkpoints of a training: give " +
+                                             (options.isCommand ? "--resume" : "resume=True") +
+                                             " to go on with it, or another folder"};
   return result;
 }
 
@@ -97,6 +104,7 @@ namespace {
 /// What a checkpoint's texts are compared with, and where they go.
 struct Texts {
   const TrainCheckpoints::Agreement &agreed;
+  bool isCommand;
   std::string state, refusal;
 
   nacre_status take(llvm::StringRef key, llvm::StringRef value) {
@@ -113,9 +121,9 @@ struct Texts {
     for (const auto &[name, ours] : agreed) {
       llvm::StringRef theirs = found->getString(name).value_or("");
       if (theirs != ours)
-        return refuse("it was made with " + name + " " + (theirs.empty() ? "not given" : theirs.str()) +
+        return refuse("it was made with " + nameOption(name, isCommand) + " " + (theirs.empty() ? "not given" : theirs.str()) +
                       ", this training has " + (ours.empty() ? "none" : ours) +
-                      "; give what it was made with, or another --checkpoint folder");
+                      "; give what it was made with, or another " + nameOption("--checkpoint", isCommand) + " folder");
     }
     return NACRE_OK;
   }
@@ -129,7 +137,7 @@ struct Texts {
 
 Status TrainCheckpoints::read(Session &session, int64_t step, TrainingSnapshot &snapshot) const {
   std::string path = place("step", step);
-  Texts texts{agreed, {}, {}};
+  Texts texts{agreed, options.isCommand, {}, {}};
   nacre_status status = nacre_session_load(
       session.get(), path.c_str(), NACRE_LOAD_ALL,
       [](void *to, const char *key, const char *value) { return static_cast<Texts *>(to)->take(key, value); }, &texts);
@@ -140,11 +148,12 @@ Status TrainCheckpoints::read(Session &session, int64_t step, TrainingSnapshot &
   std::pair<uint64_t, int64_t> random;
   snapshot = {};
   if (!fromText(texts.state, snapshot, random))
-    return Error{NACRE_CORRUPT, path + ": not a checkpoint of nacre train: the text '" + kState + "' is missing or damaged"};
+    return Error{NACRE_CORRUPT, path + ": not a checkpoint of a training: the text '" + kState + "' is missing or damaged"};
   return session.setRandomState(random.first, random.second);
 }
 
 Result<std::optional<TrainingSnapshot>> TrainCheckpoints::resume(Session &session, BestWeights *keeper) {
+  bool isTried = !steps.empty();
   while (!steps.empty()) {
     TrainingSnapshot snapshot;
     Status status = read(session, steps.back(), snapshot);
@@ -169,30 +178,34 @@ Result<std::optional<TrainingSnapshot>> TrainCheckpoints::resume(Session &sessio
     nacre_status code = status.error().status;
     if (code != NACRE_CORRUPT && code != NACRE_NOT_FOUND && code != NACRE_IO_ERROR)
       return status.error();
-    warn(status.error().message + "; the checkpoint before it is tried");
     steps.pop_back();
+    if (steps.empty() && !options.beginsAnew)
+      return Error{code, status.error().message + "; nor can a checkpoint before it be read: give another folder"};
+    options.warn(status.error().message + "; the checkpoint before it is tried");
   }
-  if (Status status = session.resetParameters(); !status)
-    return status.error();
+  if (isTried) // a part of one may have been read
+    if (Status status = session.resetParameters(); !status)
+      return status.error();
   return std::optional<TrainingSnapshot>();
 }
 
 // ---- Writing
 
 bool TrainCheckpoints::isDue(const TrainingState &state, int64_t stepsPerEpoch, bool isEndOfEpoch) const {
-  if (interval.isOfSteps)
-    return !isEndOfEpoch && (state.epoch * stepsPerEpoch + state.step) % interval.count == 0;
-  return isEndOfEpoch && state.step == 0 && state.epoch % interval.count == 0;
+  int64_t count = options.interval.count;
+  if (options.interval.isOfSteps)
+    return !isEndOfEpoch && (state.epoch * stepsPerEpoch + state.step) % count == 0;
+  return isEndOfEpoch && state.step == 0 && state.epoch % count == 0;
 }
 
 Status TrainCheckpoints::write(Session &session, const TrainingSnapshot &snapshot, int64_t step) {
   json::Object object;
   for (const auto &[name, value] : agreed)
     object[name] = value;
-  std::string options;
-  llvm::raw_string_ostream(options) << json::Value(std::move(object));
+  std::string text;
+  llvm::raw_string_ostream(text) << json::Value(std::move(object));
   Status status = session.save(place("step", step),
-                               {{kOptions, options}, {kState, toText(snapshot, session.randomState())}});
+                               {{kOptions, text}, {kState, toText(snapshot, session.randomState())}});
   if (!status)
     return status;
   if (newest() != step)
@@ -211,13 +224,13 @@ Status TrainCheckpoints::writeBest(Session &session, int64_t step) {
 void TrainCheckpoints::remove(const char *kind, std::vector<int64_t> &list, size_t begin, size_t end) const {
   for (size_t i = begin; i < end; ++i)
     if (std::error_code code = fs::remove(place(kind, list[i])))
-      warn(place(kind, list[i]) + ": cannot be removed: " + code.message());
+      options.warn(place(kind, list[i]) + ": cannot be removed: " + code.message());
   list.erase(list.begin() + ptrdiff_t(begin), list.begin() + ptrdiff_t(end));
 }
 
 void TrainCheckpoints::removeOld() {
-  if (steps.size() > size_t(keep))
-    remove("step", steps, 0, steps.size() - size_t(keep));
+  if (steps.size() > size_t(options.keep))
+    remove("step", steps, 0, steps.size() - size_t(options.keep));
   // The oldest that is left needs the newest best from before it.
   auto after = std::upper_bound(best.begin(), best.end(), steps.front());
   if (after - best.begin() > 1)

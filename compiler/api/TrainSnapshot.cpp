@@ -1,27 +1,39 @@
 //===- TrainSnapshot.cpp - A training's state as text -----------*- C++ -*-===//
 // Numbers that must come back to the bit are written in hexadecimal, which holds infinities
 // too; JSON's would not.
-#include "tools/nacre/TrainSnapshot.h"
+#include "compiler/api/TrainSnapshot.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cmath>
 #include <cstdlib>
 
 using namespace nacre;
-using namespace nacre::tool;
 namespace json = llvm::json;
 
+/// To the bit.
 static std::string print(double value) {
   std::string text;
   llvm::raw_string_ostream(text) << llvm::format("%a", value);
   return text;
 }
 
-std::string tool::toText(const TrainingSnapshot &snapshot, std::pair<uint64_t, int64_t> random) {
+static std::string print(const json::Value &value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << value;
+  return text;
+}
+
+std::string nacre::toText(const TrainingSnapshot &snapshot, std::pair<uint64_t, int64_t> random) {
   const TrainingState &state = snapshot.state;
   const Schedule::State &schedule = state.schedule;
   json::Array metrics;
   for (const Metric::Sums &sums : state.metrics)
     metrics.push_back(json::Array{print(sums.first), print(sums.second), print(sums.third)});
+  json::Array history;
+  for (const std::string &epoch : snapshot.history)
+    history.push_back(llvm::cantFail(json::parse(epoch)));
   json::Object object{{"epoch", state.epoch},
                       {"step", state.step},
                       {"examples", state.examples},
@@ -40,10 +52,24 @@ std::string tool::toText(const TrainingSnapshot &snapshot, std::pair<uint64_t, i
                       {"seed", random.first},
                       {"runs", random.second},
                       {"all_seconds", print(snapshot.seconds)},
-                      {"history", json::Array(snapshot.history)}};
-  std::string text;
-  llvm::raw_string_ostream(text) << json::Value(std::move(object));
-  return text;
+                      {"history", std::move(history)}};
+  return print(json::Value(std::move(object)));
+}
+
+std::string nacre::describeEpoch(const Epoch &epoch, const std::vector<std::string> &metrics) {
+  // JSON has no infinities.
+  auto number = [](double value) { return std::isfinite(value) ? json::Value(value) : json::Value(nullptr); };
+  json::Object object{{"epoch", epoch.index + 1}};
+  auto add = [&](const std::string &prefix, double loss, const std::vector<double> &values) {
+    object[prefix + "loss"] = number(loss);
+    for (auto [name, value] : llvm::zip(metrics, values))
+      object[prefix + name] = number(value);
+  };
+  add("", epoch.loss, epoch.metrics);
+  if (epoch.validation)
+    add("val_", epoch.validation->loss, epoch.validation->metrics);
+  object["examples_per_second"] = number(double(epoch.examples) / epoch.seconds);
+  return print(json::Value(std::move(object)));
 }
 
 namespace {
@@ -81,7 +107,7 @@ private:
 
 } // namespace
 
-bool tool::fromText(llvm::StringRef text, TrainingSnapshot &snapshot, std::pair<uint64_t, int64_t> &random) {
+bool nacre::fromText(std::string_view text, TrainingSnapshot &snapshot, std::pair<uint64_t, int64_t> &random) {
   llvm::Expected<json::Value> value = json::parse(text);
   if (!value)
     return llvm::consumeError(value.takeError()), false;
@@ -122,6 +148,9 @@ bool tool::fromText(llvm::StringRef text, TrainingSnapshot &snapshot, std::pair<
     for (size_t i = 0; i < 3; ++i)
       reader.parse((*sums)[i].getAsString(), *numbers[i]);
   }
-  snapshot.history = *history;
+  for (const json::Value &epoch : *history) {
+    isGood &= epoch.getAsObject() != nullptr;
+    snapshot.history.push_back(print(epoch));
+  }
   return isGood && random.second >= 0;
 }

@@ -1,16 +1,17 @@
 //===- TrainCheckpoints.h - Checkpoints of a training -----------*- C++ -*-===//
-#ifndef NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
-#define NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
+#ifndef NACRE_COMPILER_API_TRAINCHECKPOINTS_H
+#define NACRE_COMPILER_API_TRAINCHECKPOINTS_H
 
-#include "tools/nacre/TrainSnapshot.h"
+#include "compiler/api/TrainSnapshot.h"
+#include <functional>
 #include <memory>
 #include <optional>
 
-namespace nacre::tool {
+namespace nacre {
 
 /// How often checkpoints are written: "10", "10epochs", "500steps".
 struct CheckpointInterval {
-  static std::optional<CheckpointInterval> parse(llvm::StringRef text);
+  static std::optional<CheckpointInterval> parse(std::string_view text);
 
   int64_t count = 1;
   bool isOfSteps = false;
@@ -22,15 +23,28 @@ class TrainCheckpoints {
 public:
   using Agreement = std::vector<std::pair<std::string, std::string>>;
 
+  struct Options {
+    std::string folder;
+    CheckpointInterval interval = {};
+    int64_t keep = 3;
+    bool resumes = false;
+    /// Whether a training begins, with the parameters of the model's file, if there are checkpoints
+    /// but none can be read; else that is an error.
+    bool beginsAnew = true;
+    /// Whether messages call options as the command line does, --clip-norm, or as Python, clip_norm.
+    bool isCommand = true;
+    std::function<void(const std::string &)> warn;
+  };
+
   /// Makes the folder, which no other training may write into meanwhile. It may have checkpoints
   /// already only if they are to be resumed from.
   /// `agreed` is what all checkpoints of one training have in common: names as the command line
   /// has them, and texts.
-  static Result<TrainCheckpoints> open(const std::string &folder, CheckpointInterval interval, int64_t keep,
-                                       bool resumes, Agreement agreed);
+  static Result<TrainCheckpoints> open(Options options, Agreement agreed);
 
   /// Sets the session to the newest checkpoint that can be read; warns of those that cannot.
-  /// Nothing if there is none. `best` gets the parameters of when the training was best.
+  /// Nothing, and the session as it was, if there is none. `best` gets the parameters of when the
+  /// training was best.
   Result<std::optional<TrainingSnapshot>> resume(Session &session, BestWeights *best);
 
   bool isDue(const TrainingState &state, int64_t stepsPerEpoch, bool isEndOfEpoch) const;
@@ -48,14 +62,12 @@ private:
   void remove(const char *kind, std::vector<int64_t> &list, size_t begin, size_t end) const;
   void removeOld();
 
-  std::string folder;
+  Options options;
   std::shared_ptr<void> lock; // while there is one of this object
-  CheckpointInterval interval;
-  int64_t keep = 0;
   Agreement agreed;
   std::vector<int64_t> steps, best; // that there are, ascending
 };
 
-} // namespace nacre::tool
+} // namespace nacre
 
-#endif // NACRE_TOOLS_NACRE_TRAINCHECKPOINTS_H
+#endif // NACRE_COMPILER_API_TRAINCHECKPOINTS_H
