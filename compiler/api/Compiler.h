@@ -59,14 +59,15 @@ struct TrainOptions {
   /// "f16:scale=1024". Parameters, their updates and `main` stay in the model's types.
   std::string precision = "f32";
   /// Bytes that parameters, the optimizer's state and a step may take together, 0: any number.
-  /// The step computes again what it does not keep. Sizes that the model leaves open are those of
-  /// a batch's shapes, by inputs' and targets' names, or else `openSize`; 0: there must be none.
+  /// The step computes again what it does not keep. Sizes that the model leaves open are those of a
+  /// batch's shapes, by inputs' and targets' names, or computed of these, or else all `openSize`; with
+  /// neither there must be none.
   int64_t memoryBudget = 0, openSize = 0;
   std::map<std::string, std::vector<int64_t>> batchShapes = {};
 };
 
 /// Bytes of parameters and the optimizer's state, and of what a training step holds beside them at
-/// a time: its inputs, outputs and all between. 0 where open sizes are not given.
+/// a time: its inputs, outputs and all between. 0 where open sizes are not given, or values decide them.
 struct TrainMemory {
   int64_t parameters = 0, step = 0;
 };

@@ -68,10 +68,22 @@ Status nacre::setTrainOption(TrainOptions &options, std::string_view key, std::s
     if (!isNumber || number < 0 || number > 1e9 || number != std::floor(number))
       return refuse("a size");
     options.openSize = int64_t(number);
+  } else if (key == "batch_shapes") {
+    std::map<std::string, std::vector<int64_t>> shapes;
+    for (llvm::StringRef part : llvm::split(llvm::StringRef(value), ',')) {
+      auto [name, sizes] = part.trim().rsplit('=');
+      if (part.trim().empty())
+        continue;
+      std::vector<int64_t> &shape = shapes[name.str()];
+      for (llvm::StringRef text : llvm::split(sizes, 'x'))
+        if (text.getAsInteger(10, shape.emplace_back()) || shape.back() < 0)
+          return refuse("shapes by the names of inputs and targets: x=32x128,labels=32");
+    }
+    options.batchShapes = std::move(shapes);
   } else {
     return Error{NACRE_INVALID_ARGUMENT, "training has no option '" + std::string(key) +
                                              "': loss, optimizer, groups, clip_norm, clip_value, accumulate, average, "
-                                             "detect_anomaly, precision, memory_budget, open_size"};
+                                             "detect_anomaly, precision, memory_budget, open_size, batch_shapes"};
   }
   return {};
 }

@@ -75,6 +75,11 @@ public:
       options.train->detectAnomaly = all.detect_anomaly != 0;
       if (all.precision)
         options.train->precision = all.precision;
+      if (!check(all.memory_budget >= 0 && all.open_size >= 0, "memory_budget or open_size is less than 0") ||
+          !readShapes("batch_shapes", all.batch_shapes, all.batch_shape_count, options.train->batchShapes))
+        return false;
+      options.train->memoryBudget = all.memory_budget;
+      options.train->openSize = all.open_size;
     }
     setCallbacks();
     return true;
@@ -93,24 +98,31 @@ private:
                                                          " entries, and the list is " + (list ? "there" : "NULL"));
   }
 
+  static std::string at(const char *list, int32_t i) { return std::string(list) + "[" + std::to_string(i) + "]"; }
+
+  static bool readShapes(const char *what, const nacre_shape_option *list, int32_t count,
+                         std::map<std::string, std::vector<int64_t>> &shapes) {
+    if (!checkList(what, list, count))
+      return false;
+    for (int32_t i = 0; i < count; ++i) {
+      if (!check(list[i].name, at(what, i) + ".name is NULL") || !checkList(at(what, i), list[i].dims, list[i].rank))
+        return false;
+      shapes[list[i].name].assign(list[i].dims, list[i].dims + list[i].rank);
+    }
+    return true;
+  }
+
   bool readInputs() {
     if (!checkList("dims", all.dims, all.dim_count) ||
-        !checkList("input_shapes", all.input_shapes, all.input_shape_count) ||
         !checkList("input_lengths", all.input_lengths, all.input_length_count))
       return false;
-    auto at = [](const char *list, int32_t i) { return std::string(list) + "[" + std::to_string(i) + "]"; };
     for (int32_t i = 0; i < all.dim_count; ++i) {
       if (!check(all.dims[i].name, at("dims", i) + ".name is NULL"))
         return false;
       options.dims[all.dims[i].name] = all.dims[i].size;
     }
-    for (int32_t i = 0; i < all.input_shape_count; ++i) {
-      const nacre_shape_option &shape = all.input_shapes[i];
-      if (!check(shape.name, at("input_shapes", i) + ".name is NULL") ||
-          !checkList(at("input_shapes", i), shape.dims, shape.rank))
-        return false;
-      options.inputShapes[shape.name].assign(shape.dims, shape.dims + shape.rank);
-    }
+    if (!readShapes("input_shapes", all.input_shapes, all.input_shape_count, options.inputShapes))
+      return false;
     for (int32_t i = 0; i < all.input_length_count; ++i) {
       const nacre_length_option &length = all.input_lengths[i];
       if (!check(length.name, at("input_lengths", i) + ".name is NULL"))

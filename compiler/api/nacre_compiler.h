@@ -141,12 +141,19 @@ typedef struct nacre_compile_options {
   /* What products are computed in while training: "bf16", or "f16" with a scaled
    * loss ("f16:scale=1024"); NULL: "f32". */
   const char *precision;
+  /* Bytes that parameters, the optimizer's state and a training step may take
+   * together, 0: any number. The step computes again what it does not keep.
+   * Sizes that the model leaves open are those of the shapes of a batch, by
+   * inputs' and targets' names, or else all `open_size`. */
+  int64_t memory_budget, open_size;
+  const nacre_shape_option *batch_shapes;
+  int32_t batch_shape_count;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
-   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL}
+   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

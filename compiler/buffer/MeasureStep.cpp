@@ -6,7 +6,8 @@
 //
 // Precondition: memory is planned. Postcondition: the module says what parameters and state
 // take, and what @step holds beside them at a time: its inputs, outputs, arena and buffers as
-// the runtime keeps them, with a number for each size that is open. Of a loop one iteration counts.
+// the runtime keeps them, with a number for each size that is open, or says nothing where a batch's shapes do not
+// decide it. Of a loop one iteration counts.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/buffer/BufferSizes.h"
@@ -39,9 +40,12 @@ struct MeasureStepPass : buffer::impl::MeasureStepPassBase<MeasureStepPass> {
     int64_t parameters = 0;
     for (auto parameter : module.getOps<nn::ParameterOp>())
       parameters += sizes.getBytes(parameter.getType());
+    int64_t bytes = sizes.getInputBytes(step) + measure(step, sizes);
+    if (!sizes.isExact())
+      return;
     Builder b(&getContext());
     module->setAttr(buffer::kParameterBytes, b.getI64IntegerAttr(parameters));
-    module->setAttr(buffer::kStepBytes, b.getI64IntegerAttr(sizes.getInputBytes(step) + measure(step, sizes)));
+    module->setAttr(buffer::kStepBytes, b.getI64IntegerAttr(bytes));
   }
 
 private:
@@ -59,37 +63,72 @@ private:
   /// What the runtime takes from the system: a block that is released serves later ones of its
   /// size, unless more would be kept than was ever in use.
   static int64_t measure(func::FuncOp step, const graph::BatchSizes &sizes) {
+    struct Block {
+      int64_t capacity = 0, touched = 0; // once it was in use
+    };
     int64_t held = 0, most = 0, live = 0, mostLive = 0, kept = 0;
-    llvm::DenseMap<int64_t, SmallVector<int64_t>> released; // bytes in use once, by capacity
-    if (auto arena = step->getAttrOfType<IntegerAttr>("nacre.arena_size"))
-      held = live = arena.getInt();
-    step.walk<WalkOrder::PreOrder>([&](Operation *op) {
-      int64_t capacity = 0;
+    graph::BatchSizes::Known known;
+    llvm::DenseMap<int64_t, SmallVector<Block>> released; // by capacity
+    llvm::DenseMap<Operation *, Block> used;
+    auto touch = [&](Block &block, int64_t bytes) {
+      int64_t before = block.touched;
+      block.touched = std::max(before, nacre_abi_block_touched(bytes, block.capacity));
+      held += block.touched - before;
+    };
+    auto makeBlock = [&](int64_t bytes) {
+      Block block;
+      nacre_abi_block_class(bytes, &block.capacity);
+      return block;
+    };
+    if (auto arena = step->getAttrOfType<IntegerAttr>("nacre.arena_size")) {
+      Block block = makeBlock(arena.getInt());
+      touch(block, arena.getInt());
+      live = block.capacity;
+    }
+    auto visit = [&](Operation *op) {
       if (auto alloc = dyn_cast<rt::AllocOp>(op)) {
-        int64_t bytes = sizes.getBytes(alloc.getType(), alloc.getSizes());
-        nacre_abi_block_class(bytes, &capacity);
-        SmallVector<int64_t> &free = released[capacity];
-        kept -= free.empty() ? 0 : capacity;
-        held += std::max<int64_t>(0, bytes - (free.empty() ? 0 : free.pop_back_val()));
-        mostLive = std::max(mostLive, live += capacity);
+        int64_t bytes = sizes.getBytes(alloc.getType(), alloc.getSizes(), known);
+        Block block = makeBlock(bytes);
+        if (SmallVector<Block> &free = released[block.capacity]; !free.empty()) {
+          block = free.pop_back_val();
+          kept -= block.capacity;
+        }
+        touch(block, bytes);
+        mostLive = std::max(mostLive, live += block.capacity);
+        used[op] = block;
       } else if (auto output = dyn_cast<rt::OutputOp>(op)) {
-        held += sizes.getBytes(output.getType(), output.getSizes());
+        int64_t bytes = sizes.getBytes(output.getType(), output.getSizes(), known);
+        Block block = makeBlock(bytes);
+        touch(block, bytes);
       } else if (auto release = dyn_cast<rt::ReleaseOp>(op)) {
-        auto alloc = release.getBuffer().getDefiningOp<rt::AllocOp>();
-        int64_t bytes = alloc ? sizes.getBytes(alloc.getType(), alloc.getSizes()) : 0;
-        nacre_abi_block_class(bytes, &capacity);
-        if (!alloc)
+        Operation *alloc = sizes.resolve(release.getBuffer(), known).getDefiningOp();
+        auto found = used.find(alloc);
+        if (!alloc || found == used.end())
           return;
-        live -= capacity;
-        if (kept + capacity > mostLive) { // it goes back to the system
-          held -= bytes;
+        Block block = found->second;
+        used.erase(found);
+        live -= block.capacity;
+        if (kept + block.capacity > mostLive) { // it goes back to the system
+          held -= block.touched;
         } else {
-          kept += capacity;
-          released[capacity].push_back(bytes);
+          kept += block.capacity;
+          released[block.capacity].push_back(block);
         }
       }
       most = std::max(most, held);
-    });
+    };
+    // Of branches that sizes decide the one that is taken.
+    auto visitAll = [&](auto &self, Region &region) -> void {
+      for (Operation &op : region.getOps()) {
+        visit(&op);
+        auto branch = dyn_cast<scf::IfOp>(op);
+        std::optional<bool> taken = branch ? sizes.isTaken(branch, known) : std::nullopt;
+        for (Region &inner : op.getRegions())
+          if (!taken || (&inner == &branch.getThenRegion()) == *taken)
+            self(self, inner);
+      }
+    };
+    visitAll(visitAll, step.getBody());
     return most;
   }
 };

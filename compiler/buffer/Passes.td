@@ -72,7 +72,7 @@ def MeasureStepPass : Pass<"measure-step", "::mlir::ModuleOp"> {
   let summary = "Say how much memory a training step holds";
   let description = [{
     Precondition: memory is planned. Postcondition: where no size is open, or a number is given
-    for those that are, `nacre.parameter_bytes` and `nacre.step_bytes` at the module say what
+    for those that are, or the shapes of a batch decide them, `nacre.parameter_bytes` and `nacre.step_bytes` at the module say what
     parameters and state take, and what @step holds beside them at a time.
   }];
   let options = [Option<"openSize", "open-size", "int64_t", "0", "What sizes that are open are taken for">,

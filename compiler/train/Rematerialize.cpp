@@ -280,8 +280,10 @@ private:
       IntegerAttr parameters = read(buffer::kParameterBytes), held = read(buffer::kStepBytes);
       if (parameters && held)
         return parameters.getInt() + held.getInt();
-      return step.emitError("a memory budget needs the size of a batch, which the model leaves open: fix it (--dim), or "
-                            "give open_size");
+      return step.emitError(sizes.isGiven() ? "a memory budget needs all sizes of a step, and some depend on values that it "
+                                              "computes: fix them (--dim, --input-shape)"
+                                            : "a memory budget needs the size of a batch, which the model leaves open: fix "
+                                              "it (--dim), or give open_size or batch_shapes");
     }
     int64_t bytes = sizes.getInputBytes(step);
     for (auto parameter : copy->getOps<nn::ParameterOp>())

@@ -49,6 +49,7 @@ private:
 int64_t train::estimateHeldBytes(func::FuncOp func, const graph::BatchSizes &sizes) {
   Block &block = func.getBody().front();
   Lifetimes lifetimes(block);
+  graph::BatchSizes::Known known;
   std::vector<int64_t> change(block.getOperations().size() + 1, 0);
   for (Operation &op : block)
     for (OpResult result : op.getResults()) {
@@ -56,7 +57,7 @@ int64_t train::estimateHeldBytes(func::FuncOp func, const graph::BatchSizes &siz
       auto empty = call ? call.getTiedOpOperand(result)->get().getDefiningOp<tensor::EmptyOp>() : tensor::EmptyOp();
       if (!empty && op.getNumRegions() == 0) // a view, or a parameter's own memory
         continue;
-      int64_t bytes = sizes.getBytes(result.getType(), empty ? ValueRange(empty.getDynamicSizes()) : ValueRange());
+      int64_t bytes = sizes.getBytes(result.getType(), empty ? ValueRange(empty.getDynamicSizes()) : ValueRange(), known);
       change[lifetimes.getPlace(&op)] += bytes;
       change[lifetimes.getLastUse(result) + 1] -= bytes;
     }

@@ -27,6 +27,24 @@ static inline int32_t nacre_abi_block_class(int64_t size, int64_t *capacity) {
   return 4 * (log - 6) + (int32_t)quarter;
 }
 
+/* Large blocks begin at a huge page, and ask the system for such pages. */
+#define NACRE_ABI_HUGE_PAGE ((int64_t)2 << 20)
+#define NACRE_ABI_BLOCK_HEADER ((int64_t)64)
+
+/* How many bytes of a block are huge pages, if the system has them. */
+static inline int64_t nacre_abi_block_huge_bytes(int64_t capacity) {
+  int64_t all = capacity + NACRE_ABI_BLOCK_HEADER;
+  return all < 2 * NACRE_ABI_HUGE_PAGE ? 0 : all & ~(NACRE_ABI_HUGE_PAGE - 1);
+}
+
+/* What a block takes of the system's memory once its first `size` bytes are in
+ * use: huge pages are whole. */
+static inline int64_t nacre_abi_block_touched(int64_t size, int64_t capacity) {
+  int64_t end = size + NACRE_ABI_BLOCK_HEADER;
+  int64_t whole = (end + NACRE_ABI_HUGE_PAGE - 1) & ~(NACRE_ABI_HUGE_PAGE - 1);
+  return end < nacre_abi_block_huge_bytes(capacity) ? whole : size;
+}
+
 #ifdef __cplusplus
 }
 #endif

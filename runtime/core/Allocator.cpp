@@ -29,7 +29,7 @@ void Block::setUsed(int64_t size) {
   poison(static_cast<char *>(data()) + size, capacity - size);
 }
 
-static constexpr int64_t hugePage = 2 << 20;
+static_assert(sizeof(Block) <= NACRE_ABI_BLOCK_HEADER);
 
 Allocator *Allocator::make(int64_t limit, bool hugePages) {
   if (limit <= 0)
@@ -39,15 +39,15 @@ Allocator *Allocator::make(int64_t limit, bool hugePages) {
 
 Block *Allocator::takeFromSystem(int64_t capacity, int32_t sizeClass) {
   int64_t bytes = (capacity + static_cast<int64_t>(sizeof(Block)) + 63) & ~63;
-  bool large = hugePages && bytes >= 2 * hugePage;
+  int64_t huge = hugePages ? nacre_abi_block_huge_bytes(capacity) : 0;
   void *memory = nullptr;
-  if (posix_memalign(&memory, large ? hugePage : 64,
+  if (posix_memalign(&memory,
+                     huge ? static_cast<size_t>(NACRE_ABI_HUGE_PAGE) : 64,
                      static_cast<size_t>(bytes)) != 0)
     return nullptr;
   // Advice only: where the system has no huge pages, nothing is lost.
-  if (large)
-    madvise(memory, static_cast<size_t>(bytes & ~(hugePage - 1)),
-            MADV_HUGEPAGE);
+  if (huge)
+    madvise(memory, static_cast<size_t>(huge), MADV_HUGEPAGE);
   Block *block = ::new (memory) Block();
   block->allocator = this;
   block->capacity = capacity;

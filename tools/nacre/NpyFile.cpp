@@ -110,7 +110,8 @@ struct Header {
   bool isText = false, isBig = false, isFortran = false;
 };
 
-Result<Header> parseHeader(StringRef bytes, const std::string &name) {
+/// The elements need not all be there if the file is not whole.
+Result<Header> parseHeader(StringRef bytes, const std::string &name, bool isWhole = true) {
   if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 10)
     return bad(name, "no .npy file");
   unsigned version = uint8_t(bytes[6]);
@@ -155,7 +156,7 @@ Result<Header> parseHeader(StringRef bytes, const std::string &name) {
   }
   result.isBig = descr.starts_with(">");
   result.isFortran = getField(header, "fortran_order").starts_with("True");
-  if (result.isText)
+  if (result.isText || !isWhole)
     return result;
   std::optional<size_t> size = getByteSize(tensor.dtype, tensor.dims);
   if (!size || result.data.size() < *size)
@@ -187,6 +188,11 @@ std::optional<TensorView> tool::viewNpy(StringRef bytes) {
   if (!header || header->isText || header->isBig || (header->isFortran && header->tensor.dims.size() > 1))
     return std::nullopt;
   return TensorView(header->data.data(), header->tensor.dtype, header->tensor.dims);
+}
+
+std::optional<std::vector<int64_t>> tool::readNpyShape(StringRef bytes) {
+  Result<Header> header = parseHeader(bytes, "", /*isWhole=*/false);
+  return header ? std::optional(std::move(header->tensor.dims)) : std::nullopt;
 }
 
 bool tool::isNpyType(nacre_dtype dtype) {

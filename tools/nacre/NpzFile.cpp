@@ -74,8 +74,8 @@ bool readWide(StringRef extra, uint64_t &size, uint64_t &packed, uint64_t &offse
   return true;
 }
 
-/// Inflates to exactly `size` bytes.
-bool inflate(StringRef packed, std::vector<char> &out) {
+/// Inflates what fills `out`: all of it, or its start.
+bool inflate(StringRef packed, llvm::MutableArrayRef<char> out, bool isAll) {
   constexpr size_t kStep = std::numeric_limits<uInt>::max() / 2;
   z_stream stream = {};
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
@@ -95,7 +95,7 @@ bool inflate(StringRef packed, std::vector<char> &out) {
     done += room - stream.avail_out;
   }
   inflateEnd(&stream);
-  return status == Z_STREAM_END && done == out.size();
+  return done == out.size() && (status == Z_STREAM_END || !isAll);
 }
 
 } // namespace
@@ -142,13 +142,21 @@ bool tool::isIntact(const ArchiveEntry &entry) {
          entry.checksum;
 }
 
+std::string tool::extractStart(const ArchiveEntry &entry, size_t size) {
+  size = std::min(size, entry.size);
+  if (!entry.isDeflated)
+    return entry.packed.take_front(size).str();
+  std::string start(size, 0);
+  return inflate(entry.packed, llvm::MutableArrayRef(start.data(), size), /*isAll=*/false) ? start : "";
+}
+
 Result<HostTensor> tool::extract(const ArchiveEntry &entry, const std::string &file) {
   std::string name = file + ":" + entry.name;
   std::vector<char> unpacked;
   StringRef content = entry.packed;
   if (entry.isDeflated) {
     unpacked.resize(entry.size);
-    if (!inflate(entry.packed, unpacked))
+    if (!inflate(entry.packed, unpacked, /*isAll=*/true))
       return bad(name, "the packed data is damaged");
     content = StringRef(unpacked.data(), unpacked.size());
   }

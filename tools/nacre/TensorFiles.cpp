@@ -77,6 +77,10 @@ Result<std::optional<TensorView>> Archive::view(const ArchiveEntry &entry) const
   return view;
 }
 
+std::optional<std::vector<int64_t>> Archive::shape(const ArchiveEntry &entry) const {
+  return readNpyShape(extractStart(entry, 4096));
+}
+
 const ArchiveEntry *Archive::find(StringRef name) const {
   for (const ArchiveEntry &entry : entries)
     if (entry.name == name)

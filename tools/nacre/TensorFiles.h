@@ -43,6 +43,8 @@ public:
   /// The array where it stands in the mapped file, if it does; unlike `read` it does not look at
   /// the checksum of one that is large.
   Result<std::optional<TensorView>> view(const ArchiveEntry &entry) const;
+  /// Its sizes, of which its first bytes tell; nothing if it is damaged.
+  std::optional<std::vector<int64_t>> shape(const ArchiveEntry &entry) const;
   /// The entry of that name, or null.
   const ArchiveEntry *find(llvm::StringRef name) const;
 
@@ -66,12 +68,16 @@ Result<HostTensor> parseNpy(llvm::StringRef bytes, const std::string &file);
 /// The elements where they stand in the bytes, whatever their alignment; nullopt of an array that
 /// must be read to be used, or is damaged.
 std::optional<TensorView> viewNpy(llvm::StringRef bytes);
+/// The sizes that a .npy file's first bytes tell of.
+std::optional<std::vector<int64_t>> readNpyShape(llvm::StringRef bytes);
 bool isNpyType(nacre_dtype dtype);
 Status writeNpy(const std::string &path, const TensorView &tensor);
 
 /// The arrays of a .npz archive.
 Result<std::vector<ArchiveEntry>> parseArchive(llvm::StringRef bytes, const std::string &file);
 Result<HostTensor> extract(const ArchiveEntry &entry, const std::string &file);
+/// Its first bytes, or fewer if it is damaged.
+std::string extractStart(const ArchiveEntry &entry, size_t size);
 /// Whether what is stored is what the checksum is of.
 bool isIntact(const ArchiveEntry &entry);
 

@@ -166,14 +166,6 @@ bool makePlan(Plan &plan) {
   return true;
 }
 
-/// Whether the batch is the only size that a step leaves open.
-bool isOpenInBatchAlone(const Function &step) {
-  return llvm::all_of(step.inputs, [](const TensorInfo &input) {
-    return llvm::all_of(llvm::drop_begin(input.dims, input.dims.empty() ? 0 : 1),
-                        [](const auto &dim) { return dim.size >= 0; });
-  });
-}
-
 std::string formatMemory(const TrainMemory &memory) {
   auto print = [](int64_t bytes) {
     bool isLarge = bytes >= 1000000;
@@ -230,7 +222,11 @@ static int runTrain() {
   }
   TrainMemory memory;
   plan.compile.trainMemory = &memory;
-  plan.compile.train->openSize = batchSize ? batchSize : Feeder::kDefaultBatch;
+  // What sizes that the model leaves open will be.
+  for (auto &[name, shape] : files->shapes()) {
+    shape.front() = std::min(shape.front(), batchSize ? batchSize : Feeder::kDefaultBatch);
+    plan.compile.train->batchShapes[name] = std::move(shape);
+  }
   Clock::time_point start = Clock::now();
   Result<Model> model = openModel(path, plan.compile);
   if (!model)
@@ -263,10 +259,7 @@ static int runTrain() {
     agreed = agree(*plan.compile.train, plan.trainer, *model, *trainer, data->columns());
   if (Status begun = run.begin(std::move(agreed)); !begun)
     return fail(begun.error());
-  bool isMeasured = isOpenInBatchAlone(model->functions()[*model->findFunction("step")]);
-  if (!isMeasured && plan.compile.train->memoryBudget > 0)
-    return fail(path + ": --memory-budget: sizes beside the batch are open, which --dim or --input-shape fixes", kUsageError);
-  if (isMeasured && !printsJson)
+  if (memory.step > 0 && !printsJson)
     llvm::outs() << formatMemory(memory) << "\n";
   interruptible = trainer->session().get();
   llvm::sys::SetInterruptFunction(interrupt);

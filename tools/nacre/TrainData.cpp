@@ -7,7 +7,6 @@
 #include "llvm/Support/Path.h"
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <sys/mman.h>
 #include <type_traits>
 
@@ -96,6 +95,29 @@ Result<DataFiles> DataFiles::open(const std::string &path) {
                                                                            : "has both .npz and .npy files, which are "
                                                                              "not told apart: expected one kind")};
   return files;
+}
+
+std::map<std::string, std::vector<int64_t>> DataFiles::shapes() const {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  auto add = [&](llvm::StringRef name, const std::optional<std::vector<int64_t>> &shape) {
+    if (!shape || shape->empty())
+      return;
+    auto [known, isNew] = shapes.try_emplace(name.str(), *shape);
+    known->second.front() += isNew ? 0 : shape->front();
+  };
+  for (const auto &[path, archive] : archives)
+    for (const ArchiveEntry &entry : archive.getEntries())
+      add(entry.name, archive.shape(entry));
+  for (const File &file : arrays) {
+    llvm::StringRef name = llvm::sys::path::stem(file.first);
+    std::optional<std::vector<int64_t>> shape = readNpyShape(file.second->getBuffer());
+    for (; !name.empty(); name = name.rsplit('.').first) {
+      add(name, shape);
+      if (!name.contains('.'))
+        break;
+    }
+  }
+  return shapes;
 }
 
 /// Examples are read here and there: what stands beside them is not wanted.

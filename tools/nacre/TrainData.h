@@ -5,6 +5,7 @@
 #include "runtime/api/nacre_data.hpp"
 #include "tools/nacre/TensorFiles.h"
 #include <deque>
+#include <map>
 
 namespace nacre::tool {
 
@@ -13,6 +14,10 @@ namespace nacre::tool {
 class DataFiles {
 public:
   static Result<DataFiles> open(const std::string &path);
+
+  /// The shape of each array, all its parts together, as the files' first bytes tell of it; by the names
+  /// that a model may have for it, of which X.Y.npy has two.
+  std::map<std::string, std::vector<int64_t>> shapes() const;
 
 private:
   friend class TrainData;

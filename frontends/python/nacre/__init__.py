@@ -120,7 +120,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
     `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`,
     `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`, `detect_anomaly`,
-    `precision`, `memory_budget`, `open_size`: docs/training.md), it has a function `step` as well,
+    `precision`, `memory_budget`, `open_size`, `batch_shapes`: docs/training.md), it has a function `step` as well,
     which changes the parameters.
 
     How many elements an input has that is a sequence, and whether an optional has one, is
@@ -229,7 +229,7 @@ def _request(
     request.input_shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
     request.input_lengths = dict(input_lengths or {})
     request.target_cpu = target_cpu or ""
-    request.train = None if train is None else {key: str(value) for key, value in train.items()}
+    request.train = None if train is None else _train_settings(train)
     request.progress = progress
     request.cache_dir = None if cache_dir is None else os.fspath(cache_dir)
     if cache_bytes is not None:
@@ -240,6 +240,17 @@ def _request(
     request.log = log or (_logger.debug if _logger.isEnabledFor(logging.DEBUG) else None)
     request.reproducer = "" if reproducer is None else os.fspath(reproducer)
     return request
+
+
+def _train_settings(train: Mapping[str, Any]) -> dict[str, str]:
+    """Options of training as text: shapes as "x=32x128,labels=32"."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return ",".join(f"{name}={'x'.join(map(str, shape))}" for name, shape in value.items())
+        return str(value)
+
+    return {key: text(value) for key, value in train.items()}
 
 
 def _ranks(value: Any) -> list[int] | None:

@@ -65,7 +65,7 @@ class Trainer:
 
     `loss`, `optimizer`, `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`,
     `detect_anomaly`, `precision` ("bf16"), `memory_budget` ("500MB", with the batch as `open_size`
-    where the model leaves it open) are those of nacre.compile(train=...), `metrics` what is measured
+    where the model leaves it open, or `batch_shapes`, {"ids": (32, 128), "labels": (32,)}, where more is) are those of nacre.compile(train=...), `metrics` what is measured
     besides ("accuracy"): docs/training.md lists what there is. `seed` is that of random numbers
     (Dropout). All other options are those of nacre.compile. Raises CompileError if the model cannot
     be trained or does not fit into the budget, ValueError for options that
@@ -92,16 +92,17 @@ class Trainer:
         precision: str = "f32",
         memory_budget: str | int = 0,
         open_size: int = 0,
+        batch_shapes: Mapping[str, Sequence[int]] | None = None,
         seed: int = 0,
         **options: Any,
     ) -> None:
-        from . import _serialize, compile
+        from . import _serialize, _train_settings, compile
 
         settings = {"loss": loss, "optimizer": optimizer, "groups": groups, "clip_norm": clip_norm,
                     "clip_value": clip_value, "accumulate": accumulate, "average": average,
                     "detect_anomaly": detect_anomaly, "precision": precision, "memory_budget": memory_budget,
-                    "open_size": open_size}  # fmt: skip
-        self._settings = {key: str(value) for key, value in settings.items()}
+                    "open_size": open_size, "batch_shapes": batch_shapes or {}}  # fmt: skip
+        self._settings = _train_settings(settings)
         self.metrics = [metrics] if isinstance(metrics, str) else list(metrics)
         self.learning_rate: float = _core._learning_rate(self._settings)
         source = _serialize(model) if hasattr(model, "SerializeToString") else model

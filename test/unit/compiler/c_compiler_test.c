@@ -141,7 +141,7 @@ static void test_files(const char *folder, const char *path) {
 /* Callers built with older headers: what is behind their struct is not looked at. */
 static void test_older_callers(const char *path) {
   const size_t sizes[] = {offsetof(nacre_compile_options, cache_dir), offsetof(nacre_compile_options, emit),
-                          sizeof(nacre_compile_options)};
+                          offsetof(nacre_compile_options, memory_budget), sizeof(nacre_compile_options)};
   nacre_model *model = NULL;
   size_t i;
   for (i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
@@ -175,6 +175,8 @@ static void test_training(const char *folder) {
   nacre_model_info info;
   float values[4] = {1, -1, 2, -2}, goal[4] = {0, 0, 0, 0}, rate = 1, loss = 0, norm = 0;
   nacre_tensor inputs[3] = {{0}}, output = {0};
+  const int64_t batch[2] = {100, 4};
+  nacre_shape_option shapes[2] = {{"x", 2, batch}, {"targets", 2, batch}};
   FILE *file;
   snprintf(path, sizeof path, "%s/c_train_test.mlir", folder);
   file = fopen(path, "w");
@@ -245,6 +247,26 @@ static void test_training(const char *folder) {
   options.precision = "bf16"; /* of products, which this model has none of */
   EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
   EXPECT(strstr(nacre_compile_last_error(), "there is nothing to compute in bf16"));
+  options.precision = NULL;
+
+  /* A budget, which needs the sizes that the model leaves open. */
+  options.memory_budget = 1000000;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "which the model leaves open"));
+  options.open_size = 1000000;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "MB of memory at least, and the budget is 1.00 MB"));
+  options.batch_shapes = shapes;
+  options.batch_shape_count = 2;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_OK);
+  nacre_model_release(model);
+  shapes[1].dims = NULL;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "batch_shapes[1]: a count of 2 entries, and the list is NULL"));
+  options.batch_shape_count = 0;
+  options.memory_budget = -1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "memory_budget or open_size is less than 0"));
   remove(path);
 }
 
