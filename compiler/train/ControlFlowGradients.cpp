@@ -1,17 +1,11 @@
 //===- ControlFlowGradients.cpp - Loops, branches, slices -------*- C++ -*-===//
 //
-// Before: %r = scf.for %i = 0 to %n (%a = %init) { %b = f(%a, %w); yield %b }
-// After:  %r, %tape' = scf.for %i = 0 to %n (%a = %init, %t = %tape) {
-//           %t' = insert %a into %t[%i];  %b = f(%a, %w);  yield %b, %t' }
-//         %dinit, %dw = scf.for %k = 0 to %n (%db = %dr, %sum = 0) {
-//           %a = extract %tape'[%n - 1 - %k]
-//           %da, %dw_k = the gradient of f(%a, %w), which is computed again
-//           yield %da, %sum + %dw_k }
+// Before: %r = scf.if %p { %a = f(%w); yield %a } else { ... }
+// After:  %dw = scf.if %p { %a = f(%w); %dw' = the gradient of f; yield %dw' } else { ... }
 //
-// So a loop keeps what it carries, once for each iteration, and nothing of what it computes
-// in between; what the gradient does not need is not kept. A branch computes again what the
-// one that was taken has computed. A loop of unknown length is run twice: once as it is, and
-// once as a loop of the length that it turned out to have.
+// A branch computes again what the one that was taken has computed. A loop of unknown length
+// is run twice: once as it is, and once as a loop of the length that it turned out to have
+// (LoopGradients.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/train/Differentiator.h"
@@ -21,140 +15,16 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace nacre;
 using nacre::train::Differentiator;
 
-namespace {
-
-bool isFloatTensor(Type type) {
+static bool isFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor && isa<FloatType>(tensor.getElementType());
 }
-
-/// One slice along a first dimension that the tensor does not have.
-struct TapeSlice {
-  SmallVector<OpFoldResult> offsets, sizes, strides;
-
-  TapeSlice(OpBuilder &b, Value index, ArrayRef<OpFoldResult> shape)
-      : offsets(shape.size() + 1, b.getIndexAttr(0)), sizes{b.getIndexAttr(1)},
-        strides(shape.size() + 1, b.getIndexAttr(1)) {
-    offsets[0] = index;
-    llvm::append_range(sizes, shape);
-  }
-};
-
-RankedTensorType getType(ArrayRef<OpFoldResult> shape, Type element) {
-  SmallVector<int64_t> sizes;
-  SmallVector<Value> dynamic;
-  dispatchIndexOpFoldResults(shape, dynamic, sizes);
-  return RankedTensorType::get(sizes, element);
-}
-
-/// The values that a block's terminator, or an op with another effect, needs the elements
-/// of. Asking for a size needs none.
-llvm::DenseSet<Value> findNeeded(Block &block) {
-  llvm::DenseSet<Value> needed;
-  SmallVector<Value> worklist;
-  auto need = [&](Operation *op) {
-    op->walk([&](Operation *inner) {
-      if (isa<tensor::DimOp>(inner))
-        return;
-      for (Value operand : inner->getOperands())
-        if (needed.insert(operand).second)
-          worklist.push_back(operand);
-    });
-  };
-  for (Operation &op : block)
-    if (op.hasTrait<OpTrait::IsTerminator>() || !isMemoryEffectFree(&op))
-      need(&op);
-  while (!worklist.empty())
-    if (Operation *op = worklist.pop_back_val().getDefiningOp(); op && op->getBlock() == &block)
-      need(op);
-  return needed;
-}
-
-/// A loop whose gradient is built.
-struct Loop {
-  scf::ForOp op;
-  Location loc;
-  /// How often it runs, known in front of it.
-  Value count;
-  /// Of what is carried: its shape, which stays, and where it is kept; null for floating-point scalars.
-  SmallVector<SmallVector<OpFoldResult>> shapes;
-  SmallVector<Value> tapes;
-};
-
-Value createCount(scf::ForOp op) {
-  OpBuilder b(op);
-  Location loc = op.getLoc();
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value length = arith::SubIOp::create(b, loc, op.getUpperBound(), op.getLowerBound());
-  Value count = b.createOrFold<arith::CeilDivSIOp>(loc, length, op.getStep());
-  return arith::MaxSIOp::create(b, loc, count, zero);
-}
-
-/// Ends the run if a shape in the loop is not what it was before.
-void checkShapes(OpBuilder &b, Location loc, Value carried, ArrayRef<OpFoldResult> shape) {
-  auto type = cast<RankedTensorType>(carried.getType());
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    if (!type.isDynamicDim(d))
-      continue;
-    Value size = tensor::DimOp::create(b, loc, carried, d);
-    Value expected = getValueOrCreateConstantIndexOp(b, loc, shape[d]);
-    Value isEqual = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, size, expected);
-    rt::CheckOp::create(b, loc, isEqual, rt::Status::InvalidShape,
-                        "a loop carries a tensor whose sizes change, which cannot be trained");
-  }
-}
-
-/// Makes a loop keep what it carries, `kept` of it; replaces the op.
-void keepStates(Loop &loop, ArrayRef<unsigned> kept, graph::DimAnalysis &dims) {
-  scf::ForOp old = loop.op;
-  OpBuilder b(old);
-  SmallVector<Value> inits(old.getInitArgs());
-  for (unsigned i : kept)
-    inits.push_back(loop.tapes[i]);
-  auto made = scf::ForOp::create(b, loop.loc, old.getLowerBound(), old.getUpperBound(), old.getStep(), inits);
-  made.getRegion().takeBody(old.getRegion());
-  Block &body = *made.getBody();
-  b.setInsertionPointToStart(&body);
-  Value past = arith::SubIOp::create(b, loop.loc, made.getInductionVar(), made.getLowerBound());
-  Value index = arith::DivSIOp::create(b, loop.loc, past, made.getStep());
-  auto yield = cast<scf::YieldOp>(body.getTerminator());
-  unsigned count = old.getInitArgs().size();
-  for (unsigned i = 0; i < count; ++i)
-    if (isa<RankedTensorType>(body.getArgument(1 + i).getType()))
-      checkShapes(b, loop.loc, body.getArgument(1 + i), loop.shapes[i]);
-  for (unsigned i : kept) {
-    Value tape = body.addArgument(loop.tapes[i].getType(), loop.loc);
-    Value state = body.getArgument(1 + i), next;
-    if (isa<RankedTensorType>(state.getType())) {
-      TapeSlice at(b, index, loop.shapes[i]);
-      auto row = getType(loop.shapes[i], cast<RankedTensorType>(tape.getType()).getElementType());
-      next = tensor::InsertSliceOp::create(b, loop.loc, b.createOrFold<tensor::CastOp>(loop.loc, row, state), tape, at.offsets, at.sizes,
-                                           at.strides);
-    } else {
-      if (state.getType().isIndex())
-        state = arith::IndexCastOp::create(b, loop.loc, b.getI64Type(), state);
-      next = tensor::InsertOp::create(b, loop.loc, state, tape, index);
-    }
-    yield.getResultsMutable().append(next);
-  }
-  for (auto [i, result] : llvm::enumerate(old.getResults())) {
-    result.replaceAllUsesWith(made.getResult(i));
-    dims.forget(result);
-  }
-  // Their places are known by the values that stood for them.
-  for (auto [i, state] : llvm::enumerate(kept))
-    loop.tapes[state].replaceUsesWithIf(made.getResult(count + i),
-                                        [&](OpOperand &use) { return use.getOwner() != made; });
-  old.erase();
-  loop.op = made;
-}
-
-} // namespace
 
 llvm::SetVector<Value> Differentiator::getCaptured(Operation *op) {
   llvm::SetVector<Value> above, captured;
@@ -166,7 +36,41 @@ llvm::SetVector<Value> Differentiator::getCaptured(Operation *op) {
   return captured;
 }
 
-/// Adds into the slice of the source's gradient, which may be the running sum of a loop.
+/// Whether two slices of one tensor are known to share no element.
+static bool areDisjoint(tensor::ExtractSliceOp a, tensor::ExtractSliceOp b) {
+  for (unsigned d = 0; d < a.getSourceType().getRank(); ++d) {
+    auto known = [&](tensor::ExtractSliceOp slice) { return !slice.isDynamicOffset(d) && !slice.isDynamicSize(d); };
+    if (!known(a) || !known(b) || !a.hasUnitStride() || !b.hasUnitStride())
+      continue;
+    int64_t first = a.getStaticOffset(d), second = b.getStaticOffset(d);
+    if (first + a.getStaticSize(d) <= second || second + b.getStaticSize(d) <= first)
+      return true;
+  }
+  return false;
+}
+
+/// Whether disjoint slices are all of a tensor of this shape: they divide one dimension.
+static bool isWhole(ArrayRef<tensor::ExtractSliceOp> slices, ArrayRef<OpFoldResult> shape) {
+  auto covers = [&](unsigned divided) {
+    int64_t total = 0;
+    for (tensor::ExtractSliceOp slice : slices)
+      for (unsigned d = 0; d < shape.size(); ++d) {
+        OpFoldResult size = slice.getMixedSizes()[d];
+        if (d == divided && !getConstantIntValue(size))
+          return false;
+        if (d == divided)
+          total += *getConstantIntValue(size);
+        else if (!isZeroInteger(slice.getMixedOffsets()[d]) || !isEqualConstantIntOrValue(size, shape[d]))
+          return false;
+      }
+    return getConstantIntValue(shape[divided]) == total;
+  };
+  return llvm::any_of(llvm::seq<unsigned>(0, shape.size()), covers);
+}
+
+/// Adds into the slice of the source's gradient, which may be the running sum of a loop. What
+/// no other slice was put into holds zeros, and is not added to; if slices are all there is,
+/// there are no zeros.
 void Differentiator::visitExtractSlice(tensor::ExtractSliceOp op, Value gradient) {
   Value source = op.getSource();
   if (!active.contains(source))
@@ -174,13 +78,27 @@ void Differentiator::visitExtractSlice(tensor::ExtractSliceOp op, Value gradient
   Location loc = op.getLoc();
   auto offsets = op.getMixedOffsets(), sizes = op.getMixedSizes(), strides = op.getMixedStrides();
   Value &sum = gradients[source];
+  Slices &slices = slicesOf[source];
   Value added = castTo(loc, gradient, op.getType());
-  if (sum) {
+  if (!sum) {
+    slices = {createZeros(loc, source), {}, {}};
+  } else if (slices.sum != sum || !llvm::all_of(slices.ops, [&](tensor::ExtractSliceOp other) { return areDisjoint(op, other); })) {
     Value part = tensor::ExtractSliceOp::create(builder, loc, op.getType(), castTo(loc, sum, source.getType()), offsets, sizes, strides);
     added = castTo(loc, nn::AddOp::create(builder, loc, part, added), op.getType());
+    slices = {};
   }
-  Value whole = sum ? castTo(loc, sum, source.getType()) : createZeros(loc, source);
-  gradients[source] = tensor::InsertSliceOp::create(builder, loc, added, whole, offsets, sizes, strides);
+  Value whole = sum ? castTo(loc, sum, source.getType()) : slices.zeros;
+  sum = tensor::InsertSliceOp::create(builder, loc, added, whole, offsets, sizes, strides);
+  if (!slices.zeros)
+    return;
+  slices.sum = sum;
+  slices.ops.push_back(op);
+  if (SmallVector<OpFoldResult> shape = dims.getDims(source); op.hasUnitStride() && isWhole(slices.ops, shape)) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointAfterValue(slices.zeros);
+    Value empty = tensor::EmptyOp::create(builder, loc, shape, op.getSourceType().getElementType());
+    slices.zeros.replaceAllUsesWith(castTo(loc, empty, source.getType()));
+  }
 }
 
 void Differentiator::visitInsertSlice(tensor::InsertSliceOp op, Value gradient) {
@@ -193,112 +111,6 @@ void Differentiator::visitInsertSlice(tensor::InsertSliceOp op, Value gradient) 
   if (active.contains(op.getDest()))
     addGradient(loc, op.getDest(),
                 tensor::InsertSliceOp::create(builder, loc, createZeros(loc, op.getSource()), whole, offsets, sizes, strides));
-}
-
-LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
-  Location loc = op.getLoc();
-  Loop loop{op, loc, createCount(op), {}, {}};
-  for (Value init : op.getInitArgs()) {
-    loop.shapes.emplace_back();
-    loop.tapes.emplace_back();
-    bool isTensor = isa<RankedTensorType>(init.getType());
-    if (!isTensor && !init.getType().isIntOrIndex())
-      continue;
-    if (isTensor)
-      loop.shapes.back() = dims.getDims(init);
-    OpBuilder b(op);
-    SmallVector<OpFoldResult> all{loop.count};
-    llvm::append_range(all, loop.shapes.back());
-    Type element = getElementTypeOrSelf(init.getType()); // memory has no index
-    loop.tapes.back() = tensor::EmptyOp::create(b, loc, all, element.isIndex() ? b.getI64Type() : element);
-  }
-
-  // What runs backwards: a gradient for each float that is carried, a sum for each from outside.
-  llvm::SetVector<Value> captured = getCaptured(op);
-  SmallVector<Value> inits;
-  SmallVector<unsigned> floats;
-  for (auto [i, init] : llvm::enumerate(op.getInitArgs())) {
-    if (!isFloatTensor(init.getType()))
-      continue;
-    floats.push_back(i);
-    inits.push_back(own[i] ? castTo(loc, own[i], init.getType()) : createZeros(loc, init));
-  }
-  for (Value value : captured)
-    inits.push_back(createZeros(loc, value));
-  OpBuilder b(before);
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0), one = arith::ConstantIndexOp::create(b, loc, 1);
-  auto backward = scf::ForOp::create(b, loc, zero, loop.count, one, inits);
-  Block &body = *backward.getBody();
-  if (body.mightHaveTerminator())
-    body.getTerminator()->erase();
-  b.setInsertionPointToEnd(&body);
-  Value last = arith::SubIOp::create(b, loc, loop.count, one);
-  Value index = arith::SubIOp::create(b, loc, last, backward.getInductionVar());
-  IRMapping mapping;
-  Value iteration = arith::MulIOp::create(b, loc, index, op.getStep());
-  mapping.map(op.getInductionVar(), arith::AddIOp::create(b, loc, op.getLowerBound(), iteration).getResult());
-  SmallVector<Value> slices(op.getInitArgs().size());
-  for (auto [i, argument] : llvm::enumerate(op.getRegionIterArgs())) {
-    if (!loop.tapes[i])
-      continue;
-    if (!isa<RankedTensorType>(argument.getType())) {
-      Value scalar = slices[i] = tensor::ExtractOp::create(b, loc, loop.tapes[i], index);
-      if (argument.getType().isIndex())
-        scalar = arith::IndexCastOp::create(b, loc, argument.getType(), scalar);
-      mapping.map(argument, scalar);
-      continue;
-    }
-    TapeSlice at(b, index, loop.shapes[i]);
-    auto type = getType(loop.shapes[i], cast<RankedTensorType>(argument.getType()).getElementType());
-    slices[i] = tensor::ExtractSliceOp::create(b, loc, type, loop.tapes[i], at.offsets, at.sizes, at.strides);
-    mapping.map(argument, b.createOrFold<tensor::CastOp>(loc, argument.getType(), slices[i]));
-  }
-  SmallVector<Operation *> again;
-  for (Operation &forward : op.getBody()->without_terminator()) {
-    if (isa<rt::CheckOp>(forward)) // it has held
-      continue;
-    for (Value operand : forward.getOperands())
-      if (auto argument = dyn_cast<BlockArgument>(operand); argument && argument.getOwner() == op.getBody() &&
-                                                            !mapping.contains(argument))
-        return op.emitError("carries a scalar that its body reads, through which there is no gradient");
-    again.push_back(b.clone(forward, mapping));
-  }
-  Operation *yield = scf::YieldOp::create(b, loc);
-
-  Differentiator inner(yield, dims, checks);
-  for (unsigned i : floats)
-    inner.addVariable(mapping.lookup(op.getRegionIterArgs()[i]));
-  for (auto [k, value] : llvm::enumerate(captured)) {
-    inner.addVariable(value);
-    inner.addGradient(loc, value, backward.getRegionIterArg(floats.size() + k));
-  }
-  auto yielded = cast<scf::YieldOp>(op.getBody()->getTerminator()).getResults();
-  for (auto [k, i] : llvm::enumerate(floats))
-    inner.addGradient(loc, mapping.lookupOrDefault(yielded[i]), backward.getRegionIterArg(k));
-  if (failed(inner.run(again)))
-    return failure();
-  SmallVector<Value> next;
-  for (unsigned i : floats) {
-    Value state = mapping.lookup(op.getRegionIterArgs()[i]), gradient = inner.getGradient(state);
-    next.push_back(gradient ? inner.castTo(loc, gradient, state.getType()) : inner.createZeros(loc, state));
-  }
-  for (Value value : captured)
-    next.push_back(inner.castTo(loc, inner.getGradient(value), value.getType()));
-  yield->setOperands(next);
-
-  llvm::DenseSet<Value> needed = findNeeded(body);
-  SmallVector<unsigned> kept;
-  for (auto [i, slice] : llvm::enumerate(slices))
-    if (slice && needed.contains(slice))
-      kept.push_back(i);
-  SmallVector<Value> carried(op.getInitArgs());
-  keepStates(loop, kept, dims);
-  for (auto [k, i] : llvm::enumerate(floats))
-    if (active.contains(carried[i]))
-      addGradient(loc, carried[i], backward.getResult(k));
-  for (auto [k, value] : llvm::enumerate(captured))
-    addGradient(loc, value, backward.getResult(floats.size() + k));
-  return success();
 }
 
 LogicalResult Differentiator::visitIf(scf::IfOp op, ArrayRef<Value> own) {

@@ -51,11 +51,18 @@ private:
   //===--- ControlFlowGradients.cpp ---===//
   void visitExtractSlice(mlir::tensor::ExtractSliceOp op, mlir::Value gradient);
   void visitInsertSlice(mlir::tensor::InsertSliceOp op, mlir::Value gradient);
-  llvm::LogicalResult visitFor(mlir::scf::ForOp op, llvm::ArrayRef<mlir::Value> own);
   llvm::LogicalResult visitIf(mlir::scf::IfOp op, llvm::ArrayRef<mlir::Value> own);
   llvm::LogicalResult visitWhile(mlir::scf::WhileOp op, llvm::ArrayRef<mlir::Value> own);
+  /// In LoopGradients.cpp.
+  llvm::LogicalResult visitFor(mlir::scf::ForOp op, llvm::ArrayRef<mlir::Value> own);
   /// The active values from outside that ops in a region read.
   llvm::SetVector<mlir::Value> getCaptured(mlir::Operation *op);
+
+  /// Of a gradient that consists of disjoint slices so far: the zeros below them, and the whole.
+  struct Slices {
+    mlir::Value zeros, sum;
+    llvm::SmallVector<mlir::tensor::ExtractSliceOp> ops;
+  };
 
   mlir::Operation *before;
   graph::DimAnalysis &dims;
@@ -63,6 +70,7 @@ private:
   mlir::OpBuilder builder;
   llvm::DenseSet<mlir::Value> active;
   llvm::DenseMap<mlir::Value, mlir::Value> gradients;
+  llvm::DenseMap<mlir::Value, Slices> slicesOf;
 };
 
 } // namespace nacre::train

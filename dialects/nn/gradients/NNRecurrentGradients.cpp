@@ -1,13 +1,14 @@
 //===- NNRecurrentGradients.cpp - Recurrent layers as loops -----*- C++ -*-===//
 //
 // Before: %y, %h, %c = nn.lstm %gates, %r
-// After:  %r0 = nn.transpose (nn.slice %r [0, H)), ...               once
+// After:  %w = nn.transpose %r                                       once
 //         %y, %h, %c = scf.for %t (%y', %h', %c') {
-//           %i = nn.sigmoid (nn.add (nn.matmul %h', %r0), %gates[%t, :, 0 * H]), ...
+//           %z = nn.add (nn.matmul %h', %w), %gates[%t]
+//           %i = nn.sigmoid %z[:, 0 * H], ...
 //           ... }
 //
-// Each gate by itself, so that its sum and activation join the matrix product's kernel and
-// nothing is cut out of products in the loop.
+// All gates are one product, and what they are computed from one value, which the gradient
+// can keep.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NNOps.h"
@@ -66,12 +67,14 @@ public:
 
   bool isPossible() const { return !ShapedType::isDynamic(size); }
 
-  /// Part `k` of the recurrent weight, transposed: [H, H].
-  Value getWeight(int64_t k) {
+  /// Parts [first, first + count) of the recurrent weight, transposed: [H, count * H].
+  Value getWeight(int64_t first, int64_t count) {
     auto number = [&](int64_t n) { return OpFoldResult(b.getIndexAttr(n)); };
-    Value part = SliceOp::create(b, loc, op.getRecurrent(), createSizes(b, loc, {number(k * size), number(0)}),
-                                 createSizes(b, loc, {number((k + 1) * size), number(size)}),
-                                 createSizes(b, loc, {number(1), number(1)}));
+    Value part = op.getRecurrent();
+    if (count * size != cast<RankedTensorType>(part.getType()).getDimSize(0))
+      part = SliceOp::create(b, loc, part, createSizes(b, loc, {number(first * size), number(0)}),
+                             createSizes(b, loc, {number((first + count) * size), number(size)}),
+                             createSizes(b, loc, {number(1), number(1)}));
     return TransposeOp::create(b, loc, part, ArrayRef<int64_t>{1, 0});
   }
   /// Part `k` of a vector: [H].
@@ -120,15 +123,25 @@ public:
           row = runs ? where(runs, after, after.constant(0)) : after;
         next.push_back(castTo(kept, stateType));
       }
-      next[0] = tensor::InsertSliceOp::create(b, loc, castTo(row, stateType), carried[0], at(0), sizes(), ones());
+      next[0] = tensor::InsertSliceOp::create(b, loc, castTo(row, stateType), carried[0], at(0), sizes(size), ones(3));
       scf::YieldOp::create(b, loc, next);
     });
     return SmallVector<Value>(loop.getResults());
   }
 
-  /// Part `k` of the gates now: [B, H].
-  TensorExpr getGate(int64_t k) {
-    return TensorExpr(b, loc, tensor::ExtractSliceOp::create(b, loc, stateType, op.getGates(), at(k * size), sizes(), ones()));
+  /// The gates now: [B, n * H].
+  TensorExpr getGates() {
+    auto type = cast<RankedTensorType>(op.getGates().getType());
+    OpFoldResult width = b.getIndexAttr(cast<RankedTensorType>(op.getRecurrent().getType()).getDimSize(0));
+    auto row = RankedTensorType::get({stateType.getDimSize(0), *getConstantIntValue(width)}, type.getElementType());
+    return TensorExpr(b, loc, tensor::ExtractSliceOp::create(b, loc, row, op.getGates(), at(0), {b.getIndexAttr(1), batch, width}, ones(3)));
+  }
+  /// Parts [first, first + count) of a row of gates: [B, count * H].
+  TensorExpr getPart(TensorExpr row, int64_t first, int64_t count = 1) {
+    auto type = RankedTensorType::get({stateType.getDimSize(0), count * size}, stateType.getElementType());
+    SmallVector<OpFoldResult> offsets{b.getIndexAttr(0), b.getIndexAttr(first * size)},
+        extents{batch, b.getIndexAttr(count * size)};
+    return row.with(tensor::ExtractSliceOp::create(b, loc, type, row, offsets, extents, ones(2)));
   }
   TensorExpr multiply(TensorExpr x, Value weight) { return x.with(MatMulOp::create(b, loc, x, weight)); }
   TensorExpr activate(unsigned index, TensorExpr x) {
@@ -144,8 +157,8 @@ public:
 private:
   Value castTo(Value value, Type type) { return b.createOrFold<tensor::CastOp>(loc, type, value); }
   SmallVector<OpFoldResult> at(int64_t column) { return {now, b.getIndexAttr(0), b.getIndexAttr(column)}; }
-  SmallVector<OpFoldResult> sizes() { return {b.getIndexAttr(1), batch, b.getIndexAttr(size)}; }
-  SmallVector<OpFoldResult> ones() { return SmallVector<OpFoldResult>(3, b.getIndexAttr(1)); }
+  SmallVector<OpFoldResult> sizes(int64_t width) { return {b.getIndexAttr(1), batch, b.getIndexAttr(width)}; }
+  SmallVector<OpFoldResult> ones(unsigned rank) { return SmallVector<OpFoldResult>(rank, b.getIndexAttr(1)); }
 
   /// Whether each sequence goes on now: [B, 1]; null if all do.
   Value getRuns() {
@@ -173,9 +186,9 @@ LogicalResult RnnOp::decompose(OpBuilder &builder, SmallVectorImpl<Value> &resul
   TimeLoop<RnnOp> loop(*this, builder);
   if (!loop.isPossible())
     return failure();
-  Value weight = loop.getWeight(0);
+  Value weight = loop.getWeight(0, 1);
   results = loop.run({loop.getInitial(getInitialH())}, [&](ArrayRef<TensorExpr> s) -> SmallVector<TensorExpr> {
-    return {loop.activate(0, loop.multiply(s[0], weight) + loop.getGate(0))};
+    return {loop.activate(0, loop.multiply(s[0], weight) + loop.getGates())};
   });
   return success();
 }
@@ -184,18 +197,27 @@ LogicalResult GruOp::decompose(OpBuilder &builder, SmallVectorImpl<Value> &resul
   TimeLoop<GruOp> loop(*this, builder);
   if (!loop.isPossible())
     return failure();
-  Value weights[3];
-  for (int64_t k = 0; k < 3; ++k)
-    weights[k] = loop.getWeight(k);
+  auto addBias = [&](TensorExpr x) { return getRecurrentBias() ? x + x.with(getRecurrentBias()) : x; };
+  auto mix = [](TensorExpr z, TensorExpr n, TensorExpr h) { return (1.0 - z) * n + z * h; };
+  if (getLinearBeforeReset()) {
+    Value weight = loop.getWeight(0, 3);
+    results = loop.run({loop.getInitial(getInitialH())}, [&](ArrayRef<TensorExpr> s) -> SmallVector<TensorExpr> {
+      TensorExpr h = s[0], product = loop.multiply(h, weight), gates = loop.getGates();
+      auto part = [&](int64_t k) { return loop.getPart(product, k); };
+      TensorExpr z = loop.activate(0, part(0) + loop.getPart(gates, 0));
+      TensorExpr r = loop.activate(0, part(1) + loop.getPart(gates, 1));
+      TensorExpr n = loop.activate(1, r * addBias(part(2)) + loop.getPart(gates, 2));
+      return {mix(z, n, h)};
+    });
+    return success();
+  }
+  Value first = loop.getWeight(0, 2), last = loop.getWeight(2, 1);
   results = loop.run({loop.getInitial(getInitialH())}, [&](ArrayRef<TensorExpr> s) -> SmallVector<TensorExpr> {
-    TensorExpr h = s[0];
-    TensorExpr z = loop.activate(0, loop.multiply(h, weights[0]) + loop.getGate(0));
-    TensorExpr r = loop.activate(0, loop.multiply(h, weights[1]) + loop.getGate(1));
-    auto addBias = [&](TensorExpr x) { return getRecurrentBias() ? x + x.with(getRecurrentBias()) : x; };
-    TensorExpr n = getLinearBeforeReset() ? r * addBias(loop.multiply(h, weights[2]))
-                                          : addBias(loop.multiply(r * h, weights[2]));
-    n = loop.activate(1, n + loop.getGate(2));
-    return {(1.0 - z) * n + z * h};
+    TensorExpr h = s[0], gates = loop.getGates();
+    TensorExpr both = loop.multiply(h, first) + loop.getPart(gates, 0, 2);
+    TensorExpr z = loop.activate(0, loop.getPart(both, 0)), r = loop.activate(0, loop.getPart(both, 1));
+    TensorExpr n = loop.activate(1, addBias(loop.multiply(r * h, last)) + loop.getPart(gates, 2));
+    return {mix(z, n, h)};
   });
   return success();
 }
@@ -205,16 +227,14 @@ LogicalResult LstmOp::decompose(OpBuilder &builder, SmallVectorImpl<Value> &resu
   if (!loop.isPossible())
     return failure();
   enum { kInput, kOutput, kForget, kCell };
-  Value weights[4], peepholes[3];
-  for (int64_t k = 0; k < 4; ++k)
-    weights[k] = loop.getWeight(k);
+  Value weight = loop.getWeight(0, 4), peepholes[3];
   for (int64_t k = 0; k < 3 && getPeepholes(); ++k)
     peepholes[k] = loop.getVector(getPeepholes(), k);
   results = loop.run(
       {loop.getInitial(getInitialH()), loop.getInitial(getInitialC())},
       [&](ArrayRef<TensorExpr> s) -> SmallVector<TensorExpr> {
-        TensorExpr h = s[0], c = s[1];
-        auto getGate = [&](int64_t k) { return loop.multiply(h, weights[k]) + loop.getGate(k); };
+        TensorExpr h = s[0], c = s[1], gates = loop.multiply(h, weight) + loop.getGates();
+        auto getGate = [&](int64_t k) { return loop.getPart(gates, k); };
         auto look = [&](int64_t k, TensorExpr x, TensorExpr cell) {
           return peepholes[k] ? x + x.with(peepholes[k]) * cell : x;
         };

@@ -51,6 +51,47 @@ func.func @main(%x: tensor<4xf32>, %n: index) -> (tensor<f32> {nn.name = "l"}) {
 
 // -----
 
+// What is read row by row has its gradient row by row, and the gradient of the weight is one
+// product of all iterations: no sum is carried. The product, with the sum that it goes to, is
+// kept and not computed again.
+nn.parameter trainable @w = dense<1.0> : tensor<4x4xf32>
+nn.parameter trainable @x = dense<1.0> : tensor<9x2x4xf32>
+// CHECK-LABEL: func.func @step
+// CHECK: %[[LOOP:.*]]:4 = scf.for
+// CHECK: nn.matmul
+// CHECK: %[[Z:.*]] = nn.add
+// CHECK: tensor.insert_slice %[[Z]]
+// CHECK: %[[BACK:.*]]:2 = scf.for {{.*}} -> (tensor<2x4xf32>, tensor<9x2x4xf32>)
+// CHECK: tensor.extract_slice %{{.*}}[%{{.*}}, 0, 0]
+// CHECK: nn.tanh
+// CHECK: nn.sub
+// CHECK: %[[DZ:.*]] = nn.mul
+// CHECK: %[[DH:.*]] = nn.matmul %[[DZ]], %{{.*}} {transpose_rhs}
+// CHECK-NOT: nn.matmul
+// CHECK: %[[ROWS:.*]] = tensor.insert_slice %[[DZ]]
+// CHECK: scf.yield %[[DH]], %[[ROWS]]
+// CHECK: nn.matmul %{{.*}}, %{{.*}} {transpose_lhs} : (tensor<18x4xf32>, tensor<18x4xf32>) -> tensor<4x4xf32>
+func.func @main(%h0: tensor<2x4xf32>) -> (tensor<f32> {nn.name = "l"}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  %w = nn.get_parameter @w : tensor<4x4xf32>
+  %x = nn.get_parameter @x : tensor<9x2x4xf32>
+  %e = tensor.empty() : tensor<9x2x4xf32>
+  %r:2 = scf.for %t = %c0 to %c9 step %c1 iter_args(%h = %h0, %y = %e) -> (tensor<2x4xf32>, tensor<9x2x4xf32>) {
+    %row = tensor.extract_slice %x[%t, 0, 0] [1, 2, 4] [1, 1, 1] : tensor<9x2x4xf32> to tensor<2x4xf32>
+    %p = nn.matmul %h, %w : (tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
+    %z = nn.add %p, %row : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+    %n = nn.tanh %z : (tensor<2x4xf32>) -> tensor<2x4xf32>
+    %all = tensor.insert_slice %n into %y[%t, 0, 0] [1, 2, 4] [1, 1, 1] : tensor<2x4xf32> into tensor<9x2x4xf32>
+    scf.yield %n, %all : tensor<2x4xf32>, tensor<9x2x4xf32>
+  }
+  %l = nn.reduce sum, %r#1 {axes = array<i64: 0, 1, 2>} : (tensor<9x2x4xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
 // A branch: the one that was taken, again.
 nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
 // CHECK-LABEL: func.func @step
