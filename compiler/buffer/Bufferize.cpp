@@ -258,7 +258,10 @@ struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
     options.allowReturnAllocsFromLoops = true;
     auto run = [&](Operation *func) {
       bufferization::BufferizationState state;
-      return bufferization::runOneShotBufferize(func, options, state);
+      bufferization::OneShotBufferizationOptions own = options;
+      // In kernels what is allocated in an iteration has one place in all of them.
+      own.allowReturnAllocsFromLoops = !isa<kern::FuncOp>(func);
+      return bufferization::runOneShotBufferize(func, own, state);
     };
     SmallVector<Operation *> kernels, hosts;
     for (Operation &op : *getOperation().getBody())

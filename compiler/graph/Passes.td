@@ -71,6 +71,18 @@ def MaterializeBroadcastsPass : Pass<"materialize-broadcasts", "::mlir::func::Fu
                            "::mlir::tensor::TensorDialect"];
 }
 
+def FormLoopKernelsPass : Pass<"form-loop-kernels", "::mlir::ModuleOp"> {
+  let summary = "Outline loops of small ops as kernels";
+  let description = [{
+    A loop whose ops can all stand in one kernel becomes one if its sizes are known, and threads
+    can share its rows or it has little to do in each iteration.
+    Precondition: types inferred, run-time broadcasts explicit; no kernels.
+    Postcondition: such a loop is a kern.func that is called in destination style.
+  }];
+  let dependentDialects = ["::nacre::kern::KernDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numKernels", "kernels", "Kernels formed">];
+}
+
 def FormKernelsPass : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let summary = "Group nn ops into kernels and outline them";
   let description = [{

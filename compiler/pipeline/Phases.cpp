@@ -39,6 +39,7 @@ train::MakeTrainStepPassOptions getTrainStepOptions(const TrainingOptions &train
 }
 
 void buildKernels(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(graph::createFormLoopKernelsPass());
   passes.addPass(graph::createFormKernelsPass());
   addCleanup(passes.nest<func::FuncOp>());
 }
@@ -105,6 +106,8 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(tile::createFuseElementwisePass());
   kernel.addPass(createCanonicalizerPass());
   kernel.addPass(tile::createForwardDestinationsPass());
+  kernel.addPass(tile::createCarryInPlacePass());
+  kernel.addPass(tile::createSplitLoopsPass());
   kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes}));
   kernel.addPass(tile::createTileAndFusePass());
   addCleanup(kernel);

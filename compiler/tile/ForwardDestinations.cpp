@@ -17,6 +17,7 @@
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace nacre::tile {
@@ -71,6 +72,13 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value de
 /// Follows the chain of inits from a returned value to its start.
 void forward(OpResult result, Value destination) {
   for (;;) {
+    if (auto loop = dyn_cast<scf::ForOp>(result.getOwner())) { // what it puts rows into
+      OpOperand *init = loop.getTiedLoopInit(result);
+      if (init->get().getDefiningOp<tensor::EmptyOp>() && init->get().getType() == destination.getType() &&
+          destination.use_empty())
+        init->set(destination);
+      return;
+    }
     auto op = dyn_cast<DestinationStyleOpInterface>(result.getOwner());
     if (!op)
       return;

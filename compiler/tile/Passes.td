@@ -47,6 +47,26 @@ def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def CarryInPlacePass : Pass<"carry-in-place", "::nacre::kern::FuncOp"> {
+  let summary = "Write what a kernel's loops carry over what they carried before";
+  let description = [{
+    Precondition: structured ops on tensors. Postcondition: each tensor that a loop carries lies
+    in the memory of the one before it.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def SplitLoopsPass : Pass<"split-loops", "::nacre::kern::FuncOp"> {
+  let summary = "Share the rows of a kernel's loop among threads";
+  let description = [{
+    Precondition: structured ops on tensors. Postcondition: a kernel that is one loop of known
+    sizes, in which rows are computed apart and which has much to do, is an scf.forall over
+    groups of rows, each with a loop of its own.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
 def ForallToParallelPass : Pass<"forall-to-parallel", "::nacre::kern::FuncOp"> {
   let summary = "Run the tiles of a kernel on the session's threads";
   let description = [{
