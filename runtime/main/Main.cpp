@@ -65,6 +65,8 @@ struct Options {
   const char *program;
   const char **inputs = nullptr; // NAME=FILE
   int inputCount = 0;
+  const char **validInputs = nullptr; // of training: the same
+  int validCount = 0;
   const char *outputFolder = ".", *weights = nullptr;
   const char *load = nullptr, *save = nullptr; // .safetensors
   int64_t threads = 0;
@@ -110,7 +112,8 @@ void help(const Options &options, nacre_model *model) {
         "  %s train --input NAME=FILE.npy [...] "
         "[--output-dir FOLDER] [--weights FOLDER]\n    [--epochs N] "
         "[--batch-size N] [--learning-rate R] [--schedule cosine:warmup=100]\n"
-        "    [--load FILE.safetensors] [--save FILE.safetensors]\n"
+        "    [--valid NAME=FILE.npy [...]] [--load FILE.safetensors] "
+        "[--save FILE.safetensors]\n"
         "    [--checkpoint FILE.safetensors [--resume]] [--threads N] "
         "[--seed N]\n",
         options.program);
@@ -130,7 +133,8 @@ void help(const Options &options, nacre_model *model) {
           print(stdout, "input ", info);
     std::printf("It writes each weight, and the optimizer's state, as NAME.npy "
                 "into the folder, for --weights,\nor with --save into one "
-                "file, for --load.\n--checkpoint writes the file after each "
+                "file, for --load.\n--valid gives other examples, whose loss "
+                "each epoch tells.\n--checkpoint writes the file after each "
                 "epoch; with --resume the training\ngoes on from it, bit for "
                 "bit, if it is there.\nSchedules of the rate:\n");
     nacre::Schedule::describe([](nacre::spec::Text part) {
@@ -156,7 +160,10 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
   options.inputs = static_cast<const char **>(
       std::calloc(static_cast<size_t>(count), sizeof(char *)));
   options.trains = count > 1 && std::strcmp(arguments[1], "train") == 0;
-  for (int i = options.trains ? 2 : 1; options.inputs && i < count; ++i) {
+  options.validInputs = static_cast<const char **>(
+      std::calloc(static_cast<size_t>(count), sizeof(char *)));
+  for (int i = options.trains ? 2 : 1;
+       options.inputs && options.validInputs && i < count; ++i) {
     // --name=value and --name value.
     const char *name = arguments[i], *value = std::strchr(name, '=');
     size_t length = value ? size_t(value - name) : std::strlen(name);
@@ -174,7 +181,7 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
     }
     bool isOfTraining = is("--epochs") || is("--batch-size") ||
                         is("--learning-rate") || is("--schedule") ||
-                        is("--save") || is("--checkpoint");
+                        is("--save") || is("--checkpoint") || is("--valid");
     bool isKnown = is("--input") || is("--output-dir") || is("--threads") ||
                    is("--seed") || is("--weights") || is("--load") ||
                    (isOfTraining && options.trains);
@@ -189,13 +196,16 @@ bool parse(int count, char **arguments, Options &options, bool &wantsHelp) {
       return false;
     }
     int64_t number = 0;
-    if (is("--input")) {
+    if (is("--input") || is("--valid")) {
       if (!std::strchr(value, '=') || value[0] == '=') {
-        fail(NACRE_INVALID_ARGUMENT, "--input %.200s: expected NAME=FILE.npy",
-             value);
+        fail(NACRE_INVALID_ARGUMENT, "%.*s %.200s: expected NAME=FILE.npy",
+             static_cast<int>(length), name, value);
         return false;
       }
-      options.inputs[options.inputCount++] = value;
+      if (is("--input"))
+        options.inputs[options.inputCount++] = value;
+      else
+        options.validInputs[options.validCount++] = value;
     } else if (is("--output-dir")) {
       options.outputFolder = value;
       options.hasOutputFolder = true;
@@ -255,6 +265,7 @@ nacre_status makeFolder(const char *folder) {
 // The tensors of a run; what they hold goes with the process.
 struct Tensors {
   nacre_tensor *inputs = nullptr, *outputs = nullptr;
+  nacre_tensor *others = nullptr; // what --valid gives; null: nothing
   nacre_function_info function = {};
   int32_t index = 0;      // of the function
   int32_t inputCount = 0; // that files are wanted for
@@ -276,22 +287,38 @@ struct Tensors {
     outputs = allocate(function.output_count);
     if (!inputs || !outputs)
       return fail(NACRE_OUT_OF_MEMORY, "out of memory");
-    for (int i = 0; i < options.inputCount; ++i)
-      if (nacre_status s = readInput(options.inputs[i], model))
+    if (nacre_status s = readAll("--input", options.inputs, options.inputCount,
+                                 inputs, model))
+      return s;
+    if (options.validCount == 0)
+      return NACRE_OK;
+    others = allocate(function.input_count);
+    if (!others)
+      return fail(NACRE_OUT_OF_MEMORY, "out of memory");
+    return readAll("--valid", options.validInputs, options.validCount, others,
+                   model);
+  }
+
+  // All inputs, of which each is NAME=FILE behind the option.
+  nacre_status readAll(const char *option, const char **given, int count,
+                       nacre_tensor *to, nacre_model *model) {
+    for (int i = 0; i < count; ++i)
+      if (nacre_status s = readInput(given[i], to, model))
         return s;
     for (int32_t i = 0; i < inputCount; ++i) {
       nacre_tensor_info info;
       if (nacre_status s = nacre_model_get_input(model, index, i, &info))
         return s;
-      if (!inputs[i].name)
+      if (!to[i].name)
         return fail(NACRE_INVALID_VALUE,
-                    "input '%s' is missing: --input %s=FILE.npy; see --help",
-                    info.name, info.name);
+                    "input '%s' is missing: %s %s=FILE.npy; see --help",
+                    info.name, option, info.name);
     }
     return NACRE_OK;
   }
 
-  nacre_status readInput(const char *given, nacre_model *model) {
+  nacre_status readInput(const char *given, nacre_tensor *to,
+                         nacre_model *model) {
     for (int32_t i = 0; i < inputCount; ++i) { // names may have an '=' in them
       nacre_tensor_info info;
       if (nacre_status s = nacre_model_get_input(model, index, i, &info))
@@ -299,7 +326,7 @@ struct Tensors {
       size_t length = std::strlen(info.name);
       if (std::strncmp(given, info.name, length) != 0 || given[length] != '=')
         continue;
-      if (inputs[i].name)
+      if (to[i].name)
         return fail(NACRE_INVALID_VALUE, "input '%s' is given twice",
                     info.name);
       const char *file = given + length + 1;
@@ -309,7 +336,7 @@ struct Tensors {
       if (nacre_status s = bytes->map(file))
         return s;
       void *owned = nullptr;
-      return parseNpy(file, bytes->data, bytes->size, info, inputs[i], owned);
+      return parseNpy(file, bytes->data, bytes->size, info, to[i], owned);
     }
     return fail(NACRE_INVALID_VALUE,
                 "the model has no input '%.*s'; see --help",
@@ -372,7 +399,8 @@ int run(int count, char **arguments) {
       return report(options, s);
   if (options.trains) {
     nacre_status s =
-        train(model, session, tensors.index, tensors.inputs, options.training);
+        train(model, session, tensors.index, tensors.inputs, tensors.others,
+              options.training);
     if (s == NACRE_OK && options.save)
       s = nacre_session_save(session, options.save, nullptr, 0);
     if (s == NACRE_OK && (!options.save || options.hasOutputFolder))

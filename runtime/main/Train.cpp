@@ -16,9 +16,11 @@ using ll = long long;
 namespace {
 
 // Memory that goes with the object.
+template <typename T> T *allocate(size_t count) {
+  return static_cast<T *>(std::calloc(count + 1, sizeof(T)));
+}
 template <typename T> struct Buffer {
-  explicit Buffer(size_t count)
-      : data(static_cast<T *>(std::calloc(count + 1, sizeof(T)))) {}
+  explicit Buffer(size_t count) : data(allocate<T>(count)) {}
   Buffer(const Buffer &) = delete;
   ~Buffer() { std::free(data); }
   T *data;
@@ -118,72 +120,120 @@ private:
 
 } // namespace
 
+namespace {
+
+// Columns of examples for a function, and room for a batch of them.
+class Examples {
+public:
+  Examples() = default;
+  Examples(const Examples &) = delete;
+  ~Examples() {
+    std::free(inputs);
+    std::free(rows);
+  }
+
+  // For the first `count` inputs of the function. `batch` 0: what the model is
+  // fixed to, or 32.
+  nacre_status prepare(nacre_model *model, int32_t function, int32_t count,
+                       const nacre_tensor *columns, int64_t batch) {
+    int64_t examples = 0, fixed = -1;
+    for (int32_t i = 0; i < count; ++i) {
+      nacre_tensor_info info;
+      if (nacre_status s = nacre_model_get_input(model, function, i, &info))
+        return s;
+      if (info.rank < 1 || columns[i].rank != info.rank)
+        return fail(NACRE_INVALID_SHAPE,
+                    "input '%s' has %d dimensions, expected %d, of which the "
+                    "first counts "
+                    "the examples",
+                    info.name, columns[i].rank, info.rank);
+      if (i > 0 && columns[i].dims[0] != examples)
+        return fail(NACRE_INVALID_SHAPE,
+                    "input '%s' has %lld examples, another has %lld", info.name,
+                    ll(columns[i].dims[0]), ll(examples));
+      examples = columns[i].dims[0];
+      if (info.dims[0] >= 0)
+        fixed = info.dims[0];
+    }
+    batch = batch ? batch : fixed >= 0 ? fixed : 32;
+    if (batch < 1 || examples < 1 ||
+        (fixed >= 0 && (batch != fixed || examples < fixed)))
+      return fail(NACRE_INVALID_SHAPE,
+                  "%lld examples cannot be given in batches of %lld%s",
+                  ll(examples), ll(batch),
+                  fixed >= 0 ? ": the model's batch is fixed" : "");
+    if (batch > examples)
+      batch = examples;
+    size_t bytes = 0; // of all columns, one example
+    for (int32_t i = 0; i < count; ++i)
+      bytes += size_t(columns[i].size / examples);
+    inputs = allocate<nacre_tensor>(size_t(count) + 1);
+    rows = allocate<double>(bytes * size_t(batch) / sizeof(double) +
+                            size_t(count) + 1);
+    if (!inputs || !rows)
+      return fail(NACRE_OUT_OF_MEMORY, "out of memory for a batch");
+    auto *place = reinterpret_cast<char *>(rows);
+    for (int32_t i = 0; i < count; ++i) {
+      inputs[i] = columns[i];
+      inputs[i].data = place; // each begins where any element may
+      place += (size_t(columns[i].size / examples) * size_t(batch) + 7) / 8 * 8;
+    }
+    batches.columns = columns;
+    batches.columnCount = count;
+    batches.inputs = inputs;
+    batches.examples = examples;
+    batches.size = batch;
+    batches.isFixed = fixed >= 0;
+    return NACRE_OK;
+  }
+
+  loop::Batches batches;
+
+private:
+  nacre_tensor *inputs = nullptr;
+  double *rows = nullptr;
+};
+
+} // namespace
+
 nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
-                   const nacre_tensor *columns, const TrainSettings &settings) {
+                   const nacre_tensor *columns, const nacre_tensor *others,
+                   const TrainSettings &settings) {
   nacre_function_info function;
   if (nacre_status s = nacre_model_get_function(model, step, &function))
     return s;
   // All inputs but the last are columns of examples.
   const int32_t count = function.input_count - 1;
-  int64_t examples = 0, fixed = -1;
-  for (int32_t i = 0; i < count; ++i) {
-    nacre_tensor_info info;
-    if (nacre_status s = nacre_model_get_input(model, step, i, &info))
+  Examples data, valid;
+  if (nacre_status s =
+          data.prepare(model, step, count, columns, settings.batchSize))
+    return s;
+  int32_t evaluate = 0;
+  if (others) {
+    if (nacre_status s =
+            nacre_model_find_function(model, "evaluate", &evaluate))
       return s;
-    if (info.rank < 1 || columns[i].rank != info.rank)
-      return fail(NACRE_INVALID_SHAPE,
-                  "input '%s' has %d dimensions, expected %d, of which the "
-                  "first counts "
-                  "the examples",
-                  info.name, columns[i].rank, info.rank);
-    if (i > 0 && columns[i].dims[0] != examples)
-      return fail(NACRE_INVALID_SHAPE,
-                  "input '%s' has %lld examples, another has %lld", info.name,
-                  ll(columns[i].dims[0]), ll(examples));
-    examples = columns[i].dims[0];
-    if (info.dims[0] >= 0)
-      fixed = info.dims[0];
+    if (nacre_status s = valid.prepare(model, evaluate, count, others,
+                                       data.batches.size))
+      {
+      char message[900];
+      std::snprintf(message, sizeof message, "%s", lastError());
+      return fail(s, "--valid: %s", message);
+    }
   }
-  int64_t batch = settings.batchSize ? settings.batchSize
-                  : fixed >= 0       ? fixed
-                                     : 32;
-  if (batch < 1 || examples < 1 ||
-      (fixed >= 0 && (batch != fixed || examples < fixed)))
-    return fail(NACRE_INVALID_SHAPE,
-                "%lld examples cannot be given in batches of %lld%s",
-                ll(examples), ll(batch),
-                fixed >= 0 ? ": the model's batch is fixed" : "");
-  if (batch > examples)
-    batch = examples;
-  loop::Loop loop;
+  const int64_t examples = data.batches.examples, batch = data.batches.size;
+  loop::Loop loop, measured;
   Schedule schedule;
   spec::Message why;
   if (settings.schedule && !Schedule::parse(settings.schedule, schedule, why))
     return fail(NACRE_INVALID_ARGUMENT, "%s", why.c_str());
   Buffer<int64_t> order(static_cast<size_t>(examples));
-  Buffer<nacre_tensor> inputs(static_cast<size_t>(count) + 1);
-  size_t bytes = 0; // of all columns, one example
-  for (int32_t i = 0; i < count; ++i)
-    bytes += size_t(columns[i].size / examples);
-  Buffer<double> rows(bytes * size_t(batch) / sizeof(double) + size_t(count) +
-                      1);
-  if (!order.data || !inputs.data || !rows.data)
-    return fail(NACRE_OUT_OF_MEMORY, "out of memory for a batch");
-  auto *place = reinterpret_cast<char *>(rows.data);
-  for (int32_t i = 0; i < count; ++i) {
-    inputs.data[i] = columns[i];
-    inputs.data[i].data = place; // each begins where any element may
-    place += (size_t(columns[i].size / examples) * size_t(batch) + 7) / 8 * 8;
-  }
-  inputs.data[count].dtype = NACRE_F32;
+  if (!order.data)
+    return fail(NACRE_OUT_OF_MEMORY, "out of memory for the examples' order");
+  data.batches.inputs[count].dtype = NACRE_F32;
   loop.session = session;
   loop.function = step;
-  loop.batches.columns = columns;
-  loop.batches.columnCount = count;
-  loop.batches.inputs = inputs.data;
-  loop.batches.examples = examples;
-  loop.batches.size = batch;
-  loop.batches.isFixed = fixed >= 0;
+  loop.batches = data.batches;
   nacre_tensor lossOutput = {};
   loop.outputs = &lossOutput;
   loop.outputCount = 1;
@@ -191,6 +241,11 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
   loop.seed = settings.seed;
   loop.rate = double(settings.learningRate);
   loop.schedule = settings.schedule ? &schedule : nullptr;
+  measured.session = session;
+  measured.function = evaluate;
+  measured.batches = valid.batches;
+  measured.outputs = &lossOutput;
+  measured.outputCount = 1;
   const int64_t steps = loop.batches.steps();
   schedule.setLength(settings.epochs * steps, steps);
   Checkpoint checkpoint(settings, columns, count, batch, examples);
@@ -207,8 +262,16 @@ nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
         epoch, [](const loop::Step &) { return NACRE_OK; }, mean, why);
     if (status != NACRE_OK)
       return why.isEmpty() ? status : fail(status, "%s", why.c_str());
-    std::printf("epoch %lld/%lld: loss %.4f\n", ll(epoch + 1),
+    std::printf("epoch %lld/%lld: loss %.4f", ll(epoch + 1),
                 ll(settings.epochs), mean);
+    if (others) {
+      status = measured.evaluate(
+          [](const loop::Step &) { return NACRE_OK; }, mean);
+      if (status != NACRE_OK)
+        return status;
+      std::printf(", val_loss %.4f", mean);
+    }
+    std::printf("\n");
     std::fflush(stdout);
     // A training is worth more than its checkpoints: it goes on without.
     if (settings.checkpoint &&

@@ -18,9 +18,11 @@ struct TrainSettings {
 
 // Trains on `columns`, one tensor for each input of the function `step` but the
 // learning rate, with all examples in its first dimension. Prints a line per
-// epoch.
+// epoch; with the loss on `others`, the same for other examples, unless that is
+// null.
 nacre_status train(nacre_model *model, nacre_session *session, int32_t step,
-                   const nacre_tensor *columns, const TrainSettings &settings);
+                   const nacre_tensor *columns, const nacre_tensor *others,
+                   const TrainSettings &settings);
 
 // Sets the weights to those of a .safetensors file, and the optimizer's state
 // if that is in it.

@@ -394,6 +394,41 @@ def test_executable_trains(folder: Path, tmp_path: Path) -> None:
         assert done.returncode == status and message in done.stderr, (arguments, done)
 
 
+def test_executable_validates(folder: Path, tmp_path: Path) -> None:
+    """On other examples, as `nacre train --valid`; nothing is trained on them."""
+    program = tmp_path / "digits"
+    model = folder / "digits.onnx"
+    nacre("compile", model, "--train", "softmax-cross-entropy", "--emit=executable", "-o", program)
+    random = np.random.default_rng(4)
+    arguments: dict[str, list[str]] = {}
+    for option, count in (("input", 70), ("valid", 45)):
+        x = random.normal(0, 1, (count, 64)).astype(np.float32)
+        arrays = {"data": x, "labels": x[:, :10].argmax(axis=1)}
+        np.savez(tmp_path / f"{option}.npz", **arrays)
+        for name, array in arrays.items():
+            np.save(tmp_path / f"{option}-{name}.npy", array)
+        arguments[option] = [f"--{option}={name}={tmp_path / f'{option}-{name}.npy'}" for name in arrays]
+    settings = ["--epochs", "4", "--batch-size", "16", "--seed", "7"]
+    train = [program, "train", *arguments["input"], *settings, "--learning-rate", "0.05"]
+    out = run(*train, *arguments["valid"], "--save", tmp_path / "with")
+    lines = [line.partition(": ")[2] for line in out.splitlines()]
+    run(*train, "--save", tmp_path / "without")
+    assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()
+    data = ["--data", tmp_path / "input.npz", "--valid", tmp_path / "valid.npz", "--optimizer", "sgd:lr=0.05"]
+    ran = nacre("train", model, *data, *settings, "-o", tmp_path / "out.onnx", "--json")
+    epochs = json.loads(ran.out)["epochs"]
+    assert lines == [f"loss {epoch['loss']:.4f}, val_loss {epoch['val_loss']:.4f}" for epoch in epochs]
+    assert len({epoch["val_loss"] for epoch in epochs}) == 4
+    for options, status, message in (
+        (arguments["valid"][:1], 1, "input 'labels' is missing: --valid labels=FILE.npy"),
+        (["--valid", "data"], 2, "--valid data: expected NAME=FILE.npy"),
+        ([*arguments["valid"][:1], f"--valid=labels={tmp_path / 'input-labels.npy'}"], 1,
+         "--valid: input 'labels' has 70 examples, another has 45"),
+    ):  # fmt: skip
+        done = subprocess.run([str(a) for a in (*train, *options)], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == status and message in done.stderr, (options, done)
+
+
 def test_executable_goes_on(folder: Path, tmp_path: Path) -> None:
     """From its checkpoint, however it ended, to the same bits; and with weights from elsewhere."""
     program = tmp_path / "digits"
