@@ -81,25 +81,38 @@ bool haveSameShape(Value lhs, Value rhs) {
   return l.getRank() == r.getRank() && succeeded(verifyCompatibleShape(l, r));
 }
 
-/// The value whose memory a root's result takes over, if it does: a parameter's old value
-/// where its new one is computed from it element by element.
-Value getInPlaceValue(const Group &group, Operation *root) {
+/// Whether an op changes what it starts from, which another kernel computes for it alone.
+bool doesUpdate(const Group &group, Operation *op) {
+  if (getRole(op) != KernelRole::Update)
+    return false;
+  Value old = op->getOperand(0);
+  Operation *producer = old.getDefiningOp();
+  return producer && isComputeOp(producer) && !group.ops.contains(producer) && old.hasOneUse() &&
+         old.getType() == op->getResult(0).getType();
+}
+
+/// The operand whose memory a root's result takes over, if it does: what it updates, or a
+/// parameter's old value where its new one is computed from it element by element.
+OpOperand *getInPlaceOperand(const Group &group, Operation *root) {
+  if (doesUpdate(group, root))
+    return &root->getOpOperand(0);
   nn::SetParameterOp set = getUpdate(root);
   if (!set || group.anchor)
-    return {};
-  Value old;
+    return nullptr;
+  OpOperand *old = nullptr;
   for (Operation *op : group.ops)
-    for (Value operand : op->getOperands()) {
-      auto get = operand.getDefiningOp<nn::GetParameterOp>();
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto get = operand.get().getDefiningOp<nn::GetParameterOp>();
       if (!get || get.getName() != set.getName())
         continue;
       // Each element is read where it is written, and nowhere else.
-      bool isInPlace = isElementwise(op) && operand.getType() == root->getResult(0).getType() &&
+      Type type = operand.get().getType();
+      bool isInPlace = isElementwise(op) && type == root->getResult(0).getType() &&
                        cast<RankedTensorType>(op->getResult(0).getType()).getShape() ==
-                           cast<RankedTensorType>(operand.getType()).getShape();
-      if (!isInPlace || (old && old != operand))
-        return {};
-      old = operand;
+                           cast<RankedTensorType>(type).getShape();
+      if (!isInPlace || (old && old->get() != operand.get()))
+        return nullptr;
+      old = &operand;
     }
   return old;
 }
@@ -176,7 +189,7 @@ private:
     }
     KernelRole role = getRole(op);
     // An update writes where it reads, so that nothing that reads more than an element joins.
-    if (role == KernelRole::Alone || group.anchor || llvm::any_of(group.roots, getUpdate))
+    if (role == KernelRole::Alone || role == KernelRole::Update || group.anchor || llvm::any_of(group.roots, getUpdate))
       return false;
     // The anchor's loops are those of the element-wise epilogue.
     return usersAre([&](Operation *user) {
@@ -242,7 +255,7 @@ void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
 }
 
 /// An uninitialised tensor for a result of a group, before its last op.
-Value createDestination(const Group &group, Value result, graph::DimAnalysis &dims) {
+Operation *createDestination(const Group &group, Value result, graph::DimAnalysis &dims) {
   // Of the result's own type, even if a size that it leaves open is known here.
   auto type = cast<RankedTensorType>(result.getType());
   SmallVector<OpFoldResult> sizes = dims.getDims(result);
@@ -270,18 +283,17 @@ OpFoldResult countFlops(const Group &group, graph::DimAnalysis &dims) {
 
 /// A group's destinations, one for each result, and the static count of its operations.
 struct Frame {
-  SmallVector<Value> destinations;
-  /// Those destinations that the kernel reads what it computes from.
-  llvm::DenseSet<Value> inPlace;
+  /// A fresh tensor, or an operand that the kernel starts from and changes: this may be
+  /// another kernel's result by the time that the group is outlined.
+  SmallVector<llvm::PointerUnion<Operation *, OpOperand *>> destinations;
   std::optional<int64_t> flops;
 };
 
 Frame prepare(const Group &group, graph::DimAnalysis &dims) {
   Frame frame;
   for (Operation *root : group.roots)
-    if (Value old = getInPlaceValue(group, root)) {
+    if (OpOperand *old = getInPlaceOperand(group, root)) {
       frame.destinations.push_back(old);
-      frame.inPlace.insert(old);
     } else {
       for (Value result : root->getResults())
         frame.destinations.push_back(createDestination(group, result, dims));
@@ -298,7 +310,16 @@ Frame prepare(const Group &group, graph::DimAnalysis &dims) {
 /// Moves a group into a kernel and calls it where its last op stood.
 void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder &moduleBuilder,
              SymbolTable &symbols) {
-  ValueRange destinations = frame.destinations;
+  SmallVector<Value> destinations;
+  llvm::DenseSet<Value> inPlace;
+  for (auto destination : frame.destinations) {
+    if (auto *fresh = dyn_cast<Operation *>(destination)) {
+      destinations.push_back(fresh->getResult(0));
+    } else {
+      destinations.push_back(cast<OpOperand *>(destination)->get());
+      inPlace.insert(destinations.back());
+    }
+  }
   SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
   llvm::sort(ops, [](Operation *l, Operation *r) { return l->isBeforeInBlock(r); });
   Operation *root = ops.back();
@@ -329,7 +350,7 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
   for (Operation *op : ops) {
     collectNodes(op->getLoc(), nodes);
     for (Value operand : op->getOperands())
-      if (!frame.inPlace.contains(operand))
+      if (!inPlace.contains(operand))
         addInput(operand);
   }
 
@@ -339,7 +360,7 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
     llvm::append_range(results, op->getResults());
   TypeRange resultTypes = ValueRange(results).getTypes();
   SmallVector<Type> types(ValueRange(inputs.getArrayRef()).getTypes());
-  llvm::append_range(types, destinations.getTypes());
+  llvm::append_range(types, ValueRange(destinations).getTypes());
   auto kernel = kern::FuncOp::create(moduleBuilder, loc, nameKernel(group, number),
                                      b.getFunctionType(types, resultTypes));
   symbols.insert(kernel); // a parameter may have the name
@@ -355,7 +376,7 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
   IRMapping mapping;
   mapping.map(inputs.getArrayRef(), body->getArguments().take_front(inputs.size()));
   for (auto [destination, argument] : llvm::zip(destinations, kernel.getDestinations()))
-    if (frame.inPlace.contains(destination))
+    if (inPlace.contains(destination))
       mapping.map(destination, argument);
   for (Operation *op : cloned)
     b.clone(*op, mapping);

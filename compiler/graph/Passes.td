@@ -132,6 +132,19 @@ def ChooseLayoutsPass : Pass<"choose-layouts", "::mlir::func::FuncOp"> {
   }];
 }
 
+def AbsorbTransposesPass : Pass<"absorb-transposes", "::mlir::func::FuncOp"> {
+  let summary = "Let products read and write matrices in another order";
+  let description = [{
+    An nn.transpose that exchanges the last two dimensions, and is an operand of nn.matmul
+    or all that reads its result, becomes the product's `transpose_lhs` and
+    `transpose_rhs`. Weights that are known stay as they are: they are transposed when the
+    model is compiled.
+    Precondition: types inferred. Postcondition: no operand of nn.matmul that is computed
+    in each run is a transpose that moves the last dimension to the last but one; nor is
+    such a transpose all that reads a product with a transposed operand.
+  }];
+}
+
 def FoldScalesPass : Pass<"fold-scales", "::mlir::func::FuncOp"> {
   let summary = "Multiply factors per channel into weights";
   let description = [{

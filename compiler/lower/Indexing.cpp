@@ -1,5 +1,6 @@
 //===- Indexing.cpp - Reading and writing at computed places ----*- C++ -*-===//
 #include "compiler/lower/Indexing.h"
+#include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -54,6 +55,11 @@ Value lower::isNonZero(OpBuilder &b, Location loc, Value element) {
 }
 
 Value lower::createCopy(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpFoldResult> sizes) {
+  // A kernel owns its destinations: what they hold is changed where it is.
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    if (auto kernel = dyn_cast<kern::FuncOp>(argument.getOwner()->getParentOp());
+        kernel && argument.getArgNumber() >= kernel.getNumInputs())
+      return tensor;
   Value empty = createEmpty(b, loc, sizes, getElementTypeOrSelf(tensor));
   tensor = castTo(b, loc, tensor, empty.getType());
   return bufferization::MaterializeInDestinationOp::create(b, loc, empty.getType(), tensor, empty).getResult();

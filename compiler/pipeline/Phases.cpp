@@ -69,6 +69,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   host.addPass(graph::createRecordSignaturePass());
   host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());
+  host.addPass(graph::createAbsorbTransposesPass());
   host.addPass(graph::createFoldScalesPass());
   host.addPass(graph::createChooseLayoutsPass());
   host.addPass(graph::createExpandNormalizationsPass());
@@ -128,7 +129,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,
-                                       /*stageRows=*/256, options.dotBF16}));
+                                       /*stageRows=*/128, /*farBytes=*/2 * options.l2Bytes, options.dotBF16}));
   passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 

@@ -14,6 +14,7 @@
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
+#include <cmath>
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_CHOOSETILESPASS
@@ -49,6 +50,20 @@ public:
 
   /// Loops that must not be tiled: a reduction would be repeated in every tile.
   ArrayRef<bool> getFixedLoops() const { return fixed; }
+  /// Loops that run along the last dimension of a tensor from memory which the root's innermost
+  /// loop crosses: the tensor is transposed on the way.
+  SmallVector<int64_t> getTransposedLoops(int64_t innermost) const {
+    llvm::SmallSetVector<int64_t, 2> loops;
+    for (auto &[value, dims] : uses) {
+      bool isComputed = isa_and_present<linalg::LinalgOp>(value.getDefiningOp());
+      bool crosses = !dims.empty() && llvm::any_of(ArrayRef(dims).drop_back(), [&](DimUse dim) { return dim.loop == innermost; });
+      if (!isComputed && crosses && dims.back().loop >= 0 && dims.back().loop != innermost)
+        loops.insert(dims.back().loop);
+    }
+    SmallVector<int64_t> sorted(loops.begin(), loops.end());
+    llvm::sort(sorted);
+    return sorted;
+  }
   /// All structured ops that the root depends on, itself included.
   ArrayRef<Operation *> getOps() const { return ops.getArrayRef(); }
 
@@ -141,6 +156,19 @@ bool readsColumnsInPlace(linalg::LinalgOp op, unsigned columns, unsigned rows) {
   });
 }
 
+/// Some input lies along the rows, is read for every column again, and its reduction spans
+/// `farBytes`: its rows are moved into a buffer once for each tile (VectorizeTilesStage.cpp).
+bool readsRowsFromFar(linalg::LinalgOp op, unsigned columns, unsigned rows, int64_t farBytes) {
+  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    auto type = dyn_cast<RankedTensorType>(operand->get().getType());
+    return type && map.isProjectedPermutation() && type.getRank() > 1 && !map.isFunctionOfDim(columns) &&
+           map.getResults().back() == getAffineDimExpr(rows, op.getContext()) &&
+           assume(type.getShape().end()[-2]) * assume(type.getShape().back()) *
+                   int64_t(DataLayout().getTypeSize(type.getElementType())) >= farBytes;
+  });
+}
+
 /// All that is read moves along the columns, as in a depthwise convolution: no row of
 /// registers is shared by them.
 bool movesAlongColumns(linalg::LinalgOp op, unsigned columns) {
@@ -158,6 +186,9 @@ int64_t divide(int64_t size, int64_t limit) {
       return divisor;
   return limit;
 }
+
+/// Elements of a line of the cache, as a rule.
+constexpr int64_t kLine = 16;
 
 struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
   using Base::Base;
@@ -208,7 +239,8 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
   }
 
 private:
-  /// Tiles that hold about half of the first-level cache, whole inner loops first.
+  /// Tiles that hold about half of the first-level cache, whole inner loops first. What is
+  /// transposed on the way is read in squares, so that whole lines of the cache are used.
   SmallVector<int64_t> tileElements(linalg::LinalgOp root, ArrayRef<int64_t> ranges,
                                     const LoopTracer &tracer) {
     auto iterators = root.getIteratorTypesArray();
@@ -218,23 +250,32 @@ private:
       if (fixed)
         volume = std::max<int64_t>(1, volume / range);
     SmallVector<int64_t> sizes(ranges.size(), 0);
-    for (int64_t i = ranges.size() - 1; i >= 0; --i) {
+    auto take = [&](int64_t i, int64_t limit) {
       if (tracer.getFixedLoops()[i] || iterators[i] != utils::IteratorType::parallel)
-        continue;
-      sizes[i] = divide(ranges[i], volume);
-      volume = std::max<int64_t>(1, volume / ranges[i]);
+        return;
+      sizes[i] = divide(ranges[i], limit);
+      volume = std::max<int64_t>(1, volume / sizes[i]);
       if (sizes[i] == ranges[i] && !ShapedType::isDynamic(root.getStaticLoopRanges()[i]))
         sizes[i] = 0;
-    }
+    };
+    SmallVector<int64_t> square = tracer.getTransposedLoops(ranges.size() - 1);
+    if (!square.empty())
+      square.push_back(ranges.size() - 1);
+    int64_t edge = llvm::bit_floor(uint64_t(std::pow(volume, 1.0 / std::max<size_t>(1, square.size()))));
+    for (int64_t i : square)
+      take(i, std::max<int64_t>(edge, kLine));
+    for (int64_t i = ranges.size() - 1; i >= 0; --i)
+      if (!llvm::is_contained(square, i))
+        take(i, volume);
     return sizes;
   }
 
   /// Panels of 64 columns; as many rows as keep the other input in half of the second-
-  /// level cache, or as many as make up for moving the columns if they are not packed; but
-  /// tiles enough for several threads.
+  /// level cache, or as many as make up for moving the columns if they are not packed; and
+  /// more columns than 64 where rows are moved too; but tiles enough for several threads.
   SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
                                        ArrayRef<int64_t> ranges, const LoopTracer &tracer) {
-    constexpr int64_t kColumns = 64, kMinTiles = 8, kMostRows = 1024, kAssumedRows = 512;
+    constexpr int64_t kColumns = 64, kMinTiles = 8, kAssumedRows = 512;
     SmallVector<int64_t> anchorSizes;
     for (int64_t size : anchor.getStaticLoopRanges())
       anchorSizes.push_back(assume(size));
@@ -256,6 +297,10 @@ private:
       bool isDynamic = ShapedType::isDynamic(root.getStaticLoopRanges()[rootLoop(i)]);
       return isDynamic && inPlace(i) ? kAssumedRows : ranges[rootLoop(i)];
     };
+    bool movesRows = parallel.size() > 1 &&
+                     readsRowsFromFar(anchor, parallel.back(), parallel[parallel.size() - 2], 2 * l2Bytes) &&
+                     readsColumnsInPlace(anchor, parallel.back(), parallel[parallel.size() - 2]);
+    int64_t mostRows = movesRows ? 128 : 1024;
     int64_t tiles = 1, movedRows = 1;
     bool isWide = false;
     for (size_t i = 0; i < parallel.size(); ++i)
@@ -266,10 +311,10 @@ private:
         continue;
       int64_t size;
       if (i == static_cast<int64_t>(parallel.size()) - 1) {
-        size = std::min(range, kColumns);
+        size = movesRows ? divide(range, 4 * kColumns) : std::min(range, kColumns);
         if (movesAlongColumns(anchor, parallel.back()))
           size = chooseUnsharedColumns(anchor, parallel, anchorSizes, range, tiles / range);
-        isWide = size > kColumns;
+        isWide = size > kColumns && !movesRows;
       } else {
         // The largest size whose rows fit the cache and that leaves tiles enough.
         bool moved = inPlace(i), isNext = i == static_cast<int64_t>(parallel.size()) - 2;
@@ -278,7 +323,7 @@ private:
         auto fits = [&](int64_t candidate) {
           anchorSizes[parallel[i]] = candidate;
           bool isSmall =
-              moved ? movedRows * candidate <= kMostRows
+              moved ? movedRows * candidate <= mostRows
                     : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= cache;
           return isSmall && tiles / candidate >= kMinTiles;
         };

@@ -10,15 +10,15 @@
 //         kern.return %e
 //
 // Precondition: a kernel of structured ops on tensors.
-// Postcondition: a result's chain of inits ends at its destination wherever the ops
-// allow it, so that bufferization needs no temporary for it.
+// Postcondition: a result's chain of inits, of loops too, ends at its destination wherever
+// the ops allow it, so that bufferization needs no temporary for it.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_FORWARDDESTINATIONSPASS
@@ -72,12 +72,15 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value de
 /// Follows the chain of inits from a returned value to its start.
 void forward(OpResult result, Value destination) {
   for (;;) {
-    if (auto loop = dyn_cast<scf::ForOp>(result.getOwner())) { // what it puts rows into
+    if (auto loop = dyn_cast<LoopLikeOpInterface>(result.getOwner())) { // what it puts parts into
       OpOperand *init = loop.getTiedLoopInit(result);
-      if (init->get().getDefiningOp<tensor::EmptyOp>() && init->get().getType() == destination.getType() &&
+      if (init && init->get().getDefiningOp<tensor::EmptyOp>() && init->get().getType() == destination.getType() &&
           destination.use_empty())
         init->set(destination);
-      return;
+      result = init ? dyn_cast<OpResult>(init->get()) : OpResult();
+      if (!result)
+        return;
+      continue;
     }
     auto op = dyn_cast<DestinationStyleOpInterface>(result.getOwner());
     if (!op)

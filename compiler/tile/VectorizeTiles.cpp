@@ -171,18 +171,7 @@ struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeT
         generics.push_back(generic);
     for (linalg::GenericOp generic : generics)
       expandIndexMaps(rewriter, generic);
-    for (unsigned i = 0; i < generics.size(); ++i) {
-      if (!generics[i])
-        continue; // gone with one before it
-      SmallVector<linalg::GenericOp> staged = stage(rewriter, generics, i);
-      if (staged.empty()) {
-        vectorize(rewriter, generics, i);
-        continue;
-      }
-      for (unsigned k = 0; k < staged.size(); ++k)
-        if (staged[k])
-          vectorize(rewriter, staged, k);
-    }
+    stageAndVectorize(rewriter, generics);
     // Fills that no accumulator has taken.
     ops.clear();
     getOperation()->walk([&](linalg::FillOp fill) { ops.push_back(fill); });
@@ -212,7 +201,8 @@ private:
 
   /// The ops that replace `list[number]`, if one of its operands is better staged.
   SmallVector<linalg::GenericOp> stage(RewriterBase &rewriter,
-                                       SmallVectorImpl<linalg::GenericOp> &list, unsigned number) {
+                                       SmallVectorImpl<linalg::GenericOp> &list, unsigned number,
+                                       StagedPart part) {
     std::string reason;
     std::optional<Nest> nest = Nest::get(list[number], nullptr, reason);
     if (!nest)
@@ -220,16 +210,35 @@ private:
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
     Staged staged = stageOperands(rewriter, list[number], foldFills(*nest), epilogue,
-                                  {vectorBits, registers, fma, stageRows, dotBF16});
+                                  {vectorBits, registers, fma, stageRows, farBytes, dotBF16}, part);
     forget(list, staged.epilogue);
     return std::move(staged.ops);
+  }
+
+  /// Vectorizes all of a list, first with rows staged, then columns of what that leaves.
+  void stageAndVectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
+                         ArrayRef<StagedPart> parts = {StagedPart::Rows, StagedPart::Columns}) {
+    for (unsigned i = 0; i < list.size(); ++i) {
+      if (!list[i])
+        continue; // gone with one before it
+      SmallVector<linalg::GenericOp> staged;
+      ArrayRef<StagedPart> rest = parts;
+      while (!rest.empty() && staged.empty()) {
+        staged = stage(rewriter, list, i, rest.front());
+        rest = rest.drop_front();
+      }
+      if (staged.empty())
+        vectorize(rewriter, list, i);
+      else
+        stageAndVectorize(rewriter, staged, rest);
+    }
   }
 
   /// Vectorizes `list[number]`, and maybe with it the op that follows.
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers, fma, stageRows, dotBF16};
+    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16};
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;

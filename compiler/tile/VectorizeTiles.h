@@ -22,8 +22,10 @@ struct VectorTarget {
   unsigned registers = 32;
   bool fma = true;
   /// Rows from which on moving an operand pays that could be read where it is, if a
-  /// reduction has half as many steps, each 8 times as many bytes from the one before.
-  int64_t stageRows = 256;
+  /// reduction has as many steps, each 16 times as many bytes from the one before.
+  int64_t stageRows = 128;
+  /// Bytes that a reduction spans from which on moving an operand pays that lies along the rows.
+  int64_t farBytes = 2 << 20;
   /// There is an instruction for sums of two products of bf16, added to f32 (avx512bf16).
   bool dotBF16 = false;
 };
@@ -180,12 +182,16 @@ struct Staged {
   mlir::linalg::GenericOp epilogue;
 };
 
-/// Replaces a contraction with an operand that lanes along the output cannot follow, or
-/// whose rows are far apart and read often, by loops that move tiles of it into a buffer
+/// Which operand of a contraction is staged: one along rows of the output that lies far apart,
+/// or one along its columns that lanes cannot follow, or whose rows are far apart and read
+/// often.
+enum class StagedPart { Rows, Columns };
+
+/// Replaces a contraction with such an operand by loops that move tiles of it into a buffer
 /// first. `op` and its `fills` are gone then. No ops if there is nothing to stage.
 Staged stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
                      llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
-                     const VectorTarget &target);
+                     const VectorTarget &target, StagedPart part);
 
 /// The reduction loop that a plan may take in pairs, or -1.
 int findPaired(const Nest &nest, const Plan &plan);

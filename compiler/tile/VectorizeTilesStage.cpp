@@ -9,13 +9,14 @@
 // operand b(k, n), which lanes can follow, is staged too if there are many rows and
 // its own are far apart: two vectors of each of them fill few sets of the caches and
 // take a page each, so that every block of rows m would fetch them from far again.
-// Rows of the other operand that move far with each step of the reduction, a(k, m), are
-// moved into a second buffer, 128 at a time, once for all columns. Each of their lines would
-// else be fetched for 8 rows and be gone before the next 8, as they share few sets:
 //
-//   for k0 in pieces:
-//     rows(k, m) = a(k0 + k, m)
-//     for n0 in steps of two vectors: as above, with rows
+// For the same reason an operand a(k, m), as in the gradient of a weight, is staged
+// before: of each of its rows a block of rows m reads a few elements, for every two
+// vectors of columns n again.
+//
+//         for m0 in steps of 128:
+//           buffer(k, m) = a(k, m0 + m)
+//           c(m0 + m, n) += buffer(k, m) * b(k, n)   (and b as above)
 //
 // Where sizes are not known, the loops ask for them:
 //
@@ -38,25 +39,24 @@ namespace {
 
 /// Iterations that must share an element before moving it pays.
 constexpr int64_t kFewestRows = 16;
-/// The buffer holds at most so many elements for each lane; fewer where rows are staged too,
-/// which then stay in the first-level cache.
-constexpr int64_t kLongestColumn = 1024, kLongestWithRows = 256;
-/// Rows pay to stage that are so far apart, if they are read for so many columns; so many at
-/// a time, which are padded for not to share sets of the cache.
-constexpr int64_t kScatteredBytes = 512, kFewestColumns = 32, kFewestSteps = 64, kStagedRows = 128, kRowPadding = 16;
+/// The buffer holds at most so many elements for each lane, or for each row.
+constexpr int64_t kLongestColumn = 1024, kLongestRow = 512;
+/// Rows of an operand a(k, m) in the buffer, and the columns that must share them.
+constexpr int64_t kRows = 128, kFewestColumns = 64;
+/// Rows of the buffer are so much longer, or they would share sets of the cache.
+constexpr int64_t kRowPadding = 16;
 
 struct Staging {
   unsigned operand;
-  /// Loops of the op: the lanes along the output, the reductions that the operand moves
-  /// with, and the parallel loops that it moves with besides the lanes.
-  unsigned lanes;
-  SmallVector<unsigned> reductions, outer;
+  /// Loops of the op: the buffer's last dimension (the lanes along the output, or rows of
+  /// it) and how many of its iterations are staged at once, the reductions that the operand
+  /// moves with, the parallel loops that it moves with besides, and those that share it.
+  unsigned along;
+  int64_t width = 0, padding = 0;
+  SmallVector<unsigned> reductions, outer, sharing;
   /// The reduction that is done in pieces, and their size. -1: the whole is staged.
   int pieced = -1;
   int64_t piece = 0;
-  /// An operand whose rows are staged besides, and the loop of the op along them. -1: none.
-  int rowsOperand = -1;
-  unsigned rows = 0;
   /// What must hold for it to pay, where sizes are not known: the iterations of these
   /// loops together are at least so many.
   SmallVector<std::pair<SmallVector<unsigned>, int64_t>> conditions;
@@ -87,88 +87,25 @@ int64_t bytesApart(MemRefType type, unsigned dim) {
   return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic : strides[dim] * bits / 8;
 }
 
-/// Looks for an input with rows to stage: it is contiguous along a parallel loop that the
-/// staged operand does not move with, and its elements for consecutive steps of the
-/// reduction are far apart.
-void findRows(linalg::GenericOp op, ArrayRef<unsigned> sharing, Staging &staging) {
-  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
-  if (op.getNumDpsInputs() != 2 || staging.reductions.size() != op.getNumReductionLoops())
-    return;
-  int64_t steps = 1;
-  for (unsigned loop : staging.reductions)
-    steps *= ShapedType::isDynamic(sizes[loop]) ? kFewestSteps : sizes[loop];
-  if (steps < kFewestSteps || (!ShapedType::isDynamic(sizes[staging.lanes]) && sizes[staging.lanes] < kFewestColumns))
-    return;
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    auto type = dyn_cast<MemRefType>(operand->get().getType());
-    AffineMap map = op.getMatchingIndexingMap(operand);
-    if (!type || operand->getOperandNumber() == staging.operand || !map.isProjectedPermutation())
-      continue;
-    unsigned last = cast<AffineDimExpr>(map.getResults().back()).getPosition();
-    bool moves = llvm::all_of(map.getResults(), [&](AffineExpr expr) {
-      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
-      return loop == last || llvm::is_contained(staging.reductions, loop) || llvm::is_contained(staging.outer, loop);
-    });
-    auto dim = map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
-    if (!llvm::is_contained(sharing, last) || !moves || !dim ||
-        (!ShapedType::isDynamic(sizes[last]) && sizes[last] < kFewestRows))
-      continue;
-    int64_t apart = bytesApart(type, *dim);
-    if (!ShapedType::isDynamic(apart) && apart < kScatteredBytes)
-      continue;
-    staging.rowsOperand = operand->getOperandNumber();
-    staging.rows = last;
-  }
-}
-
-std::optional<Staging> findStaging(linalg::GenericOp op, int64_t manyRows) {
-  if (!op.hasPureBufferSemantics() || op.getNumDpsInits() != 1 || op.hasIndexSemantics())
-    return std::nullopt;
-  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-  if (out.getNumResults() == 0 || !out.isProjectedPermutation())
-    return std::nullopt;
+/// Says how an operand is staged in a buffer of at most `longest` times the width. Fails if
+/// fewer than `fewest` iterations share an element or no reduction reads it.
+std::optional<Staging> describe(linalg::GenericOp op, OpOperand *operand, unsigned along, int64_t longest,
+                                int64_t fewest) {
   Staging staging;
-  staging.lanes = cast<AffineDimExpr>(out.getResults().back()).getPosition();
-  auto iterators = op.getIteratorTypesArray();
+  staging.operand = operand->getOperandNumber();
+  staging.along = along;
+  AffineMap map = op.getMatchingIndexingMap(operand);
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
-  auto atLeast = [&](unsigned loop, int64_t size) {
-    return ShapedType::isDynamic(sizes[loop]) || sizes[loop] >= size;
-  };
-  if (!atLeast(staging.lanes, 8) || op.getNumReductionLoops() == 0)
-    return std::nullopt;
-  OpOperand *found = nullptr;
-  bool followed = false;
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    AffineMap map = op.getMatchingIndexingMap(operand);
-    if (!isa<MemRefType>(operand->get().getType()) || !map.isFunctionOfDim(staging.lanes))
-      continue;
-    // Lanes can follow along the last dimension.
-    auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
-    bool elsewhere = llvm::any_of(map.getResults().drop_back(), [&](AffineExpr expr) {
-      return expr.isFunctionOfDim(staging.lanes);
-    });
-    bool follows = last && last.getPosition() == staging.lanes && !elsewhere;
-    if (follows && (found || !map.isProjectedPermutation()))
-      continue;
-    if ((found && !followed) || !map.isProjectedPermutation())
-      return std::nullopt;
-    found = operand;
-    followed = follows;
-  }
-  if (!found)
-    return std::nullopt;
-  staging.operand = found->getOperandNumber();
-  AffineMap map = op.getMatchingIndexingMap(found);
-  SmallVector<unsigned> sharing;
-  int64_t rows = 1, column = 1;
+  auto iterators = op.getIteratorTypesArray();
+  int64_t sharing = 1, column = 1;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
-    if (loop == staging.lanes)
+    if (loop == along)
       continue;
     bool isReduction = iterators[loop] == utils::IteratorType::reduction;
     if (!map.isFunctionOfDim(loop)) {
       if (!isReduction) {
-        sharing.push_back(loop);
-        rows *= ShapedType::isDynamic(sizes[loop]) ? kFewestRows : sizes[loop];
+        staging.sharing.push_back(loop);
+        sharing *= ShapedType::isDynamic(sizes[loop]) ? fewest : sizes[loop];
       }
       continue;
     }
@@ -187,11 +124,9 @@ std::optional<Staging> findStaging(linalg::GenericOp op, int64_t manyRows) {
         staging.pieced = loop;
     }
   }
-  if (rows < kFewestRows || staging.reductions.empty())
+  if (sharing < fewest || staging.reductions.empty())
     return std::nullopt;
   int64_t size = sizes[staging.pieced];
-  findRows(op, sharing, staging);
-  int64_t longest = staging.rowsOperand >= 0 ? kLongestWithRows : kLongestColumn;
   if (!ShapedType::isDynamic(size) && column <= longest) {
     staging.pieced = -1;
   } else {
@@ -200,19 +135,91 @@ std::optional<Staging> findStaging(linalg::GenericOp op, int64_t manyRows) {
     if (staging.piece < 8)
       return std::nullopt;
   }
-  if (staging.rowsOperand >= 0) {
-    if (!staging.require({staging.rows}, sizes, kFewestRows) || !staging.require({staging.lanes}, sizes, kFewestColumns) ||
-        !staging.require(staging.reductions, sizes, kFewestSteps))
-      return std::nullopt;
-  } else if (followed) {
-    unsigned dim = *map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
-    int64_t apart = bytesApart(cast<MemRefType>(found->get().getType()), dim);
-    if ((!ShapedType::isDynamic(apart) && apart < 8 * manyRows) ||
-        !staging.require(sharing, sizes, manyRows) ||
-        !staging.require(staging.reductions, sizes, manyRows / 2))
-      return std::nullopt;
-  }
   return staging;
+}
+
+/// How many bytes the steps of the operand's reductions lie apart in memory.
+int64_t bytesApart(linalg::GenericOp op, const Staging &staging) {
+  AffineMap map = op.getIndexingMapsArray()[staging.operand];
+  unsigned dim = *map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
+  return bytesApart(cast<MemRefType>(op->getOperand(staging.operand).getType()), dim);
+}
+
+/// The loop of the lanes along the output; nothing if the op is of no form that is staged.
+std::optional<unsigned> findLanes(linalg::GenericOp op) {
+  if (!op.hasPureBufferSemantics() || op.getNumDpsInits() != 1 || op.hasIndexSemantics() ||
+      op.getNumReductionLoops() == 0)
+    return std::nullopt;
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  if (out.getNumResults() == 0 || !out.isProjectedPermutation())
+    return std::nullopt;
+  unsigned lanes = cast<AffineDimExpr>(out.getResults().back()).getPosition();
+  int64_t size = op.getStaticLoopRanges()[lanes];
+  if (!ShapedType::isDynamic(size) && size < 8)
+    return std::nullopt;
+  return lanes;
+}
+
+/// An operand that moves with the lanes and that they cannot follow, or from far.
+std::optional<Staging> findColumns(linalg::GenericOp op, int64_t lanes, const VectorTarget &target) {
+  OpOperand *found = nullptr;
+  bool followed = false;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!isa<MemRefType>(operand->get().getType()) || !map.isFunctionOfDim(lanes))
+      continue;
+    // Lanes can follow along the last dimension.
+    auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
+    bool elsewhere = llvm::any_of(map.getResults().drop_back(),
+                                  [&](AffineExpr expr) { return expr.isFunctionOfDim(lanes); });
+    bool follows = last && last.getPosition() == lanes && !elsewhere;
+    if (follows && (found || !map.isProjectedPermutation()))
+      continue;
+    if ((found && !followed) || !map.isProjectedPermutation())
+      return std::nullopt;
+    found = operand;
+    followed = follows;
+  }
+  if (!found)
+    return std::nullopt;
+  auto staging = describe(op, found, lanes, kLongestColumn, kFewestRows);
+  if (!staging)
+    return std::nullopt;
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  int64_t apart = bytesApart(op, *staging);
+  if (followed && ((!ShapedType::isDynamic(apart) && apart < 16 * target.stageRows) ||
+                   !staging->require(staging->sharing, sizes, target.stageRows) ||
+                   !staging->require(staging->reductions, sizes, target.stageRows)))
+    return std::nullopt;
+  Type element = cast<MemRefType>(op.getDpsInits().front().getType()).getElementType();
+  unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
+  staging->width = 2 * target.vectorBits / std::max(bits, 8u);
+  return staging;
+}
+
+/// An operand that is the same for all lanes and lies along rows of the output, and whose
+/// reductions go so far that no cache keeps them.
+std::optional<Staging> findRows(linalg::GenericOp op, unsigned lanes, const VectorTarget &target) {
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!isa<MemRefType>(operand->get().getType()) || map.isFunctionOfDim(lanes) ||
+        !map.isProjectedPermutation() || map.getNumResults() == 0)
+      continue;
+    unsigned rows = cast<AffineDimExpr>(map.getResults().back()).getPosition();
+    if (op.getIteratorTypesArray()[rows] == utils::IteratorType::reduction)
+      continue;
+    auto staging = describe(op, operand, rows, kLongestRow, kFewestColumns);
+    int64_t apart = staging ? bytesApart(op, *staging) : 0;
+    if (apart <= 0 || !staging->require(rows, sizes, kFewestRows) ||
+        !staging->require(staging->sharing, sizes, kFewestColumns) ||
+        !staging->require(staging->reductions, sizes, llvm::divideCeil(target.farBytes, apart)))
+      continue;
+    staging->width = kRows;
+    staging->padding = kRowPadding;
+    return staging;
+  }
+  return std::nullopt;
 }
 
 /// Where stack memory of the running thread is taken once.
@@ -224,16 +231,13 @@ Block *entryOfThread(Operation *op) {
 
 class Stager {
 public:
-  Stager(RewriterBase &b, linalg::GenericOp op, const Staging &staging, int64_t lanes)
+  Stager(RewriterBase &b, linalg::GenericOp op, const Staging &staging)
       : b(b), loc(op.getLoc()), op(op), staging(staging), tiles(op.getNumLoops(), 0) {
     for (unsigned loop : staging.outer)
       tiles[loop] = 1;
-    tiles[staging.lanes] = lanes;
+    tiles[staging.along] = staging.width;
     if (staging.pieced >= 0)
       tiles[staging.pieced] = staging.piece;
-    if (int64_t rows = op.getStaticLoopRanges()[staging.rows];
-        staging.rowsOperand >= 0 && (ShapedType::isDynamic(rows) || rows > kStagedRows))
-      tiles[staging.rows] = kStagedRows;
   }
 
   /// Writes everything at the builder's position. `epilogue` may be null.
@@ -283,26 +287,9 @@ private:
     ivs.resize(op.getNumLoops());
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
     scf::ForOp outermost;
-    SmallVector<unsigned> order;
-    for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
-      if (tiles[loop] && (loop != staging.lanes || staging.rowsOperand < 0))
-        order.push_back(loop);
-    if (staging.rowsOperand >= 0)
-      order.push_back(staging.lanes);
-    SmallVector<unsigned> identity(op.getNumLoops());
-    std::iota(identity.begin(), identity.end(), 0);
-    SmallVector<linalg::GenericOp> results;
-    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-    Value rows;
-    for (unsigned loop : order) {
-      if (loop == staging.lanes && staging.rowsOperand >= 0) {
-        int64_t lanes = std::exchange(tiles[staging.lanes], 0); // all columns, still
-        SmallVector<Value> operands = tile(op, identity);
-        tiles[staging.lanes] = lanes;
-        maps[staging.rowsOperand] = bufferMap(staging.rows);
-        results.push_back(stageOperand(operands[staging.rowsOperand], op.getIndexingMapsArray()[staging.rowsOperand],
-                                       maps[staging.rowsOperand], kRowPadding, rows));
-      }
+    for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
+      if (!tiles[loop])
+        continue;
       auto body = scf::ForOp::create(b, loc, zero,
                                      getValueOrCreateConstantIndexOp(b, loc, bounds[loop]),
                                      arith::ConstantIndexOp::create(b, loc, tiles[loop]));
@@ -311,17 +298,16 @@ private:
       b.setInsertionPointToStart(body.getBody());
       ivs[loop] = body.getInductionVar();
     }
+    SmallVector<unsigned> identity(op.getNumLoops());
+    std::iota(identity.begin(), identity.end(), 0);
     SmallVector<Value> operands = tile(op, identity);
-    maps[staging.operand] = bufferMap(staging.lanes);
-    Value source = operands[staging.operand];
-    results.push_back(stageOperand(source, op.getIndexingMapsArray()[staging.operand], maps[staging.operand],
-                                   /*padding=*/0, operands[staging.operand]));
-    if (rows)
-      operands[staging.rowsOperand] = rows;
+    SmallVector<linalg::GenericOp> results = {stageOperand(operands)};
     if (whole)
       for (Operation *fill : fills)
         linalg::FillOp::create(b, loc, fill->getOperand(0), operands.back());
     results.push_back(clone(op, operands));
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    maps[staging.operand] = bufferMap();
     results.back().setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
     if (epilogue && whole) {
       results.push_back(clone(epilogue, tile(epilogue, epilogueLoops)));
@@ -349,18 +335,19 @@ private:
     return cast<linalg::GenericOp>(mlir::clone(b, other.getOperation(), TypeRange(), operands));
   }
 
-  /// From the op's loops to a buffer: reductions, then the loop along which it is contiguous.
-  AffineMap bufferMap(unsigned last) {
+  /// From the op's loops to the buffer: reductions, then lanes or rows.
+  AffineMap bufferMap() {
     SmallVector<AffineExpr> exprs;
     for (unsigned loop : staging.reductions)
       exprs.push_back(b.getAffineDimExpr(loop));
-    exprs.push_back(b.getAffineDimExpr(last));
+    exprs.push_back(b.getAffineDimExpr(staging.along));
     return AffineMap::get(op.getNumLoops(), 0, exprs, b.getContext());
   }
 
-  /// Copies a tile into a buffer, which goes to `target`. `from` and `to` map the op's loops to
-  /// both; the buffer's rows are `padding` elements longer than it needs.
-  linalg::GenericOp stageOperand(Value source, AffineMap from, AffineMap to, int64_t padding, Value &target) {
+  /// Copies the tile of the operand into a buffer, and puts this into `operands`.
+  linalg::GenericOp stageOperand(SmallVector<Value> &operands) {
+    Value source = operands[staging.operand];
+    AffineMap from = op.getIndexingMapsArray()[staging.operand], to = bufferMap();
     SmallVector<int64_t> shape, sizes = op.getStaticLoopRanges();
     SmallVector<OpFoldResult> used;
     for (AffineExpr expr : to.getResults()) {
@@ -368,7 +355,7 @@ private:
       shape.push_back(tiles[loop] ? tiles[loop] : sizes[loop]);
       used.push_back(memref::getMixedSize(b, loc, source, *from.getResultPosition(expr)));
     }
-    shape.back() += padding;
+    shape.back() += staging.padding;
     Value buffer;
     {
       OpBuilder::InsertionGuard guard(b);
@@ -379,13 +366,14 @@ private:
     }
     unsigned rank = shape.size();
     SmallVector<OpFoldResult> zeros(rank, b.getIndexAttr(0)), ones(rank, b.getIndexAttr(1));
-    target = memref::SubViewOp::create(b, loc, buffer, zeros, used, ones);
+    Value target = memref::SubViewOp::create(b, loc, buffer, zeros, used, ones);
     // The copy's loops are the buffer's dimensions; others of the operand have size 1.
     SmallVector<AffineExpr> exprs;
     for (AffineExpr expr : from.getResults()) {
       auto position = to.getResultPosition(expr);
       exprs.push_back(position ? b.getAffineDimExpr(*position) : b.getAffineConstantExpr(0));
     }
+    operands[staging.operand] = target;
     return linalg::GenericOp::create(
         b, loc, source, target,
         ArrayRef<AffineMap>{AffineMap::get(rank, 0, exprs, b.getContext()),
@@ -409,8 +397,12 @@ private:
 
 Staged nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op,
                                   ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
-                                  const VectorTarget &target) {
-  std::optional<Staging> staging = findStaging(op, target.stageRows);
+                                  const VectorTarget &target, StagedPart part) {
+  std::optional<unsigned> lanes = findLanes(op);
+  if (!lanes)
+    return {};
+  std::optional<Staging> staging =
+      part == StagedPart::Rows ? findRows(op, *lanes, target) : findColumns(op, *lanes, target);
   if (!staging)
     return {};
   SmallVector<unsigned> loops;
@@ -419,9 +411,7 @@ Staged nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op,
     if (loops.size() != epilogue.getNumLoops() || epilogue.hasIndexSemantics())
       epilogue = nullptr;
   }
-  Type element = cast<MemRefType>(op.getDpsInits().front().getType()).getElementType();
-  unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
-  Stager stager(rewriter, op, *staging, 2 * target.vectorBits / std::max(bits, 8u));
+  Stager stager(rewriter, op, *staging);
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(epilogue ? epilogue : op);
   Staged staged = {stager.run(fills, epilogue, loops), epilogue};

@@ -370,7 +370,7 @@ void ScatterElementsOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> 
                "updates and indices differ in dimension " + Twine(i), checks);
 }
 
-KernelRole ScatterElementsOp::getKernelRole() { return KernelRole::Alone; }
+KernelRole ScatterElementsOp::getKernelRole() { return KernelRole::Update; }
 
 //===----------------------------------------------------------------------===//
 // ScatterNdOp
@@ -434,4 +434,4 @@ void ScatterNdOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &check
                "the updates' size of dimension " + Twine(i) + " does not fit data and indices", checks);
 }
 
-KernelRole ScatterNdOp::getKernelRole() { return KernelRole::Alone; }
+KernelRole ScatterNdOp::getKernelRole() { return KernelRole::Update; }

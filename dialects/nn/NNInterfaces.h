@@ -15,6 +15,9 @@ enum class KernelRole {
   Host,
   /// A kernel of its own, nothing fused into it.
   Alone,
+  /// As Alone, and starts from its first operand: where nothing else reads this, the
+  /// result takes its memory over.
+  Update,
   /// Index mapping only (transpose, slice, broadcast): joins the kernel
   /// of its consumer or producer.
   View,

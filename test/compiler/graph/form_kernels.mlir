@@ -75,6 +75,26 @@ func.func @update_of_state(%g: tensor<4xf32>) {
   nn.set_parameter @u.momentum, %next : tensor<4xf32>
   return
 }
+// A scatter changes in place what another kernel makes for it alone.
+// CHECK-LABEL: func.func @scatter
+// CHECK: %[[ZEROS:.*]] = kern.call @{{.*}} outs(%{{.*}} : tensor<100x8xf32>)
+// CHECK: kern.call @{{.*}} ins(%arg0, %arg1 : tensor<5x1xi64>, tensor<5x8xf32>) outs(%[[ZEROS]] : tensor<100x8xf32>)
+func.func @scatter(%i: tensor<5x1xi64>, %u: tensor<5x8xf32>) -> tensor<100x8xf32> {
+  %zero = nn.constant dense<0.0> : tensor<1x1xf32>
+  %size = nn.constant dense<[100, 8]> : tensor<2xi64>
+  %zeros = nn.broadcast %zero, %size : (tensor<1x1xf32>, tensor<2xi64>) -> tensor<100x8xf32>
+  %y = nn.scatter_nd %zeros, %i, %u add : (tensor<100x8xf32>, tensor<5x1xi64>, tensor<5x8xf32>) -> tensor<100x8xf32>
+  return %y : tensor<100x8xf32>
+}
+
+// What a model is given, or what is read besides, stays as it is.
+// CHECK-LABEL: func.func @scatter_of_input
+// CHECK: %[[FRESH:.*]] = tensor.empty
+// CHECK: kern.call @{{.*}} ins(%arg0, %arg1, %arg2 : {{.*}}) outs(%[[FRESH]] : tensor<100x8xf32>)
+func.func @scatter_of_input(%x: tensor<100x8xf32>, %i: tensor<5x1xi64>, %u: tensor<5x8xf32>) -> tensor<100x8xf32> {
+  %y = nn.scatter_nd %x, %i, %u add : (tensor<100x8xf32>, tensor<5x1xi64>, tensor<5x8xf32>) -> tensor<100x8xf32>
+  return %y : tensor<100x8xf32>
+}
 
 // CHECK: kern.func @matmul_0
 // CHECK-NEXT: nn.matmul

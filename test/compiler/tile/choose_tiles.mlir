@@ -66,3 +66,30 @@ kern.func @dynamic_columns_in_place(%x: tensor<?x1024xf32>, %w: tensor<1024x1024
   } -> tensor<?x1024xf32>
   kern.return %0 : tensor<?x1024xf32>
 }
+
+// What lies along the rows and spans 4 MiB is moved too: fewer rows, and more columns that
+// share them.
+// CHECK-LABEL: kern.func @far_rows
+// CHECK-SAME: tiling = #kern.tiling<[128, 256, 0]>
+kern.func @far_rows(%x: tensor<512x2048xf32>, %w: tensor<512x512xf32>, %d: tensor<2048x512xf32>) -> tensor<2048x512xf32> {
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (k, m)>, #columns, #product], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<512x2048xf32>, tensor<512x512xf32>) outs(%d : tensor<2048x512xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<2048x512xf32>
+  kern.return %0 : tensor<2048x512xf32>
+}
+
+// A transpose is done in squares: of each line of the cache all is used.
+// CHECK-LABEL: kern.func @transposed
+// CHECK-SAME: tiling = #kern.tiling<[64, 64]
+kern.func @transposed(%x: tensor<2048x512xf32>, %d: tensor<512x2048xf32>) -> tensor<512x2048xf32> {
+  %0 = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<2048x512xf32>) outs(%d : tensor<512x2048xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<512x2048xf32>
+  kern.return %0 : tensor<512x2048xf32>
+}

@@ -49,3 +49,20 @@ kern.func @update(%arg0: tensor<256xf32>, %arg1: tensor<256xf32>, %arg2: tensor<
   } -> (tensor<256xf32>, tensor<256xf32>)
   kern.return %1#0, %1#1 : tensor<256xf32>, tensor<256xf32>
 }
+
+// What a loop changes piece by piece is the destination from the start.
+// CHECK-LABEL: kern.func @loop
+// CHECK: %[[COPY:.*]] = bufferization.materialize_in_destination %arg0 in %arg2
+// CHECK-NEXT: scf.for {{.*}} iter_args(%{{.*}} = %[[COPY]])
+kern.func @loop(%arg0: tensor<8x256xf32>, %arg1: tensor<256xf32>, %arg2: tensor<8x256xf32>) -> tensor<8x256xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %0 = tensor.empty() : tensor<8x256xf32>
+  %1 = bufferization.materialize_in_destination %arg0 in %0 : (tensor<8x256xf32>, tensor<8x256xf32>) -> tensor<8x256xf32>
+  %2 = scf.for %i = %c0 to %c8 step %c1 iter_args(%all = %1) -> (tensor<8x256xf32>) {
+    %row = tensor.insert_slice %arg1 into %all[%i, 0] [1, 256] [1, 1] : tensor<256xf32> into tensor<8x256xf32>
+    scf.yield %row : tensor<8x256xf32>
+  }
+  kern.return %2 : tensor<8x256xf32>
+}

@@ -243,26 +243,6 @@ func.func @staged_rows(%a: memref<256x128xf32>, %b: memref<128x512xf32>, %c: mem
   return
 }
 
-// Rows of the first operand move 2 KiB with each step: they are moved into a buffer, 128 at a
-// time, with rows padded, in front of the loop over columns; both in pieces of 256 steps.
-// CHECK-LABEL: func.func @scattered_rows
-// CHECK-DAG: memref.alloca() {alignment = 64 : i64} : memref<256x144xf32>
-// CHECK-DAG: memref.alloca() {alignment = 64 : i64} : memref<256x32xf32>
-// CHECK: scf.for %{{.+}} = %c0 to %c256 step %c128
-// CHECK: scf.for %{{.+}} = %c0 to %c1024 step %c256
-// CHECK: vector.store {{.*}} memref<36848xf32
-// CHECK: scf.for %{{.+}} = %c0 to %c64 step %c32
-// CHECK: vector.store {{.*}} memref<8192xf32
-// CHECK: iter_args
-// CHECK: memref.load {{.*}} memref<36848xf32
-// CHECK: vector.fma
-func.func @scattered_rows(%a: memref<1024x512xf32>, %b: memref<1024x64xf32>, %c: memref<256x64xf32>) {
-  %part = memref.subview %a[0, 0] [1024, 256] [1, 1] : memref<1024x512xf32> to memref<1024x256xf32, strided<[512, 1]>>
-  linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
-      ins(%part, %b : memref<1024x256xf32, strided<[512, 1]>>, memref<1024x64xf32>) outs(%c : memref<256x64xf32>)
-  return
-}
-
 // So few rows read them where they are.
 // CHECK-LABEL: func.func @few_rows
 // CHECK-NOT: alloca
@@ -276,7 +256,7 @@ func.func @few_rows(%a: memref<64x128xf32>, %b: memref<128x512xf32>, %c: memref<
 // stands around the op goes with it into both branches.
 // CHECK-LABEL: func.func @asks_for_rows
 // CHECK: %[[ROWS:.+]] = memref.dim %arg0, %c0
-// CHECK: %[[MANY:.+]] = arith.cmpi sge, %[[ROWS]], %c256
+// CHECK: %[[MANY:.+]] = arith.cmpi sge, %[[ROWS]], %c128
 // CHECK: scf.if %[[MANY]]
 // CHECK: vector.store {{.*}} memref<4096xf32>
 // CHECK: vector.fma
@@ -297,6 +277,34 @@ func.func @asks_for_rows(%a: memref<?x128xf32>, %b: memref<128x512xf32>, %c: mem
   ^bb0(%x: f32):
     %0 = math.tanh %x : f32
     linalg.yield %0 : f32
+  }
+  return
+}
+
+// The first operand lies along the rows, and its reduction spans 4 MiB: 128 rows of it are
+// moved into a buffer, then 32 columns of the second one at a time.
+// CHECK-LABEL: func.func @far_rows
+// CHECK-DAG: %[[COLUMNS:.+]] = memref.alloca() {alignment = 64 : i64} : memref<512x32xf32>
+// CHECK-DAG: %[[ROWS:.+]] = memref.alloca() {alignment = 64 : i64} : memref<512x128xf32>
+// CHECK: scf.for %{{.*}} = %c0 to %c256 step %c128
+// CHECK: vector.store {{.*}} memref<65536xf32>
+// CHECK: scf.for %{{.*}} step %c32
+// CHECK: vector.store {{.*}} memref<16384xf32>
+// CHECK: iter_args
+// CHECK: memref.load {{.*}} memref<65536xf32>
+// CHECK: vector.load {{.*}} memref<16384xf32>
+// CHECK: vector.fma
+// CHECK-NOT: scf.if
+func.func @far_rows(%a: memref<512x2048xf32>, %b: memref<512x512xf32>, %c: memref<256x512xf32>) {
+  %rows = memref.subview %a[0, 0] [512, 256] [1, 1] : memref<512x2048xf32> to memref<512x256xf32, strided<[2048, 1]>>
+  linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>,
+                                   affine_map<(m, n, k) -> (m, n)>],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%rows, %b : memref<512x256xf32, strided<[2048, 1]>>, memref<512x512xf32>) outs(%c : memref<256x512xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
   }
   return
 }
