@@ -129,7 +129,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   addCleanup(passes);
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,
-                                       /*stageRows=*/128, /*farBytes=*/2 * options.l2Bytes, options.dotBF16}));
+                                       /*stageRows=*/128, /*farBytes=*/options.l2Bytes, options.dotBF16}));
   passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 

@@ -298,7 +298,7 @@ private:
       return isDynamic && inPlace(i) ? kAssumedRows : ranges[rootLoop(i)];
     };
     bool movesRows = parallel.size() > 1 &&
-                     readsRowsFromFar(anchor, parallel.back(), parallel[parallel.size() - 2], 2 * l2Bytes) &&
+                     readsRowsFromFar(anchor, parallel.back(), parallel[parallel.size() - 2], l2Bytes) &&
                      readsColumnsInPlace(anchor, parallel.back(), parallel[parallel.size() - 2]);
     int64_t mostRows = movesRows ? 128 : 1024;
     int64_t tiles = 1, movedRows = 1;

@@ -132,7 +132,7 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
     Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">,
     Option<"stageRows", "stage-rows", "int64_t", "128",
            "Rows from which on operands are moved that could be read where they are">,
-    Option<"farBytes", "far-bytes", "int64_t", "2097152",
+    Option<"farBytes", "far-bytes", "int64_t", "1048576",
            "Bytes that a reduction spans from which on an operand is moved that lies along rows">,
     Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">
   ];

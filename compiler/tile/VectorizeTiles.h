@@ -25,7 +25,7 @@ struct VectorTarget {
   /// reduction has as many steps, each 16 times as many bytes from the one before.
   int64_t stageRows = 128;
   /// Bytes that a reduction spans from which on moving an operand pays that lies along the rows.
-  int64_t farBytes = 2 << 20;
+  int64_t farBytes = 1 << 20;
   /// There is an instruction for sums of two products of bf16, added to f32 (avx512bf16).
   bool dotBF16 = false;
 };

@@ -40,11 +40,9 @@ namespace {
 /// Iterations that must share an element before moving it pays.
 constexpr int64_t kFewestRows = 16;
 /// The buffer holds at most so many elements for each lane, or for each row.
-constexpr int64_t kLongestColumn = 1024, kLongestRow = 512;
+constexpr int64_t kLongestColumn = 1024, kLongestRow = 512, kShortestColumn = 8;
 /// Rows of an operand a(k, m) in the buffer, and the columns that must share them.
 constexpr int64_t kRows = 128, kFewestColumns = 64;
-/// Rows of the buffer are so much longer, or they would share sets of the cache.
-constexpr int64_t kRowPadding = 16;
 
 struct Staging {
   unsigned operand;
@@ -52,7 +50,7 @@ struct Staging {
   /// it) and how many of its iterations are staged at once, the reductions that the operand
   /// moves with, the parallel loops that it moves with besides, and those that share it.
   unsigned along;
-  int64_t width = 0, padding = 0;
+  int64_t width = 0;
   SmallVector<unsigned> reductions, outer, sharing;
   /// The reduction that is done in pieces, and their size. -1: the whole is staged.
   int pieced = -1;
@@ -132,7 +130,7 @@ std::optional<Staging> describe(linalg::GenericOp op, OpOperand *operand, unsign
   } else {
     int64_t rest = ShapedType::isDynamic(size) ? column : column / size;
     staging.piece = llvm::bit_floor(uint64_t(longest / rest));
-    if (staging.piece < 8)
+    if (staging.piece * rest < kShortestColumn)
       return std::nullopt;
   }
   return staging;
@@ -216,7 +214,6 @@ std::optional<Staging> findRows(linalg::GenericOp op, unsigned lanes, const Vect
         !staging->require(staging->reductions, sizes, llvm::divideCeil(target.farBytes, apart)))
       continue;
     staging->width = kRows;
-    staging->padding = kRowPadding;
     return staging;
   }
   return std::nullopt;
@@ -355,7 +352,6 @@ private:
       shape.push_back(tiles[loop] ? tiles[loop] : sizes[loop]);
       used.push_back(memref::getMixedSize(b, loc, source, *from.getResultPosition(expr)));
     }
-    shape.back() += staging.padding;
     Value buffer;
     {
       OpBuilder::InsertionGuard guard(b);
