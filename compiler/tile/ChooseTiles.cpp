@@ -275,7 +275,8 @@ private:
   /// more columns than 64 where rows are moved too; but tiles enough for several threads.
   SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
                                        ArrayRef<int64_t> ranges, const LoopTracer &tracer) {
-    constexpr int64_t kColumns = 64, kMinTiles = 8, kAssumedRows = 512;
+    // Of two vectors of columns, so many rows at least keep the units busy.
+    constexpr int64_t kColumns = 64, kMinTiles = 8, kFewestRows = 6, kAssumedRows = 512;
     SmallVector<int64_t> anchorSizes;
     for (int64_t size : anchor.getStaticLoopRanges())
       anchorSizes.push_back(assume(size));
@@ -325,7 +326,7 @@ private:
           bool isSmall =
               moved ? movedRows * candidate <= mostRows
                     : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= cache;
-          return isSmall && tiles / candidate >= kMinTiles;
+          return isSmall && (tiles / candidate >= kMinTiles || (isNext && candidate <= kFewestRows));
         };
         size = range;
         while (size > 1 && !fits(size))
