@@ -13,6 +13,7 @@
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace nacre::graph {
@@ -149,6 +150,63 @@ struct SinkThroughPermutable : OpInterfaceRewritePattern<nn::PermutableOpInterfa
   }
 };
 
+/// transpose(op(a)) → op(transpose(a)) for element-wise ops, if all that they read is transposed
+/// for others too: then sinking has not moved one transposition but made two of it.
+struct RaiseOverElementwise : OpRewritePattern<nn::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::TransposeOp op, PatternRewriter &rewriter) const override {
+    if (findTransposed(op, op.getInput()) || !canRaise(op, op.getInput(), kLongestChain))
+      return rewriter.notifyMatchFailure(op, "something would need a transposition of its own");
+    rewriter.replaceOp(op, raise(rewriter, op, op.getInput()));
+    return success();
+  }
+
+private:
+  static constexpr unsigned kLongestChain = 4;
+
+  static bool isScalar(Value value) {
+    auto type = cast<RankedTensorType>(value.getType());
+    return type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 1;
+  }
+
+  /// A value transposed in `op`'s way by another op before it, or null.
+  static Value findTransposed(nn::TransposeOp op, Value value) {
+    for (Operation *user : value.getUsers())
+      if (auto other = dyn_cast<nn::TransposeOp>(user);
+          other && other != op && other.getPermutation() == op.getPermutation() &&
+          other->getBlock() == op->getBlock() && other->isBeforeInBlock(op))
+        return other;
+    return {};
+  }
+
+  /// Whether a value that one op alone reads is made element by element of such as are
+  /// transposed already, by a few ops.
+  static bool canRaise(nn::TransposeOp op, Value value, unsigned depth) {
+    auto computed = value.getDefiningOp<nn::ElementwiseOpInterface>();
+    auto users = value.getUsers();
+    if (depth == 0 || !computed || !llvm::all_equal(users))
+      return false;
+    return llvm::all_of(computed->getOperands(), [&](Value operand) {
+      bool isFull = cast<RankedTensorType>(operand.getType()).getRank() == op.getInput().getType().getRank();
+      return isScalar(operand) || (isFull && (findTransposed(op, operand) || canRaise(op, operand, depth - 1)));
+    });
+  }
+
+  static Value raise(PatternRewriter &rewriter, nn::TransposeOp op, Value value) {
+    if (Value transposed = findTransposed(op, value))
+      return transposed;
+    IRMapping mapping;
+    for (Value operand : value.getDefiningOp()->getOperands())
+      if (!isScalar(operand) && !mapping.contains(operand))
+        mapping.map(operand, raise(rewriter, op, operand));
+    Operation *built = rewriter.clone(*value.getDefiningOp(), mapping);
+    auto type = cast<RankedTensorType>(value.getType());
+    built->getResult(0).setType(type.clone(applyPermutation(type.getShape(), op.getPermutation())));
+    return built->getResult(0);
+  }
+};
+
 struct ChooseLayoutsPass : graph::impl::ChooseLayoutsPassBase<ChooseLayoutsPass> {
   void runOnOperation() override {
     getOperation().walk([](nn::LayoutOpInterface op) {
@@ -158,7 +216,10 @@ struct ChooseLayoutsPass : graph::impl::ChooseLayoutsPassBase<ChooseLayoutsPass>
     RewritePatternSet patterns(&getContext());
     patterns.add<SinkThroughElementwise, SinkThroughPermutable>(&getContext());
     nn::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    RewritePatternSet raising(&getContext());
+    raising.add<RaiseOverElementwise>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(raising))))
       signalPassFailure();
   }
 };

@@ -12,7 +12,7 @@
 //
 // Precondition: types inferred, run-time broadcasts explicit; no kernels.
 // Postcondition: loops that threads can share by rows (SplitLoops), or that have little to do
-// in each iteration, are one kernel if all their sizes are known.
+// in each iteration, are one kernel if all their sizes are known and they end soon.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
@@ -38,6 +38,9 @@ namespace {
 
 /// Rows that threads can share, and steps of an iteration that they need not.
 constexpr int64_t kSharedRows = 16, kFewSteps = 1 << 16;
+/// A run can be cancelled between kernels, so that one must end within half a second: so many
+/// steps, of which products take 20 at once, and an iteration no fewer than some.
+constexpr int64_t kMostSteps = 1 << 29, kStepsAtOnce = 20, kFewestSteps = 64;
 
 bool hasKnownSizes(ValueRange values) {
   return llvm::all_of(values.getTypes(), [](Type type) {
@@ -75,6 +78,12 @@ std::optional<Work> countWork(Block &body) {
     work.steps += flops + cast<RankedTensorType>(op.getResult(0).getType()).getNumElements();
   }
   return work;
+}
+
+/// Whether a run may wait for the whole loop before it can be cancelled.
+bool endsSoon(const APInt &count, const Work &work) {
+  int64_t steps = work.flops / kStepsAtOnce + std::max(work.steps - work.flops, kFewestSteps);
+  return count.ule(kMostSteps / steps);
 }
 
 /// Whether rows of everything that the loop carries can be computed apart.
@@ -205,12 +214,11 @@ struct FormLoopKernelsPass : graph::impl::FormLoopKernelsPassBase<FormLoopKernel
     unsigned number = 0;
     for (scf::ForOp loop : loops) {
       bool hasTensors = loop.getNumResults() != 0 && llvm::all_of(loop.getResultTypes(), llvm::IsaPred<RankedTensorType>);
-      // A run can be cancelled between kernels: a loop of unknown length is not one.
       std::optional<APInt> count = loop.getStaticTripCount();
       if (!hasTensors || !count || !hasKnownSizes(loop.getResults()) || !canWriteInPlace(loop))
         continue;
       std::optional<Work> work = countWork(*loop.getBody());
-      if (work && work->steps > 0 && (work->steps <= kFewSteps || hasSharedRows(*loop.getBody())))
+      if (work && work->steps > 0 && endsSoon(*count, *work) && (work->steps <= kFewSteps || hasSharedRows(*loop.getBody())))
         LoopOutliner(loop, moduleBuilder, symbols).run(number++, count->getSExtValue() * work->flops);
     }
     numKernels = number;

@@ -16,3 +16,22 @@ func.func @chain(%x: tensor<1x3x8x8xf32>, %w: tensor<16x3x1x1xf32>, %v: tensor<4
       : (tensor<1x16x8x8xf32>, tensor<4x16x1x1xf32>) -> tensor<1x4x8x8xf32>
   return %2 : tensor<1x4x8x8xf32>
 }
+
+// What is read both ways is transposed once, and what is computed of it is not transposed too:
+// as in an optimizer's state, which is made of a gradient and of its square.
+// CHECK-LABEL: func.func @once
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK: %[[T:.*]] = nn.transpose %[[C]] {permutation = array<i64: 0, 3, 1, 2>}
+// CHECK: %[[SQUARE:.*]] = nn.mul %[[T]], %[[T]]
+// CHECK: nn.mul %[[SQUARE]], %{{.*}} : (tensor<1x16x8x8xf32>, tensor<f32>)
+// CHECK-NOT: nn.transpose
+func.func @once(%x: tensor<1x3x8x8xf32>, %w: tensor<16x3x1x1xf32>, %m: tensor<1x16x8x8xf32>, %v: tensor<1x16x8x8xf32>) -> (tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>) {
+  %c = nn.constant dense<0.001> : tensor<f32>
+  %0 = nn.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<1x3x8x8xf32>, tensor<16x3x1x1xf32>) -> tensor<1x16x8x8xf32>
+  %1 = nn.sub %0, %m : (tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
+  %2 = nn.mul %0, %0 : (tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
+  %3 = nn.mul %2, %c : (tensor<1x16x8x8xf32>, tensor<f32>) -> tensor<1x16x8x8xf32>
+  %4 = nn.add %3, %v : (tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
+  return %1, %4 : tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>
+}

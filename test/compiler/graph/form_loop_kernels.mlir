@@ -57,3 +57,20 @@ func.func @open(%h0: tensor<?x64xf32>) -> tensor<?x64xf32> {
   }
   return %r : tensor<?x64xf32>
 }
+
+// -----
+
+// A run of it can be cancelled: it would take long.
+// CHECK-LABEL: func.func @long
+// CHECK: scf.for
+// CHECK-NOT: kern.func
+func.func @long(%h0: tensor<4xf32>) -> tensor<4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %many = arith.constant 100000000 : index
+  %r = scf.for %t = %c0 to %many step %c1 iter_args(%h = %h0) -> (tensor<4xf32>) {
+    %n = nn.tanh %h : (tensor<4xf32>) -> tensor<4xf32>
+    scf.yield %n : tensor<4xf32>
+  }
+  return %r : tensor<4xf32>
+}
