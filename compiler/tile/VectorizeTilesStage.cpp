@@ -8,7 +8,8 @@
 // Each element is moved once for all rows m; a sum over lanes would cost more. An
 // operand b(k, n), which lanes can follow, is staged too if there are many rows and
 // its own are far apart: two vectors of each of them fill few sets of the caches and
-// take a page each, so that every block of rows m would fetch them from far again.
+// take a page each, so that every block of rows m would fetch them from far again. And
+// so is one whose columns are longer than the cache: pieces of them stay there.
 //
 // For the same reason an operand a(k, m), as in the gradient of a weight, is staged
 // before: of each of its rows a block of rows m reads a few elements, for every two
@@ -143,6 +144,19 @@ int64_t bytesApart(linalg::GenericOp op, const Staging &staging) {
   return bytesApart(cast<MemRefType>(op->getOperand(staging.operand).getType()), dim);
 }
 
+/// The operand's reductions are known to go so far that no cache keeps what they read for the
+/// next rows; staged in pieces it is kept.
+bool spansFar(linalg::GenericOp op, const Staging &staging, const VectorTarget &target) {
+  int64_t bytes = bytesApart(op, staging);
+  for (unsigned loop : staging.reductions) {
+    int64_t size = op.getStaticLoopRanges()[loop];
+    if (ShapedType::isDynamic(size) || bytes <= 0)
+      return false;
+    bytes *= size;
+  }
+  return staging.pieced >= 0 && bytes >= target.farBytes;
+}
+
 /// The loop of the lanes along the output; nothing if the op is of no form that is staged.
 std::optional<unsigned> findLanes(linalg::GenericOp op) {
   if (!op.hasPureBufferSemantics() || op.getNumDpsInits() != 1 || op.hasIndexSemantics() ||
@@ -185,9 +199,10 @@ std::optional<Staging> findColumns(linalg::GenericOp op, int64_t lanes, const Ve
     return std::nullopt;
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
   int64_t apart = bytesApart(op, *staging);
-  if (followed && ((!ShapedType::isDynamic(apart) && apart < 16 * target.stageRows) ||
-                   !staging->require(staging->sharing, sizes, target.stageRows) ||
-                   !staging->require(staging->reductions, sizes, target.stageRows)))
+  if (followed && !spansFar(op, *staging, target) &&
+      ((!ShapedType::isDynamic(apart) && apart < 16 * target.stageRows) ||
+       !staging->require(staging->sharing, sizes, target.stageRows) ||
+       !staging->require(staging->reductions, sizes, target.stageRows)))
     return std::nullopt;
   Type element = cast<MemRefType>(op.getDpsInits().front().getType()).getElementType();
   unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();

@@ -281,6 +281,19 @@ func.func @asks_for_rows(%a: memref<?x128xf32>, %b: memref<128x512xf32>, %c: mem
   return
 }
 
+// Columns of 4 MiB are longer than the cache: few rows share them, in pieces.
+// CHECK-LABEL: func.func @long_columns
+// CHECK: memref.alloca() {alignment = 64 : i64} : memref<1024x32xf32>
+// CHECK: scf.for %{{.*}} = %c0 to %c16384 step %c1024
+// CHECK: vector.store {{.*}} memref<32768xf32>
+// CHECK: iter_args
+// CHECK: vector.load {{.*}} memref<32768xf32>
+// CHECK-NOT: scf.if
+func.func @long_columns(%a: memref<18x16384xf32>, %b: memref<16384x64xf32>, %c: memref<18x64xf32>) {
+  linalg.matmul ins(%a, %b : memref<18x16384xf32>, memref<16384x64xf32>) outs(%c : memref<18x64xf32>)
+  return
+}
+
 // The first operand lies along the rows, and its reduction spans 4 MiB: 128 rows of it are
 // moved into a buffer, then 32 columns of the second one at a time.
 // CHECK-LABEL: func.func @far_rows
