@@ -40,7 +40,8 @@ namespace {
 
 /// Iterations that must share an element before moving it pays.
 constexpr int64_t kFewestRows = 16;
-/// The buffer holds at most so many elements for each lane, or for each row.
+/// The buffer holds at most so many elements for each lane, or for each row (of 64 bits half):
+/// all that is on a thread's stack is less than half a MiB.
 constexpr int64_t kLongestColumn = 1024, kLongestRow = 512, kShortestColumn = 8;
 /// Rows of an operand a(k, m) in the buffer, and the columns that must share them.
 constexpr int64_t kRows = 128, kFewestColumns = 64;
@@ -75,15 +76,16 @@ struct Staging {
   }
 };
 
+int64_t bitsOf(Type element) { return element.isIndex() ? 64 : element.getIntOrFloatBitWidth(); }
+
 /// How many bytes a memref's dimension `dim` is from one index to the next.
 int64_t bytesApart(MemRefType type, unsigned dim) {
   SmallVector<int64_t> strides;
   int64_t offset;
   if (failed(type.getStridesAndOffset(strides, offset)))
     return 0;
-  Type element = type.getElementType();
-  int64_t bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
-  return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic : strides[dim] * bits / 8;
+  return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic
+                                             : strides[dim] * bitsOf(type.getElementType()) / 8;
 }
 
 /// Says how an operand is staged in a buffer of at most `longest` times the width. Fails if
@@ -204,9 +206,8 @@ std::optional<Staging> findColumns(linalg::GenericOp op, int64_t lanes, const Ve
        !staging->require(staging->sharing, sizes, target.stageRows) ||
        !staging->require(staging->reductions, sizes, target.stageRows)))
     return std::nullopt;
-  Type element = cast<MemRefType>(op.getDpsInits().front().getType()).getElementType();
-  unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
-  staging->width = 2 * target.vectorBits / std::max(bits, 8u);
+  int64_t bits = bitsOf(cast<MemRefType>(op.getDpsInits().front().getType()).getElementType());
+  staging->width = 2 * target.vectorBits / std::max<int64_t>(bits, 8);
   return staging;
 }
 
@@ -222,7 +223,8 @@ std::optional<Staging> findRows(linalg::GenericOp op, unsigned lanes, const Vect
     unsigned rows = cast<AffineDimExpr>(map.getResults().back()).getPosition();
     if (op.getIteratorTypesArray()[rows] == utils::IteratorType::reduction)
       continue;
-    auto staging = describe(op, operand, rows, kLongestRow, kFewestColumns);
+    int64_t bits = std::max<int64_t>(bitsOf(getElementTypeOrSelf(operand->get())), 32);
+    auto staging = describe(op, operand, rows, kLongestRow * 32 / bits, kFewestColumns);
     int64_t apart = staging ? bytesApart(op, *staging) : 0;
     if (apart <= 0 || !staging->require(rows, sizes, kFewestRows) ||
         !staging->require(staging->sharing, sizes, kFewestColumns) ||

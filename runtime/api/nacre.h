@@ -371,7 +371,8 @@ nacre_session_get_thread_count(const nacre_session *session, int32_t *count);
  * Thread-safe: runs of one session may overlap, each has memory of its own;
  * while the threads are busy with one run, another computes on its caller's
  * thread alone. The results are the same bits in any case. Runs of a model with
- * mutable parameters wait for each other instead. */
+ * mutable parameters wait for each other instead. The caller's thread computes
+ * too: it needs 1 MiB of stack. */
 NACRE_API nacre_status nacre_session_run(
     nacre_session *session, int32_t function, const nacre_tensor *inputs,
     int32_t input_count, nacre_tensor *outputs, int32_t output_count);
