@@ -164,12 +164,12 @@ assert len(history["loss"]) == int(sys.argv[7])
 """
 
 
-@pytest.mark.parametrize(("every", "epochs"), [("1epoch", 60), ("1step", 12)])
+@pytest.mark.parametrize(("every", "epochs"), [("1epoch", 240), ("1step", 48)])
 def test_killed_at_any_moment(folder: Path, tmp_path: Path, whole: Any, every: str, epochs: int) -> None:
     where, out, moments = tmp_path / "run", tmp_path / "out.onnx", random.Random(every)
     here = str(Path(__file__).parent)
     line = [sys.executable, "-c", _TRAIN, str(BUILD / "python"), here, *map(str, (folder, where, out)), every, str(epochs)]
-    distance = {"1epoch": 15, "1step": 3}[every]
+    distance = {"1epoch": 60, "1step": 12}[every]
     for killed in range(1000):
         running = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
         target = max(steps(where), default=0) + distance * moments.randint(3, 12)
