@@ -23,11 +23,16 @@ import pytest
 import torch
 from architectures import SMALL, Architecture
 from support import module, nacre
+from torch.overrides import TorchFunctionMode
 
 RATE = 0.05
 STEPS = dict.fromkeys(SMALL, 20) | {"resnet18": 2}
 # With this rate a step leaves nothing but the gradient of a weight, and loses no bit of it.
 GRADIENT_RATE = 2.0**20
+# A gradient is well defined where no pre-activation of a ReLU is as near to 0 as rounding reaches. Of ResNet-18's
+# 750,000 the nearest is, with most weights and images, as far from it as f32 is from f64; with these it is 6 times as far.
+SEEDS = dict.fromkeys(SMALL, 1) | {"resnet18": 20}
+KINK_DISTANCE = {"resnet18": 6}
 TOLERANCE = {"unet": 2e-3, "resnet18": None}  # of the losses after the first
 # With Adam, whose first steps are as long for a small gradient as for a large one, so that a gradient that is nothing
 # but rounding moves its weight as far as any. Most models do not feel it: twenty losses stay within 3.2e-7 of
@@ -52,14 +57,16 @@ class Reference:
 @cache
 def reference(name: str) -> Reference:
     architecture = SMALL[name]
-    start, inputs, targets = architectures.make(architecture, seed=1)
+    start, inputs, targets = architectures.make(architecture, seed=SEEDS[name])
     gradients(architecture, start, inputs, targets)
-    exact, _, _ = architectures.make(architecture, seed=1)
+    exact, _, _ = architectures.make(architecture, seed=SEEDS[name])
     exact.double()
     doubles = {n: v.double() if v.is_floating_point() else v for n, v in inputs.items()}
     gradients(architecture, exact, doubles, {n: v if v.dtype == torch.int64 else v.double() for n, v in targets.items()})
 
-    trained, _, _ = architectures.make(architecture, seed=1)
+    assert measure_kinks(start, inputs, exact, doubles) > KINK_DISTANCE.get(name, 0)
+
+    trained, _, _ = architectures.make(architecture, seed=SEEDS[name])
     optimizer = torch.optim.SGD(trained.parameters(), RATE)
     losses = []
     for _ in range(STEPS[name]):
@@ -67,6 +74,33 @@ def reference(name: str) -> Reference:
         losses.append(gradients(architecture, trained, inputs, targets))
         optimizer.step()
     return Reference(start, exact, inputs, {n: v.numpy() for n, v in (inputs | targets).items()}, losses)
+
+
+class ReluInputs(TorchFunctionMode):
+    """What ReLUs are given while it is entered, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.relu, torch.nn.functional.relu):
+            self.seen.append(args[0].double())
+        return func(*args, **(kwargs or {}))
+
+
+def measure_kinks(module: torch.nn.Module, inputs: Any, exact: torch.nn.Module, doubles: Any) -> float:
+    """How far from 0 the nearest pre-activation of a ReLU is, in root mean squares of its layer's rounding errors."""
+    seen = []
+    for m, values in ((module, inputs), (exact, doubles)):
+        state = {n: b.clone() for n, b in m.named_buffers()}
+        with torch.no_grad(), ReluInputs() as relus:
+            m(*values.values())
+        for n, buffer in m.named_buffers():
+            buffer.copy_(state[n])
+        seen.append(relus.seen)
+    distances = [float(e.abs().min() / (e - x).square().mean().sqrt()) for x, e in zip(*seen, strict=True)]
+    return min(distances, default=float("inf"))
 
 
 def gradients(architecture: Architecture, module: torch.nn.Module, inputs: Any, targets: Any) -> float:
@@ -146,7 +180,7 @@ def test_exported(name: str, exporter: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ADAM_TOLERANCE)
 def test_adam(name: str, tmp_path: Path) -> None:
     architecture = SMALL[name]
-    start, inputs, targets = architectures.make(architecture, seed=1)
+    start, inputs, targets = architectures.make(architecture, seed=SEEDS[name])
     np.savez(tmp_path / "data.npz", **{n: v.numpy() for n, v in (inputs | targets).items()})
     architectures.export(start, inputs, tmp_path / "model.onnx", dynamo=False, dynamic=False)
     options = ["--loss", architecture.loss, "--batch-size", str(architecture.batch), "--steps", "20"]
@@ -154,7 +188,7 @@ def test_adam(name: str, tmp_path: Path) -> None:
     train(tmp_path / "model.onnx", tmp_path, "out.onnx", *options, *log, "--optimizer", f"adam:lr={ADAM_RATE}")
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
 
-    exact, inputs, targets = architectures.make(architecture, seed=1)
+    exact, inputs, targets = architectures.make(architecture, seed=SEEDS[name])
     exact.double()
     doubles = {n: v.double() if v.is_floating_point() else v for n, v in (inputs | targets).items()}
     optimizer = torch.optim.Adam(exact.parameters(), ADAM_RATE)
