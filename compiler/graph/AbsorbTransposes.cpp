@@ -12,9 +12,9 @@
 // is kept for the backward pass would be the transposed weight too, and its gradient would be
 // transposed back.
 //
-// Precondition: types inferred. Postcondition: no operand of nn.matmul that is computed in each
-// run is an nn.transpose that moves the last dimension to the last but one; nor is such a
-// transpose all that reads a product with a transposed operand.
+// Precondition: types inferred. Postcondition: no operand of nn.matmul that is computed for it in
+// each run is an nn.transpose that moves the last dimension to the last but one; nor is such a
+// transpose all that reads a product of operands of one rank, one of them transposed.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
@@ -56,8 +56,10 @@ struct AbsorbOperands : OpRewritePattern<nn::MatMulOp> {
     bool any = false;
     for (unsigned i : {0, 1}) {
       auto transpose = operands[i].getDefiningOp<nn::TransposeOp>();
-      // What is known is transposed when the model is compiled.
-      if (!transpose || graph::isKnownAtCompileTime(operands[i]))
+      // What is known is transposed when the model is compiled, and what stands in front of a
+      // loop once for all iterations: unless they would transpose it back.
+      if (!transpose || graph::isKnownAtCompileTime(operands[i]) ||
+          (transpose->getBlock() != op->getBlock() && !transposed[i]))
         continue;
       auto rest = getRest(transpose);
       if (!rest)

@@ -64,6 +64,12 @@ bool isFreeToTranspose(Value value) {
   return (type.hasStaticShape() && type.getNumElements() == 1) || graph::isKnownAtCompileTime(value);
 }
 
+/// One element that every layout reads alike.
+bool isScalar(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 1;
+}
+
 /// The permutation to sink below an op, of the last operand that is a transposition and not
 /// free: between free ones alone, transpositions would be moved back and forth.
 ArrayRef<int64_t> getSinkingPermutation(ValueRange operands) {
@@ -93,7 +99,7 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<nn::ElementwiseOpInter
       auto transposed = operand.getDefiningOp<nn::TransposeOp>();
       if (transposed && transposed.getPermutation() == permutation) {
         operands.push_back(transposed.getInput());
-      } else if (type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 1) {
+      } else if (isScalar(operand)) {
         operands.push_back(operand);
       } else if (type.getRank() == rank && isFreeToTranspose(operand)) {
         operands.push_back(transpose(rewriter, op.getLoc(), operand, inverse));
@@ -165,11 +171,6 @@ struct RaiseOverElementwise : OpRewritePattern<nn::TransposeOp> {
 private:
   static constexpr unsigned kLongestChain = 4;
 
-  static bool isScalar(Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    return type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 1;
-  }
-
   /// A value transposed in `op`'s way by another op before it, or null.
   static Value findTransposed(nn::TransposeOp op, Value value) {
     for (Operation *user : value.getUsers())
@@ -185,7 +186,7 @@ private:
   static bool canRaise(nn::TransposeOp op, Value value, unsigned depth) {
     auto computed = value.getDefiningOp<nn::ElementwiseOpInterface>();
     auto users = value.getUsers();
-    if (depth == 0 || !computed || !llvm::all_equal(users))
+    if (depth == 0 || !computed || computed->getNumResults() != 1 || !llvm::all_equal(users))
       return false;
     return llvm::all_of(computed->getOperands(), [&](Value operand) {
       bool isFull = cast<RankedTensorType>(operand.getType()).getRank() == op.getInput().getType().getRank();

@@ -137,11 +137,12 @@ def AbsorbTransposesPass : Pass<"absorb-transposes", "::mlir::func::FuncOp"> {
   let description = [{
     An nn.transpose that exchanges the last two dimensions, and is an operand of nn.matmul
     or all that reads its result, becomes the product's `transpose_lhs` and
-    `transpose_rhs`. Weights that are known stay as they are: they are transposed when the
-    model is compiled.
+    `transpose_rhs`. Weights that are known stay as they are, as they are transposed when
+    the model is compiled, and so does what is transposed once in front of a loop.
     Precondition: types inferred. Postcondition: no operand of nn.matmul that is computed
-    in each run is a transpose that moves the last dimension to the last but one; nor is
-    such a transpose all that reads a product with a transposed operand.
+    for it in each run is a transpose that moves the last dimension to the last but one; nor
+    is such a transpose all that reads a product of operands of one rank, one of them
+    transposed.
   }];
 }
 

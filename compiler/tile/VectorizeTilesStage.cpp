@@ -78,16 +78,6 @@ struct Staging {
 
 int64_t bitsOf(Type element) { return element.isIndex() ? 64 : element.getIntOrFloatBitWidth(); }
 
-/// How many bytes a memref's dimension `dim` is from one index to the next.
-int64_t bytesApart(MemRefType type, unsigned dim) {
-  SmallVector<int64_t> strides;
-  int64_t offset;
-  if (failed(type.getStridesAndOffset(strides, offset)))
-    return 0;
-  return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic
-                                             : strides[dim] * bitsOf(type.getElementType()) / 8;
-}
-
 /// Says how an operand is staged in a buffer of at most `longest` times the width. Fails if
 /// fewer than `fewest` iterations share an element or no reduction reads it.
 std::optional<Staging> describe(linalg::GenericOp op, OpOperand *operand, unsigned along, int64_t longest,
@@ -139,11 +129,16 @@ std::optional<Staging> describe(linalg::GenericOp op, OpOperand *operand, unsign
   return staging;
 }
 
-/// How many bytes the steps of the operand's reductions lie apart in memory.
+/// How many bytes the steps of the operand's innermost reduction lie apart in memory.
 int64_t bytesApart(linalg::GenericOp op, const Staging &staging) {
   AffineMap map = op.getIndexingMapsArray()[staging.operand];
   unsigned dim = *map.getResultPosition(getAffineDimExpr(staging.reductions.back(), op.getContext()));
-  return bytesApart(cast<MemRefType>(op->getOperand(staging.operand).getType()), dim);
+  auto type = cast<MemRefType>(op->getOperand(staging.operand).getType());
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(type.getStridesAndOffset(strides, offset)))
+    return 0;
+  return ShapedType::isDynamic(strides[dim]) ? ShapedType::kDynamic : strides[dim] * bitsOf(type.getElementType()) / 8;
 }
 
 /// The operand's reductions are known to go so far that no cache keeps what they read for the

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 import small_models
@@ -29,21 +28,8 @@ COMMAND += ["--batch-size", "48", "--schedule", FIT["schedule"], "--patience", "
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """m.onnx, which drops out, digits.npz and valid.npz: 15 steps an epoch."""
-    from sklearn.datasets import load_digits
-
     folder = tmp_path_factory.mktemp("train")
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 16).astype(np.float32)
-    np.savez(folder / "digits.npz", data=images[:700], labels=labels[:700])
-    np.savez(folder / "valid.npz", data=images[700:900], labels=labels[700:900])
-    model = onnx.load(small_models.save_perceptron(folder / "m.onnx", 64, 10))
-    constant = onnx.helper.make_node("Constant", [], ["ratio"], value_float=0.2)
-    drop = onnx.helper.make_node("Dropout", ["a", "ratio"], ["dropped"])
-    model.graph.node[-1].input[0] = "dropped"
-    nodes = [constant, *model.graph.node[:-1], drop, model.graph.node[-1]]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, folder / "m.onnx")
+    small_models.save_digits(folder)
     return folder
 
 

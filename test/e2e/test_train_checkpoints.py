@@ -30,22 +30,8 @@ OPTIONS += ["--metric", "accuracy", "--metric", "top-k:k=2", "--batch-size", "48
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """m.onnx, which drops out, digits.npz and valid.npz."""
-    from sklearn.datasets import load_digits
-
     folder = tmp_path_factory.mktemp("train")
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 16).astype(np.float32)
-    np.savez(folder / "digits.npz", data=images[:700], labels=labels[:700])
-    np.savez(folder / "valid.npz", data=images[700:900], labels=labels[700:900])
-    model = onnx.load(small_models.save_perceptron(folder / "m.onnx", 64, 10))
-    nodes = {node.output[0]: node for node in model.graph.node}
-    constant = onnx.helper.make_node("Constant", [], ["ratio"], value_float=0.2)
-    drop = onnx.helper.make_node("Dropout", ["a", "ratio"], ["dropped"])
-    nodes["logits"].input[0] = "dropped"
-    ordered = [constant, nodes["h"], nodes["a"], drop, nodes["logits"]]
-    del model.graph.node[:]
-    model.graph.node.extend(ordered)
-    onnx.save(model, folder / "m.onnx")
+    small_models.save_digits(folder)
     return folder
 
 

@@ -13,13 +13,7 @@ LogicalResult MatMulOp::buildGradient(OpBuilder &b, ValueRange gradients, SmallV
   auto multiply = [&](Value l, Value r, bool transposeLeft, bool transposeRight) {
     return MatMulOp::create(b, loc, l, r, transposeLeft, transposeRight).getResult();
   };
-  // A weight that was transposed once, in front of a loop, is read as it was before.
-  auto moved = rhs.getDefiningOp<TransposeOp>();
-  bool wasTransposed = moved && moved.getPermutation() == ArrayRef<int64_t>{1, 0};
-  if (!lt && wasTransposed)
-    operands.push_back(multiply(dy, moved.getInput(), false, rt));
-  else
-    operands.push_back(lt ? multiply(rhs, dy, rt, true) : multiply(dy, rhs, false, !rt));
+  operands.push_back(lt ? multiply(rhs, dy, rt, true) : multiply(dy, rhs, false, !rt));
   // A layer on [batch..., features] is one product over all of the batch: no gradient of
   // the weight for each part of it that is then summed.
   int64_t rank = getLhs().getType().getRank();

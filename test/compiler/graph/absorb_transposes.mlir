@@ -65,3 +65,24 @@ func.func @stays(%x: tensor<4x8xf32>, %y: tensor<8x6xf32>) -> (tensor<6x4xf32>, 
   %u = nn.transpose %q {permutation = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
   return %t, %u, %q : tensor<6x4xf32>, tensor<8x4xf32>, tensor<4x8xf32>
 }
+
+// What is transposed in front of a loop is so once, for all iterations; but none transposes it back.
+// CHECK-LABEL: func.func @loop
+// CHECK: %[[W:.*]] = nn.get_parameter @w
+// CHECK-NEXT: %[[T:.*]] = nn.transpose %[[W]]
+// CHECK: scf.for
+// CHECK: %[[Y:.*]] = nn.matmul %{{.*}}, %[[T]] : (tensor<2x8xf32>, tensor<8x16xf32>)
+// CHECK: nn.matmul %[[Y]], %[[W]] : (tensor<2x16xf32>, tensor<16x8xf32>)
+func.func @loop(%x: tensor<2x8xf32>) -> tensor<2x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  %w = nn.get_parameter @w : tensor<16x8xf32>
+  %t = nn.transpose %w {permutation = array<i64: 1, 0>} : (tensor<16x8xf32>) -> tensor<8x16xf32>
+  %r = scf.for %i = %c0 to %c9 step %c1 iter_args(%h = %x) -> (tensor<2x8xf32>) {
+    %y = nn.matmul %h, %t : (tensor<2x8xf32>, tensor<8x16xf32>) -> tensor<2x16xf32>
+    %z = nn.matmul %y, %t {transpose_rhs} : (tensor<2x16xf32>, tensor<8x16xf32>) -> tensor<2x8xf32>
+    scf.yield %z : tensor<2x8xf32>
+  }
+  return %r : tensor<2x8xf32>
+}
