@@ -53,6 +53,7 @@ nacre_install_component(Runtime nacre-runtime.pc)
 
 if(NACRE_BUILD_COMPILER)
   nacre_public_header(compiler/api/nacre_compiler.h nacre_compiler.h Compiler)
+  nacre_public_header(compiler/api/nacre_trainer.h nacre_trainer.h Compiler)
   nacre_public_header(compiler/api/Compiler.h nacre_compiler.hpp Compiler)
   nacre_public_header(compiler/api/Exporter.h nacre_exporter.hpp Compiler)
   nacre_public_header(compiler/api/Cache.h nacre_cache.hpp Compiler)

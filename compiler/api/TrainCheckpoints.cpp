@@ -54,7 +54,7 @@ static Status lockFolder(const std::string &folder, std::shared_ptr<void> &lock)
   return {};
 }
 
-/// "--clip-norm", as the command's messages call an option; as Python calls it, "clip_norm".
+/// "--clip-norm", as the command's messages call an option; as Python and C call it, "clip_norm".
 static std::string nameOption(llvm::StringRef name, bool isCommand) {
   bool isOption = name.consume_front("--");
   if (isCommand || !isOption)
@@ -92,7 +92,7 @@ Result<TrainCheckpoints> TrainCheckpoints::open(Options options, Agreement agree
   llvm::sort(result.best);
   if (!options.resumes && !result.steps.empty())
     return Error{NACRE_INVALID_ARGUMENT, folder + ": has checkpoints of a training: give " +
-                                             (options.isCommand ? "--resume" : "resume=True") +
+                                             (options.isCommand ? "--resume" : "resume") +
                                              " to go on with it, or another folder"};
   return result;
 }

@@ -31,7 +31,7 @@ public:
     /// Whether a training begins, with the parameters of the model's file, if there are checkpoints
     /// but none can be read; else that is an error.
     bool beginsAnew = true;
-    /// Whether messages call options as the command line does, --clip-norm, or as Python, clip_norm.
+    /// Whether messages call options as the command line does, --clip-norm, or as Python and C, clip_norm.
     bool isCommand = true;
     std::function<void(const std::string &)> warn;
   };

@@ -56,6 +56,9 @@ TrainCheckpoints::Agreement nacre::agree(const TrainOptions &train, const Traine
     const json::Value *value = provenance->get(name);
     return value ? llvm::formatv("{0}", *value).str() : "";
   };
+  auto describe = [](int64_t examples) { // of a dataset, which is not read
+    return "unknown, of " + std::to_string(examples) + " examples that a function gives";
+  };
   Result<double> rate = getLearningRate(train);
   bool isOwnRate = rate && float(*rate) == options.learningRate;
   return {{"a model of the hash", provenance->getString("blake3").value_or("").take_front(16).str()},
@@ -73,10 +76,34 @@ TrainCheckpoints::Agreement nacre::agree(const TrainOptions &train, const Traine
           {"--precision", train.precision == "f32" ? "" : train.precision},
           {"--schedule", options.schedule},
           {"--metric", llvm::join(options.metrics, ", ")},
-          {"--data of the hash", trainer.isStream() ? "unknown, as batches come one by one" : hash(data, model)},
-          {"--valid of the hash", options.validation.empty() ? "" : hash(options.validation, model)},
+          {"--data of the hash", trainer.isStream()    ? "unknown, as batches come one by one"
+                                 : trainer.isDataset() ? describe(trainer.examples())
+                                                       : hash(data, model)},
+          {"--valid of the hash", options.validationDataset.get ? describe(options.validationDataset.examples)
+                                  : options.validation.empty()  ? ""
+                                                                : hash(options.validation, model)},
           {"--batch-size", trainer.isStream() ? "" : std::to_string(trainer.batchSize())},
           {"--seed", std::to_string(options.seed)}};
+}
+
+std::optional<TrainOptions> nacre::readTrainOptions(const Model &model) {
+  llvm::Expected<json::Value> parsed = json::parse(model.info().provenance);
+  if (!parsed)
+    return llvm::consumeError(parsed.takeError()), std::nullopt;
+  const json::Object *object = parsed->getAsObject(), *train = object ? object->getObject("train") : nullptr;
+  if (!train)
+    return std::nullopt;
+  TrainOptions options;
+  for (auto [key, text] : {std::pair("loss", &options.loss), {"optimizer", &options.optimizer},
+                           {"groups", &options.groups}, {"precision", &options.precision}})
+    *text = train->getString(key).value_or(*text).str();
+  options.clipNorm = train->getNumber("clip_norm").value_or(0);
+  options.clipValue = train->getNumber("clip_value").value_or(0);
+  options.accumulate = train->getInteger("accumulate").value_or(1);
+  options.average = train->getNumber("average").value_or(0);
+  options.detectAnomaly = train->getBoolean("detect_anomaly").value_or(false);
+  options.memoryBudget = train->getInteger("memory_budget").value_or(0);
+  return options;
 }
 
 // ---- Going on
@@ -141,6 +168,37 @@ void TrainKeeper::write() {
 void TrainKeeper::writeIfDue(bool isEndOfEpoch) {
   if (checkpoints && !lacksBest && checkpoints->isDue(trainer.state(), trainer.steps(), isEndOfEpoch))
     write();
+}
+
+Status TrainKeeper::train(const std::function<bool(const Epoch &)> &onEpoch,
+                          const std::function<bool(const TrainingStep &)> &onStep) {
+  if (isDone())
+    return {};
+  Status failed;
+  Result<std::vector<Epoch>> made = trainer.fit(
+      [&](const Epoch &epoch) {
+        bool goesOn = !onEpoch || onEpoch(epoch);
+        failed = addEpoch(epoch);
+        return failed && goesOn && !endedEarly();
+      },
+      [&](const TrainingStep &step) {
+        bool goesOn = !onStep || onStep(step);
+        addStep();
+        return goesOn;
+      });
+  if (!failed)
+    return failed;
+  if (!made)
+    return made.error();
+  finish();
+  return {};
+}
+
+std::vector<Epoch> TrainKeeper::getEpochs() const {
+  std::vector<Epoch> epochs;
+  for (const std::string &text : history)
+    epochs.push_back(readEpoch(text, options.metrics));
+  return epochs;
 }
 
 void TrainKeeper::addStep() {

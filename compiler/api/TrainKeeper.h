@@ -19,6 +19,9 @@ struct TrainKeeperOptions {
 TrainCheckpoints::Agreement agree(const TrainOptions &train, const TrainerOptions &options, const Model &model,
                                   const Trainer &trainer, const std::vector<Column> &data);
 
+/// What a model was compiled for training with, as it says itself; none if it was not.
+std::optional<TrainOptions> readTrainOptions(const Model &model);
+
 /// Writes a training's checkpoints and goes on from them, and keeps the weights of its best epoch.
 /// Of a training on a stream there are checkpoints between epochs alone, as it can go on there.
 class TrainKeeper {
@@ -31,7 +34,11 @@ public:
   /// Whether that was a checkpoint.
   bool isResumed() const { return wasResumed; }
 
-  /// After each step, and after each epoch: a checkpoint that is due is written. One that cannot be
+  /// Trains until nothing is left to do, with a last checkpoint. The callbacks are Trainer::fit's and come
+  /// before the checkpoint of what they are told of. Nothing happens if nothing was left.
+  Status train(const std::function<bool(const Epoch &)> &onEpoch, const std::function<bool(const TrainingStep &)> &onStep);
+
+  /// What that does. After each step, and after each epoch: a checkpoint that is due is written. One that cannot be
   /// is a warning.
   void addStep();
   Status addEpoch(const Epoch &epoch);
@@ -52,6 +59,9 @@ public:
   int64_t getNewestCheckpoint() const { return checkpoints ? checkpoints->newest() : -1; }
   /// Of all epochs what describeEpoch says, and the time of it all.
   const std::vector<std::string> &getHistory() const { return history; }
+  /// Of all epochs, those before a checkpoint that it went on from too: of these the loss, the metrics and
+  /// the validation's alone.
+  std::vector<Epoch> getEpochs() const;
   double getSeconds() const { return secondsBefore + std::chrono::duration<double>(Clock::now() - start).count(); }
 
 private:

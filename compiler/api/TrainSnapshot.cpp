@@ -72,6 +72,23 @@ std::string nacre::describeEpoch(const Epoch &epoch, const std::vector<std::stri
   return print(json::Value(std::move(object)));
 }
 
+Epoch nacre::readEpoch(std::string_view text, const std::vector<std::string> &metrics) {
+  Epoch epoch;
+  json::Value value = llvm::cantFail(json::parse(text));
+  const json::Object &object = *value.getAsObject();
+  auto number = [&](const std::string &name) { return object.getNumber(name).value_or(std::nan("")); };
+  auto read = [&](const std::string &prefix, double &loss, std::vector<double> &values) {
+    loss = number(prefix + "loss");
+    for (const std::string &name : metrics)
+      values.push_back(number(prefix + name));
+  };
+  epoch.index = object.getInteger("epoch").value_or(1) - 1;
+  read("", epoch.loss, epoch.metrics);
+  if (object.get("val_loss"))
+    read("val_", epoch.validation.emplace().loss, epoch.validation->metrics);
+  return epoch;
+}
+
 namespace {
 
 /// Reads members of an object; afterwards `isGood` says whether all were there.

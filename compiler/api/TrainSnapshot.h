@@ -21,6 +21,8 @@ bool fromText(std::string_view text, TrainingSnapshot &snapshot, std::pair<uint6
 /// An object of JSON: the number of the epoch, from 1, the loss, metrics by their names, the same
 /// of the validation after "val_", and examples per second.
 std::string describeEpoch(const Epoch &epoch, const std::vector<std::string> &metrics);
+/// The epoch again, as far as that says it; what was no finite number is NaN.
+Epoch readEpoch(std::string_view text, const std::vector<std::string> &metrics);
 
 } // namespace nacre
 

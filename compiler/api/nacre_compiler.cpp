@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/api/nacre_compiler.h"
 #include "compiler/api/Compiler.h"
+#include "compiler/api/LastError.h"
 
 #include <algorithm>
 #include <cstring>
@@ -17,7 +18,7 @@ struct nacre_compile_task {
 
 static thread_local std::string lastError;
 
-static nacre_status fail(const Error &error) {
+nacre_status nacre::fail(const Error &error) {
   lastError = error.message;
   return nacre_error_set(error.status, error.message.c_str());
 }

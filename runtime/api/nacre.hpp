@@ -579,6 +579,8 @@ public:
   }
 
   nacre_session *get() const { return handle.get(); }
+  // Hands the session over to the caller.
+  nacre_session *release() { return handle.release(); }
 
 private:
   struct Destroy {

@@ -37,6 +37,17 @@ struct Stream {
   std::function<bool()> isCancelled = nullptr;
 };
 
+// Examples that a function gives by their numbers: from a database, from files of any kind. They are
+// shuffled, cut into batches and gone on with in the middle of an epoch as those of arrays are.
+struct Dataset {
+  int64_t examples = 0;
+  // Those of the numbers, from 0 and in that order: columns with an entry for each. Called on another
+  // thread, never on two at once. What it gives must stay until it is called again.
+  std::function<Result<std::vector<Column>>(std::span<const int64_t> numbers)> get = nullptr;
+  // Asked while a batch is waited for: true ends the training. May be null.
+  std::function<bool()> isCancelled = nullptr;
+};
+
 // A batch in memory of its own.
 struct MadeBatch {
   std::vector<nacre_tensor> tensors; // in the order of the function's inputs
@@ -84,8 +95,34 @@ public:
     return feeder;
   }
 
+  // Of examples by their numbers, which are checked when they come.
+  static Result<Feeder> create(Session &session, std::string_view function, Dataset dataset, int64_t batchSize,
+                               int64_t ignoredLabel = -100) {
+    Feeder feeder;
+    if (Status status = feeder.find(session, function); !status)
+      return status.error();
+    if (!dataset.get || dataset.examples < 1)
+      return Error{NACRE_INVALID_ARGUMENT, "the dataset has no function that gives examples, or less than 1 of them"};
+    feeder.exampleCount = dataset.examples;
+    for (const TensorInfo &input : feeder.target.inputs)
+      if (input.dims.empty())
+        return misfit("input '" + std::string(input.name) + "' is a scalar; it needs one value per example",
+                      feeder.target.inputs, {});
+    if (Status status = feeder.chooseBatch(batchSize); !status)
+      return status.error();
+    feeder.dataset = std::move(dataset);
+    feeder.ignoredLabel = ignoredLabel;
+    nacre_tensor none = {};
+    feeder.inputs.resize(feeder.target.inputs.size(), none);
+    feeder.addRate();
+    return feeder;
+  }
+
   bool isStream() const { return bool(stream.next); }
+  bool isDataset() const { return bool(dataset.get); }
   const Stream &getStream() const { return stream; }
+  // Whether what is waited for is not wanted any more; null: it always is.
+  const std::function<bool()> &cancellation() const { return isDataset() ? dataset.isCancelled : stream.isCancelled; }
   // How many batches an epoch of the stream turned out to have.
   void setStreamSteps(int64_t steps) { streamSteps = steps; }
 
@@ -93,6 +130,8 @@ public:
   // stream. On any thread, though not on two at once.
   void make(const int64_t *which, int64_t first, int64_t count, MadeBatch &made) {
     made.status = {};
+    if (isDataset())
+      return takeFromDataset(which, first, count, made);
     made.tensors.resize(inputs.size() - 1);
     made.rows.resize(made.tensors.size());
     for (size_t i = 0; i < feeds.size(); ++i) {
@@ -109,24 +148,10 @@ public:
     if (stream.steps > 0 && step >= stream.steps)
       return;
     Result<std::vector<Column>> columns = stream.next(epoch, step);
-    if (!columns || columns->empty()) {
+    if (!columns || columns->empty())
       made.status = columns ? Status() : Status(columns.error());
-      return;
-    }
-    Feeder own;
-    own.target = target;
-    own.main = main;
-    made.status = own.bind(*std::move(columns));
-    if (made.status)
-      made.status = own.chooseBatch(own.exampleCount);
-    if (made.status)
-      made.status = own.checkLabels(ignoredLabel);
-    if (!made.status) {
-      made.status = Error{made.status.error().status, "batch " + std::to_string(step + 1) + ": " + made.status.error().message};
-      return;
-    }
-    own.prepare();
-    own.make(nullptr, 0, own.exampleCount, made);
+    else
+      copy(*std::move(columns), -1, "batch " + std::to_string(step + 1), made);
   }
 
   // Examples of a batch where neither the caller nor the model says so.
@@ -155,8 +180,9 @@ public:
     batches.examples = exampleCount;
     batches.size = batch;
     batches.isFixed = isFixed;
-    if (isStream()) {
+    if (isStream() || isDataset())
       batches.columnCount = int32_t(inputs.size()) - 1;
+    if (isStream()) {
       batches.isStream = true;
       batches.streamSteps = streamSteps;
       batches.size = INT64_MAX;
@@ -171,6 +197,41 @@ private:
     size_t rowBytes = 0;
     std::vector<std::byte> rows; // of one batch
   };
+
+  void takeFromDataset(const int64_t *which, int64_t first, int64_t count, MadeBatch &made) {
+    made.count = 0;
+    numbers.resize(size_t(count));
+    for (int64_t i = 0; i < count; ++i)
+      numbers[size_t(i)] = which ? which[first + i] : first + i;
+    Result<std::vector<Column>> columns = dataset.get(numbers);
+    if (!columns)
+      return void(made.status = columns.error());
+    std::string name = count == 1 ? "example" : "examples";
+    for (int64_t i = 0; i < std::min<int64_t>(count, 3); ++i)
+      name += (i ? ", " : " ") + std::to_string(numbers[size_t(i)]);
+    copy(*std::move(columns), count, name + (count > 3 ? ", ..." : ""), made);
+  }
+
+  // Of a batch that a function gave, once it is known to fit; of so many examples, unless that is -1.
+  void copy(std::vector<Column> columns, int64_t expected, const std::string &name, MadeBatch &made) {
+    Feeder own;
+    own.target = target;
+    own.main = main;
+    made.status = own.bind(std::move(columns));
+    if (made.status && expected >= 0 && own.exampleCount != expected)
+      made.status = Error{NACRE_INVALID_SHAPE, "there are " + std::to_string(own.exampleCount) + " of them, expected " +
+                                                   std::to_string(expected)};
+    if (made.status)
+      made.status = own.chooseBatch(own.exampleCount);
+    if (made.status)
+      made.status = own.checkLabels(ignoredLabel);
+    if (!made.status) {
+      made.status = Error{made.status.error().status, name + ": " + made.status.error().message};
+      return;
+    }
+    own.prepare();
+    own.make(nullptr, 0, own.exampleCount, made);
+  }
 
   static Error misfit(std::string message, const std::vector<TensorInfo> &inputs, const std::vector<Column> &columns) {
     message += "\nthe model takes:";
@@ -340,6 +401,8 @@ private:
   std::vector<nacre_tensor> columns, inputs; // the same for the loop, of the columns each part
   std::vector<int64_t> starts;               // of the parts, and the number of examples
   Stream stream;
+  Dataset dataset;
+  std::vector<int64_t> numbers; // of a dataset's examples that are asked for
   int64_t exampleCount = 0, batch = 0, ignoredLabel = -100, streamSteps = 0;
   bool isFixed = false; // the model's batch
 };

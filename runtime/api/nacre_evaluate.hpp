@@ -9,8 +9,8 @@
 #ifndef NACRE_EVALUATE_HPP
 #define NACRE_EVALUATE_HPP
 
-#include "nacre_data.hpp"
 #include "nacre_metric.hpp"
+#include "nacre_reader.hpp"
 
 #include <memory>
 
@@ -31,6 +31,8 @@ struct EvaluateOptions {
   // The class number that `labels` may have without there being such a class: the loss's
   // ignore_index.
   int64_t ignoredLabel = -100;
+  // Of a dataset a thread asks for the next batch while the model computes.
+  bool readsAhead = true;
 };
 
 namespace detail {
@@ -150,9 +152,15 @@ inline loop::Loop makeLoop(Session &session, Feeder &feeder, Measures &measures)
   return loop;
 }
 
-inline Result<Evaluation> evaluate(Session &session, Feeder &feeder, Measures &measures) {
+inline Result<Evaluation> evaluate(Session &session, Feeder &feeder, Measures &measures, bool readsAhead = false) {
   Evaluation result;
   loop::Loop loop = makeLoop(session, feeder, measures);
+  std::optional<BatchReader> reader;
+  if (feeder.isDataset())
+    reader.emplace(
+        loop.batches,
+        [&](const int64_t *which, int64_t first, int64_t count, MadeBatch &made) { feeder.make(which, first, count, made); },
+        readsAhead, feeder.cancellation());
   Status added;
   measures.reset();
   nacre_status status = loop.evaluate(
@@ -164,10 +172,21 @@ inline Result<Evaluation> evaluate(Session &session, Feeder &feeder, Measures &m
       result.loss);
   if (!added)
     return added.error();
+  if (reader && !reader->status())
+    return reader->status().error();
   if (status != NACRE_OK)
     return Error::last(status);
   result.metrics = measures.values();
   return result;
+}
+
+inline Result<Evaluation> evaluate(Session &session, Result<Feeder> feeder, const EvaluateOptions &options) {
+  if (!feeder)
+    return feeder.error();
+  Result<Measures> measures = Measures::create(options.metrics, *feeder);
+  if (!measures)
+    return measures.error();
+  return evaluate(session, *feeder, *measures, options.readsAhead);
 }
 
 } // namespace detail
@@ -175,14 +194,12 @@ inline Result<Evaluation> evaluate(Session &session, Feeder &feeder, Measures &m
 // The loss and the metrics over all examples, in their order, with the parameters as they are.
 // The examples that a fixed batch leaves over do not count.
 inline Result<Evaluation> evaluate(Session &session, std::vector<Column> columns, const EvaluateOptions &options = {}) {
-  Result<Feeder> feeder =
-      Feeder::create(session, "evaluate", std::move(columns), options.batchSize, options.ignoredLabel);
-  if (!feeder)
-    return feeder.error();
-  Result<detail::Measures> measures = detail::Measures::create(options.metrics, *feeder);
-  if (!measures)
-    return measures.error();
-  return detail::evaluate(session, *feeder, *measures);
+  return detail::evaluate(
+      session, Feeder::create(session, "evaluate", std::move(columns), options.batchSize, options.ignoredLabel), options);
+}
+inline Result<Evaluation> evaluate(Session &session, Dataset dataset, const EvaluateOptions &options = {}) {
+  return detail::evaluate(
+      session, Feeder::create(session, "evaluate", std::move(dataset), options.batchSize, options.ignoredLabel), options);
 }
 
 // An array of its own memory.

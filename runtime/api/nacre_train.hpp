@@ -45,8 +45,10 @@ struct TrainerOptions {
   std::vector<std::string> metrics = {};
   // Examples to evaluate after each epoch; empty: none are.
   std::vector<Column> validation = {};
+  // The same, given by their numbers.
+  Dataset validationDataset = {};
   // A thread makes the next batch while the model computes, for batches of so many bytes and more,
-  // and all of streams: smaller ones are made faster than a thread is woken. Negative: none does.
+  // and all of datasets and streams: smaller ones are made faster than a thread is woken. Negative: none does.
   // The results are the same.
   int64_t readAheadBytes = 64 << 10;
 };
@@ -89,6 +91,14 @@ public:
       return feeder.error();
     return create(session, *std::move(feeder), std::move(options));
   }
+  // On examples by their numbers.
+  static Result<Trainer> create(Session &session, Dataset dataset, TrainerOptions options = {}) {
+    Result<Feeder> feeder =
+        Feeder::create(session, "step", std::move(dataset), options.batchSize, options.ignoredLabel);
+    if (!feeder)
+      return feeder.error();
+    return create(session, *std::move(feeder), std::move(options));
+  }
   // On batches as they come: `batchSize` and the order are the stream's. A schedule that looks at the
   // end needs to know `stream.steps`. Such a training goes on only where an epoch begins.
   static Result<Trainer> create(Session &session, Stream stream, TrainerOptions options = {}) {
@@ -103,6 +113,7 @@ public:
   int64_t examples() const { return feeder.examples(); }
   int64_t batchSize() const { return feeder.batchSize(); }
   bool isStream() const { return feeder.isStream(); }
+  bool isDataset() const { return feeder.isDataset(); }
   // Per epoch. The last step takes the examples that are left; a model of fixed batch
   // cannot, so they wait for another epoch's order. Of a stream 0 until its first end.
   int64_t steps() { return feeder.batches().steps(); }
@@ -153,7 +164,7 @@ public:
       measures.setSums(current.metrics);
     loop::Loop loop = detail::makeLoop(*owner, feeder, measures);
     loop.order = feeder.isStream() ? nullptr : order.data();
-    BatchReader reader(loop.batches, makeBatches(index), isWorthAThread(), feeder.getStream().isCancelled);
+    BatchReader reader(loop.batches, makeBatches(index), isWorthAThread(), feeder.cancellation());
     loop.seed = options.seed;
     loop.rate = double(options.learningRate);
     loop.schedule = options.schedule.empty() ? nullptr : &schedule;
@@ -192,7 +203,7 @@ public:
     epoch.metrics = measures.values();
     epoch.seconds = seconds();
     if (validation) {
-      Result<Evaluation> evaluation = detail::evaluate(*owner, *validation, validationMeasures);
+      Result<Evaluation> evaluation = detail::evaluate(*owner, *validation, validationMeasures, options.readAheadBytes >= 0);
       if (!evaluation)
         return evaluation.error();
       epoch.validation = *std::move(evaluation);
@@ -279,7 +290,7 @@ private:
   }
   bool isWorthAThread() {
     int64_t least = options.readAheadBytes;
-    return least >= 0 && (feeder.isStream() || feeder.batchBytes() >= size_t(least));
+    return least >= 0 && (feeder.isStream() || feeder.isDataset() || feeder.batchBytes() >= size_t(least));
   }
 
   Trainer(Session &session, Feeder feeder, detail::Measures measures, TrainerOptions options)
@@ -303,10 +314,13 @@ private:
     schedule.setLength(options.steps > 0 ? options.steps : options.epochs * steps(), steps());
     beginEpoch(0);
     order.resize(size_t(examples()));
-    if (options.validation.empty())
+    if (options.validation.empty() && !options.validationDataset.get)
       return {};
+    int64_t batch = feeder.isStream() ? 0 : feeder.batchSize();
     Result<Feeder> others =
-        Feeder::create(*owner, "evaluate", options.validation, feeder.isStream() ? 0 : feeder.batchSize(), options.ignoredLabel);
+        options.validationDataset.get
+            ? Feeder::create(*owner, "evaluate", options.validationDataset, batch, options.ignoredLabel)
+            : Feeder::create(*owner, "evaluate", options.validation, batch, options.ignoredLabel);
     if (!others)
       return Error{others.error().status, "validation: " + others.error().message};
     Result<detail::Measures> own = detail::Measures::create(options.metrics, *others);

@@ -17,7 +17,7 @@ from support import BUILD, ROOT, nacre
 PUBLIC = {"nacre.h", "nacre.hpp", "nacre_spec.hpp", "nacre_schedule.hpp", "nacre_loop.hpp", "nacre_metric.hpp",
           "nacre_data.hpp", "nacre_reader.hpp", "nacre_evaluate.hpp", "nacre_train.hpp", "nacre_best.hpp"}
 PUBLIC_COMPILER = {
-    "nacre_compiler.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp", "nacre_cached_kernel.hpp",
+    "nacre_compiler.h", "nacre_trainer.h", "nacre_compiler.hpp", "nacre_exporter.hpp", "nacre_cache.hpp", "nacre_cached_kernel.hpp",
     "nacre_graph.hpp", "nacre_layers.hpp", "nacre_model.hpp",
 }
 

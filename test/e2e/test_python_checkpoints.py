@@ -233,7 +233,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
             fit(trainer or make(folder), folder, **({"epochs": 2, "checkpoint": where} | options))
         assert steps(where) == [15]
 
-    refused("has checkpoints of a training: give resume=True to go on with it, or another folder")
+    refused("has checkpoints of a training: give resume to go on with it, or another folder")
     for message, trainer, options in (
         ("it was made with optimizer adam:lr=0.01, this training has sgd", {"optimizer": "sgd"}, {}),
         ("it was made with clip_norm not given, this training has 1", {"clip_norm": 1}, {}),

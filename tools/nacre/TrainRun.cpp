@@ -26,25 +26,17 @@ Status TrainRun::begin(TrainCheckpoints::Agreement agreed) {
 }
 
 Status TrainRun::train(const std::function<bool()> &goesOn) {
-  Status failed;
-  if (!keeper.isDone()) {
-    Result<std::vector<Epoch>> history = trainer.fit(
-        [&](const Epoch &epoch) {
-          report.addEpoch(epoch);
-          failed = keeper.addEpoch(epoch);
-          return failed && !keeper.endedEarly();
-        },
-        [&](const TrainingStep &step) {
-          report.addStep(step);
-          keeper.addStep();
-          return goesOn();
-        });
-    if (!failed)
-      return failed;
-    if (!history)
-      return history.error();
-    keeper.finish();
-  }
+  Status trained = keeper.train(
+      [&](const Epoch &epoch) {
+        report.addEpoch(epoch);
+        return true;
+      },
+      [&](const TrainingStep &step) {
+        report.addStep(step);
+        return goesOn();
+      });
+  if (!trained)
+    return trained;
   if (Status drawn = report.finish(); !drawn)
     return drawn;
   return keeper.restoreBest();
