@@ -156,6 +156,30 @@ struct SinkThroughPermutable : OpInterfaceRewritePattern<nn::PermutableOpInterfa
   }
 };
 
+/// reduce(transpose(a)) → transpose(reduce(a)) where dimensions go away: of the few that stay
+/// there is often nothing to transpose.
+struct SinkThroughReduction : OpRewritePattern<nn::ReduceOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::ReduceOp op, PatternRewriter &rewriter) const override {
+    auto transposed = op.getInput().getDefiningOp<nn::TransposeOp>();
+    if (!transposed || op.getKeepdims() || isFreeToTranspose(op.getInput()))
+      return rewriter.notifyMatchFailure(op, "no transposed operand, or dimensions stay in their places");
+    SmallVector<int64_t> axes, kept;
+    for (auto [i, from] : llvm::enumerate(transposed.getPermutation()))
+      (llvm::is_contained(op.getAxes(), int64_t(i)) ? axes : kept).push_back(from);
+    llvm::sort(axes);
+    Value built = nn::ReduceOp::create(rewriter, op.getLoc(), op.getKind(), transposed.getInput(), axes, /*keepdims=*/false);
+    // What stays, numbered in the input's order.
+    SmallVector<int64_t> sorted(kept), order;
+    llvm::sort(sorted);
+    for (int64_t dim : kept)
+      order.push_back(llvm::find(sorted, dim) - sorted.begin());
+    rewriter.replaceOp(op, isIdentityPermutation(order) ? built : nn::TransposeOp::create(rewriter, op.getLoc(), built, order).getResult());
+    return success();
+  }
+};
+
 /// transpose(op(a)) → op(transpose(a)) for element-wise ops, if all that they read is transposed
 /// for others too: then sinking has not moved one transposition but made two of it.
 struct RaiseOverElementwise : OpRewritePattern<nn::TransposeOp> {
@@ -215,7 +239,7 @@ struct ChooseLayoutsPass : graph::impl::ChooseLayoutsPassBase<ChooseLayoutsPass>
         switchLayout(op);
     });
     RewritePatternSet patterns(&getContext());
-    patterns.add<SinkThroughElementwise, SinkThroughPermutable>(&getContext());
+    patterns.add<SinkThroughElementwise, SinkThroughPermutable, SinkThroughReduction>(&getContext());
     nn::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
     RewritePatternSet raising(&getContext());
     raising.add<RaiseOverElementwise>(&getContext());

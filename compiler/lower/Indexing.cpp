@@ -1,6 +1,7 @@
 //===- Indexing.cpp - Reading and writing at computed places ----*- C++ -*-===//
 #include "compiler/lower/Indexing.h"
 #include "dialects/kern/KernOps.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -24,6 +25,14 @@ Value lower::createElements(OpBuilder &b, Location loc, ValueRange inputs, Array
         linalg::YieldOp::create(nested, bodyLoc, body(nested, bodyLoc, arguments.drop_back(), places));
       });
   return generic.getResult(0);
+}
+
+Value lower::buildIndex(OpBuilder &b, Location loc, AffineExpr expr, ArrayRef<OpFoldResult> symbols) {
+  return getValueOrCreateConstantIndexOp(b, loc, nn::computeAffine(b, loc, expr, symbols));
+}
+
+Value lower::isWithin(OpBuilder &b, Location loc, Value index, Value size) {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, index, size);
 }
 
 Value lower::toIndex(OpBuilder &b, Location loc, Value integer, Type original) {

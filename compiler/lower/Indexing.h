@@ -20,6 +20,12 @@ mlir::Value createElements(mlir::OpBuilder &builder, mlir::Location loc, mlir::V
                            llvm::ArrayRef<mlir::AffineMap> maps, llvm::ArrayRef<mlir::OpFoldResult> sizes,
                            mlir::Type elementType, ElementBuilder body);
 
+/// An affine expression of indices, as a value.
+mlir::Value buildIndex(mlir::OpBuilder &builder, mlir::Location loc, mlir::AffineExpr expr,
+                       llvm::ArrayRef<mlir::OpFoldResult> symbols);
+/// Whether an index lies in [0, size): one unsigned comparison covers both ends.
+mlir::Value isWithin(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value index, mlir::Value size);
+
 /// An integer of the tensor element type `original` as an index.
 mlir::Value toIndex(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value integer, mlir::Type original);
 /// A position that may be negative, brought into [0, size), whatever it is.

@@ -82,6 +82,7 @@ void populateLinearToLinalgPatterns(const mlir::TypeConverter &converter,
                                     mlir::RewritePatternSet &patterns);
 void populatePoolToLinalgPatterns(const mlir::TypeConverter &converter,
                                   mlir::RewritePatternSet &patterns);
+void populateScatterTapsToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateNormalizeToLinalgPatterns(const mlir::TypeConverter &converter,
                                        mlir::RewritePatternSet &patterns);
 void populateReduceToLinalgPatterns(const mlir::TypeConverter &converter,

@@ -112,6 +112,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateLinearToLinalgPatterns(converter, patterns);
     lower::populateNormalizeToLinalgPatterns(converter, patterns);
     lower::populatePoolToLinalgPatterns(converter, patterns);
+    lower::populateScatterTapsToLinalgPatterns(converter, patterns);
     lower::populateHostToRtPatterns(converter, patterns);
     lower::populateIndexingToLinalgPatterns(converter, patterns);
     lower::populateGenerateToLinalgPatterns(converter, patterns);

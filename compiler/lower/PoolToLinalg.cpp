@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Accumulate.h"
-#include "compiler/lower/Lowering.h"
+#include "compiler/lower/Indexing.h"
 #include "dialects/nn/NNWindow.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -20,6 +20,8 @@
 using namespace mlir;
 using namespace nacre;
 using nacre::lower::Lowering;
+using nacre::lower::buildIndex;
+using nacre::lower::isWithin;
 
 namespace {
 
@@ -30,10 +32,10 @@ Value constant(OpBuilder &b, Location loc, TypedAttr value) {
 }
 
 /// Reduces the windows of `op` over `input` into tensors that start as `initial`.
-/// The body gets the input's element and the results so far.
+/// The body gets the input's element, that of `perWindow`, if there is one, and the results so far.
 template <typename Op>
 SmallVector<Value> reduceWindows(OpBuilder &b, Op op, Value input, TypedAttr padding,
-                                 ArrayRef<TypedAttr> initial, Body body) {
+                                 ArrayRef<TypedAttr> initial, Body body, Value perWindow = {}) {
   Location loc = op.getLoc();
   int64_t rank = cast<RankedTensorType>(input.getType()).getRank(), spatial = rank - 2;
   int64_t first = nn::getFirstSpatialDim(op.getChannelsLast());
@@ -55,16 +57,19 @@ SmallVector<Value> reduceWindows(OpBuilder &b, Op op, Value input, TypedAttr pad
   }
   SmallVector<AffineMap> maps{AffineMap::get(rank + spatial, 0, read, b.getContext()),
                               AffineMap::get(rank + spatial, 0, window, b.getContext())};
-  SmallVector<Value> inits;
+  SmallVector<Value> inputs{input, tensor::EmptyOp::create(b, loc, op.getKernel(), b.getI8Type())}, inits;
+  if (perWindow) {
+    inputs.push_back(perWindow);
+    maps.push_back(AffineMap::get(rank + spatial, 0, result, b.getContext()));
+  }
   for (TypedAttr value : initial) {
     inits.push_back(lower::createFilled(b, loc, sizes, constant(b, loc, value)));
     maps.push_back(AffineMap::get(rank + spatial, 0, result, b.getContext()));
   }
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
   iterators.append(spatial, utils::IteratorType::reduction);
-  Value shape = tensor::EmptyOp::create(b, loc, op.getKernel(), b.getI8Type());
   auto generic = linalg::GenericOp::create(
-      b, loc, TypeRange(inits), ValueRange{input, shape}, inits, maps, iterators,
+      b, loc, TypeRange(inits), inputs, inits, maps, iterators,
       [&](OpBuilder &b, Location loc, ValueRange e) {
         SmallVector<Value> elements{e[0]};
         llvm::append_range(elements, e.drop_front(2));
@@ -151,11 +156,8 @@ struct LowerMaxPoolWithIndices : Lowering<nn::MaxPoolWithIndicesOp> {
           AffineExpr expr = b.getAffineSymbolExpr(0) * op.getStrides()[i] +
                             b.getAffineSymbolExpr(1) * op.getDilations()[i] -
                             b.getAffineSymbolExpr(2);
-          index = getValueOrCreateConstantIndexOp(
-              b, loc, nn::computeAffine(b, loc, expr, {index, tap, begins[i]}));
-          // One unsigned comparison covers both ends.
-          Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, index, size(dim));
-          inside = arith::AndIOp::create(b, loc, inside, fits);
+          index = buildIndex(b, loc, expr, {index, tap, begins[i]});
+          inside = arith::AndIOp::create(b, loc, inside, isWithin(b, loc, index, size(dim)));
         }
         place = place ? arith::AddIOp::create(
                             b, loc, arith::MulIOp::create(b, loc, place, size(dim)), index)
@@ -177,6 +179,52 @@ struct LowerMaxPoolWithIndices : Lowering<nn::MaxPoolWithIndicesOp> {
     for (auto [result, value] : llvm::zip(results, op->getResults()))
       result = lower::castTo(rewriter, loc, result, getTypeConverter()->convertType(value.getType()));
     rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+
+struct LowerMaxPoolTaps : Lowering<nn::MaxPoolTapsOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::MaxPoolTapsOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value input = adaptor.getInput();
+    int64_t rank = op.getInput().getType().getRank(), first = nn::getFirstSpatialDim(op.getChannelsLast());
+    Type type = getElementTypeOrSelf(input.getType()), tapType = op.getType().getElementType();
+    SmallVector<OpFoldResult> sizes = nn::getDims(rewriter, loc, input);
+    SmallVector<OpFoldResult> begins;
+    SmallVector<bool> isPadded;
+    for (size_t i = 0; i < op.getKernel().size(); ++i) {
+      auto [begin, end] = nn::getWindowPads(rewriter, loc, nn::getPoolDim(op, i, sizes[first + i]));
+      begins.push_back(begin);
+      isPadded.push_back(!isConstantIntValue(begin, 0) || !isConstantIntValue(end, 0));
+    }
+    auto none = rewriter.getIntegerAttr(tapType, llvm::product_of(op.getKernel()));
+    auto body = [&](OpBuilder &b, Location loc, ValueRange e) -> SmallVector<Value> {
+      Value tap, x = e[0], pooled = e[1], best = e[2];
+      // A NaN is what the pooling makes of a window that has one.
+      Value isIt = arith::OrIOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, x, pooled),
+                                        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x));
+      for (auto [i, size] : llvm::enumerate(op.getKernel())) {
+        Value at = linalg::IndexOp::create(b, loc, rank + i);
+        tap = tap ? buildIndex(b, loc, b.getAffineSymbolExpr(0) * size + b.getAffineSymbolExpr(1), {tap, at}) : at;
+        if (!isPadded[i])
+          continue;
+        AffineExpr place = b.getAffineSymbolExpr(0) * op.getStrides()[i] +
+                           b.getAffineSymbolExpr(1) * op.getDilations()[i] - b.getAffineSymbolExpr(2);
+        Value window = linalg::IndexOp::create(b, loc, first + i);
+        isIt = arith::AndIOp::create(b, loc, isIt,
+                                     isWithin(b, loc, buildIndex(b, loc, place, {window, at, begins[i]}),
+                                              getValueOrCreateConstantIndexOp(b, loc, sizes[first + i])));
+      }
+      Value number = arith::IndexCastOp::create(b, loc, tapType, tap);
+      Value own = arith::SelectOp::create(b, loc, isIt, number, constant(b, loc, none));
+      return {arith::MinSIOp::create(b, loc, best, own)};
+    };
+    Value taps = reduceWindows(rewriter, op, input, getLowest(rewriter, type, type), TypedAttr(none), body,
+                               adaptor.getPooled())[0];
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, taps, getTypeConverter()->convertType(op.getType())));
     return success();
   }
 };
@@ -316,6 +364,6 @@ struct LowerLpPool : Lowering<nn::LpPoolOp> {
 
 void lower::populatePoolToLinalgPatterns(const TypeConverter &converter,
                                          RewritePatternSet &patterns) {
-  patterns.add<LowerMaxPool, LowerMaxPoolWithIndices, LowerAvgPool, LowerLpPool>(
+  patterns.add<LowerMaxPool, LowerMaxPoolWithIndices, LowerMaxPoolTaps, LowerAvgPool, LowerLpPool>(
       converter, patterns.getContext());
 }

@@ -114,6 +114,19 @@ Value middleOf(tensor::InsertSliceOp padded) {
                                         padded.getMixedStrides());
 }
 
+/// The destination with the dimensions that a result had before some were collapsed; null if
+/// that takes more than its own sizes.
+Value expandedFor(tensor::CollapseShapeOp collapse, kern::FuncOp func, Value destination) {
+  OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, collapse.getLoc(), destination);
+  auto groups = collapse.getReassociationIndices();
+  std::optional<SmallVector<OpFoldResult>> apart = tensor::ExpandShapeOp::inferOutputShape(
+      b, collapse.getLoc(), collapse.getSrcType(), groups, sizes);
+  if (!apart)
+    return {};
+  return tensor::ExpandShapeOp::create(b, collapse.getLoc(), collapse.getSrcType(), destination, groups, *apart);
+}
+
 struct ForwardDestinationsPass
     : tile::impl::ForwardDestinationsPassBase<ForwardDestinationsPass> {
   void runOnOperation() override {
@@ -129,6 +142,11 @@ struct ForwardDestinationsPass
         if (!result)
           continue;
         destination = middleOf(padded);
+      } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(result.getOwner())) {
+        result = dyn_cast<OpResult>(collapse.getSrc());
+        destination = result ? expandedFor(collapse, func, destination) : Value();
+        if (!destination)
+          continue;
       }
       forward(result, destination);
     }

@@ -2,13 +2,15 @@
 //
 // Before: %0 = linalg.generic {mulf} ins(%a, %b); %1 = linalg.generic {addf} ins(%0, %c)
 // After:  %1 = linalg.generic {mulf; addf} ins(%a, %b, %c)
-// A result of the kernel that another is computed from is one of the merged op.
+// A result of the kernel that another is computed from is one of the merged op. An op that
+// reads a result with some dimensions collapsed runs over these dimensions itself.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace nacre::tile {
@@ -52,6 +54,11 @@ struct FuseElementwisePass : nacre::tile::impl::FuseElementwisePassBase<FuseElem
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(
         patterns, [](OpOperand *fused) { return fused->get().hasOneUse(); });
+    linalg::populateFoldReshapeOpsByExpansionPatterns(patterns, [](OpOperand *fused) {
+      auto collapse = fused->get().getDefiningOp<tensor::CollapseShapeOp>();
+      return collapse && collapse->hasOneUse() && collapse.getSrc().getDefiningOp<linalg::LinalgOp>() &&
+             isa<linalg::LinalgOp>(fused->getOwner());
+    });
     patterns.add<FuseResult>(&getContext());
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

@@ -9,13 +9,16 @@
 namespace nacre::tile {
 
 /// The structured op that computes all results of a kernel, maybe as the middle of padded
-/// ones, whose loops are tiled; null if several ops do, or another kind of op.
+/// ones or with dimensions that are collapsed then, whose loops are tiled; null if several
+/// ops do, or another kind of op.
 inline mlir::linalg::LinalgOp getRootOp(kern::FuncOp func) {
   mlir::Operation *terminator = func.getBody().back().getTerminator();
   mlir::linalg::LinalgOp root;
   for (mlir::Value result : terminator->getOperands()) {
     if (auto padded = result.getDefiningOp<mlir::tensor::InsertSliceOp>())
       result = padded.getSource();
+    else if (auto collapsed = result.getDefiningOp<mlir::tensor::CollapseShapeOp>())
+      result = collapsed.getSrc();
     auto op = result.getDefiningOp<mlir::linalg::LinalgOp>();
     if (!op || (root && op != root))
       return nullptr;

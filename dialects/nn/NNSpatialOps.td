@@ -24,6 +24,9 @@ class NN_WindowOp<string mnemonic, list<Trait> traits = []>
     void $cppClass::setChannelsLast() { setChannelsLastAttr(::mlir::UnitAttr::get(getContext())); }
   }];
   let extraClassDefinition = layoutMethods;
+  code twoLayoutOperands = [{
+    ::llvm::SmallVector<unsigned> getLayoutOperands() { return {0u, 1u}; }
+  }];
 }
 
 def NN_ConvOp : NN_WindowOp<"conv", [NN_Differentiable, NN_ComputesNarrow, DeclareOpInterfaceMethods<NN_ScalableOpInterface>]> {
@@ -135,6 +138,53 @@ def NN_MaxPoolWithIndicesOp : NN_PoolOp<"max_pool_with_indices", [NN_Differentia
   }];
   let arguments = !con((ins NN_NumberTensor:$input), windowArguments, (ins UnitAttr:$column_major));
   let results = (outs NN_NumberTensor:$result, NN_IntTensor:$indices);
+}
+
+def NN_MaxPoolTapsOp : NN_PoolOp<"max_pool_taps"> {
+  let summary = "Which element of each window is the largest";
+  let noGradient = "its result is integers";
+  let description = [{
+    The taps of a window are its elements, counted in row-major order over `kernel` from 0.
+    `result` has for each window of `input` the first tap whose element is `pooled`, what
+    `nn.max_pool` makes of the window, or a NaN; the number of taps if there is none. The
+    element type is i8 where that number fits into it, and i32 elsewhere.
+
+    ```mlir
+    %t = nn.max_pool_taps %x, %y {kernel = array<i64: 2>, strides = array<i64: 2>,
+                                  dilations = array<i64: 1>, pads = array<i64: 0, 0>}
+        : (tensor<1x3x8xf32>, tensor<1x3x4xf32>) -> tensor<1x3x4xi8>
+    ```
+  }];
+  let arguments = !con((ins NN_FloatTensor:$input, NN_FloatTensor:$pooled), windowArguments);
+  let results = (outs NN_IntTensor:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $input `,` $pooled (`auto_pad` $auto_pad^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = NN_InferredTypes.declaration # twoLayoutOperands;
+}
+
+def NN_ScatterTapsOp : NN_PoolOp<"scatter_taps", [NN_Differentiable, NN_HasShapeOperands, NN_KeepsPrecision]> {
+  let summary = "Adds an element for each window to one of the window's elements";
+  let description = [{
+    The adjoint of taking the element `taps` (see `nn.max_pool_taps`) of each window of a
+    tensor with the spatial `sizes`: the result has zeros, to which `input`, with an element
+    for each window, is added where the window's tap stands. What falls into the padding is
+    left out, and so is a window whose tap is not one.
+
+    ```mlir
+    %dx = nn.scatter_taps %dy, %t, %sizes {kernel = array<i64: 2>, strides = array<i64: 2>,
+                                           dilations = array<i64: 1>, pads = array<i64: 0, 0>}
+        : (tensor<1x3x4xf32>, tensor<1x3x4xi8>, tensor<1xi64>) -> tensor<1x3x8xf32>
+    ```
+  }];
+  let arguments = !con((ins NN_FloatTensor:$input, NN_IntTensor:$taps, NN_IndexVector:$sizes), windowArguments);
+  let results = (outs NN_FloatTensor:$result);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $input `,` $taps `,` $sizes (`auto_pad` $auto_pad^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = NN_InferredTypes.declaration # twoLayoutOperands;
 }
 
 def NN_AvgPoolOp : NN_PoolOp<"avg_pool", [NN_Differentiable]> {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -119,6 +121,29 @@ def test_second_derivatives_of_products(dynamic: bool) -> None:
         (d,) = torch.autograd.grad(y, x, create_graph=True)
         weights = torch.autograd.grad(d.sum(), x)[0]
         check(run(model, x=np.array(values)), [d, weights])
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize(
+    ("attributes", "window"),
+    [
+        ("kernel_shape = [2, 2], strides = [2, 2]", (2, 2, 0, 1)),
+        ("kernel_shape = [3, 2], strides = [2, 1], pads = [1, 0, 1, 0]", ((3, 2), (2, 1), (1, 0), 1)),
+        ("kernel_shape = [2, 2], dilations = [2, 3]", (2, 1, 0, (2, 3))),
+    ],
+)
+def test_second_derivative_of_max_pooling(attributes: str, window: tuple[Any, ...], dynamic: bool) -> None:
+    sizes = "N, 3, H, W" if dynamic else "2, 3, 6, 7"
+    model = build(
+        f"""pooled (double[{sizes}] x) => (double[{sizes}] d, double[{sizes}] d2)
+        {{ p = MaxPool <{attributes}> (x) s = Mul (p, p) y = Mul (s, p) }}""",
+        gradient("y", ["x"], ["d"]),
+        gradient("d", ["x"], ["d2"]),
+    )
+    x = torch.tensor(draw(2, 3, 6, 7), requires_grad=True)
+    y = (torch.nn.functional.max_pool2d(x, *window) ** 3).sum()
+    (d,) = torch.autograd.grad(y, x, create_graph=True)
+    check(run(model, x=x.detach().numpy()), [d, torch.autograd.grad(d.sum(), x)[0]])
 
 
 def test_batch_normalisation() -> None:

@@ -484,6 +484,17 @@ POOLING = [
         "MaxPool <kernel_shape = [3, 2], strides = [1, 2], pads = [1, 0, 1, 0]> ({t})",
         lambda t: F.max_pool2d(t, (3, 2), (1, 2), (1, 0)),
     ),
+    spatial(  # windows that overlap, and hang over the end
+        "MaxPool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1], ceil_mode = 1> ({t})",
+        lambda t: F.max_pool2d(t, 3, 2, 1, ceil_mode=True),
+    ),
+    spatial(  # between them is what no window has
+        "MaxPool <kernel_shape = [2, 1], strides = [3, 2]> ({t})", lambda t: F.max_pool2d(t, (2, 1), (3, 2))
+    ),
+    spatial(
+        "MaxPool <kernel_shape = [2, 2], strides = [1, 2], dilations = [2, 3]> ({t})",
+        lambda t: F.max_pool2d(t, 2, (1, 2), 0, (2, 3)),
+    ),
     spatial(
         "AveragePool <kernel_shape = [2, 2], strides = [2, 1]> ({t})", lambda t: F.avg_pool2d(t, 2, (2, 1))
     ),

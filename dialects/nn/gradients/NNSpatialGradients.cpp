@@ -83,6 +83,40 @@ Value scatterWindows(OpBuilder &b, Location loc, Value dy, Value weight, ArrayRe
   return takeFirst(b, loc, scattered, all);
 }
 
+/// Of a window that is written out tap by tap.
+constexpr int64_t kMostTaps = 128;
+
+/// For each tap of a window, in row-major order, the elements that it meets: one for each of
+/// `places`' spatial dimensions, which are the last ones of the input.
+SmallVector<Value> readTaps(OpBuilder &b, Location loc, Value input, Value places, ArrayRef<int64_t> kernel,
+                            ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+                            ArrayRef<std::pair<OpFoldResult, OpFoldResult>> padding) {
+  SizeMath m(b, loc);
+  auto type = cast<RankedTensorType>(input.getType());
+  int64_t rank = type.getRank(), spatial = kernel.size(), taps = llvm::product_of(kernel);
+  SmallVector<OpFoldResult> pads(2 * rank, b.getIndexAttr(0));
+  for (int64_t i = 0; i < spatial; ++i)
+    std::tie(pads[2 + i], pads[rank + 2 + i]) = padding[i];
+  auto scalar = RankedTensorType::get({}, type.getElementType());
+  Value zero = ConstantOp::create(b, loc, scalar, DenseElementsAttr::get(scalar, b.getZeroAttr(type.getElementType())));
+  Value padded = PadOp::create(b, loc, input, createSizes(b, loc, pads), zero, PadMode::Constant);
+  SmallVector<Value> rows;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    SmallVector<OpFoldResult> starts(rank, b.getIndexAttr(0)), ends = m.dims(padded), steps(rank, b.getIndexAttr(1));
+    for (int64_t i = spatial - 1, rest = tap; i >= 0; rest /= kernel[i], --i) {
+      int64_t start = rest % kernel[i] * dilations[i];
+      starts[2 + i] = b.getIndexAttr(start);
+      steps[2 + i] = b.getIndexAttr(strides[i]);
+      // The last place's element is the last that is read.
+      OpFoldResult reach = m.mul(m.sub(m.dim(places, 2 + i), m.constant(1)), m.constant(strides[i]));
+      ends[2 + i] = m.add(reach, m.constant(start + 1));
+    }
+    rows.push_back(SliceOp::create(b, loc, padded, createSizes(b, loc, starts), createSizes(b, loc, ends),
+                                   createSizes(b, loc, steps)));
+  }
+  return rows;
+}
+
 /// Of few input channels: a matrix product. Its left side has a row for each tap and channel,
 /// the elements that the tap meets, which is as many copies of the input as there are taps.
 Value multiplyWindows(OpBuilder &b, Location loc, Value input, Value dy, Value weight, const Windows &windows) {
@@ -92,39 +126,18 @@ Value multiplyWindows(OpBuilder &b, Location loc, Value input, Value dy, Value w
   auto reshape = [&](Value value, ArrayRef<OpFoldResult> sizes) -> Value {
     return ReshapeOp::create(b, loc, value, createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true);
   };
-  SmallVector<OpFoldResult> pads(2 * rank, b.getIndexAttr(0)), places = m.dims(dy);
-  for (int64_t i = 0; i < spatial; ++i) {
-    pads[2 + i] = b.getIndexAttr(windows.pads[i]);
-    pads[rank + 2 + i] = b.getIndexAttr(windows.pads[spatial + i]);
-  }
-  Type element = type.getElementType();
-  auto scalar = RankedTensorType::get({}, element);
-  Value zero = ConstantOp::create(b, loc, scalar, DenseElementsAttr::get(scalar, b.getZeroAttr(element)));
+  SmallVector<std::pair<OpFoldResult, OpFoldResult>> pads;
+  for (int64_t i = 0; i < spatial; ++i)
+    pads.push_back({b.getIndexAttr(windows.pads[i]), b.getIndexAttr(windows.pads[spatial + i])});
   auto order = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   std::swap(order[0], order[1]);
-  Value padded = PadOp::create(b, loc, input, createSizes(b, loc, pads), zero, PadMode::Constant);
-  padded = TransposeOp::create(b, loc, padded, order); // [C, N, D...]
-
-  int64_t taps = 1;
-  for (int64_t i = 0; i < spatial; ++i)
-    taps *= type.getDimSize(2 + i);
-  SmallVector<Value> rows;
-  for (int64_t tap = 0; tap < taps; ++tap) {
-    SmallVector<OpFoldResult> starts(rank, b.getIndexAttr(0)), ends = m.dims(padded), steps(rank, b.getIndexAttr(1));
-    for (int64_t i = spatial - 1, rest = tap; i >= 0; rest /= type.getDimSize(2 + i), --i) {
-      int64_t start = rest % type.getDimSize(2 + i) * windows.dilations[i];
-      starts[2 + i] = b.getIndexAttr(start);
-      steps[2 + i] = b.getIndexAttr(windows.strides[i]);
-      // The last place's element is the last that is read.
-      OpFoldResult reach = m.mul(m.sub(places[2 + i], m.constant(1)), m.constant(windows.strides[i]));
-      ends[2 + i] = m.add(reach, m.constant(start + 1));
-    }
-    rows.push_back(SliceOp::create(b, loc, padded, createSizes(b, loc, starts), createSizes(b, loc, ends),
-                                   createSizes(b, loc, steps)));
-  }
-  OpFoldResult channels = m.dim(weight, 1), outputs = m.dim(weight, 0);
-  SmallVector<OpFoldResult> all(places);
+  input = TransposeOp::create(b, loc, input, order); // [C, N, D...]
+  ArrayRef<int64_t> kernel = type.getShape().drop_front(2);
+  SmallVector<Value> rows = readTaps(b, loc, input, dy, kernel, windows.strides, windows.dilations, pads);
+  int64_t taps = rows.size();
+  SmallVector<OpFoldResult> all = m.dims(dy);
   all.erase(all.begin() + 1);
+  OpFoldResult channels = m.dim(weight, 1), outputs = m.dim(weight, 0);
   OpFoldResult count = m.product(all);
   Value left = reshape(ConcatOp::create(b, loc, rows, 0), {m.mul(channels, m.constant(taps)), count});
   // [N, O, D...] to [N, D..., O]
@@ -147,7 +160,7 @@ Value multiplyWindows(OpBuilder &b, Location loc, Value input, Value dy, Value w
 Value correlateWindows(OpBuilder &b, Location loc, Value input, Value dy, Value weight, const Windows &windows) {
   SizeMath m(b, loc);
   // A convolution has the input's channels as its batch: of few there is little to work on at once.
-  constexpr int64_t kFewChannels = 8, kMostTaps = 128;
+  constexpr int64_t kFewChannels = 8;
   auto weightType = cast<RankedTensorType>(weight.getType());
   if (windows.groups == 1 && weightType.hasStaticShape() && weightType.getDimSize(1) <= kFewChannels &&
       ShapedType::getNumElements(weightType.getShape().drop_front(2)) <= kMostTaps)
@@ -311,31 +324,47 @@ LogicalResult LpPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradie
 }
 
 /// Adds each window's gradient where its largest element stands.
-static Value scatterToLargest(OpBuilder &b, Location loc, Value dy, Value indices, Value input) {
-  SizeMath m(b, loc);
-  SmallVector<OpFoldResult> sizes = m.dims(input);
-  auto flatten = [&](Value tensor) {
-    return CollapseOp::create(b, loc, tensor, 0, static_cast<int64_t>(sizes.size())).getResult();
-  };
-  Value zeros = createZeros(b, loc, dy, m.product(sizes));
-  Value sums = ScatterElementsOp::create(b, loc, zeros, flatten(indices), flatten(dy), /*axis=*/0,
-                                         ScatterReduction::Add, /*in_bounds=*/true);
-  return reshapeToSizes(b, loc, sums, sizes);
+template <typename Op>
+static Value scatterToLargest(OpBuilder &b, Op op, Value dy) {
+  SizeMath m(b, op.getLoc());
+  int64_t first = getFirstSpatialDim(op.getChannelsLast());
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t i = 0, e = op.getKernel().size(); i < e; ++i)
+    sizes.push_back(m.dim(op.getInput(), first + i));
+  Value taps = MaxPoolTapsOp::create(b, op.getLoc(), op.getInput(), op.getResult(), op.getKernelAttr(),
+                                     op.getStridesAttr(), op.getDilationsAttr(), op.getPadsAttr(), op.getAutoPad(),
+                                     op.getCeilMode(), op.getChannelsLast());
+  return ScatterTapsOp::create(b, op.getLoc(), dy, taps, createSizes(b, op.getLoc(), sizes), op.getKernelAttr(),
+                               op.getStridesAttr(), op.getDilationsAttr(), op.getPadsAttr(), op.getAutoPad(),
+                               op.getCeilMode(), op.getChannelsLast());
 }
 
 LogicalResult MaxPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
-  if (getChannelsLast())
-    return failure();
-  auto pool = MaxPoolWithIndicesOp::create(b, getLoc(), getInput(), getKernelAttr(), getStridesAttr(),
-                                           getDilationsAttr(), getPadsAttr(), getAutoPad(), getCeilMode(),
-                                           /*channels_last=*/false, /*column_major=*/false);
-  operands.push_back(scatterToLargest(b, getLoc(), gradients[0], pool.getIndices(), getInput()));
+  operands.push_back(scatterToLargest(b, *this, gradients[0]));
   return success();
 }
 
 LogicalResult MaxPoolWithIndicesOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
-  if (getChannelsLast() || getColumnMajor())
+  operands.push_back(gradients[0] ? scatterToLargest(b, *this, gradients[0]) : Value());
+  return success();
+}
+
+LogicalResult ScatterTapsOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  if (getChannelsLast() || llvm::product_of(getKernel()) > kMostTaps)
     return failure();
-  operands.push_back(gradients[0] ? scatterToLargest(b, getLoc(), gradients[0], getIndices(), getInput()) : Value());
+  Location loc = getLoc();
+  TensorExpr dy(b, loc, gradients[0]), zero = dy.constant(0), sum = zero;
+  SmallVector<std::pair<OpFoldResult, OpFoldResult>> pads;
+  for (int64_t i = 0, e = getKernel().size(); i < e; ++i)
+    pads.push_back(getWindowPads(b, loc, getPoolDim(*this, i, getDim(b, loc, dy, 2 + i))));
+  for (auto [tap, elements] : llvm::enumerate(readTaps(b, loc, dy, getInput(), getKernel(), getStrides(), getDilations(), pads))) {
+    auto type = cast<RankedTensorType>(getTaps().getType());
+    auto scalar = RankedTensorType::get({}, type.getElementType());
+    Value number = ConstantOp::create(b, loc, DenseElementsAttr::get(scalar, b.getIntegerAttr(type.getElementType(), tap)));
+    Value isTaken = CompareOp::create(b, loc, ComparePredicate::eq, getTaps(), number);
+    TensorExpr taken = where(isTaken, dy.with(elements), zero);
+    sum = tap == 0 ? taken : sum + taken;
+  }
+  operands.append({sum, Value(), Value()});
   return success();
 }

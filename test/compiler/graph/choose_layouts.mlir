@@ -35,3 +35,18 @@ func.func @once(%x: tensor<1x3x8x8xf32>, %w: tensor<16x3x1x1xf32>, %m: tensor<1x
   %4 = nn.add %3, %v : (tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
   return %1, %4 : tensor<1x16x8x8xf32>, tensor<1x16x8x8xf32>
 }
+
+// Sums over all but the channels need no transposition: of what stays there is nothing to transpose.
+// CHECK-LABEL: func.func @sums
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK: nn.reduce sum, %[[C]] {axes = array<i64: 0, 1, 2>} : (tensor<1x8x8x16xf32>) -> tensor<16xf32>
+// CHECK: %[[S:.*]] = nn.reduce max, %[[C]] {axes = array<i64: 1>} : (tensor<1x8x8x16xf32>) -> tensor<1x8x16xf32>
+// CHECK: nn.transpose %[[S]] {permutation = array<i64: 0, 2, 1>}
+// CHECK-NOT: nn.transpose
+func.func @sums(%x: tensor<1x8x8x8xf32>, %w: tensor<16x8x1x1xf32>) -> (tensor<16xf32>, tensor<1x16x8xf32>) {
+  %0 = nn.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<1x8x8x8xf32>, tensor<16x8x1x1xf32>) -> tensor<1x16x8x8xf32>
+  %1 = nn.reduce sum, %0 {axes = array<i64: 0, 2, 3>} : (tensor<1x16x8x8xf32>) -> tensor<16xf32>
+  %2 = nn.reduce max, %0 {axes = array<i64: 2>} : (tensor<1x16x8x8xf32>) -> tensor<1x16x8xf32>
+  return %1, %2 : tensor<16xf32>, tensor<1x16x8xf32>
+}

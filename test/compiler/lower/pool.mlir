@@ -54,3 +54,52 @@ func.func @padded_mean(%x: tensor<1x8x9x7xf32>) -> tensor<1x8x9x6xf32> {
       : (tensor<1x8x9x7xf32>) -> tensor<1x8x9x6xf32>
   return %y : tensor<1x8x9x6xf32>
 }
+
+// -----
+
+// Without padding only NaN and equality are asked.
+// CHECK-LABEL: @taps
+// CHECK: linalg.fill ins(%{{.*}} : i8)
+// CHECK: linalg.generic {{.*}} "reduction", "reduction"]
+// CHECK: %[[SAME:.*]] = arith.cmpf oeq
+// CHECK: %[[NAN:.*]] = arith.cmpf uno
+// CHECK: %[[IS:.*]] = arith.ori %[[SAME]], %[[NAN]]
+// CHECK-NOT: arith.cmpi ult
+// CHECK: arith.select %[[IS]]
+// CHECK: arith.minsi
+func.func @taps(%x: tensor<1x8x8x4xf32>, %y: tensor<1x4x4x4xf32>) -> tensor<1x4x4x4xi8> {
+  %t = nn.max_pool_taps %x, %y {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, channels_last}
+      : (tensor<1x8x8x4xf32>, tensor<1x4x4x4xf32>) -> tensor<1x4x4x4xi8>
+  return %t : tensor<1x4x4x4xi8>
+}
+
+// -----
+
+// Windows that do not overlap: each place has one, and nothing is summed.
+// CHECK-LABEL: @scatter
+// CHECK-NOT: tensor.pad
+// CHECK: %[[PARTS:.*]] = linalg.generic {{.*}} ["parallel", "parallel", "parallel", "parallel", "parallel", "parallel"]}
+// CHECK-SAME: outs(%{{.*}} : tensor<1x4x2x4x2x4xf32>)
+// CHECK: tensor.collapse_shape %[[PARTS]] {{.*}} into tensor<1x8x8x4xf32>
+func.func @scatter(%y: tensor<1x4x4x4xf32>, %t: tensor<1x4x4x4xi8>) -> tensor<1x8x8x4xf32> {
+  %sizes = nn.constant dense<[8, 8]> : tensor<2xi64>
+  %x = nn.scatter_taps %y, %t, %sizes {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, channels_last}
+      : (tensor<1x4x4x4xf32>, tensor<1x4x4x4xi8>, tensor<2xi64>) -> tensor<1x8x8x4xf32>
+  return %x : tensor<1x8x8x4xf32>
+}
+
+// -----
+
+// Windows of 3 elements, 2 apart: a place has one or two. The ninth place is the last of five pairs.
+// CHECK-LABEL: @overlapping
+// CHECK: tensor.pad {{.*}} low[0, 0, 0] high[0, 0, 1]
+// CHECK: linalg.generic {{.*}} ["parallel", "parallel", "parallel", "parallel", "reduction"]
+// CHECK: arith.addf
+// CHECK: tensor.collapse_shape {{.*}} into tensor<1x2x10xf32>
+// CHECK: tensor.extract_slice {{.*}} to tensor<1x2x9xf32>
+func.func @overlapping(%y: tensor<1x2x5xf32>, %t: tensor<1x2x5xi8>) -> tensor<1x2x9xf32> {
+  %sizes = nn.constant dense<9> : tensor<1xi64>
+  %x = nn.scatter_taps %y, %t, %sizes {kernel = array<i64: 3>, strides = array<i64: 2>, dilations = array<i64: 1>, pads = array<i64: 1, 1>}
+      : (tensor<1x2x5xf32>, tensor<1x2x5xi8>, tensor<1xi64>) -> tensor<1x2x9xf32>
+  return %x : tensor<1x2x9xf32>
+}

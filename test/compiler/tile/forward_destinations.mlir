@@ -66,3 +66,19 @@ kern.func @loop(%arg0: tensor<8x256xf32>, %arg1: tensor<256xf32>, %arg2: tensor<
   }
   kern.return %2 : tensor<8x256xf32>
 }
+
+// A result whose dimensions are collapsed at the end is computed into the destination with
+// these dimensions apart.
+// CHECK-LABEL: kern.func @collapsed
+// CHECK: %[[APART:.*]] = tensor.expand_shape %arg1 {{.*}} into tensor<4x2x8xf32>
+// CHECK: linalg.generic {{.*}} outs(%[[APART]] : tensor<4x2x8xf32>)
+// CHECK: tensor.collapse_shape
+kern.func @collapsed(%arg0: tensor<4x8xf32>, %arg1: tensor<8x8xf32>) -> tensor<8x8xf32> {
+  %0 = tensor.empty() : tensor<4x2x8xf32>
+  %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%arg0 : tensor<4x8xf32>) outs(%0 : tensor<4x2x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    linalg.yield %in : f32
+  } -> tensor<4x2x8xf32>
+  %2 = tensor.collapse_shape %1 [[0, 1], [2]] : tensor<4x2x8xf32> into tensor<8x8xf32>
+  kern.return %2 : tensor<8x8xf32>
+}

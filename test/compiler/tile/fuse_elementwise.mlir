@@ -64,3 +64,30 @@ kern.func @update(%arg0: tensor<256xf32>, %arg1: tensor<256xf32>, %arg2: tensor<
   } -> tensor<256xf32>
   kern.return %2, %1 : tensor<256xf32>, tensor<256xf32>
 }
+
+// What reads a result with dimensions collapsed runs over these itself.
+// CHECK-LABEL: kern.func @collapsed
+// CHECK: %[[X:.*]] = tensor.expand_shape %arg1 {{.*}} into tensor<4x2x8xf32>
+// CHECK: %[[BOTH:.*]] = linalg.generic
+// CHECK-SAME: tensor<4x2x8xf32>)
+// CHECK: arith.negf
+// CHECK: arith.addf
+// CHECK-NOT: linalg.generic
+// CHECK: %[[R:.*]] = tensor.collapse_shape %[[BOTH]] {{.*}} into tensor<8x8xf32>
+// CHECK: kern.return %[[R]]
+kern.func @collapsed(%arg0: tensor<4x8xf32>, %arg1: tensor<8x8xf32>, %arg2: tensor<8x8xf32>) -> tensor<8x8xf32> {
+  %0 = tensor.empty() : tensor<4x2x8xf32>
+  %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%arg0 : tensor<4x8xf32>) outs(%0 : tensor<4x2x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %4 = arith.negf %in : f32
+    linalg.yield %4 : f32
+  } -> tensor<4x2x8xf32>
+  %2 = tensor.collapse_shape %1 [[0, 1], [2]] : tensor<4x2x8xf32> into tensor<8x8xf32>
+  %3 = tensor.empty() : tensor<8x8xf32>
+  %5 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2, %arg1 : tensor<8x8xf32>, tensor<8x8xf32>) outs(%3 : tensor<8x8xf32>) {
+  ^bb0(%in: f32, %in_0: f32, %out: f32):
+    %6 = arith.addf %in, %in_0 : f32
+    linalg.yield %6 : f32
+  } -> tensor<8x8xf32>
+  kern.return %5 : tensor<8x8xf32>
+}

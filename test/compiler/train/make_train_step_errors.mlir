@@ -15,7 +15,7 @@ nn.parameter trainable @w = dense<0.5> : tensor<1x4x1xf32>
 func.func @main() -> (tensor<f32> {nn.name = "l"}) {
   %w = nn.get_parameter @w : tensor<1x4x1xf32>
   // expected-error @below {{has no gradient with these attributes}}
-  %p = nn.max_pool %w {kernel = array<i64: 2>, strides = array<i64: 2>, dilations = array<i64: 1>,
+  %p = nn.avg_pool %w {kernel = array<i64: 2>, strides = array<i64: 2>, dilations = array<i64: 1>,
                        pads = array<i64: 0, 0>, channels_last} : (tensor<1x4x1xf32>) -> tensor<1x2x1xf32>
   %l = nn.reduce sum, %p {axes = array<i64: 0, 1, 2>} : (tensor<1x2x1xf32>) -> tensor<f32>
   return %l : tensor<f32>

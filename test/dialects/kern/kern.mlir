@@ -24,3 +24,9 @@ func.func @main(%a: tensor<4xf32>, %b: tensor<4xf32>, %d: tensor<4xf32>) -> tens
   %0 = kern.call @relu_add ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%d : tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// CHECK-LABEL: func.func @halo
+// CHECK-SAME: #kern.halo<place = 1, tap = 4, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>
+func.func @halo() attributes {kern.halo = [#kern.halo<place = 1, tap = 4, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>]} {
+  return
+}

@@ -32,3 +32,21 @@ func.func @same(%x: tensor<1x5x8x8xf32>) {
       : (tensor<1x5x8x8xf32>) -> tensor<?x?x?x?xf32>
   return
 }
+
+// -----
+
+// 127 taps and their number fit into i8, 128 do not.
+// CHECK-LABEL: @taps
+// CHECK: nn.max_pool_taps {{.*}} -> tensor<2x3x4x4xi8>
+// CHECK: nn.max_pool_taps {{.*}} -> tensor<1x1x1xi32>
+// CHECK: nn.scatter_taps {{.*}} -> tensor<2x3x9x8xf32>
+func.func @taps(%x: tensor<2x3x9x8xf32>, %y: tensor<2x3x4x4xf32>, %u: tensor<1x1x128xf32>, %v: tensor<1x1x1xf32>) {
+  %t = nn.max_pool_taps %x, %y {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<2x3x9x8xf32>, tensor<2x3x4x4xf32>) -> tensor<2x3x4x4xi8>
+  %s = nn.max_pool_taps %u, %v {kernel = array<i64: 128>, strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>}
+      : (tensor<1x1x128xf32>, tensor<1x1x1xf32>) -> tensor<1x1x1xi32>
+  %sizes = nn.constant dense<[9, 8]> : tensor<2xi64>
+  %dx = nn.scatter_taps %y, %t, %sizes {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<2x3x4x4xf32>, tensor<2x3x4x4xi8>, tensor<2xi64>) -> tensor<?x?x?x?xf32>
+  return
+}
