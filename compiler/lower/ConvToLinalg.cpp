@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Accumulate.h"
 #include "compiler/lower/Lowering.h"
+#include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNWindow.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -31,7 +32,28 @@ struct PaddedConv {
   ArrayRef<int64_t> strides, dilations;
   int64_t groups;
   bool channelsLast;
+  /// For each spatial dimension the elements of the padding in front, and those between the
+  /// padding; none where they are not told.
+  SmallVector<std::pair<OpFoldResult, OpFoldResult>> inner = {};
 };
+
+/// Says which taps of a convolution's windows meet nothing but padding: place loops start at
+/// loop 1, tap loops at `firstTap`.
+ArrayAttr describeHalo(linalg::GenericOp op, const PaddedConv &conv, unsigned firstTap) {
+  SmallVector<Attribute> halos;
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  for (auto [i, inner] : llvm::enumerate(conv.inner)) {
+    unsigned place = 1 + i, tap = firstTap + i;
+    std::optional<int64_t> begin = getConstantIntValue(inner.first), size = getConstantIntValue(inner.second);
+    if (!begin || !size || ShapedType::isDynamic(sizes[place]) || ShapedType::isDynamic(sizes[tap]))
+      continue;
+    int64_t reach = (sizes[place] - 1) * conv.strides[i] + (sizes[tap] - 1) * conv.dilations[i];
+    if (sizes[tap] > 1 && (*begin > 0 || *begin + *size <= reach))
+      halos.push_back(kern::HaloAttr::get(op.getContext(), place, tap, conv.strides[i], conv.dilations[i], *begin, *size,
+                                          sizes[place], sizes[tap]));
+  }
+  return halos.empty() ? ArrayAttr() : ArrayAttr::get(op.getContext(), halos);
+}
 
 /// Splits dimension `dim` of a tensor into (groups, rest).
 Value splitGroups(OpBuilder &b, Location loc, Value tensor, int64_t dim, int64_t groups) {
@@ -130,9 +152,11 @@ Value buildConv(OpBuilder &b, Location loc, const PaddedConv &conv) {
   Type accumulator = lower::getAccumulatorType(inputType.getElementType());
   Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(accumulator));
   Value init = lower::createFilled(b, loc, sizes, zero);
-  Value result = linalg::GenericOp::create(b, loc, init.getType(), ValueRange{input, weight}, init,
-                                           maps, iterators, lower::buildMultiplyAdd)
-                     .getResult(0);
+  auto generic = linalg::GenericOp::create(b, loc, init.getType(), ValueRange{input, weight}, init, maps, iterators,
+                                           lower::buildMultiplyAdd);
+  if (ArrayAttr halos = describeHalo(generic, conv, cast<AffineDimExpr>(taps.front()).getPosition()))
+    generic->setAttr(kern::kHalo, halos);
+  Value result = generic.getResult(0);
   return grouped && !oneOutput ? joinDims(b, loc, result, channelDim) : result;
 }
 
@@ -175,17 +199,19 @@ struct LowerConv : Lowering<nn::ConvOp> {
     SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
 
     SmallVector<OpFoldResult> low(rank, rewriter.getIndexAttr(0)), high = low;
-    for (int64_t i = 0; i < rank - 2; ++i)
+    SmallVector<std::pair<OpFoldResult, OpFoldResult>> inner;
+    for (int64_t i = 0; i < rank - 2; ++i) {
+      OpFoldResult size = nn::getDim(rewriter, loc, input, first + i);
       std::tie(low[first + i], high[first + i]) = nn::getWindowPads(
-          rewriter, loc,
-          nn::getWindowDim(op, i, nn::getDim(rewriter, loc, input, first + i),
-                           nn::getDim(rewriter, loc, adaptor.getWeight(), 2 + i)));
+          rewriter, loc, nn::getWindowDim(op, i, size, nn::getDim(rewriter, loc, adaptor.getWeight(), 2 + i)));
+      inner.push_back({low[first + i], size});
+    }
     Attribute zero = rewriter.getZeroAttr(inputType.getElementType());
     input = lower::createPadded(rewriter, loc, input, low, high, cast<TypedAttr>(zero));
 
     Value sum = buildConv(rewriter, loc, {input, adaptor.getWeight(), sizes, op.getStrides(),
                                           op.getDilations(), static_cast<int64_t>(op.getGroups()),
-                                          op.getChannelsLast()});
+                                          op.getChannelsLast(), inner});
     Value result = buildEpilogue(rewriter, loc, sum, adaptor.getBias(), inputType.getElementType(),
                                  op.getChannelsLast());
     rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, getTypeConverter()->convertType(op.getType())));

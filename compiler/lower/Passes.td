@@ -14,5 +14,5 @@ def NNToLinalgPass : Pass<"nn-to-linalg"> {
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::bufferization::BufferizationDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
-    "::mlir::tensor::TensorDialect", "::nacre::rt::RtDialect"];
+    "::mlir::tensor::TensorDialect", "::nacre::kern::KernDialect", "::nacre::rt::RtDialect"];
 }

@@ -301,7 +301,7 @@ private:
     bool movesRows = parallel.size() > 1 &&
                      readsRowsFromFar(anchor, parallel.back(), parallel[parallel.size() - 2], l2Bytes) &&
                      readsColumnsInPlace(anchor, parallel.back(), parallel[parallel.size() - 2]);
-    int64_t mostRows = movesRows ? 128 : 1024;
+    int64_t mostRows = movesRows ? 128 : 1280;
     int64_t tiles = 1, movedRows = 1;
     bool isWide = false;
     for (size_t i = 0; i < parallel.size(); ++i)

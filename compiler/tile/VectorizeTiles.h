@@ -85,6 +85,14 @@ struct Access {
   const Term *linearAlong(unsigned loop) const;
 };
 
+/// What a reduction loop needs to do of its range (kern.halo): of the loop `tap`, each of whose
+/// steps is `factor` iterations of `loop`, the steps that meet an element from `begin` on.
+struct Halo {
+  unsigned loop;
+  int place; ///< The loop that the window moves with; -1: it does not move.
+  int64_t factor, stride, dilation, begin, size, places, taps;
+};
+
 /// A structured op as loops and addresses. Loops of one iteration are gone;
 /// loops that all operands walk through as through one are merged.
 struct Nest {
@@ -98,6 +106,7 @@ struct Nest {
   /// The op's own result is stored too.
   bool storesOutputs = true;
   LoopSet parallel = 0, reduction = 0;
+  llvm::SmallVector<Halo> halos;
   /// The nest's loop of each of the op's loops; -1: it has one iteration.
   llvm::SmallVector<int> loopOf;
   /// Per output: what the accumulators start from, instead of the memory. Null

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTilesEmitter.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -54,6 +55,33 @@ SmallVector<Strip> Emitter::stripsOf(unsigned number) {
   Value high = arith::SubIOp::create(b, loc, bound, tail);
   strips.push_back({low, high, 1, false, false});
   strips.push_back({high, bound, 1, false, true});
+  return strips;
+}
+
+/// The strips of a reduction loop at the parallel loops' positions: of taps, those that some
+/// copy of the window's places meets something with.
+SmallVector<Strip> Emitter::reductionStripsOf(unsigned loop) {
+  SmallVector<Strip> strips = stripsOf(loop);
+  const Halo *halo = llvm::find_if(nest.halos, [&](const Halo &halo) { return halo.loop == loop; });
+  if (halo == nest.halos.end() || strips.size() != 1 || strips[0].single || strips[0].copies != 1 || step(loop) != 1)
+    return strips;
+  OpFoldResult first = b.getIndexAttr(0);
+  int64_t more = 0;
+  if (halo->place >= 0) {
+    first = getAsOpFoldResult(positions[halo->place].iv);
+    more = std::min(positions[halo->place].copies * step(halo->place), halo->places) - 1;
+  }
+  AffineExpr place = b.getAffineDimExpr(0), zero = b.getAffineConstantExpr(0);
+  AffineExpr low = (b.getAffineConstantExpr(halo->begin) - (place + more) * halo->stride).ceilDiv(halo->dilation);
+  AffineExpr high = (b.getAffineConstantExpr(halo->begin + halo->size - 1) - place * halo->stride).floorDiv(halo->dilation) + 1;
+  auto mapOf = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(1, 0, exprs, b.getContext()); };
+  auto toValue = [&](OpFoldResult bound) {
+    std::optional<int64_t> known = getConstantIntValue(bound);
+    return known ? index(*known) : cast<Value>(bound);
+  };
+  strips[0].low = toValue(affine::makeComposedFoldedAffineMax(b, loc, mapOf({low * halo->factor, zero}), first));
+  strips[0].high = toValue(affine::makeComposedFoldedAffineMin(
+      b, loc, mapOf({high * halo->factor, b.getAffineConstantExpr(halo->taps * halo->factor)}), first));
   return strips;
 }
 
@@ -197,7 +225,7 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth, SmallVector<Value> acc
     moved = before;
     return inside;
   };
-  for (const Strip &strip : stripsOf(loop)) {
+  for (const Strip &strip : reductionStripsOf(loop)) {
     if (strip.single) {
       place(loop, strip, strip.low);
       accumulators = emitInside(std::move(accumulators));

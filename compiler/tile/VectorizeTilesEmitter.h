@@ -204,6 +204,7 @@ private:
 
   int64_t nextCopies(unsigned loop, int64_t copies) const;
   SmallVector<Strip> stripsOf(unsigned loop);
+  SmallVector<Strip> reductionStripsOf(unsigned loop);
   void emitParallel(unsigned depth);
   void emitBlock();
   SmallVector<Value> emitReduction(unsigned depth, SmallVector<Value> accumulators);

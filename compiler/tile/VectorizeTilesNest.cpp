@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTiles.h"
+#include "dialects/kern/KernOps.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -198,6 +199,29 @@ void mergeAllLoops(Nest &nest) {
   }
 }
 
+/// The halos that are still about all iterations of their loops.
+SmallVector<Halo> readHalos(const Nest &nest) {
+  SmallVector<Halo> halos;
+  linalg::GenericOp op = nest.op;
+  auto list = op->getAttrOfType<ArrayAttr>(nacre::kern::kHalo);
+  if (!list)
+    return halos;
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  for (auto halo : list.getAsRange<nacre::kern::HaloAttr>()) {
+    if (halo.getTap() >= sizes.size() || halo.getPlace() >= sizes.size() || sizes[halo.getTap()] != halo.getTaps() ||
+        sizes[halo.getPlace()] != halo.getPlaces())
+      continue;
+    int loop = nest.loopOf[halo.getTap()], place = nest.loopOf[halo.getPlace()];
+    // Of merged loops the outermost may be the taps; places that are merged are not told apart.
+    if (loop < 0 || nest.loops[loop].origin.front() != halo.getTap() || !nest.loops[loop].isStatic() ||
+        (place >= 0 && nest.loops[place].origin.size() != 1))
+      continue;
+    halos.push_back({unsigned(loop), place, nest.loops[loop].size / halo.getTaps(), halo.getStride(), halo.getDilation(),
+                     halo.getBegin(), halo.getSize(), halo.getPlaces(), halo.getTaps()});
+  }
+  return halos;
+}
+
 } // namespace
 
 //===----------------------------------------------------------------------===//
@@ -300,6 +324,7 @@ std::optional<Nest> Nest::get(linalg::GenericOp op, linalg::GenericOp epilogue,
     if (nest.isWritten(number) && access.loops != nest.parallel)
       return fail("an output does not move with all parallel loops, or moves with a reduction");
   nest.start.resize(nest.outputs);
+  nest.halos = readHalos(nest);
   return nest;
 }
 

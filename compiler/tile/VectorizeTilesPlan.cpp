@@ -272,15 +272,19 @@ private:
   }
 
   /// The parallel loop with most reuse; among equals the longest up to 8
-  /// iterations, then the innermost. -1 if there is no reuse.
+  /// iterations, then one that no window moves with whose taps may be left out
+  /// (copies have them in common), then the innermost. -1 if there is no reuse.
   int chooseBlockLoop(LoopSet excluded) const {
     int best = -1;
-    std::pair<unsigned, int64_t> bestScore;
+    std::tuple<unsigned, int64_t, bool> bestScore;
+    auto isPlace = [&](unsigned loop) {
+      return llvm::any_of(nest.halos, [&](const Halo &halo) { return halo.place == int(loop); });
+    };
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
       if (!contains(nest.parallel & ~excluded, loop) || !reuse(loop))
         continue;
-      std::pair<unsigned, int64_t> score(reuse(loop),
-                                         std::min<int64_t>(guess(nest.loops[loop]), 8));
+      std::tuple<unsigned, int64_t, bool> score(reuse(loop), std::min<int64_t>(guess(nest.loops[loop]), 8),
+                                                !isPlace(loop));
       if (best < 0 || score >= bestScore)
         best = loop, bestScore = score;
     }

@@ -16,6 +16,11 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/kern/KernAttrs.h.inc"
 
+namespace nacre::kern {
+/// The name of the list of halos (HaloAttr) on a structured op.
+inline constexpr llvm::StringLiteral kHalo = "kern.halo";
+} // namespace nacre::kern
+
 #define GET_OP_CLASSES
 #include "dialects/kern/KernOps.h.inc"
 

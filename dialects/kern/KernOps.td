@@ -38,6 +38,25 @@ def Kern_TilingAttr : AttrDef<Kern_Dialect, "Tiling"> {
   let assemblyFormat = "`<` `[` $sizes `]` (`,` `grain` `=` $grain^)? `>`";
 }
 
+def Kern_HaloAttr : AttrDef<Kern_Dialect, "Halo"> {
+  let mnemonic = "halo";
+  let summary = "Where the windows of a structured op reach into zeros";
+  let description = [{
+    Of a linalg.generic that sums products, in the list `kern.halo`: along one dimension, an
+    input is read at `place * stride + tap * dilation`, where `place` is a parallel loop of the
+    op and `tap` a reduction, and it is zero but for the elements from `begin` on, `size` of
+    them. So taps that reach none of these need not be run. It holds as long as the loops
+    have `places` and `taps` iterations: tiles of either are about something else.
+
+    ```mlir
+    kern.halo = [#kern.halo<place = 1, tap = 4, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>]
+    ```
+  }];
+  let parameters = (ins "unsigned":$place, "unsigned":$tap, "int64_t":$stride, "int64_t":$dilation,
+                        "int64_t":$begin, "int64_t":$size, "int64_t":$places, "int64_t":$taps);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Kern_FuncOp : Op<Kern_Dialect, "func", [
     FunctionOpInterface, IsolatedFromAbove, AffineScope, AutomaticAllocationScope]> {
   let summary = "A kernel";

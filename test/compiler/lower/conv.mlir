@@ -74,3 +74,24 @@ func.func @dynamic(%x: tensor<1x8x?x?xf32>, %w: tensor<4x8x3x3xf32>) -> tensor<1
       : (tensor<1x8x?x?xf32>, tensor<4x8x3x3xf32>) -> tensor<1x4x?x?xf32>
   return %y : tensor<1x4x?x?xf32>
 }
+
+// -----
+
+// Taps that meet nothing but padding are told: the middle of three places meets all.
+// CHECK-LABEL: @halo
+// CHECK: linalg.generic
+// CHECK-SAME: kern.halo = [#kern.halo<place = 1, tap = 4, stride = 1, dilation = 1, begin = 1, size = 3, places = 3, taps = 3>,
+// CHECK-SAME:              #kern.halo<place = 2, tap = 5, stride = 2, dilation = 2, begin = 0, size = 8, places = 3, taps = 3>]
+func.func @halo(%x: tensor<1x3x8x4xf32>, %w: tensor<8x4x3x3xf32>) -> tensor<1x3x3x8xf32> {
+  %y = nn.conv %x, %w {strides = array<i64: 1, 2>, dilations = array<i64: 1, 2>, pads = array<i64: 1, 0, 1, 1>, channels_last}
+      : (tensor<1x3x8x4xf32>, tensor<8x4x3x3xf32>) -> tensor<1x3x3x8xf32>
+  return %y : tensor<1x3x3x8xf32>
+}
+
+// CHECK-LABEL: @no_halo
+// CHECK-NOT: kern.halo
+func.func @no_halo(%x: tensor<1x8x9xf32>, %w: tensor<4x8x3xf32>) -> tensor<1x4x7xf32> {
+  %y = nn.conv %x, %w {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>}
+      : (tensor<1x8x9xf32>, tensor<4x8x3xf32>) -> tensor<1x4x7xf32>
+  return %y : tensor<1x4x7xf32>
+}

@@ -338,3 +338,42 @@ func.func @tiled_index(%tile: index, %c: memref<32xi64>) {
   }
   return
 }
+
+// Of three taps those are run that meet one of the seven elements between the padding; blocks
+// run along the images, which have their places in common.
+// CHECK-LABEL: func.func @halo
+// CHECK: scf.for %[[PLACE:.+]] = %c0 to %c7 step %c1
+// CHECK: %[[LOW:.+]] = affine.max #{{.*}}(%[[PLACE]])
+// CHECK: %[[HIGH:.+]] = affine.min #{{.*}}(%[[PLACE]])
+// CHECK: scf.for %{{.*}} = %[[LOW]] to %[[HIGH]] step %c1 iter_args
+// CHECK: vector.fma
+func.func @halo(%x: memref<8x9x64xf32>, %w: memref<3x64x32xf32>, %y: memref<8x7x32xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(n, p, o, k, c) -> (n, p + k, c)>, affine_map<(n, p, o, k, c) -> (k, c, o)>,
+                                   affine_map<(n, p, o, k, c) -> (n, p, o)>],
+                  iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : memref<8x9x64xf32>, memref<3x64x32xf32>) outs(%y : memref<8x7x32xf32>)
+      attrs = {kern.halo = [#kern.halo<place = 1, tap = 3, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>]} {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %0 = arith.mulf %a, %b : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
+
+// A tile of the places: what the list says is about others.
+// CHECK-LABEL: func.func @tiled_halo
+// CHECK-NOT: affine.max
+func.func @tiled_halo(%x: memref<8x6x64xf32>, %w: memref<3x64x32xf32>, %y: memref<8x4x32xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(n, p, o, k, c) -> (n, p + k, c)>, affine_map<(n, p, o, k, c) -> (k, c, o)>,
+                                   affine_map<(n, p, o, k, c) -> (n, p, o)>],
+                  iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : memref<8x6x64xf32>, memref<3x64x32xf32>) outs(%y : memref<8x4x32xf32>)
+      attrs = {kern.halo = [#kern.halo<place = 1, tap = 3, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>]} {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %0 = arith.mulf %a, %b : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
