@@ -124,3 +124,10 @@ Status Exporter::write(Session &session, const std::string &path) {
     return Error{NACRE_IO_ERROR, message};
   return {};
 }
+
+std::optional<TrainedNodes> Exporter::countTrainedNodes() const {
+  if (!source->onnx)
+    return std::nullopt;
+  TrainingNodes nodes = source->onnx->countTrainingNodes();
+  return TrainedNodes{nodes.batchNormalizations, nodes.dropouts, nodes.foldedBatchNormalizations};
+}

@@ -4,15 +4,23 @@
 
 #include "runtime/api/nacre.hpp"
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace nacre {
 
+/// What a training treats otherwise than inference, and what an exporter has told of
+/// BatchNormalizations that it made parts of convolutions.
+struct TrainedNodes {
+  int64_t batchNormalizations = 0, dropouts = 0, foldedBatchNormalizations = 0;
+};
+
 /// Writes the file that a model was compiled from again, with the values that a session's
-/// mutable parameters have now. Of an ONNX file the rest stays as it is; the text of an nn
-/// module (*.mlir) is printed anew, which keeps all but comments.
+/// mutable parameters have now. Of an ONNX file the rest stays as it is, but for what has
+/// BatchNormalization and Dropout train; the text of an nn module (*.mlir) is printed anew,
+/// which keeps all but comments.
 class Exporter {
 public:
   /// Reads the file. An error if it cannot be written again with the model's parameters:
@@ -33,6 +41,9 @@ public:
 
   /// The weights that are trained: initializers of ONNX, `nn.parameter`s.
   std::vector<std::string> getParameters() const;
+
+  /// Of an ONNX file; nothing of a module's text.
+  std::optional<TrainedNodes> countTrainedNodes() const;
 
 private:
   Exporter();

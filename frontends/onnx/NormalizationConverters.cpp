@@ -65,7 +65,9 @@ namespace {
 /// In training mode: by mean and variance of the batch, and the running ones moved towards
 /// them.
 struct TrainingBatchNorm {
-  Value result, mean, variance;
+  Value result;
+  Value mean, variance;           // the running ones, moved
+  Value batchMean, batchVariance; // of this batch
 };
 } // namespace
 
@@ -91,7 +93,7 @@ static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, double momentum, 
   };
   Value y = c.make<nn::BatchNormOp>(x, c.input(1), c.input(2), mean, variance,
                                     epsilon, false);
-  return {y, move(c.input(3), mean), move(c.input(4), variance)};
+  return {y, move(c.input(3), mean), move(c.input(4), variance), mean, variance};
 }
 
 /// Compiled for training: inference uses the running statistics and a training step the
@@ -111,10 +113,13 @@ static LogicalResult convertForTraining(NodeContext &c, double momentum, APFloat
   }
   auto choose = [&](Value inTraining, Value inInference) { return c.make<nn::InTrainingOp>(inTraining, inInference); };
   c.setResult(0, choose(training.result, fixed));
-  if (c.hasOutput(1))
-    c.setResult(1, choose(training.mean, c.input(3)));
-  if (c.hasOutput(2))
-    c.setResult(2, choose(training.variance, c.input(4)));
+  std::pair<Value, Value> others[] = {{training.mean, c.input(3)},
+                                      {training.variance, c.input(4)},
+                                      {training.batchMean, c.input(3)},
+                                      {training.batchVariance, c.input(4)}};
+  for (unsigned i = 1; i < c.numOutputs(); ++i)
+    if (c.hasOutput(i))
+      c.setResult(i, choose(others[i - 1].first, others[i - 1].second));
   return success(!c.hadError());
 }
 
@@ -127,20 +132,21 @@ static LogicalResult convertBatchNorm(NodeContext &c) {
     c.ignoreAttr("consumed_inputs"); // what executors may overwrite
   if (c.version() < 9 && !c.getFlag("spatial", true))
     return c.error("statistics per element (spatial = 0) are not supported");
-  bool isTraining = c.version() >= 14 && c.getFlag("training_mode");
-  for (unsigned i = 1; i < c.numOutputs() && !isTraining; ++i)
-    if (c.hasOutput(i))
-      return c.error("output " + Twine(i) +
-                     " exists in training mode only, which is not supported in "
-                     "opset " +
-                     Twine(c.version()));
+  // Before version 14 the outputs say it: the running statistics, then the batch's.
+  bool isTraining = c.version() >= 14 && c.getFlag("training_mode"), hasOthers = false;
+  for (unsigned i = 1; i < c.numOutputs(); ++i)
+    hasOthers |= c.hasOutput(i);
+  if (c.version() < 14)
+    isTraining = hasOthers;
+  else if (hasOthers && !isTraining)
+    return c.error("it has more outputs than one, which exist in training mode alone");
   if (c.isTraining())
     return convertForTraining(c, momentum, epsilon);
   if (isTraining) {
     TrainingBatchNorm made = makeTrainingBatchNorm(c, momentum, epsilon);
     if (c.hadError())
       return failure();
-    return c.setResults({made.result, made.mean, made.variance});
+    return c.setResults({made.result, made.mean, made.variance, made.batchMean, made.batchVariance});
   }
   return c.replaceWith<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2),
                                         c.input(3), c.input(4), epsilon, false);

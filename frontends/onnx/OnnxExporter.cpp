@@ -4,6 +4,7 @@
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ModelFile.h"
 #include "frontends/onnx/TensorData.h"
+#include "frontends/onnx/TrainingNodes.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl.h"
 #include "mlir/IR/MLIRContext.h"
@@ -193,6 +194,8 @@ std::optional<InitializerInfo> OnnxExporter::find(StringRef name) const {
   return std::nullopt;
 }
 
+TrainingNodes OnnxExporter::countTrainingNodes() const { return frontend::countTrainingNodes(file->model()); }
+
 /// Whether a file can hold the model.
 static bool checkSize(const ::onnx::ModelProto &model, std::string &error) {
   if (model.ByteSizeLong() <= INT_MAX)
@@ -203,6 +206,7 @@ static bool checkSize(const ::onnx::ModelProto &model, std::string &error) {
 
 std::optional<std::string> OnnxExporter::serialize(const Values &values, std::string &error) {
   ::onnx::ModelProto model(file->model());
+  makeInferenceForm(model);
   TensorRewriter rewriter(*file, values, "");
   std::string bytes;
   if (!rewriter.run(model))
@@ -214,6 +218,7 @@ std::optional<std::string> OnnxExporter::serialize(const Values &values, std::st
 
 bool OnnxExporter::write(StringRef path, const Values &values, std::string &error) {
   ::onnx::ModelProto model(file->model());
+  makeInferenceForm(model);
   TensorRewriter rewriter(*file, values, path);
   if (!rewriter.run(model)) {
     error = rewriter.error;

@@ -18,9 +18,17 @@ struct InitializerInfo {
   llvm::SmallVector<int64_t> dims;
 };
 
+/// What training treats otherwise than inference.
+struct TrainingNodes {
+  int64_t batchNormalizations = 0, dropouts = 0;
+  /// Into convolutions, as far as an exporter has left traces of it.
+  int64_t foldedBatchNormalizations = 0;
+};
+
 /// Writes an ONNX file again with new values in its initializers. Everything
 /// else is as it was: nodes, names, metadata, fields that this version of ONNX
-/// does not know.
+/// does not know. Only BatchNormalization and Dropout lose what has them
+/// train, so that runtimes infer with the file.
 class OnnxExporter {
 public:
   /// Little-endian elements by the initializer's name.
@@ -37,6 +45,8 @@ public:
 
   /// The initializer of the main graph of that name.
   std::optional<InitializerInfo> find(llvm::StringRef name) const;
+
+  TrainingNodes countTrainingNodes() const;
 
   /// Writes the model to `path`. It appears complete or not at all: written
   /// beside, synced, renamed. What was external data is so again, copied into

@@ -213,8 +213,9 @@ def test_summary_and_lines(folder: Path, tmp_path: Path) -> None:
     assert all(epoch["examples_per_second"] > 0 for epoch in summary["epochs"])
     data = ["--data", folder / "digits.npz", "--epochs", "3", "-o", tmp_path / "b.onnx"]
     lines = nacre("train", folder / "mlp.onnx", *OPTIONS, *data).out.splitlines()
-    assert [line.split(":")[0] for line in lines[:4]] == ["memory", *(f"epoch {n}/3" for n in (1, 2, 3))]
-    assert "b.onnx" in lines[4]
+    assert lines[1].startswith("no BatchNormalization, no Dropout: ")
+    assert [line.split(":")[0] for line in lines[:1] + lines[2:5]] == ["memory", *(f"epoch {n}/3" for n in (1, 2, 3))]
+    assert "b.onnx" in lines[5]
 
 
 def test_labels_of_any_integer_type(folder: Path, tmp_path: Path) -> None:
@@ -276,6 +277,7 @@ def test_interrupt(folder: Path, tmp_path: Path) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     )
     assert running.stdout and running.stdout.readline().startswith("memory: ")
+    assert running.stdout.readline().startswith("no BatchNormalization")
     assert running.stdout.readline().startswith("epoch 1/")
     running.send_signal(signal.SIGINT)
     start = time.monotonic()
@@ -327,8 +329,8 @@ def test_validation_and_metrics(tmp_path: Path) -> None:
     command = ["train", model, *OPTIONS, "--data", tmp_path / "train.npz", "--valid", tmp_path / "valid.npz",
                "--metric", "accuracy", "--metric", "top-k:k=3", "--epochs", "3", "-o", tmp_path / "trained.onnx"]  # fmt: skip
     lines = nacre(*command).out.splitlines()
-    assert lines[3].startswith("epoch 3/3: loss ")
-    assert ", val_accuracy 0." in lines[3]
+    assert lines[4].startswith("epoch 3/3: loss ")
+    assert ", val_accuracy 0." in lines[4]
     last = json.loads(nacre(*command, "--json").out)["epochs"][-1]
     assert set(last) == {"epoch", "examples_per_second", "loss", "accuracy", "top-k:k=3", "val_loss", "val_accuracy",
                          "val_top-k:k=3"}  # fmt: skip

@@ -106,9 +106,8 @@ def test_what_is_refused(folder: Path) -> None:
     (folder / "broken.mlir").write_text("func.func @main(")
     onnx_model = small_models.save_perceptron(folder / "mlp.onnx", 3, 2)
     for model, out, status, expected in (
-        ("m.mlir", "trained.onnx", 2, "expected a name that ends in .mlir"),
-        ("m.mlir", "trained.so", 2, "nacre compile makes a .so of it"),
-        (onnx_model, "trained.so", 2, "nacre compile makes a .so of it"),
+        ("m.mlir", "trained.onnx", 2, "expected a name that ends in .mlir, or in .so, .o or .a"),
+        (onnx_model, "trained.ll", 2, "expected a name that ends in .onnx, or in .so, .o or .a"),
         (onnx_model, "trained.mlir", 2, "expected a name that ends in .onnx"),
         ("m.so", "trained.mlir", 2, "expected a model.onnx, or a module.mlir"),
         ("constants.mlir", "trained.mlir", 1, "that is trainable, as in `nn.parameter trainable @w"),

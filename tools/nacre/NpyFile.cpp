@@ -190,9 +190,11 @@ std::optional<TensorView> tool::viewNpy(StringRef bytes) {
   return TensorView(header->data.data(), header->tensor.dtype, header->tensor.dims);
 }
 
-std::optional<std::vector<int64_t>> tool::readNpyShape(StringRef bytes) {
+std::optional<TensorView> tool::describeNpy(StringRef bytes) {
   Result<Header> header = parseHeader(bytes, "", /*isWhole=*/false);
-  return header ? std::optional(std::move(header->tensor.dims)) : std::nullopt;
+  if (!header || header->tensor.dims.size() > NACRE_MAX_RANK)
+    return std::nullopt;
+  return TensorView(nullptr, header->isText ? NACRE_STRING : header->tensor.dtype, header->tensor.dims);
 }
 
 bool tool::isNpyType(nacre_dtype dtype) {

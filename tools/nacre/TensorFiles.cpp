@@ -77,8 +77,8 @@ Result<std::optional<TensorView>> Archive::view(const ArchiveEntry &entry) const
   return view;
 }
 
-std::optional<std::vector<int64_t>> Archive::shape(const ArchiveEntry &entry) const {
-  return readNpyShape(extractStart(entry, 4096));
+std::optional<TensorView> Archive::describe(const ArchiveEntry &entry) const {
+  return describeNpy(extractStart(entry, 4096));
 }
 
 const ArchiveEntry *Archive::find(StringRef name) const {

@@ -43,8 +43,8 @@ public:
   /// The array where it stands in the mapped file, if it does; unlike `read` it does not look at
   /// the checksum of one that is large.
   Result<std::optional<TensorView>> view(const ArchiveEntry &entry) const;
-  /// Its sizes, of which its first bytes tell; nothing if it is damaged.
-  std::optional<std::vector<int64_t>> shape(const ArchiveEntry &entry) const;
+  /// Its type and sizes, of which its first bytes tell; nothing if it is damaged.
+  std::optional<TensorView> describe(const ArchiveEntry &entry) const;
   /// The entry of that name, or null.
   const ArchiveEntry *find(llvm::StringRef name) const;
 
@@ -68,8 +68,8 @@ Result<HostTensor> parseNpy(llvm::StringRef bytes, const std::string &file);
 /// The elements where they stand in the bytes, whatever their alignment; nullopt of an array that
 /// must be read to be used, or is damaged.
 std::optional<TensorView> viewNpy(llvm::StringRef bytes);
-/// The sizes that a .npy file's first bytes tell of.
-std::optional<std::vector<int64_t>> readNpyShape(llvm::StringRef bytes);
+/// The type and sizes that a .npy file's first bytes tell of, without elements.
+std::optional<TensorView> describeNpy(llvm::StringRef bytes);
 bool isNpyType(nacre_dtype dtype);
 Status writeNpy(const std::string &path, const TensorView &tensor);
 

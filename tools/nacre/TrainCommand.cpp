@@ -1,11 +1,13 @@
 //===- TrainCommand.cpp - nacre train ---------------------------*- C++ -*-===//
 #include "compiler/api/Exporter.h"
+#include "compiler/support/OutputFile.h"
 #include "runtime/api/nacre_train.hpp"
 #include "tools/nacre/Command.h"
 #include "tools/nacre/TrainData.h"
 #include "tools/nacre/TrainFlags.h"
 #include "tools/nacre/TrainRun.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Signals.h"
@@ -38,7 +40,7 @@ static cl::list<std::string> metrics("metric", cl::sub(command.subcommand), cl::
 static cl::opt<bool> listMetrics("list-metrics", cl::sub(command.subcommand),
                                  cl::desc("Print all metrics and their settings"));
 static cl::opt<std::string> output("o", cl::sub(command.subcommand), cl::value_desc("file"),
-                                   cl::desc("The trained model"));
+                                   cl::desc("The trained model; a .so, .o or .a is compiled of it for inference"));
 static TrainFlags trainFlags(command.subcommand, "loss",
                              "What is minimised (default softmax-cross-entropy); several make a sum, as "
                              "--loss mse --loss 0.4*mae@aux; output:NAME is a scalar output");
@@ -70,6 +72,7 @@ static cl::opt<std::string> plotPath("plot", cl::sub(command.subcommand), cl::va
                                      cl::desc("Draw losses and metrics"));
 static cl::opt<int64_t> batchSize("batch-size", cl::sub(command.subcommand), cl::value_desc("n"),
                                   cl::desc("Examples per step (default 32)"));
+static cl::alias batch("batch", cl::aliasopt(batchSize), cl::desc("The same as --batch-size"));
 static cl::opt<uint64_t> seed("seed", cl::sub(command.subcommand), cl::value_desc("n"),
                               cl::desc("Orders the examples, draws random numbers (default 0)"));
 static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_desc("n"),
@@ -92,14 +95,75 @@ struct Plan {
   TrainReport::Options told;
 };
 
-/// Why the trained model cannot be written there; empty: it can.
-std::string checkOutput(llvm::StringRef path, llvm::StringRef output) {
+/// What the trained model is compiled into if it is not written as it was read.
+std::optional<Emit> getArtefact(llvm::StringRef output) {
+  for (Emit kind : {Emit::Shared, Emit::Object, Emit::StaticLibrary})
+    if (llvm::sys::path::extension(output) == llvm::StringRef(getEnding(kind)))
+      return kind;
+  return std::nullopt;
+}
+
+/// Why the trained model cannot be called that; empty: it can.
+std::string checkName(llvm::StringRef path, llvm::StringRef output) {
   llvm::StringRef ending = llvm::sys::path::extension(path), own = llvm::sys::path::extension(output);
-  bool isArtefact = llvm::any_of(kEmitKinds, [&](Emit kind) { return !own.empty() && llvm::StringRef(getEnding(kind)) == own; });
-  if (own == ending || (ending == ".onnx" && !isArtefact) || (ending == ".mlir" && own.empty()))
+  bool isOther = own == ".mlir" || own == ".onnx" || llvm::any_of(kEmitKinds, [&](Emit kind) {
+    return !own.empty() && llvm::StringRef(getEnding(kind)) == own;
+  });
+  if (own == ending || getArtefact(output) || (ending == ".onnx" && !isOther) || (ending == ".mlir" && own.empty()))
     return "";
-  std::string why = ("-o " + output + ": the trained model is a file like " + path + ", expected a name that ends in " + ending).str();
-  return isArtefact && own != ".mlir" ? why + "; nacre compile makes a " + own.str() + " of it" : why;
+  return ("-o " + output + ": the trained model is a file like " + path + ", or compiled for inference: expected a name "
+          "that ends in " + ending + ", or in .so, .o or .a").str();
+}
+
+/// Whether it can be written there, before time goes into training.
+Status checkPlace(const std::string &output) {
+  if (llvm::sys::fs::is_directory(output))
+    return Error{NACRE_IO_ERROR, "-o " + output + ": is a folder, expected a file's name"};
+  if (llvm::Expected<OutputFile> file = OutputFile::create(output); !file)
+    return Error{NACRE_IO_ERROR, "cannot write '" + output + "': " + llvm::toString(file.takeError())};
+  return {};
+}
+
+/// Writes the model as it was read, or compiles that for inference.
+Status writeResult(Exporter &exporter, Session &session, const CompileOptions &trained, const std::string &output) {
+  std::optional<Emit> kind = getArtefact(output);
+  if (!kind)
+    return exporter.write(session, output);
+  CompileOptions options = trained;
+  options.train.reset();
+  options.trainMemory = nullptr;
+  options.emit = {*kind};
+  // Beside the artefact, where there is room for it; of the name that the artefact tells of.
+  llvm::SmallString<128> folder;
+  if (std::error_code code = llvm::sys::fs::createUniqueDirectory(output + ".making", folder))
+    return Error{NACRE_IO_ERROR, "cannot write beside '" + output + "': " + code.message()};
+  llvm::SmallString<128> model = folder;
+  llvm::sys::path::append(model, llvm::sys::path::filename(path));
+  Status written = exporter.write(session, model.str().str());
+  if (written)
+    written = compileToFile(model.str().str(), output, options);
+  (void)llvm::sys::fs::remove_directories(folder);
+  return written;
+}
+
+/// What the file has of nodes that training treats otherwise, so that nobody trains without them
+/// unawares.
+std::string describe(const TrainedNodes &nodes) {
+  std::string text;
+  auto add = [&](int64_t count, const char *what) {
+    if (count)
+      text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  };
+  add(nodes.batchNormalizations, "BatchNormalization");
+  add(nodes.dropouts, "Dropout");
+  text = text.empty() ? "" : "in training mode: " + text + "\n";
+  if (nodes.foldedBatchNormalizations)
+    text += "the exporter has folded BatchNormalization into " + std::to_string(nodes.foldedBatchNormalizations) +
+            " convolution" + (nodes.foldedBatchNormalizations > 1 ? "s" : "") + ": these are trained, without it\n";
+  else if (text.empty())
+    text = "no BatchNormalization, no Dropout: if the model had any, its exporter has folded or removed it; what is in the "
+           "file is trained\n";
+  return text;
 }
 
 bool makePlan(Plan &plan) {
@@ -114,7 +178,7 @@ bool makePlan(Plan &plan) {
     return refuse("expected a model, --data and -o; see nacre train --help");
   if (!isSource(path))
     return refuse(path + ": expected a model.onnx, or a module.mlir, whose weights can be written again");
-  if (std::string why = checkOutput(path, output); !why.empty())
+  if (std::string why = checkName(path, output); !why.empty())
     return refuse(why);
   Result<double> rate = trainFlags.fill(train);
   if (!rate)
@@ -210,6 +274,8 @@ static int runTrain() {
   bool printsJson = json, hasAverages = plan.compile.train->average > 0;
   std::string target = output;
   // Before time goes into compiling.
+  if (Status checked = checkPlace(target); !checked)
+    return fail(checked.error());
   Result<DataFiles> files = DataFiles::open(dataPath);
   if (!files)
     return fail(files.error());
@@ -245,6 +311,8 @@ static int runTrain() {
       return fail(read.error());
     others = *std::move(read);
     plan.trainer.validation = others.columns();
+    if (plan.trainer.validation.empty())
+      return fail(Error{NACRE_INVALID_VALUE, validPath + ": no arrays are in it"});
   }
   Result<Session> session = createSession(*model, threads, seed);
   if (!session)
@@ -261,21 +329,28 @@ static int runTrain() {
     return fail(begun.error());
   if (memory.step > 0 && !printsJson)
     llvm::outs() << formatMemory(memory) << "\n";
+  if (std::optional<TrainedNodes> nodes = exporter->countTrainedNodes(); nodes && !printsJson)
+    llvm::outs() << describe(*nodes);
+  llvm::outs().flush();
   interruptible = trainer->session().get();
   llvm::sys::SetInterruptFunction(interrupt);
   Status trained = run.train([] { return !wasInterrupted; });
   double seconds = run.getReport().getSeconds();
   if (wasInterrupted)
     return endInterrupted(run.getKeeper().getNewestCheckpoint());
-  if (!trained)
-    return fail(trained.error());
+  if (!trained) {
+    Error error = trained.error();
+    if (error.status == NACRE_INVALID_VALUE && llvm::StringRef(error.message).starts_with("the loss became"))
+      error.message += "; --detect-anomaly names what makes it so";
+    return fail(error);
+  }
   // From here on Ctrl-C removes what is written so far and ends.
   llvm::sys::SetInterruptFunction(nullptr);
   interruptible = nullptr;
   if (hasAverages)
     if (Status set = trainer->useAverages(); !set)
       return fail(set.error());
-  if (Status written = exporter->write(trainer->session(), target); !written)
+  if (Status written = writeResult(*exporter, trainer->session(), plan.compile, target); !written)
     return fail(written.error());
   int64_t count = int64_t(run.getReport().getEpochs().size());
   if (printsJson) {
@@ -285,6 +360,11 @@ static int runTrain() {
                                {"compile_seconds", compileSeconds},
                                {"seconds", seconds},
                                {"epochs", llvm::json::Array(run.getReport().getEpochs())}};
+    if (std::optional<TrainedNodes> nodes = exporter->countTrainedNodes())
+      summary["nodes_in_training_mode"] =
+          llvm::json::Object{{"BatchNormalization", nodes->batchNormalizations},
+                             {"Dropout", nodes->dropouts},
+                             {"folded BatchNormalization", nodes->foldedBatchNormalizations}};
     if (patience) {
       summary["best_epoch"] = run.getKeeper().getBestEpoch() + 1;
       summary["ended_early"] = run.getKeeper().endedEarly();

@@ -62,6 +62,17 @@ void adapt(HostTensor &tensor, nacre_dtype wanted) {
 Result<DataFiles> DataFiles::open(const std::string &path) {
   DataFiles files;
   files.path = path;
+  auto addArray = [&](const std::string &file) -> Status {
+    auto buffer = llvm::MemoryBuffer::getFile(file, false, /*RequiresNullTerminator=*/false);
+    if (!buffer)
+      return Error{NACRE_IO_ERROR, file + ": " + buffer.getError().message()};
+    files.arrays.emplace_back(file, std::move(*buffer));
+    return {};
+  };
+  if (!fs::is_directory(path) && llvm::StringRef(path).ends_with(".npy")) {
+    Status added = addArray(path);
+    return added ? Result<DataFiles>(std::move(files)) : added.error();
+  }
   if (!fs::is_directory(path)) {
     Result<Archive> archive = Archive::open(path);
     if (!archive)
@@ -84,10 +95,8 @@ Result<DataFiles> DataFiles::open(const std::string &path) {
         return archive.error();
       files.archives.emplace_back(file, *std::move(archive));
     } else if (llvm::StringRef(file).ends_with(".npy")) {
-      auto buffer = llvm::MemoryBuffer::getFile(file, false, /*RequiresNullTerminator=*/false);
-      if (!buffer)
-        return Error{NACRE_IO_ERROR, file + ": " + buffer.getError().message()};
-      files.arrays.emplace_back(file, std::move(*buffer));
+      if (Status added = addArray(file); !added)
+        return added.error();
     }
   }
   if (files.archives.empty() == files.arrays.empty())
@@ -99,20 +108,20 @@ Result<DataFiles> DataFiles::open(const std::string &path) {
 
 std::map<std::string, std::vector<int64_t>> DataFiles::shapes() const {
   std::map<std::string, std::vector<int64_t>> shapes;
-  auto add = [&](llvm::StringRef name, const std::optional<std::vector<int64_t>> &shape) {
-    if (!shape || shape->empty())
+  auto add = [&](llvm::StringRef name, const std::optional<TensorView> &view) {
+    if (!view || view->dims().empty())
       return;
-    auto [known, isNew] = shapes.try_emplace(name.str(), *shape);
-    known->second.front() += isNew ? 0 : shape->front();
+    auto [known, isNew] = shapes.try_emplace(name.str(), view->dims().begin(), view->dims().end());
+    known->second.front() += isNew ? 0 : view->dims().front();
   };
   for (const auto &[path, archive] : archives)
     for (const ArchiveEntry &entry : archive.getEntries())
-      add(entry.name, archive.shape(entry));
+      add(entry.name, archive.describe(entry));
   for (const File &file : arrays) {
     llvm::StringRef name = llvm::sys::path::stem(file.first);
-    std::optional<std::vector<int64_t>> shape = readNpyShape(file.second->getBuffer());
+    std::optional<TensorView> view = describeNpy(file.second->getBuffer());
     for (; !name.empty(); name = name.rsplit('.').first) {
-      add(name, shape);
+      add(name, view);
       if (!name.contains('.'))
         break;
     }
@@ -179,6 +188,27 @@ Status TrainData::checkParts(const std::vector<std::string> &parts) const {
   return {};
 }
 
+void TrainData::addOthers(const DataFiles &files) {
+  llvm::StringSet<> used;
+  for (const Column &column : list)
+    used.insert(column.name);
+  auto add = [&](llvm::StringRef name, const std::optional<TensorView> &view) {
+    if (view && used.insert(name).second)
+      list.push_back({name.str(), *view});
+  };
+  for (const auto &[path, archive] : files.archives)
+    for (const ArchiveEntry &entry : archive.getEntries())
+      add(entry.name, archive.describe(entry));
+  for (const DataFiles::File &file : files.arrays) {
+    llvm::StringRef name = llvm::sys::path::stem(file.first), start = name;
+    bool isUsed = used.contains(name);
+    for (; !isUsed && start.contains('.'); isUsed = used.contains(start))
+      start = start.rsplit('.').first;
+    if (!isUsed)
+      add(name, describeNpy(file.second->getBuffer()));
+  }
+}
+
 Result<TrainData> TrainData::read(const DataFiles &files, const Model &model) {
   TrainData data;
   std::vector<TensorInfo> inputs;
@@ -234,5 +264,6 @@ Result<TrainData> TrainData::read(const DataFiles &files, const Model &model) {
   }
   if (Status checked = data.checkParts(parts); !checked)
     return checked.error();
+  data.addOthers(files);
   return data;
 }

@@ -9,7 +9,7 @@
 
 namespace nacre::tool {
 
-/// Files with examples: an archive, or all of a folder. There the archives, in the order of their
+/// Files with examples: an archive, NAME.npy, or all of a folder. There the archives, in the order of their
 /// names, are parts of one whole, or the .npy files, NAME.npy or NAME.PART.npy each.
 class DataFiles {
 public:
@@ -48,6 +48,8 @@ private:
     const ArchiveEntry *entry = nullptr;
   };
   Status add(const std::string &name, const Found &found, nacre_dtype wanted);
+  /// What the step does not take, without its elements: for messages that say what there is.
+  void addOthers(const DataFiles &files);
   Status checkParts(const std::vector<std::string> &parts) const;
 
   std::vector<Column> list;
