@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // The descriptor, whose symbol has the name of a type of the C API.
 extern "C" [[gnu::visibility("hidden")]] const nacre_abi_model
@@ -262,6 +263,26 @@ nacre_status makeFolder(const char *folder) {
   return NACRE_OK;
 }
 
+// Whether a file can be made there, before time goes into training.
+nacre_status checkPlace(const char *path) {
+  char folder[4096] = ".";
+  const char *end = std::strrchr(path, '/');
+  size_t length = end ? size_t(end - path) + 1 : 0;
+  if (length >= sizeof folder)
+    return fail(NACRE_INVALID_ARGUMENT, "%.200s...: the path is too long", path);
+  if (length > 0) {
+    std::memcpy(folder, path, length);
+    folder[length] = 0;
+  }
+  struct stat status;
+  if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+    return fail(NACRE_IO_ERROR, "%s: is a folder, expected a file's name", path);
+  if (access(folder, W_OK | X_OK) != 0)
+    return fail(NACRE_IO_ERROR, "%s: cannot be written: %s", path,
+                std::strerror(errno));
+  return NACRE_OK;
+}
+
 // The tensors of a run; what they hold goes with the process.
 struct Tensors {
   nacre_tensor *inputs = nullptr, *outputs = nullptr;
@@ -398,14 +419,16 @@ int run(int count, char **arguments) {
     if (nacre_status s = loadWeights(session, options.load))
       return report(options, s);
   if (options.trains) {
-    nacre_status s =
-        train(model, session, tensors.index, tensors.inputs, tensors.others,
-              options.training);
+    const bool writesFolder = !options.save || options.hasOutputFolder;
+    nacre_status s = options.save ? checkPlace(options.save) : NACRE_OK;
+    if (s == NACRE_OK && writesFolder)
+      s = makeFolder(options.outputFolder);
+    if (s == NACRE_OK)
+      s = train(model, session, tensors.index, tensors.inputs, tensors.others,
+                options.training);
     if (s == NACRE_OK && options.save)
       s = nacre_session_save(session, options.save, nullptr, 0);
-    if (s == NACRE_OK && (!options.save || options.hasOutputFolder))
-      s = makeFolder(options.outputFolder);
-    if (s == NACRE_OK && (!options.save || options.hasOutputFolder))
+    if (s == NACRE_OK && writesFolder)
       s = writeWeights(model, session, options.outputFolder);
     return s == NACRE_OK ? Success : report(options, s);
   }

@@ -495,10 +495,12 @@ def test_executable_goes_on(folder: Path, tmp_path: Path) -> None:
         ([*command, "--resume", "--checkpoint", tmp_path / "seven"], 1, "is no checkpoint of this program"),
         ([*command, "--resume", "--checkpoint", tmp_path / "damaged"], 1, "damaged"),
         ([*command, "--load", tmp_path / "absent"], 1, "absent"),
-        ([*command, "--epochs", "1", "--save", tmp_path / "no/such"], 1, "no/such"),
+        ([*command, "--epochs", "1", "--save", tmp_path / "no/such"], 1, "no/such: cannot be written: No such file"),
+        ([*command, "--epochs", "1", "--save", tmp_path], 1, "is a folder, expected a file's name"),
     ):
         ran = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, cwd=tmp_path)
         assert ran.returncode == status and message in ran.stderr, (arguments, ran)
+        assert "epoch" not in ran.stdout, "it has trained before it says so"
     # A training is worth more than its checkpoints.
     ran = subprocess.run([*map(str, command), "--epochs=2", f"--checkpoint={tmp_path}/no/such"], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0 and ran.stderr.count("the training goes on") == 2, ran
