@@ -29,7 +29,7 @@ struct Column {
 struct Stream {
   // The batch of that number in an epoch, each in turn; without columns where the epoch has no
   // more. Called on another thread, never on two at once. What it gives must stay until it is
-  // called again.
+  // called again. It must not throw.
   std::function<Result<std::vector<Column>>(int64_t epoch, int64_t step)> next;
   // How many batches an epoch has: it ends after so many. 0: with the stream.
   int64_t steps = 0;
@@ -42,7 +42,7 @@ struct Stream {
 struct Dataset {
   int64_t examples = 0;
   // Those of the numbers, from 0 and in that order: columns with an entry for each. Called on another
-  // thread, never on two at once. What it gives must stay until it is called again.
+  // thread, never on two at once. What it gives must stay until it is called again. It must not throw.
   std::function<Result<std::vector<Column>>(std::span<const int64_t> numbers)> get = nullptr;
   // Asked while a batch is waited for: true ends the training. May be null.
   std::function<bool()> isCancelled = nullptr;

@@ -224,6 +224,16 @@ def test_straight_to_an_artefact(folder: Path, tmp_path: Path, ending: str) -> N
     assert refused.status == 2 and "expected a name that ends in .onnx, or in .so, .o or .a" in refused.err
 
 
+def test_an_artefact_that_cannot_be_made_costs_no_training(folder: Path, tmp_path: Path) -> None:
+    """What takes the artefact's header's place does not show before it is written."""
+    (tmp_path / "net.h").mkdir()
+    ran = train(folder, "inference", tmp_path / "net.so", ok=False)
+    assert ran.status == 1 and "net.h" in ran.err and "epoch 2/2" in ran.out
+    kept = Path(ran.err.splitlines()[-1].removeprefix("the trained model is kept: "))
+    train(folder, "inference", tmp_path / "net.onnx")
+    assert kept.read_bytes() == (tmp_path / "net.onnx").read_bytes()
+
+
 def test_what_cannot_be_written_is_told_before_the_training(folder: Path, tmp_path: Path) -> None:
     for out, message in ((tmp_path / "none/out.onnx", "No such file or directory"), (tmp_path, "is a folder")):
         ran = train(folder, "training", out, ok=False)

@@ -140,8 +140,11 @@ Status writeResult(Exporter &exporter, Session &session, const CompileOptions &t
   llvm::SmallString<128> model = folder;
   llvm::sys::path::append(model, llvm::sys::path::filename(path));
   Status written = exporter.write(session, model.str().str());
-  if (written)
-    written = compileToFile(model.str().str(), output, options);
+  if (written) {
+    // A training is worth more than its artefact.
+    if (Status compiled = compileToFile(model.str().str(), output, options); !compiled)
+      return Error{compiled.error().status, compiled.error().message + "\nthe trained model is kept: " + model.str().str()};
+  }
   (void)llvm::sys::fs::remove_directories(folder);
   return written;
 }
