@@ -128,8 +128,9 @@ private:
       whole = nn::ConstantOp::create(b, result.getLoc(), type, DenseElementsAttr::get(type, constants));
     else
       whole = tensor::FromElementsOp::create(b, result.getLoc(), type, scalars);
-    elements[whole] = scalars;
-    result.replaceAllUsesWith(whole);
+    elements[whole] = elements[result] = scalars;
+    bool isKnown = constants.size() == scalars.size();
+    result.replaceUsesWithIf(whole, [&](OpOperand &use) { return isKnown || !isFloat(result) || isHostUse(use); });
   }
 
   /// A tensor that is computed elsewhere: its elements are read one by one. Kernels go
@@ -153,12 +154,19 @@ private:
     value.replaceUsesWithIf(whole, [&](OpOperand &use) {
       return !readers.contains(use.getOwner()) && isHostUse(use);
     });
-    elements[whole] = scalars;
+    elements[whole] = elements[value] = scalars;
   }
 
+  static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
+
+  /// Gradients go through tensors: what is computed of floats stays as it is beside the scalars.
   bool isHostUse(OpOperand &use) {
     Operation *user = use.getOwner();
-    if (isa<tensor::ExtractOp>(user) || (isScalarizable(user) && demanded.contains(user->getResult(0))))
+    if (isa<tensor::ExtractOp>(user))
+      return true;
+    if (isFloat(use.get()))
+      return false;
+    if (isScalarizable(user) && demanded.contains(user->getResult(0)))
       return true;
     auto shaped = dyn_cast<nn::ShapeOperandsOpInterface>(user);
     return shaped && llvm::is_contained(shaped.getShapeOperands(), use.getOperandNumber());

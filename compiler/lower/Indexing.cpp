@@ -10,21 +10,34 @@
 using namespace mlir;
 using namespace nacre;
 
-Value lower::createElements(OpBuilder &b, Location loc, ValueRange inputs, ArrayRef<AffineMap> maps,
-                            ArrayRef<OpFoldResult> sizes, Type elementType, ElementBuilder body) {
+SmallVector<Value> lower::createElements(OpBuilder &b, Location loc, ValueRange inputs, ArrayRef<AffineMap> maps,
+                                         ArrayRef<OpFoldResult> sizes, ArrayRef<Type> elementTypes,
+                                         ElementsBuilder body) {
   SmallVector<AffineMap> allMaps(maps);
-  allMaps.push_back(b.getMultiDimIdentityMap(sizes.size()));
+  SmallVector<Value> empties;
+  for (Type type : elementTypes) {
+    allMaps.push_back(b.getMultiDimIdentityMap(sizes.size()));
+    empties.push_back(createEmpty(b, loc, sizes, type));
+  }
   SmallVector<utils::IteratorType> iterators(sizes.size(), utils::IteratorType::parallel);
-  Value empty = createEmpty(b, loc, sizes, elementType);
   auto generic = linalg::GenericOp::create(
-      b, loc, empty.getType(), inputs, empty, allMaps, iterators,
+      b, loc, ValueRange(empties).getTypes(), inputs, empties, allMaps, iterators,
       [&](OpBuilder &nested, Location bodyLoc, ValueRange arguments) {
         SmallVector<Value> places;
         for (size_t i = 0; i < sizes.size(); ++i)
           places.push_back(linalg::IndexOp::create(nested, bodyLoc, i));
-        linalg::YieldOp::create(nested, bodyLoc, body(nested, bodyLoc, arguments.drop_back(), places));
+        ValueRange elements = arguments.drop_back(elementTypes.size());
+        linalg::YieldOp::create(nested, bodyLoc, body(nested, bodyLoc, elements, places));
       });
-  return generic.getResult(0);
+  return SmallVector<Value>(generic.getResults());
+}
+
+Value lower::createElements(OpBuilder &b, Location loc, ValueRange inputs, ArrayRef<AffineMap> maps,
+                            ArrayRef<OpFoldResult> sizes, Type elementType, ElementBuilder body) {
+  auto one = [&](OpBuilder &nested, Location bodyLoc, ValueRange elements, ValueRange places) {
+    return SmallVector<Value>{body(nested, bodyLoc, elements, places)};
+  };
+  return createElements(b, loc, inputs, maps, sizes, ArrayRef<Type>(elementType), one).front();
 }
 
 Value lower::buildIndex(OpBuilder &b, Location loc, AffineExpr expr, ArrayRef<OpFoldResult> symbols) {

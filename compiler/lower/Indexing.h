@@ -19,6 +19,13 @@ using ElementBuilder = llvm::function_ref<mlir::Value(
 mlir::Value createElements(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange inputs,
                            llvm::ArrayRef<mlir::AffineMap> maps, llvm::ArrayRef<mlir::OpFoldResult> sizes,
                            mlir::Type elementType, ElementBuilder body);
+/// Several tensors of the same sizes at once, an element of each.
+using ElementsBuilder = llvm::function_ref<llvm::SmallVector<mlir::Value>(
+    mlir::OpBuilder &, mlir::Location, mlir::ValueRange inputs, mlir::ValueRange places)>;
+llvm::SmallVector<mlir::Value> createElements(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange inputs,
+                                              llvm::ArrayRef<mlir::AffineMap> maps,
+                                              llvm::ArrayRef<mlir::OpFoldResult> sizes,
+                                              llvm::ArrayRef<mlir::Type> elementTypes, ElementsBuilder body);
 
 /// An affine expression of indices, as a value.
 mlir::Value buildIndex(mlir::OpBuilder &builder, mlir::Location loc, mlir::AffineExpr expr,

@@ -1,7 +1,8 @@
-//===- RegionsToLinalg.cpp - Regions, blocks and caches ---------*- C++ -*-===//
+//===- RegionsToLinalg.cpp - Regions of images ------------------*- C++ -*-===//
 //
-// roi_align, max_roi_pool, col2im, cache_write: each result element is computed from
-// the places that it depends on, so that no two writes meet.
+// roi_align, max_roi_pool and what their gradients are made of. Each result element is
+// computed from the places that it depends on, so that no two writes meet; but nn.roi_spread
+// adds each cell's share to the elements that it is made of, channels in parallel.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Accumulate.h"
@@ -39,13 +40,119 @@ Value toIndexBetween(Expr x, double low, Value high) {
 }
 
 Value constantIndex(OpBuilder &b, Location loc, int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+Value constantBool(OpBuilder &b, Location loc, bool value) { return arith::ConstantIntOp::create(b, loc, value, 1); }
+Value constantZero(OpBuilder &b, Location loc, Type type) {
+  return arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+}
+
+/// Number `i` of a region.
+Expr loadNumber(OpBuilder &b, Location loc, Value rois, Value region, int64_t i, Type wide) {
+  Value at = tensor::ExtractOp::create(b, loc, rois, ValueRange{region, constantIndex(b, loc, i)});
+  return {b, loc, lower::widen(b, loc, at, wide)};
+}
+
+SmallVector<Value> getSizeValues(OpBuilder &b, Location loc, Value images) {
+  nn::SizeMath m(b, loc);
+  return llvm::map_to_vector(m.dims(images), [&](OpFoldResult size) { return m.value(size); });
+}
+
+/// Where an element stands among [N, C, H, W], as an i64.
+Value linearize(OpBuilder &b, Location loc, ValueRange place, ArrayRef<Value> sizes) {
+  Value sum = place[0];
+  for (size_t i = 1; i < place.size(); ++i)
+    sum = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, sum, sizes[i]), place[i]);
+  return arith::IndexCastOp::create(b, loc, b.getI64Type(), sum);
+}
+
+/// Whether a part counts rather than the best so far: it is larger, or the first NaN.
+Expr isBetter(Expr value, Expr best) {
+  OpBuilder &b = value.getBuilder();
+  auto compare = [&](arith::CmpFPredicate predicate, Expr l, Expr r) {
+    return value.with(arith::CmpFOp::create(b, value.getLoc(), predicate, l, r));
+  };
+  return compare(arith::CmpFPredicate::UGT, value, best) & compare(arith::CmpFPredicate::ORD, best, best);
+}
+
+//===----------------------------------------------------------------------===//
+// Bilinear samples
+//===----------------------------------------------------------------------===//
 
 /// Samples in a region of unlimited size would be an endless loop.
 constexpr int64_t maxSamples = 4096;
 
-//===----------------------------------------------------------------------===//
-// roi_align
-//===----------------------------------------------------------------------===//
+/// A cell of a region along one of the two dimensions: where it begins, how large it is, and
+/// how many samples it takes.
+struct CellAxis {
+  Expr begin, size, count;
+  Value samples, extent;
+};
+
+/// Of nn.roi_align and the ops beside it. `cell` are the cell's places along both dimensions,
+/// `extents` the images' sizes along these.
+template <typename Op>
+SmallVector<CellAxis> locateCell(OpBuilder &b, Location l, Op op, Value rois, Value region, ValueRange cell,
+                                 ValueRange extents, Type wide) {
+  double scale = op.getSpatialScale().convertToDouble(), offset = op.getHalfPixel() ? 0.5 : 0.0;
+  auto coordinate = [&](int64_t i) { return loadNumber(b, l, rois, region, i, wide) * scale - offset; };
+  SmallVector<CellAxis> axes;
+  for (int64_t d = 0; d < 2; ++d) {
+    Expr begin = coordinate(1 - d), length = coordinate(3 - d) - begin;
+    if (!op.getHalfPixel())
+      length = nn::select(length > 1.0, length, length.constant(1.0));
+    Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
+    Value samples = op.getSamplingRatio() > 0 ? constantIndex(b, l, op.getSamplingRatio())
+                                              : toIndexBetween(ceil(size), 0, constantIndex(b, l, maxSamples));
+    axes.push_back(
+        {begin + toFloat(b, l, cell[d], wide) * size, size, toFloat(b, l, samples, wide), samples, extents[d]});
+  }
+  return axes;
+}
+
+/// The number of samples of a cell, at least 1.
+Expr countSamples(ArrayRef<CellAxis> axes) {
+  Expr count = axes[0].count * axes[1].count;
+  return nn::select(count > 1.0, count, count.constant(1.0));
+}
+
+/// The two neighbours of a sample in one dimension, and their weights.
+struct Neighbours {
+  Value isInside, low, high;
+  Expr toLow, toHigh;
+};
+
+Neighbours locateSample(OpBuilder &n, Location at, const CellAxis &axis, Value sample) {
+  Type wide = axis.begin.getType();
+  Expr begin(n, at, axis.begin), size(n, at, axis.size), count(n, at, axis.count);
+  Expr x = begin + (toFloat(n, at, sample, wide) + 0.5) * size / count;
+  Expr extent = toFloat(n, at, axis.extent, wide);
+  Expr isInside = (x >= -1.0) & (x <= extent);
+  Expr place = nn::select(x > 0.0, x, x.constant(0.0));
+  Value one = constantIndex(n, at, 1), last = arith::SubIOp::create(n, at, axis.extent, one);
+  Value low = toIndexBetween(floor(place), 0, last);
+  Value high = arith::MinSIOp::create(n, at, arith::AddIOp::create(n, at, low, one), last);
+  Value isLast = arith::CmpIOp::create(n, at, arith::CmpIPredicate::eq, low, last);
+  Expr toHigh = nn::select(x.with(isLast), x.constant(0.0), place - toFloat(n, at, low, wide));
+  return {isInside, low, high, 1.0 - toHigh, toHigh};
+}
+
+/// One of the four elements that a sample is made of.
+struct Tap {
+  Value row, column;
+  Expr weight;
+};
+struct Sample {
+  Expr isInside;
+  SmallVector<Tap> taps;
+};
+
+Sample createSample(OpBuilder &n, Location at, ArrayRef<CellAxis> axes, ValueRange samples) {
+  Neighbours y = locateSample(n, at, axes[0], samples[0]), x = locateSample(n, at, axes[1], samples[1]);
+  Sample sample{Expr(n, at, y.isInside) & Expr(n, at, x.isInside), {}};
+  for (auto [row, rowWeight] : {std::pair(y.low, y.toLow), std::pair(y.high, y.toHigh)})
+    for (auto [column, columnWeight] : {std::pair(x.low, x.toLow), std::pair(x.high, x.toHigh)})
+      sample.taps.push_back({row, column, rowWeight * columnWeight});
+  return sample;
+}
 
 struct LowerRoiAlign : Lowering<nn::RoiAlignOp> {
   using Lowering::Lowering;
@@ -53,86 +160,38 @@ struct LowerRoiAlign : Lowering<nn::RoiAlignOp> {
   LogicalResult matchAndRewrite(nn::RoiAlignOp op, Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    nn::SizeMath m(rewriter, loc);
     SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
     Type element = getElementTypeOrSelf(adaptor.getInput()), wide = lower::getAccumulatorType(element);
     Type indexType = getElementTypeOrSelf(op.getIndices());
-    SmallVector<Value> extents;
-    for (OpFoldResult size : m.dims(op.getInput()))
-      extents.push_back(m.value(size));
-    double scale = op.getSpatialScale().convertToDouble(), offset = op.getHalfPixel() ? 0.5 : 0.0;
+    SmallVector<Value> extents = getSizeValues(rewriter, loc, op.getInput());
 
     auto cell = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> Value {
       Value region = places[0], channel = places[1];
       Value integer = tensor::ExtractOp::create(b, l, adaptor.getIndices(), region);
       Value image = lower::loadPosition(b, l, integer, indexType, extents[0], op.getInBounds());
-      auto coordinate = [&](int64_t i) -> Expr {
-        Value at = tensor::ExtractOp::create(b, l, adaptor.getRois(), ValueRange{region, constantIndex(b, l, i)});
-        return Expr(b, l, lower::widen(b, l, at, wide)) * scale - offset;
-      };
-      // For each of the two dimensions: where the cell begins, how large it is, and how
-      // many samples it takes.
-      struct Axis {
-        Expr begin, size, count;
-        Value samples, extent;
-      };
-      SmallVector<Axis> axes;
-      for (int64_t d = 0; d < 2; ++d) {
-        Expr begin = coordinate(1 - d), length = coordinate(3 - d) - begin;
-        if (!op.getHalfPixel())
-          length = nn::select(length > 1.0, length, length.constant(1.0));
-        Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
-        Value samples = op.getSamplingRatio() > 0
-                            ? constantIndex(b, l, op.getSamplingRatio())
-                            : toIndexBetween(ceil(size), 0, constantIndex(b, l, maxSamples));
-        axes.push_back({begin + toFloat(b, l, places[2 + d], wide) * size, size, toFloat(b, l, samples, wide),
-                        samples, extents[2 + d]});
-      }
-      // The two neighbours of a sample in one dimension, and their weights.
-      struct Neighbours {
-        Value isInside, low, high;
-        Expr toLow, toHigh;
-      };
-      auto locate = [&](OpBuilder &n, Location at, const Axis &axis, Value sample) -> Neighbours {
-        Expr begin(n, at, axis.begin), size(n, at, axis.size), count(n, at, axis.count);
-        Expr x = begin + (toFloat(n, at, sample, wide) + 0.5) * size / count;
-        Expr extent = toFloat(n, at, axis.extent, wide);
-        Expr isInside = (x >= -1.0) & (x <= extent);
-        Expr place = nn::select(x > 0.0, x, x.constant(0.0));
-        Value one = constantIndex(n, at, 1), last = arith::SubIOp::create(n, at, axis.extent, one);
-        Value low = toIndexBetween(floor(place), 0, last);
-        Value high = arith::MinSIOp::create(n, at, arith::AddIOp::create(n, at, low, one), last);
-        Value isLast = arith::CmpIOp::create(n, at, arith::CmpIPredicate::eq, low, last);
-        Expr toHigh = nn::select(x.with(isLast), x.constant(0.0), place - toFloat(n, at, low, wide));
-        return {isInside, low, high, 1.0 - toHigh, toHigh};
-      };
+      SmallVector<CellAxis> axes = locateCell(b, l, op, adaptor.getRois(), region, places.drop_front(2),
+                                              ArrayRef(extents).drop_front(2), wide);
       bool isMax = op.getReduction() == nn::RoiReduction::Max;
-      Value zero = arith::ConstantOp::create(b, l, b.getZeroAttr(wide));
-      Value none = arith::ConstantIntOp::create(b, l, 0, 1);
       SmallVector<Value> result = lower::createLoops(
-          b, l, {axes[0].samples, axes[1].samples}, {zero, none},
+          b, l, {axes[0].samples, axes[1].samples}, {constantZero(b, l, wide), constantBool(b, l, false)},
           [&](OpBuilder &n, Location at, ValueRange samples, ValueRange carried) -> SmallVector<Value> {
-            Neighbours y = locate(n, at, axes[0], samples[0]), x = locate(n, at, axes[1], samples[1]);
-            Expr inside = Expr(n, at, y.isInside) & Expr(n, at, x.isInside);
-            auto part = [&](Value row, Value column, Expr rowWeight, Expr columnWeight) -> Expr {
-              Value value = tensor::ExtractOp::create(n, at, adaptor.getInput(), ValueRange{image, channel, row, column});
-              return rowWeight * columnWeight * Expr(n, at, lower::widen(n, at, value, wide));
-            };
-            Expr p1 = part(y.low, x.low, y.toLow, x.toLow), p2 = part(y.low, x.high, y.toLow, x.toHigh),
-                 p3 = part(y.high, x.low, y.toHigh, x.toLow), p4 = part(y.high, x.high, y.toHigh, x.toHigh);
-            Expr joined = isMax ? nn::max(nn::max(p1, p2), nn::max(p3, p4)) : p1 + p2 + p3 + p4;
-            Expr sample = nn::select(inside, joined, joined.constant(0.0)), before(n, at, carried[0]);
-            Value yes = arith::ConstantIntOp::create(n, at, 1, 1);
+            Sample sample = createSample(n, at, axes, samples);
+            SmallVector<Expr> parts;
+            for (const Tap &tap : sample.taps) {
+              Value value =
+                  tensor::ExtractOp::create(n, at, adaptor.getInput(), ValueRange{image, channel, tap.row, tap.column});
+              parts.push_back(tap.weight * Expr(n, at, lower::widen(n, at, value, wide)));
+            }
+            Expr joined = isMax ? nn::max(nn::max(parts[0], parts[1]), nn::max(parts[2], parts[3]))
+                                : parts[0] + parts[1] + parts[2] + parts[3];
+            Expr value = nn::select(sample.isInside, joined, joined.constant(0.0)), before(n, at, carried[0]);
+            Value yes = constantBool(n, at, true);
             if (!isMax)
-              return {before + sample, yes};
-            return {nn::select(before.with(carried[1]), nn::max(before, sample), sample), yes};
+              return {before + value, yes};
+            return {nn::select(before.with(carried[1]), nn::max(before, value), value), yes};
           });
       Expr total(b, l, result[0]);
-      if (!isMax) {
-        Expr count = axes[0].count * axes[1].count;
-        total = total / nn::select(count > 1.0, count, count.constant(1.0));
-      }
-      return lower::narrow(b, l, total, element);
+      return lower::narrow(b, l, isMax ? total : total / countSamples(axes), element);
     };
     Value result = lower::createElements(rewriter, loc, {}, {}, sizes, element, cell);
     rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, op.getType()));
@@ -140,9 +199,156 @@ struct LowerRoiAlign : Lowering<nn::RoiAlignOp> {
   }
 };
 
+/// nn.roi_spread → a loop over channels, each of which adds the samples of all cells.
+struct LowerRoiSpread : Lowering<nn::RoiSpreadOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::RoiSpreadOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    nn::SizeMath m(rewriter, loc);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op), planeSizes(sizes);
+    Type element = getElementTypeOrSelf(adaptor.getInput()), wide = lower::getAccumulatorType(element);
+    Type indexType = getElementTypeOrSelf(op.getIndices());
+    SmallVector<Value> extents = llvm::map_to_vector(sizes, [&](OpFoldResult size) { return m.value(size); });
+    Value empty = lower::createEmpty(rewriter, loc, sizes, wide);
+    planeSizes[1] = rewriter.getIndexAttr(1);
+    SmallVector<int64_t> planeShape(cast<RankedTensorType>(empty.getType()).getShape());
+    planeShape[1] = 1;
+    auto planes = [&](ValueRange places) -> SmallVector<lower::Part> {
+      SmallVector<OpFoldResult> offsets(4, rewriter.getIndexAttr(0));
+      offsets[1] = places[0];
+      return {{offsets, planeSizes, RankedTensorType::get(planeShape, wide)}};
+    };
+    SmallVector<OpFoldResult> cells{m.dim(op.getInput(), 0), m.constant(op.getHeight()), m.constant(op.getWidth())};
+    auto spread = [&](OpBuilder &b, Location l, ValueRange places, ValueRange pieces) {
+      Value zero = constantZero(b, l, wide), zeros = linalg::FillOp::create(b, l, zero, pieces[0]).getResult(0);
+      return lower::createLoops(
+          b, l, cells, zeros, [&](OpBuilder &c, Location cl, ValueRange cell, ValueRange carried) -> SmallVector<Value> {
+            Value integer = tensor::ExtractOp::create(c, cl, adaptor.getIndices(), cell[0]);
+            Value image = lower::loadPosition(c, cl, integer, indexType, extents[0], /*inBounds=*/false);
+            SmallVector<CellAxis> axes = locateCell(c, cl, op, adaptor.getRois(), cell[0], cell.drop_front(),
+                                                    ArrayRef(extents).drop_front(2), wide);
+            Value dy = tensor::ExtractOp::create(c, cl, adaptor.getInput(), ValueRange{cell[0], places[0], cell[1], cell[2]});
+            Expr share = Expr(c, cl, lower::widen(c, cl, dy, wide)) / countSamples(axes);
+            return lower::createLoops(
+                c, cl, {axes[0].samples, axes[1].samples}, carried,
+                [&](OpBuilder &n, Location at, ValueRange samples, ValueRange into) -> SmallVector<Value> {
+                  Sample sample = createSample(n, at, axes, samples);
+                  Value plane = into[0], first = constantIndex(n, at, 0);
+                  for (const Tap &tap : sample.taps) {
+                    SmallVector<Value> place{image, first, tap.row, tap.column};
+                    Expr there(n, at, tensor::ExtractOp::create(n, at, plane, place)), none = there.constant(0);
+                    Expr part = nn::select(sample.isInside, Expr(n, at, share) * tap.weight, none);
+                    plane = tensor::InsertOp::create(n, at, there + part, plane, place);
+                  }
+                  return {plane};
+                });
+          });
+    };
+    Value result = lower::createParallelParts(rewriter, loc, sizes[1], empty, planes, spread).front();
+    result = lower::narrowTensor(rewriter, loc, result, element);
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, op.getType()));
+    return success();
+  }
+};
+
+/// As the maximum of nn.roi_align, with the place and the weight of the best part.
+struct LowerRoiAlignPlaces : Lowering<nn::RoiAlignPlacesOp> {
+  using Lowering::Lowering;
+
+  LogicalResult matchAndRewrite(nn::RoiAlignPlacesOp op, Adaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Type wide = getElementTypeOrSelf(op.getWeights()), indexType = getElementTypeOrSelf(op.getIndices());
+    SmallVector<Value> extents = getSizeValues(rewriter, loc, op.getInput());
+    auto cell = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> SmallVector<Value> {
+      Value region = places[0], channel = places[1];
+      Value integer = tensor::ExtractOp::create(b, l, adaptor.getIndices(), region);
+      Value image = lower::loadPosition(b, l, integer, indexType, extents[0], /*inBounds=*/false);
+      SmallVector<CellAxis> axes = locateCell(b, l, op, adaptor.getRois(), region, places.drop_front(2),
+                                              ArrayRef(extents).drop_front(2), wide);
+      Value none = constantZero(b, l, b.getI64Type()), nothing = constantZero(b, l, wide);
+      SmallVector<Value> result = lower::createLoops(
+          b, l, {axes[0].samples, axes[1].samples}, {none, nothing, nothing, constantBool(b, l, false)},
+          [&](OpBuilder &n, Location at, ValueRange samples, ValueRange carried) -> SmallVector<Value> {
+            Sample sample = createSample(n, at, axes, samples);
+            // The best of the sample; outside of the image that is 0, of no element.
+            SmallVector<Expr> best;
+            for (const Tap &tap : sample.taps) {
+              SmallVector<Value> from{image, channel, tap.row, tap.column};
+              Value value = tensor::ExtractOp::create(n, at, adaptor.getInput(), from);
+              Expr part = tap.weight * Expr(n, at, lower::widen(n, at, value, wide));
+              Expr place(n, at, linearize(n, at, from, extents));
+              SmallVector<Expr> own{place, tap.weight, part};
+              if (best.empty()) {
+                best = own;
+                continue;
+              }
+              Expr better = isBetter(part, best[2]);
+              for (auto [kept, other] : llvm::zip_equal(best, own))
+                kept = nn::select(better, other, kept);
+            }
+            Expr seen(n, at, carried[3]), zero = best[2].constant(0.0);
+            best = {nn::select(sample.isInside, best[0], Expr(n, at, none)),
+                    nn::select(sample.isInside, best[1], zero), nn::select(sample.isInside, best[2], zero)};
+            Expr better = isBetter(best[2], Expr(n, at, carried[2])) | ~seen;
+            SmallVector<Value> next;
+            for (auto [old, own] : llvm::zip(carried, best))
+              next.push_back(nn::select(better, own, Expr(n, at, old)));
+            next.push_back(constantBool(n, at, true));
+            return next;
+          });
+      return {result[0], result[1]};
+    };
+    SmallVector<Value> results = lower::createElements(rewriter, loc, {}, {}, lower::resultSizes(rewriter, op),
+                                                       {rewriter.getI64Type(), wide}, cell);
+    for (auto [made, result] : llvm::zip_equal(results, op.getResults()))
+      made = lower::castTo(rewriter, loc, made, result.getType());
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
-// max_roi_pool
+// Whole elements
 //===----------------------------------------------------------------------===//
+
+/// Loops over the elements of a cell of nn.max_roi_pool, from those values, which
+/// `body` makes anew of the element, its place among the images, and what there was.
+template <typename Op>
+SmallVector<Value>
+loopOverElements(OpBuilder &b, Location l, Op op, Value input, Value rois, ValueRange places, ArrayRef<Value> extents,
+                 ValueRange inits,
+                 llvm::function_ref<SmallVector<Value>(OpBuilder &, Location, Value, ValueRange, ValueRange)> body) {
+  Type wide = lower::getAccumulatorType(getElementTypeOrSelf(input));
+  double scale = op.getSpatialScale().convertToDouble();
+  auto number = [&](int64_t i) { return loadNumber(b, l, rois, places[0], i, wide); };
+  auto round = [&](Expr x) { return floor(x * scale + 0.5); };
+  Value last = arith::SubIOp::create(b, l, extents[0], constantIndex(b, l, 1));
+  Value image = toIndexBetween(number(0), 0, last);
+  SmallVector<Value> begins;
+  SmallVector<OpFoldResult> counts;
+  for (int64_t d = 0; d < 2; ++d) {
+    Expr begin = round(number(2 - d)), end = round(number(4 - d));
+    Expr length = end - begin + 1.0;
+    length = nn::select(length > 1.0, length, length.constant(1.0));
+    Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
+    Expr place = toFloat(b, l, places[2 + d], wide);
+    Value low = toIndexBetween(floor(place * size) + begin, 0, extents[2 + d]);
+    Value high = toIndexBetween(ceil((place + 1.0) * size) + begin, 0, extents[2 + d]);
+    Value count = arith::SubIOp::create(b, l, high, low);
+    begins.push_back(low);
+    counts.push_back(arith::MaxSIOp::create(b, l, count, constantIndex(b, l, 0)).getResult());
+  }
+  return lower::createLoops(b, l, counts, inits,
+                            [&](OpBuilder &n, Location at, ValueRange within, ValueRange carried) -> SmallVector<Value> {
+                              SmallVector<Value> from{image, places[1]};
+                              for (auto [begin, place] : llvm::zip_equal(begins, within))
+                                from.push_back(arith::AddIOp::create(n, at, begin, place));
+                              return body(n, at, tensor::ExtractOp::create(n, at, input, from), from, carried);
+                            });
+}
 
 struct LowerMaxRoiPool : Lowering<nn::MaxRoiPoolOp> {
   using Lowering::Lowering;
@@ -150,45 +356,17 @@ struct LowerMaxRoiPool : Lowering<nn::MaxRoiPoolOp> {
   LogicalResult matchAndRewrite(nn::MaxRoiPoolOp op, Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    nn::SizeMath m(rewriter, loc);
     SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
-    Type element = getElementTypeOrSelf(adaptor.getInput()), wide = lower::getAccumulatorType(element);
-    SmallVector<Value> extents;
-    for (OpFoldResult size : m.dims(op.getInput()))
-      extents.push_back(m.value(size));
-    double scale = op.getSpatialScale().convertToDouble();
+    Type element = getElementTypeOrSelf(adaptor.getInput());
+    SmallVector<Value> extents = getSizeValues(rewriter, loc, op.getInput());
     auto cell = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> Value {
-      auto number = [&](int64_t i) -> Expr {
-        Value at = tensor::ExtractOp::create(b, l, adaptor.getRois(), ValueRange{places[0], constantIndex(b, l, i)});
-        return {b, l, lower::widen(b, l, at, wide)};
-      };
-      auto round = [&](Expr x) { return floor(x * scale + 0.5); };
-      Value last = arith::SubIOp::create(b, l, extents[0], constantIndex(b, l, 1));
-      Value image = toIndexBetween(number(0), 0, last);
-      SmallVector<Value> begins, counts;
-      for (int64_t d = 0; d < 2; ++d) {
-        Expr begin = round(number(2 - d)), end = round(number(4 - d));
-        Expr length = end - begin + 1.0;
-        length = nn::select(length > 1.0, length, length.constant(1.0));
-        Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
-        Expr place = toFloat(b, l, places[2 + d], wide);
-        Value low = toIndexBetween(floor(place * size) + begin, 0, extents[2 + d]);
-        Value high = toIndexBetween(ceil((place + 1.0) * size) + begin, 0, extents[2 + d]);
-        Value count = arith::SubIOp::create(b, l, high, low);
-        begins.push_back(low);
-        counts.push_back(arith::MaxSIOp::create(b, l, count, constantIndex(b, l, 0)));
-      }
-      Value zero = arith::ConstantOp::create(b, l, b.getZeroAttr(element)), none = arith::ConstantIntOp::create(b, l, 0, 1);
-      return lower::createLoops(b, l, {counts[0], counts[1]}, {zero, none},
-                                [&](OpBuilder &n, Location at, ValueRange within, ValueRange carried) -> SmallVector<Value> {
-                                  Value row = arith::AddIOp::create(n, at, begins[0], within[0]);
-                                  Value column = arith::AddIOp::create(n, at, begins[1], within[1]);
-                                  Expr value(n, at, tensor::ExtractOp::create(n, at, adaptor.getInput(),
-                                                                              ValueRange{image, places[1], row, column}));
-                                  Expr best(n, at, carried[0]);
-                                  return {nn::select(best.with(carried[1]), nn::max(best, value), value),
-                                          arith::ConstantIntOp::create(n, at, 1, 1)};
-                                })
+      return loopOverElements(b, l, op, adaptor.getInput(), adaptor.getRois(), places, extents,
+                              {constantZero(b, l, element), constantBool(b, l, false)},
+                              [&](OpBuilder &n, Location at, Value element, ValueRange, ValueRange carried) {
+                                Expr value(n, at, element), best(n, at, carried[0]), seen(n, at, carried[1]);
+                                Value next = nn::select(seen, nn::max(best, value), value);
+                                return SmallVector<Value>{next, constantBool(n, at, true)};
+                              })
           .front();
     };
     Value result = lower::createElements(rewriter, loc, {}, {}, sizes, element, cell);
@@ -197,120 +375,28 @@ struct LowerMaxRoiPool : Lowering<nn::MaxRoiPoolOp> {
   }
 };
 
-//===----------------------------------------------------------------------===//
-// col2im
-//===----------------------------------------------------------------------===//
-
-/// Each image element sums the block elements that lie on it.
-struct LowerCol2Im : Lowering<nn::Col2ImOp> {
+struct LowerMaxRoiPoolPlaces : Lowering<nn::MaxRoiPoolPlacesOp> {
   using Lowering::Lowering;
 
-  LogicalResult matchAndRewrite(nn::Col2ImOp op, Adaptor adaptor,
+  LogicalResult matchAndRewrite(nn::MaxRoiPoolPlacesOp op, Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    nn::SizeMath m(rewriter, loc);
-    using Predicate = nn::SizeMath::Predicate;
-    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
-    int64_t n = op.getStrides().size();
-    Type element = getElementTypeOrSelf(adaptor.getInput()), wide = lower::getAccumulatorType(element);
-    SmallVector<OpFoldResult> blocks, counts; // size of a block, number of blocks
-    for (int64_t i = 0; i < n; ++i) {
-      OpFoldResult block = m.element(op.getBlock(), i), stride = m.constant(op.getStrides()[i]);
-      OpFoldResult extent = m.add(m.mul(m.sub(block, m.constant(1)), m.constant(op.getDilations()[i])), m.constant(1));
-      OpFoldResult room = m.sub(m.add(sizes[2 + i], m.constant(op.getPads()[i] + op.getPads()[n + i])), extent);
-      blocks.push_back(block);
-      counts.push_back(m.div(m.max(m.add(room, stride), m.constant(0)), stride));
-    }
-    auto sumBlocks = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> Value {
-      Value zero = arith::ConstantOp::create(b, l, b.getZeroAttr(wide));
-      Value sum = lower::createLoops(
-                      b, l, blocks, zero,
-                      [&](OpBuilder &inner, Location at, ValueRange within, ValueRange carried) -> SmallVector<Value> {
-                        nn::SizeMath math(inner, at);
-                        Value isThere = arith::ConstantIntOp::create(inner, at, 1, 1);
-                        // Channel and position of the element in the blocks, row-major.
-                        OpFoldResult channel = places[1], position = math.constant(0);
-                        for (int64_t i = 0; i < n; ++i) {
-                          OpFoldResult stride = math.constant(op.getStrides()[i]);
-                          OpFoldResult shifted =
-                              math.sub(math.add(places[2 + i], math.constant(op.getPads()[i])),
-                                       math.mul(within[i], math.constant(op.getDilations()[i])));
-                          OpFoldResult number = math.div(math.max(shifted, math.constant(0)), stride);
-                          for (Value condition : {math.compare(Predicate::sge, shifted, math.constant(0)),
-                                                  math.compare(Predicate::eq, math.mul(number, stride), shifted),
-                                                  math.compare(Predicate::slt, number, counts[i])})
-                            isThere = arith::AndIOp::create(inner, at, isThere, condition);
-                          channel = math.add(math.mul(channel, blocks[i]), within[i]);
-                          position = math.add(math.mul(position, counts[i]), number);
-                        }
-                        Value safe = math.value(math.constant(0));
-                        Value column = arith::SelectOp::create(inner, at, isThere, math.value(position), safe);
-                        Value row = arith::SelectOp::create(inner, at, isThere, math.value(channel), safe);
-                        auto branch = scf::IfOp::create(
-                            inner, at, isThere,
-                            [&](OpBuilder &then, Location tl) {
-                              Value value = tensor::ExtractOp::create(then, tl, adaptor.getInput(),
-                                                                      ValueRange{places[0], row, column});
-                              scf::YieldOp::create(then, tl, lower::widen(then, tl, value, wide));
-                            },
-                            [&](OpBuilder &otherwise, Location el) {
-                              Value nothing = arith::ConstantOp::create(otherwise, el, otherwise.getZeroAttr(wide));
-                              scf::YieldOp::create(otherwise, el, nothing);
-                            });
-                        return {lower::buildAdd(inner, at, carried[0], branch.getResult(0))};
-                      })
-                      .front();
-      return lower::narrow(b, l, sum, element);
+    Type i64 = rewriter.getI64Type();
+    SmallVector<Value> extents = getSizeValues(rewriter, loc, op.getInput());
+    auto cell = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> Value {
+      Value none = arith::ConstantIntOp::create(b, l, i64, -1);
+      Value zero = constantZero(b, l, getElementTypeOrSelf(adaptor.getInput()));
+      return loopOverElements(b, l, op, adaptor.getInput(), adaptor.getRois(), places, extents, {none, zero},
+                              [&](OpBuilder &n, Location at, Value element, ValueRange from, ValueRange carried) {
+                                Expr value(n, at, element), best(n, at, carried[1]), place(n, at, carried[0]);
+                                Expr better = isBetter(value, best) | (place < 0.0);
+                                Expr own(n, at, linearize(n, at, from, extents));
+                                return SmallVector<Value>{nn::select(better, own, place), nn::select(better, value, best)};
+                              })
+          .front();
     };
-    Value result = lower::createElements(rewriter, loc, {}, {}, sizes, element, sumBlocks);
-    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, getTypeConverter()->convertType(op.getType())));
-    return success();
-  }
-};
-
-//===----------------------------------------------------------------------===//
-// cache_write
-//===----------------------------------------------------------------------===//
-
-/// Each element asks whether the update covers it.
-struct LowerCacheWrite : Lowering<nn::CacheWriteOp> {
-  using Lowering::Lowering;
-
-  LogicalResult matchAndRewrite(nn::CacheWriteOp op, Adaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    nn::SizeMath m(rewriter, loc);
-    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
-    int64_t rank = sizes.size(), axis = op.getAxis();
-    Value room = m.value(sizes[axis]), length = m.value(m.dim(op.getUpdate(), axis));
-    AffineMap batch = AffineMap::get(rank, 0, rewriter.getAffineDimExpr(0));
-    Value limit = m.value(m.add(m.sub(sizes[axis], m.dim(op.getUpdate(), axis)), m.constant(1)));
-    Value result = lower::createElements(
-        rewriter, loc, {adaptor.getPositions(), adaptor.getCache()}, {batch, rewriter.getMultiDimIdentityMap(rank)},
-        sizes, getElementTypeOrSelf(adaptor.getCache()),
-        [&](OpBuilder &b, Location l, ValueRange inputs, ValueRange places) -> Value {
-          nn::SizeMath math(b, l);
-          Value position = arith::IndexCastOp::create(b, l, b.getIndexType(), inputs[0]);
-          if (!op.getCircular() && !op.getInBounds())
-            position = lower::clampPosition(b, l, position, limit);
-          OpFoldResult distance = math.sub(places[axis], position);
-          if (op.getCircular())
-            distance = math.modulo(distance, room);
-          Value isCovered = arith::AndIOp::create(
-              b, l, math.compare(nn::SizeMath::Predicate::sge, distance, math.constant(0)),
-              math.compare(nn::SizeMath::Predicate::slt, distance, length));
-          auto branch = scf::IfOp::create(
-              b, l, isCovered,
-              [&](OpBuilder &then, Location tl) {
-                SmallVector<Value> from(places);
-                from[axis] = math.value(distance);
-                Value value = tensor::ExtractOp::create(then, tl, adaptor.getUpdate(), from);
-                scf::YieldOp::create(then, tl, value);
-              },
-              [&](OpBuilder &otherwise, Location el) { scf::YieldOp::create(otherwise, el, inputs[1]); });
-          return branch.getResult(0);
-        });
-    rewriter.replaceOp(op, result);
+    Value result = lower::createElements(rewriter, loc, {}, {}, lower::resultSizes(rewriter, op), i64, cell);
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, op.getType()));
     return success();
   }
 };
@@ -318,5 +404,6 @@ struct LowerCacheWrite : Lowering<nn::CacheWriteOp> {
 } // namespace
 
 void lower::populateRegionsToLinalgPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
-  patterns.add<LowerRoiAlign, LowerMaxRoiPool, LowerCol2Im, LowerCacheWrite>(converter, patterns.getContext());
+  patterns.add<LowerRoiAlign, LowerRoiSpread, LowerRoiAlignPlaces, LowerMaxRoiPool, LowerMaxRoiPoolPlaces>(
+      converter, patterns.getContext());
 }

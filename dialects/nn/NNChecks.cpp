@@ -39,3 +39,15 @@ void nacre::nn::pushRangeCheck(OpBuilder &b, Location loc, Value tensor, OpFoldR
   Value isGood = arith::AndIOp::create(b, loc, isNotBelow, isNotAbove);
   checks.push_back({isGood, RuntimeCheck::Value, text.str()});
 }
+
+void nacre::nn::checkSame(SizeMath &m, OpFoldResult lhs, OpFoldResult rhs, const Twine &text,
+                          SmallVectorImpl<RuntimeCheck> &checks) {
+  if (!isSameSize(lhs, rhs))
+    checks.push_back({m.compare(SizeMath::Predicate::eq, lhs, rhs), RuntimeCheck::Shape, text.str()});
+}
+
+void nacre::nn::checkNotEmpty(SizeMath &m, ArrayRef<OpFoldResult> sizes, SmallVectorImpl<RuntimeCheck> &checks) {
+  for (OpFoldResult size : sizes)
+    checks.push_back({m.compare(SizeMath::Predicate::sgt, size, m.constant(0)), RuntimeCheck::Shape,
+                      "the input has a dimension without elements"});
+}

@@ -12,9 +12,8 @@ include "dialects/nn/NNBase.td"
 def NN_IndexScalar : RankedTensorOf<[I64]>;
 def NN_HasKernelRole : DeclareOpInterfaceMethods<NN_KernelOpInterface, ["getKernelRole"]>;
 
-def NN_RangeOp : NN_TensorOp<"range", [DeclareOpInterfaceMethods<NN_ScalarsOpInterface>, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
+def NN_RangeOp : NN_TensorOp<"range", [NN_Differentiable, DeclareOpInterfaceMethods<NN_ScalarsOpInterface>, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "Numbers at equal distances";
-  let noGradient = "not supported by start and step";
   let description = [{
     `result[i] = start + i * delta`, `count` of them. All operands are scalars.
 
@@ -28,9 +27,8 @@ def NN_RangeOp : NN_TensorOp<"range", [DeclareOpInterfaceMethods<NN_ScalarsOpInt
   let hasFolder = 1;
 }
 
-def NN_OneHotOp : NN_TensorOp<"one_hot", [NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
+def NN_OneHotOp : NN_TensorOp<"one_hot", [NN_Differentiable, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
   let summary = "A row for each index, one element of it different";
-  let noGradient = "not supported by its values";
   let description = [{
     A new dimension of size `depth` at `axis` of the result. An element is `values[1]`
     where its place in that dimension is the index, else `values[0]`. Negative indices

@@ -40,9 +40,9 @@ def NN_SoftmaxOp : NN_RowOp<"softmax", [NN_Differentiable, DeclareOpInterfaceMet
   let operations = "5";
 }
 
-def NN_HardmaxOp : NN_RowOp<"hardmax"> {
+def NN_HardmaxOp : NN_RowOp<"hardmax", [NN_Differentiable]> {
   let summary = "1 at the first of a dimension's largest elements, 0 elsewhere";
-  let noGradient = "steps; not supported";
+  let kinks = "steps pass nothing on";
   let description = [{
     A NaN counts as the largest.
 

@@ -13,20 +13,6 @@ using Predicate = SizeMath::Predicate;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Adds the check that two sizes are equal, unless they are known to be.
-static void checkSame(SizeMath &m, OpFoldResult lhs, OpFoldResult rhs, const Twine &text,
-                      SmallVectorImpl<RuntimeCheck> &checks) {
-  if (!isSameSize(lhs, rhs))
-    checks.push_back({m.compare(Predicate::eq, lhs, rhs), RuntimeCheck::Shape, text.str()});
-}
-
-/// Adds the check that dimensions that are read from have elements.
-static void checkNotEmpty(SizeMath &m, ArrayRef<OpFoldResult> sizes, SmallVectorImpl<RuntimeCheck> &checks) {
-  for (OpFoldResult size : sizes)
-    checks.push_back({m.compare(Predicate::sgt, size, m.constant(0)), RuntimeCheck::Shape,
-                      "the input has a dimension without elements"});
-}
-
 //===----------------------------------------------------------------------===//
 // ResizeTableOp
 //===----------------------------------------------------------------------===//
@@ -181,94 +167,6 @@ void GridSampleOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &chec
 }
 
 KernelRole GridSampleOp::getKernelRole() { return KernelRole::Indexed; }
-
-//===----------------------------------------------------------------------===//
-// RoiAlignOp, MaxRoiPoolOp
-//===----------------------------------------------------------------------===//
-
-/// [regions, channels, height, width]
-static LogicalResult inferRegions(std::optional<Location> loc, RankedTensorType input, RankedTensorType rois,
-                                  int64_t columns, int64_t height, int64_t width, SmallVectorImpl<Type> &types) {
-  if (input.getRank() != 4)
-    return emitOptionalError(loc, "expected images [N, C, H, W], found ", input);
-  if (rois.getRank() != 2 || failed(verifyCompatibleDims({rois.getDimSize(1), columns})))
-    return emitOptionalError(loc, "expected regions of ", columns, " numbers, found ", rois);
-  if (height < 1 || width < 1)
-    return emitOptionalError(loc, "expected a positive size, found ", height, " x ", width);
-  types.push_back(input.clone({rois.getDimSize(0), input.getDimSize(1), height, width}));
-  return success();
-}
-
-static SmallVector<OpFoldResult> reifyRegions(OpBuilder &b, Location loc, Value result, Value input, Value rois) {
-  return mixSizes(b, result, [&](int64_t i) {
-    return i == 0 ? getDim(b, loc, rois, 0) : getDim(b, loc, input, 1);
-  });
-}
-
-LogicalResult RoiAlignOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
-                                           ValueRange operands, DictionaryAttr attributes,
-                                           OpaqueProperties properties, RegionRange regions,
-                                           SmallVectorImpl<Type> &types) {
-  Adaptor adaptor(operands, attributes, properties, regions);
-  RankedTensorType images = typeOf(operands[2]), rois = typeOf(operands[1]);
-  if (images.getRank() != 1 ||
-      (rois.getRank() == 2 && failed(verifyCompatibleDims({images.getDimSize(0), rois.getDimSize(0)}))))
-    return emitOptionalError(loc, "expected one image for each region, found ", operands[2].getType());
-  if (static_cast<int64_t>(adaptor.getSamplingRatio()) < 0)
-    return emitOptionalError(loc, "the sampling ratio is negative");
-  return inferRegions(loc, typeOf(operands[0]), typeOf(operands[1]), 4, adaptor.getHeight(),
-                      adaptor.getWidth(), types);
-}
-
-LogicalResult RoiAlignOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
-  dims.push_back(reifyRegions(b, getLoc(), getResult(), getInput(), getRois()));
-  return success();
-}
-
-OpOperand &RoiAlignOp::getIndexOperand() { return getIndicesMutable(); }
-bool RoiAlignOp::isInBounds() { return getInBounds(); }
-void RoiAlignOp::markInBounds() { setInBounds(true); }
-Value RoiAlignOp::buildIndexLimit(OpBuilder &b) {
-  return createSizeScalar(b, getLoc(), getDim(b, getLoc(), getInput(), 0));
-}
-
-void RoiAlignOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
-  SizeMath m(b, getLoc());
-  checkSame(m, m.dim(getRois(), 0), m.dim(getIndices(), 0), "there is not one image for each region", checks);
-  checkSame(m, m.dim(getRois(), 1), m.constant(4), "a region has not four numbers", checks);
-  checkNotEmpty(m, ArrayRef(m.dims(getInput())).drop_front(2), checks);
-}
-
-KernelRole RoiAlignOp::getKernelRole() { return KernelRole::Indexed; }
-
-LogicalResult MaxRoiPoolOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
-                                             ValueRange operands, DictionaryAttr attributes,
-                                             OpaqueProperties properties, RegionRange regions,
-                                             SmallVectorImpl<Type> &types) {
-  Adaptor adaptor(operands, attributes, properties, regions);
-  return inferRegions(loc, typeOf(operands[0]), typeOf(operands[1]), 5, adaptor.getHeight(),
-                      adaptor.getWidth(), types);
-}
-
-LogicalResult MaxRoiPoolOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
-  dims.push_back(reifyRegions(b, getLoc(), getResult(), getInput(), getRois()));
-  return success();
-}
-
-void MaxRoiPoolOp::buildChecks(OpBuilder &b, SmallVectorImpl<RuntimeCheck> &checks) {
-  SizeMath m(b, getLoc());
-  checkSame(m, m.dim(getRois(), 1), m.constant(5), "a region has not five numbers", checks);
-  SmallVector<OpFoldResult> sizes = m.dims(getInput());
-  checkNotEmpty(m, {sizes[0], sizes[2], sizes[3]}, checks);
-  // The first of each region's numbers.
-  auto vector = [&](int64_t rows, int64_t columns) {
-    return createSizes(b, getLoc(), {m.constant(rows), m.constant(columns)});
-  };
-  Value images = SliceOp::create(b, getLoc(), getRois(), vector(0, 0), vector(INT64_MAX, 1), vector(1, 1));
-  pushRangeCheck(b, getLoc(), images, m.sub(sizes[0], m.constant(1)), "a region is of an image that is not there", checks);
-}
-
-KernelRole MaxRoiPoolOp::getKernelRole() { return KernelRole::Indexed; }
 
 //===----------------------------------------------------------------------===//
 // Col2ImOp

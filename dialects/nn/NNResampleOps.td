@@ -109,7 +109,8 @@ def NN_RoiReduction : I32Enum<"RoiReduction", "how the samples of a cell are joi
 def NN_RoiAlignOp : NN_TensorOp<"roi_align", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked,
     DeclareOpInterfaceMethods<NN_IndexedOpInterface>]> {
   let summary = "Regions of images, each sampled to one size";
-  let noGradient = "not with sampling_ratio 0 or the maximum; the regions are taken as given";
+  let kinks = "the first of equal parts of samples gets all of a maximum";
+  let noGradient = "the regions are taken as given";
   let description = [{
     `input` is [N, C, H, W]; row `r` of `rois` is [x1, y1, x2, y2], in image
     `indices[r]`, scaled by `spatial_scale`. Each of the `height` × `width` cells
@@ -130,9 +131,56 @@ def NN_RoiAlignOp : NN_TensorOp<"roi_align", [NN_Differentiable, NN_HasKernelRol
   let assemblyFormat = "$input `,` $rois `,` $indices $reduction attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_MaxRoiPoolOp : NN_TensorOp<"max_roi_pool", [NN_HasKernelRole, NN_IsChecked]> {
+// What gradients of nn.roi_align are made of: the operands and attributes are its own.
+def NN_RoiSpreadOp : NN_TensorOp<"roi_spread", [NN_Differentiable, NN_HasKernelRole, NN_HasShapeOperands, NN_IsChecked]> {
+  let summary = "Adds the cells of regions to the elements of images that they are means of";
+  let noGradient = "the regions are taken as given";
+  let description = [{
+    The adjoint of `nn.roi_align` with `average`, as a function of the images: each cell of
+    `input` [R, C, height, width] is shared by the elements that its samples are made of,
+    as they are weighted there. `sizes` are N, H and W of the images [N, C, H, W]; numbers
+    of images beyond them are clamped.
+
+    ```mlir
+    %dx = nn.roi_spread %dy, %rois, %batch, %sizes {height = 7 : i64, width = 7 : i64, sampling_ratio = 2 : i64,
+                                                    spatial_scale = 0.0625 : f32, half_pixel}
+        : (tensor<?x256x7x7xf32>, tensor<?x4xf32>, tensor<?xi64>, tensor<3xi64>) -> tensor<?x256x?x?xf32>
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$input, NN_FloatTensor:$rois, NN_IntTensor:$indices, NN_IndexVector:$sizes,
+                   I64Attr:$height, I64Attr:$width, I64Attr:$sampling_ratio, F32Attr:$spatial_scale,
+                   UnitAttr:$half_pixel);
+  let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = [{
+    $input `,` $rois `,` $indices `,` $sizes attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def NN_RoiAlignPlacesOp : NN_TensorOp<"roi_align_places", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked]> {
+  let summary = "Which elements the cells of regions are the largest parts of";
+  let noGradient = "gives places, and weights that depend on the regions, which are taken as given";
+  let description = [{
+    For each cell of `nn.roi_align` with `max`: where the element stands that it is made
+    of, counted as if [N, C, H, W] were laid out with the last dimension fastest, and the
+    element's weight in its sample, which is 0 if the cell is made of none. The first of
+    equal parts counts, and the first NaN if there is one.
+
+    ```mlir
+    %i, %weights = nn.roi_align_places %x, %rois, %batch {height = 7 : i64, width = 7 : i64, sampling_ratio = 2 : i64,
+                                                          spatial_scale = 0.0625 : f32, half_pixel}
+        : (tensor<1x256x?x?xf32>, tensor<?x4xf32>, tensor<?xi64>) -> (tensor<?x256x7x7xi64>, tensor<?x256x7x7xf32>)
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$input, NN_FloatTensor:$rois, NN_IntTensor:$indices, I64Attr:$height,
+                   I64Attr:$width, I64Attr:$sampling_ratio, F32Attr:$spatial_scale, UnitAttr:$half_pixel);
+  let results = (outs RankedTensorOf<[I64]>:$places, NN_FloatTensor:$weights);
+  let assemblyFormat = "$input `,` $rois `,` $indices attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_MaxRoiPoolOp : NN_TensorOp<"max_roi_pool", [NN_Differentiable, NN_HasKernelRole, NN_IsChecked]> {
   let summary = "Regions of images, the largest element of each cell";
-  let noGradient = "not supported";
+  let kinks = "the first of equal elements in a cell gets all";
+  let noGradient = "the regions are taken as given";
   let description = [{
     `input` is [N, C, H, W]; row `r` of `rois` is [image, x1, y1, x2, y2], scaled by
     `spatial_scale` and rounded. Cells without elements give 0; an image that is not
@@ -146,6 +194,24 @@ def NN_MaxRoiPoolOp : NN_TensorOp<"max_roi_pool", [NN_HasKernelRole, NN_IsChecke
   let arguments = (ins NN_FloatTensor:$input, NN_FloatTensor:$rois, I64Attr:$height, I64Attr:$width,
                    F32Attr:$spatial_scale);
   let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = "$input `,` $rois attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_MaxRoiPoolPlacesOp : NN_TensorOp<"max_roi_pool_places", [NN_HasKernelRole, NN_IsChecked]> {
+  let summary = "Where the largest elements of the cells of regions stand";
+  let description = [{
+    For each cell of `nn.max_roi_pool`: where its element stands, counted as if
+    [N, C, H, W] were laid out with the last dimension fastest; -1 if it has none. The
+    first of equal elements counts, and the first NaN if there is one.
+
+    ```mlir
+    %i = nn.max_roi_pool_places %x, %rois {height = 2 : i64, width = 2 : i64, spatial_scale = 1.0 : f32}
+        : (tensor<1x3x8x8xf32>, tensor<?x5xf32>) -> tensor<?x3x2x2xi64>
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$input, NN_FloatTensor:$rois, I64Attr:$height, I64Attr:$width,
+                   F32Attr:$spatial_scale);
+  let results = (outs RankedTensorOf<[I64]>:$result);
   let assemblyFormat = "$input `,` $rois attr-dict `:` functional-type(operands, results)";
 }
 

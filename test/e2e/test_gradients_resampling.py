@@ -1,4 +1,4 @@
-"""Gradients of interpolation: Resize in all its modes, GridSample, RoiAlign; as in test_gradients.py.
+"""Gradients of interpolation: Resize in all its modes, GridSample; as in test_gradients.py.
 
 Resize is linear along each dimension: its matrix is what ONNX's reference makes of the
 identity, and PyTorch differentiates the product with it. Nacre's weights are in f32, and the
@@ -199,76 +199,3 @@ def test_cubic_grids(padding: str, corners: int) -> None:
                 program.write_parameter(other, value + sign * 1e-6 * direction if other == name else value)
             losses.append(float(program.run(feed)[0]))
         np.testing.assert_allclose((losses[0] - losses[1]) / 2e-6, (gradient * direction).sum(), rtol=1e-5, atol=1e-6)
-
-
-REGIONS = np.array([[0.5, 0.25, 3.5, 3.0], [1.0, 1.0, 1.5, 1.25], [-2.0, 0.0, 2.0, 6.0], [0.0, 0.0, 4.0, 4.0]])
-IMAGES_OF = [0, 3, 1, 0]
-
-
-def roi_align(t: Tensor, height: int, width: int, samples: int, scale: float, half: bool) -> Tensor:
-    """torchvision's definition."""
-
-    def neighbours(begin: float, size: float, cells: int, extent: int) -> list[list[list[tuple[int, float]]]]:
-        taps = []
-        for cell in range(cells):
-            own = []
-            for s in range(samples):
-                x = begin + cell * size + (s + 0.5) * size / samples
-                if not -1 <= x <= extent:
-                    own.append([])
-                    continue
-                x = max(x, 0.0)
-                low = min(int(x), extent - 1)
-                high = min(low + 1, extent - 1)
-                own.append([(low, 1.0)] if low == high else [(low, 1 - x + low), (high, x - low)])
-            taps.append(own)
-        return taps
-
-    regions = []
-    for image_number, region in zip(IMAGES_OF, REGIONS):
-        x1, y1, x2, y2 = (float(v) * scale - (0.5 if half else 0) for v in region)
-        lengths = [y2 - y1, x2 - x1] if half else [max(y2 - y1, 1.0), max(x2 - x1, 1.0)]
-        rows = neighbours(y1, lengths[0] / height, height, t.shape[2])
-        columns = neighbours(x1, lengths[1] / width, width, t.shape[3])
-        cells = [
-            sum(
-                (t[image_number, :, i, j] * (a * b) for r in row for c in column for i, a in r for j, b in c),
-                torch.zeros(t.shape[1], dtype=t.dtype),
-            )
-            / samples**2
-            for row in rows
-            for column in columns
-        ]
-        regions.append(torch.stack(cells, 1).reshape(t.shape[1], height, width))
-    return torch.stack(regions)
-
-
-def regions(height: int, width: int, samples: int, scale: float, half: bool) -> Term:
-    rois = ", ".join(str(v) for v in REGIONS.flatten())
-    numbers = ", ".join(map(str, IMAGES_OF))
-    mode = "half_pixel" if half else "output_half_pixel"
-    return Term(
-        f"{IMAGE} {{t}}r = Constant <value = double[4, 4] {{{{{rois}}}}}> () {{t}}i = Constant <value = int64[4] {{{{{numbers}}}}}> ()"
-        f" {{out}} = RoiAlign <output_height = {height}, output_width = {width}, sampling_ratio = {samples},"
-        f' spatial_scale = {scale}, coordinate_transformation_mode = "{mode}"> ({{t}}, {{t}}r, {{t}}i)',
-        lambda x, y, w: roi_align(image(y, w), height, width, samples, scale, half),
-        ((3, 1, 1),),
-    )
-
-
-ROIS = [regions(2, 3, 2, 1.0, True), regions(3, 2, 1, 0.5, False), regions(1, 1, 3, 1.0, False)]
-
-
-@pytest.mark.parametrize("sizes", ["static", "open"])
-def test_roi_align(sizes: str) -> None:
-    check(ROIS, sizes != "static", open_sizes=sizes == "open")
-
-
-@pytest.mark.parametrize("attributes", ["sampling_ratio = 0", 'sampling_ratio = 2, mode = "max"'])
-def test_refused(attributes: str) -> None:
-    """Samples whose number depends on the region, and the largest of several."""
-    term = regions(1, 1, 2, 1.0, True)
-    nodes = term.nodes.replace("sampling_ratio = 2", attributes)
-    model, _, _ = build([Term(nodes, term.reference, term.shapes)], dynamic=True)
-    with pytest.raises(module().CompileError, match=r"\(RoiAlign\): has no gradient with these attributes"):
-        module().compile(model, train={"loss": "output:l"})

@@ -183,4 +183,4 @@ def test_errors() -> None:
     refuse(linear, "the loss 'y' is not one floating-point number", loss="output:y")
     refuse("unused (float[N, 3] x) => (float[N, 3] y) { y = Neg (x) }", "nothing to train")
     chosen = "chosen (float[N, 3] x) => (float[N, 3] y) { p = Mul (x, w) y = Hardmax (p) }"
-    refuse(chosen, r"node 'node1' \(Hardmax\): has no gradient")
+    refuse(chosen, "nothing to train")

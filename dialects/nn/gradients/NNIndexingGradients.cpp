@@ -1,4 +1,9 @@
 //===- NNIndexingGradients.cpp - Of ops that read at places -----*- C++ -*-===//
+//
+// And of those that make tensors of places.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/nn/Expr.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/gradients/Places.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -171,5 +176,31 @@ LogicalResult NllLossOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradi
                                     UnsqueezeOp::create(b, loc, labels, int64_t(1)), classes);
   TensorExpr loss = -(dy * dy.with(getWeights()));
   operands[0] = where(isLabel, dy.with(UnsqueezeOp::create(b, loc, loss, int64_t(1))), dy.constant(0));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tensors made of places
+//===----------------------------------------------------------------------===//
+
+LogicalResult RangeOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  Type element = getStart().getType().getElementType();
+  TensorExpr dy = castTo(TensorExpr(b, loc, gradients[0]), getComputeType(element));
+  TensorExpr places = dy.with(RangeOp::create(b, loc, dy.constant(0), dy.constant(1), getCount()));
+  operands.append({castTo(sumAll(dy), element), castTo(sumAll(dy * places), element), Value()});
+  return success();
+}
+
+LogicalResult OneHotOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  auto type = RankedTensorType::get(2, b.getI1Type());
+  Value offAndOn = ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, ArrayRef<bool>{false, true}));
+  Value isOn = OneHotOp::create(b, loc, getIndices(), getDepth(), offAndOn, getAxis());
+  TensorExpr dy(b, loc, gradients[0]), zero = dy.constant(0);
+  SmallVector<Value> sums;
+  for (TensorExpr part : {where(isOn, zero, dy), where(isOn, dy, zero)})
+    sums.push_back(UnsqueezeOp::create(b, loc, sumAll(part), ArrayRef<int64_t>{0}));
+  operands.append({Value(), Value(), ConcatOp::create(b, loc, sums, 0)});
   return success();
 }

@@ -207,6 +207,11 @@ LogicalResult CumulativeOp::buildGradient(OpBuilder &b, ValueRange gradients, Gr
 // SoftmaxOp, NormalizeOp
 //===----------------------------------------------------------------------===//
 
+LogicalResult HardmaxOp::buildGradient(OpBuilder &, ValueRange, Gradients &operands) {
+  operands.emplace_back();
+  return success();
+}
+
 LogicalResult SoftmaxOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
   TensorExpr dy(b, getLoc(), gradients[0]), y = dy.with(getResult());
   int64_t axis = getAxis();

@@ -76,70 +76,54 @@ LogicalResult ResampleOp::buildGradient(OpBuilder &b, ValueRange gradients, Grad
 }
 
 //===----------------------------------------------------------------------===//
-// RoiAlignOp
+// Regions of images
 //===----------------------------------------------------------------------===//
 
 LogicalResult RoiAlignOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
-  // As many samples as a cell is large are another number for each.
-  int64_t count = getSamplingRatio();
-  if (getReduction() != RoiReduction::Average || count <= 0)
-    return failure();
   Location loc = getLoc();
-  SizeMath m(b, loc);
-  Type element = getInput().getType().getElementType(), wide = getComputeType(element);
-  TensorExpr dy = castTo(TensorExpr(b, loc, gradients[0]), wide), rois = castTo(dy.with(getRois()), wide);
-  double scale = getSpatialScale().convertToDouble(), offset = getHalfPixel() ? 0.5 : 0;
-  SmallVector<OpFoldResult> sizes = m.dims(getInput());
-  OpFoldResult one = m.constant(1), samples = m.constant(count), regions = m.dim(getRois(), 0);
-  // The two neighbours of each sample along a dimension, and their weights.
-  struct Neighbours {
-    Value places[2];
-    SmallVector<TensorExpr> weights;
-  };
-  Neighbours axes[2];
-  int64_t cells[] = {static_cast<int64_t>(getHeight()), static_cast<int64_t>(getWidth())};
-  for (int64_t d = 0; d < 2; ++d) {
-    auto coordinate = [&](int64_t i) { return takeColumn(rois, i) * scale - offset; };
-    TensorExpr begin = coordinate(1 - d), length = coordinate(3 - d) - begin;
-    if (!getHalfPixel())
-      length = where(length > 1.0, length, length.constant(1));
-    SmallVector<Attribute> steps;
-    for (int64_t i = 0; i < cells[d] * count; ++i)
-      steps.push_back(FloatAttr::get(wide, double(i / count) + (double(i % count) + 0.5) / double(count)));
-    auto rowType = RankedTensorType::get(cells[d] * count, wide);
-    TensorExpr row = dy.with(ConstantOp::create(b, loc, rowType, DenseElementsAttr::get(rowType, steps)));
-    TensorExpr x = unsqueeze(begin, 1) + row * unsqueeze(length / double(cells[d]), 1);
-    OpFoldResult size = sizes[2 + d];
-    Value low = toPlaces(floor(x), size);
-    Value high = clampPlaces(b, loc, AddOp::create(b, loc, low, createInteger(b, loc, 1)), size);
-    TensorExpr place = where(x > 0.0, x, x.constant(0)), zero = x.constant(0);
-    Value isLast = CompareOp::create(b, loc, ComparePredicate::eq, low, high);
-    TensorExpr toHigh = where(isLast, zero, place - place.with(CastOp::create(b, loc, low, wide)));
-    Value isInside = AndOp::create(b, loc, CompareOp::create(b, loc, ComparePredicate::ge, x, x.constant(-1)),
-                                   CompareOp::create(b, loc, ComparePredicate::le, x, createSizeLike(x, size)));
-    // [regions, height, samples, 1, 1] or [regions, 1, 1, width, samples]
-    SmallVector<OpFoldResult> shape{regions, one, one, one, one};
-    shape[1 + 2 * d] = m.constant(cells[d]);
-    shape[2 + 2 * d] = samples;
-    axes[d].places[0] = reshapeToSizes(b, loc, low, shape);
-    axes[d].places[1] = reshapeToSizes(b, loc, high, shape);
-    for (TensorExpr weight : {1.0 - toHigh, toHigh})
-      axes[d].weights.push_back(x.with(reshapeToSizes(b, loc, where(isInside, weight, zero), shape)));
+  Type element = getInput().getType().getElementType();
+  TensorExpr dy = castTo(TensorExpr(b, loc, gradients[0]), getComputeType(element));
+  SmallVector<OpFoldResult> sizes = SizeMath(b, loc).dims(getInput());
+  Value dx;
+  if (getReduction() == RoiReduction::Average) {
+    Value images = createSizes(b, loc, {sizes[0], sizes[2], sizes[3]});
+    dx = RoiSpreadOp::create(b, loc, dy, getRois(), getIndices(), images, getHeight(), getWidth(), getSamplingRatio(),
+                             getSpatialScale(), getHalfPixel());
+  } else {
+    auto largest = RoiAlignPlacesOp::create(b, loc, getInput(), getRois(), getIndices(), getHeight(), getWidth(),
+                                            getSamplingRatio(), getSpatialScale(), getHalfPixel());
+    TensorExpr weights = dy.with(largest.getWeights());
+    TensorExpr share = where(weights == 0.0, dy.constant(0), dy * weights);
+    dx = scatterToPlaces(b, loc, share, largest.getPlaces(), sizes);
   }
-  SmallVector<OpFoldResult> shape{regions, m.constant(cells[0]), samples, m.constant(cells[1]), samples};
-  Value images = b.createOrFold<CastOp>(loc, getIndices(), b.getI64Type());
-  images = UnsqueezeOp::create(b, loc, images, ArrayRef<int64_t>{1, 2, 3, 4});
-  Value channelsLast = TransposeOp::create(b, loc, dy / double(count * count), ArrayRef<int64_t>{0, 2, 3, 1});
-  TensorExpr shares = unsqueeze(dy.with(channelsLast), {2, 4});
-  Value dx = createZeros(b, loc, dy, {sizes[0], sizes[2], sizes[3], sizes[1]});
-  for (int64_t row : {0, 1})
-    for (int64_t column : {0, 1}) {
-      Value tuples = joinColumns(b, loc, {images, axes[0].places[row], axes[1].places[column]}, shape);
-      TensorExpr weights = unsqueeze(axes[0].weights[row] * axes[1].weights[column], 5);
-      dx = ScatterNdOp::create(b, loc, dx, tuples, shares * weights, ScatterReduction::Add, getInBounds());
-    }
-  dx = TransposeOp::create(b, loc, dx, ArrayRef<int64_t>{0, 3, 1, 2});
   operands.append({castTo(dy.with(dx), element), Value(), Value()});
+  return success();
+}
+
+LogicalResult RoiSpreadOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Value cells = RoiAlignOp::create(b, getLoc(), gradients[0], getRois(), getIndices(), getHeight(), getWidth(),
+                                   getSamplingRatio(), getSpatialScale(), RoiReduction::Average, getHalfPixel(),
+                                   /*in_bounds=*/false);
+  operands.append({cells, Value(), Value(), Value()});
+  return success();
+}
+
+LogicalResult RoiAlignPlacesOp::buildGradient(OpBuilder &, ValueRange, Gradients &operands) {
+  Value none;
+  operands.append(3, none);
+  return success();
+}
+
+LogicalResult MaxRoiPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
+  Location loc = getLoc();
+  Type element = getInput().getType().getElementType();
+  TensorExpr dy = castTo(TensorExpr(b, loc, gradients[0]), getComputeType(element));
+  Value places = MaxRoiPoolPlacesOp::create(b, loc, getInput(), getRois(), getHeight(), getWidth(), getSpatialScale());
+  Value first = createInteger(b, loc, 0);
+  Value isNone = CompareOp::create(b, loc, ComparePredicate::lt, places, first);
+  Value dx = scatterToPlaces(b, loc, where(isNone, dy.constant(0), dy), MaxOp::create(b, loc, places, first),
+                             SizeMath(b, loc).dims(getInput()));
+  operands.append({castTo(dy.with(dx), element), Value()});
   return success();
 }
 

@@ -10,6 +10,7 @@
 #include "dialects/nn/NNWindow.h"
 #include "dialects/nn/gradients/Places.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace nacre::nn;
@@ -22,10 +23,25 @@ namespace {
 struct Windows {
   SmallVector<int64_t> strides, dilations, pads;
   int64_t groups = 1;
+  /// Where padding depends on sizes that only a run knows: the elements to add in each spatial
+  /// dimension (`pads` are 0 then).
+  SmallVector<OpFoldResult> before = {}, after = {};
 };
 
-/// Of a convolution or a pooling. Fails with channels last, and where auto_pad makes the
-/// padding depend on dynamic sizes.
+/// Puts paddings that may be known only in the run into `windows`.
+void setPadding(Windows &windows, ArrayRef<OpFoldResult> before, ArrayRef<OpFoldResult> after) {
+  int64_t spatial = before.size();
+  SmallVector<OpFoldResult> all(before);
+  llvm::append_range(all, after);
+  std::optional<SmallVector<int64_t>> known = getConstantIntValues(all);
+  windows.pads = known ? *known : SmallVector<int64_t>(2 * spatial, 0);
+  if (!known) {
+    windows.before.assign(before.begin(), before.end());
+    windows.after.assign(after.begin(), after.end());
+  }
+}
+
+/// Of a convolution or a pooling. Fails with channels last.
 template <typename Op>
 FailureOr<Windows> getWindows(OpBuilder &b, Op op, llvm::function_ref<OpFoldResult(int64_t)> kernelOf) {
   if (op.getChannelsLast())
@@ -34,17 +50,46 @@ FailureOr<Windows> getWindows(OpBuilder &b, Op op, llvm::function_ref<OpFoldResu
                   SmallVector<int64_t>(op.getPads())};
   if (op.getAutoPad() == AutoPad::NotSet)
     return windows;
-  int64_t spatial = windows.strides.size();
-  for (int64_t i = 0; i < spatial; ++i) {
+  SmallVector<OpFoldResult> before, after;
+  for (int64_t i = 0, spatial = windows.strides.size(); i < spatial; ++i) {
     OpFoldResult size = getDim(b, op.getLoc(), op.getInput(), 2 + i);
     auto [begin, end] = getWindowPads(b, op.getLoc(), getWindowDim(op, i, size, kernelOf(i)));
-    std::optional<int64_t> known[2] = {getConstantIntValue(begin), getConstantIntValue(end)};
-    if (!known[0] || !known[1])
-      return failure();
-    windows.pads[i] = *known[0];
-    windows.pads[spatial + i] = *known[1];
+    before.push_back(begin);
+    after.push_back(end);
   }
+  setPadding(windows, before, after);
   return windows;
+}
+
+/// What windows slide over, with the padding that only a run knows.
+Value padAtRunTime(OpBuilder &b, Location loc, Value tensor, const Windows &windows) {
+  if (windows.before.empty())
+    return tensor;
+  SmallVector<OpFoldResult> low(2, b.getIndexAttr(0)), high = low;
+  llvm::append_range(low, windows.before);
+  llvm::append_range(high, windows.after);
+  return padWithZeros(b, loc, tensor, low, high);
+}
+
+/// The sizes of that, of a tensor of `sizes`.
+SmallVector<OpFoldResult> getPaddedSizes(OpBuilder &b, Location loc, SmallVector<OpFoldResult> sizes,
+                                         const Windows &windows) {
+  SizeMath m(b, loc);
+  for (auto [i, before, after] : llvm::enumerate(windows.before, windows.after))
+    sizes[2 + i] = m.add(sizes[2 + i], m.add(before, after));
+  return sizes;
+}
+
+/// A tensor of `sizes` out of its padding.
+Value cropAtRunTime(OpBuilder &b, Location loc, Value padded, ArrayRef<OpFoldResult> sizes, const Windows &windows) {
+  if (windows.before.empty())
+    return padded;
+  SizeMath m(b, loc);
+  SmallVector<OpFoldResult> starts(2, m.constant(0)), ends, ones(sizes.size(), m.constant(1));
+  llvm::append_range(starts, windows.before);
+  for (auto [start, size] : llvm::zip_equal(starts, sizes))
+    ends.push_back(m.add(start, size));
+  return SliceOp::create(b, loc, padded, createSizes(b, loc, starts), createSizes(b, loc, ends), createSizes(b, loc, ones));
 }
 
 /// The elements from the beginning, as many as `sizes`; all of them if that is known.
@@ -207,9 +252,11 @@ LogicalResult ConvOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradient
   if (failed(windows))
     return failure();
   windows->groups = getGroups();
-  SmallVector<OpFoldResult> sizes = getDims(b, loc, getInput());
-  operands.push_back(scatterWindows(b, loc, gradients[0], getWeight(), ArrayRef(sizes).drop_front(2), *windows));
-  operands.push_back(correlateWindows(b, loc, getInput(), gradients[0], getWeight(), *windows));
+  SmallVector<OpFoldResult> sizes = getDims(b, loc, getInput()), padded = getPaddedSizes(b, loc, sizes, *windows);
+  Value dx = scatterWindows(b, loc, gradients[0], getWeight(), ArrayRef(padded).drop_front(2), *windows);
+  operands.push_back(cropAtRunTime(b, loc, dx, sizes, *windows));
+  Value input = padAtRunTime(b, loc, getInput(), *windows);
+  operands.push_back(correlateWindows(b, loc, input, gradients[0], getWeight(), *windows));
   if (getBias())
     operands.push_back(sumPlaces(b, loc, gradients[0]));
   return success();
@@ -223,27 +270,25 @@ LogicalResult ConvTransposeOp::buildGradient(OpBuilder &b, ValueRange gradients,
   Windows windows{SmallVector<int64_t>(getStrides()), SmallVector<int64_t>(getDilations()),
                   SmallVector<int64_t>(getPads()), static_cast<int64_t>(getGroups())};
   // What was cut off before; at the end as much as makes the windows those of the input.
-  int64_t spatial = windows.strides.size();
-  for (int64_t i = 0; i < spatial; ++i) {
+  SmallVector<OpFoldResult> before, after;
+  for (int64_t i = 0, spatial = windows.strides.size(); i < spatial; ++i) {
     TransposedDim dim = getTransposedDim(*this, i, m.dim(getInput(), 2 + i), m.dim(getWeight(), 2 + i));
-    std::optional<int64_t> crop = getConstantIntValue(getTransposedCrop(b, loc, dim));
-    if (!crop)
-      return failure();
-    windows.pads[i] = *crop;
+    OpFoldResult crop = getTransposedCrop(b, loc, dim), rest = m.constant(windows.pads[spatial + i]);
     if (getOutputShape() || getAutoPad() != AutoPad::NotSet) {
-      TransposedDim whole{dim.input, dim.kernel, dim.stride, dim.dilation, *crop, 0};
-      std::optional<int64_t> rest =
-          getConstantIntValue(m.sub(getTransposedSize(b, loc, whole), m.dim(gradients[0], 2 + i)));
-      if (!rest)
-        return failure();
-      windows.pads[spatial + i] = std::max<int64_t>(*rest, 0);
+      TransposedDim whole{dim.input, dim.kernel, dim.stride, dim.dilation, 0, 0};
+      OpFoldResult end = m.add(m.dim(gradients[0], 2 + i), crop);
+      rest = m.max(m.sub(getTransposedSize(b, loc, whole), end), m.constant(0));
     }
+    before.push_back(crop);
+    after.push_back(rest);
   }
-  Value dx = ConvOp::create(b, loc, gradients[0], getWeight(), Value(), b.getDenseI64ArrayAttr(windows.strides),
+  setPadding(windows, before, after);
+  Value dy = padAtRunTime(b, loc, gradients[0], windows);
+  Value dx = ConvOp::create(b, loc, dy, getWeight(), Value(), b.getDenseI64ArrayAttr(windows.strides),
                             b.getDenseI64ArrayAttr(windows.dilations), b.getDenseI64ArrayAttr(windows.pads),
                             AutoPad::NotSet, windows.groups, /*channels_last=*/false);
   operands.push_back(takeFirst(b, loc, dx, m.dims(getInput())));
-  operands.push_back(correlateWindows(b, loc, gradients[0], getInput(), getWeight(), windows));
+  operands.push_back(correlateWindows(b, loc, dy, getInput(), getWeight(), windows));
   if (getBias())
     operands.push_back(sumPlaces(b, loc, gradients[0]));
   return success();
@@ -255,14 +300,15 @@ static Value scatterSums(OpBuilder &b, Op op, Value dy, const Windows &windows) 
   // Each channel by itself.
   Location loc = op.getLoc();
   SizeMath m(b, loc);
-  SmallVector<OpFoldResult> sizes = m.dims(op.getInput()), rows = m.dims(dy), kernel(2, m.constant(1));
+  SmallVector<OpFoldResult> sizes = m.dims(op.getInput()), padded = getPaddedSizes(b, loc, sizes, windows);
+  SmallVector<OpFoldResult> rows = m.dims(dy), kernel(2, m.constant(1));
   rows[0] = m.mul(rows[0], rows[1]);
   rows[1] = m.constant(1);
   for (int64_t size : op.getKernel())
     kernel.push_back(m.constant(size));
   Value ones = createFilled(b, loc, dy, 1, kernel);
-  Value dx = scatterWindows(b, loc, reshapeToSizes(b, loc, dy, rows), ones, ArrayRef(sizes).drop_front(2), windows);
-  return reshapeToSizes(b, loc, dx, sizes);
+  Value dx = scatterWindows(b, loc, reshapeToSizes(b, loc, dy, rows), ones, ArrayRef(padded).drop_front(2), windows);
+  return cropAtRunTime(b, loc, reshapeToSizes(b, loc, dx, padded), sizes, windows);
 }
 
 LogicalResult AvgPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
@@ -275,25 +321,27 @@ LogicalResult AvgPoolOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradi
   int64_t spatial = getKernel().size(), elements = 1;
   for (int64_t size : getKernel())
     elements *= size;
-  bool isPadded = llvm::any_of(windows->pads, [](int64_t pad) { return pad != 0; });
-  if (!getCeilMode() && (getCountIncludePad() || !isPadded)) {
+  bool isExplicit = getAutoPad() == AutoPad::NotSet, includesPad = getCountIncludePad();
+  bool isPadded = !windows->before.empty() || llvm::any_of(windows->pads, [](int64_t pad) { return pad != 0; });
+  // With auto_pad no window hangs over the end.
+  if ((!getCeilMode() || !isExplicit) && (includesPad || !isPadded)) {
     operands.push_back(scatterSums(b, *this, dy / double(elements), *windows));
     return success();
   }
   // The elements that each window has, summed as it sums them. Where padding counts it is a
   // part of what is summed; then there may be windows in it that the pooling has not.
   SmallVector<OpFoldResult> sizes(2, m.constant(1)), places = sizes;
-  SmallVector<int64_t> pads(windows->pads);
+  SmallVector<int64_t> pads(getPads());
   for (int64_t i = 0; i < spatial; ++i) {
     sizes.push_back(m.dim(getInput(), 2 + i));
     places.push_back(m.dim(dy, 2 + i));
-    if (getCountIncludePad())
+    if (includesPad)
       sizes.back() = m.add(sizes.back(), m.constant(pads[i] + pads[spatial + i]));
   }
-  if (getCountIncludePad())
+  if (includesPad)
     llvm::fill(pads, 0);
   Value counts = LpPoolOp::create(b, loc, createFilled(b, loc, dy, 1, sizes), getKernelAttr(), getStridesAttr(),
-                                  getDilationsAttr(), b.getDenseI64ArrayAttr(pads), AutoPad::NotSet, getCeilMode(),
+                                  getDilationsAttr(), b.getDenseI64ArrayAttr(pads), getAutoPad(), getCeilMode(),
                                   /*channels_last=*/false, /*p=*/int64_t(1));
   TensorExpr share = dy / dy.with(takeFirst(b, loc, counts, places));
   operands.push_back(scatterSums(b, *this, share, *windows));

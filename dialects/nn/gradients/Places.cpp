@@ -1,6 +1,8 @@
 //===- Places.cpp - What gradients of moved elements share ------*- C++ -*-===//
 #include "dialects/nn/gradients/Places.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -61,4 +63,20 @@ Value nn::scatterSlices(OpBuilder &b, Location loc, Value dy, Value indices, int
   Value zeros = createZeros(b, loc, dy, permuted);
   Value gradient = ScatterNdOp::create(b, loc, zeros, tuples, dy, ScatterReduction::Add, inBounds);
   return axis == 0 ? gradient : TransposeOp::create(b, loc, gradient, invertPermutationVector(front)).getResult();
+}
+
+Value nn::scatterToPlaces(OpBuilder &b, Location loc, Value dy, Value places, ArrayRef<OpFoldResult> sizes) {
+  auto flatten = [&](Value tensor) {
+    int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
+    return CollapseOp::create(b, loc, tensor, 0, rank).getResult();
+  };
+  Value zeros = createZeros(b, loc, dy, SizeMath(b, loc).product(sizes));
+  Value sums = ScatterElementsOp::create(b, loc, zeros, flatten(places), flatten(dy), /*axis=*/0,
+                                         ScatterReduction::Add, /*in_bounds=*/true);
+  return reshapeToSizes(b, loc, sums, sizes);
+}
+
+TensorExpr nn::sumAll(TensorExpr x) {
+  auto axes = llvm::to_vector(llvm::seq<int64_t>(0, x.getType().getRank()));
+  return x.with(ReduceOp::create(x.getBuilder(), x.getLoc(), ReduceKind::sum, x, axes, /*keepdims=*/false));
 }

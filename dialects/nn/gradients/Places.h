@@ -31,6 +31,12 @@ TensorExpr createSizeLike(TensorExpr like, mlir::OpFoldResult size);
 /// nn.gather along `axis` takes it from.
 mlir::Value scatterSlices(mlir::OpBuilder &b, mlir::Location loc, mlir::Value dy, mlir::Value indices, int64_t axis,
                           llvm::ArrayRef<mlir::OpFoldResult> sizes, bool inBounds);
+/// A tensor of `sizes` that has each element of `dy` added at its place, counted in row-major
+/// order; `places` has the shape of `dy`, and none is out of range.
+mlir::Value scatterToPlaces(mlir::OpBuilder &b, mlir::Location loc, mlir::Value dy, mlir::Value places,
+                            llvm::ArrayRef<mlir::OpFoldResult> sizes);
+/// The sum of all elements, a scalar.
+TensorExpr sumAll(TensorExpr x);
 
 } // namespace nacre::nn
 

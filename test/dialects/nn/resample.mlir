@@ -28,6 +28,16 @@ func.func @regions(%x: tensor<1x3x?x?xf32>, %rois: tensor<?x4xf32>, %batch: tens
   // CHECK: nn.max_roi_pool %{{.*}}, %{{.*}} {{.*}} -> tensor<6x3x2x4xf32>
   %1 = nn.max_roi_pool %x, %numbered {height = 2 : i64, width = 4 : i64, spatial_scale = 1.0 : f32}
       : (tensor<1x3x?x?xf32>, tensor<6x5xf32>) -> tensor<?x?x?x?xf32>
+  // CHECK: nn.roi_align_places %{{.*}}, %{{.*}}, %{{.*}} {{.*}} -> (tensor<?x3x7x5xi64>, tensor<?x3x7x5xf32>)
+  %2:2 = nn.roi_align_places %x, %rois, %batch {height = 7 : i64, width = 5 : i64, sampling_ratio = 0 : i64, spatial_scale = 0.0625 : f32}
+      : (tensor<1x3x?x?xf32>, tensor<?x4xf32>, tensor<?xi64>) -> (tensor<?x?x?x?xi64>, tensor<?x?x?x?xf32>)
+  // CHECK: nn.max_roi_pool_places %{{.*}}, %{{.*}} {{.*}} -> tensor<6x3x2x4xi64>
+  %3 = nn.max_roi_pool_places %x, %numbered {height = 2 : i64, width = 4 : i64, spatial_scale = 1.0 : f32}
+      : (tensor<1x3x?x?xf32>, tensor<6x5xf32>) -> tensor<?x?x?x?xi64>
+  %sizes = nn.constant dense<[1, 8, 9]> : tensor<3xi64>
+  // CHECK: nn.roi_spread %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {{.*}} -> tensor<1x3x8x9xf32>
+  %4 = nn.roi_spread %0, %rois, %batch, %sizes {height = 7 : i64, width = 5 : i64, sampling_ratio = 0 : i64, spatial_scale = 0.0625 : f32}
+      : (tensor<?x?x?x?xf32>, tensor<?x4xf32>, tensor<?xi64>, tensor<3xi64>) -> tensor<?x?x?x?xf32>
   return
 }
 

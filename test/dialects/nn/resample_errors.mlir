@@ -77,6 +77,46 @@ func.func @max_roi_pool(%x: tensor<1x3x8x8xf32>, %rois: tensor<6x4xf32>) {
 
 // -----
 
+func.func @roi_align_places(%x: tensor<1x3x8x8xf32>, %rois: tensor<6x4xf32>, %batch: tensor<5xi64>) {
+  // expected-error@+2 {{expected one image for each region and a sampling ratio that is not negative}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0:2 = nn.roi_align_places %x, %rois, %batch {height = 7 : i64, width = 5 : i64, sampling_ratio = 2 : i64, spatial_scale = 0.0625 : f32}
+      : (tensor<1x3x8x8xf32>, tensor<6x4xf32>, tensor<5xi64>) -> (tensor<6x3x7x5xi64>, tensor<6x3x7x5xf32>)
+  return
+}
+
+// -----
+
+func.func @max_roi_pool_places(%x: tensor<1x3x8x8xf32>, %rois: tensor<6x4xf32>) {
+  // expected-error@+2 {{expected regions of 5 numbers, found 'tensor<6x4xf32>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.max_roi_pool_places %x, %rois {height = 2 : i64, width = 4 : i64, spatial_scale = 1.0 : f32}
+      : (tensor<1x3x8x8xf32>, tensor<6x4xf32>) -> tensor<6x3x2x4xi64>
+  return
+}
+
+// -----
+
+func.func @roi_spread(%dy: tensor<6x3x7x4xf32>, %rois: tensor<6x4xf32>, %batch: tensor<6xi64>, %sizes: tensor<3xi64>) {
+  // expected-error@+2 {{expected regions of 7 x 5 cells, found 'tensor<6x3x7x4xf32>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.roi_spread %dy, %rois, %batch, %sizes {height = 7 : i64, width = 5 : i64, sampling_ratio = 2 : i64, spatial_scale = 0.0625 : f32}
+      : (tensor<6x3x7x4xf32>, tensor<6x4xf32>, tensor<6xi64>, tensor<3xi64>) -> tensor<?x3x?x?xf32>
+  return
+}
+
+// -----
+
+func.func @roi_spread_regions(%dy: tensor<6x3x7x5xf32>, %rois: tensor<6x4xf32>, %batch: tensor<5xi64>, %sizes: tensor<3xi64>) {
+  // expected-error@+2 {{expected four numbers and one image for each region, found 'tensor<6x4xf32>' and 'tensor<5xi64>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.roi_spread %dy, %rois, %batch, %sizes {height = 7 : i64, width = 5 : i64, sampling_ratio = 2 : i64, spatial_scale = 0.0625 : f32}
+      : (tensor<6x3x7x5xf32>, tensor<6x4xf32>, tensor<5xi64>, tensor<3xi64>) -> tensor<?x3x?x?xf32>
+  return
+}
+
+// -----
+
 func.func @col2im(%x: tensor<1x13x5xf32>) {
   %image = nn.constant dense<[5, 6]> : tensor<2xi64>
   %block = nn.constant dense<[2, 3]> : tensor<2xi64>
