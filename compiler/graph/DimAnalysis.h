@@ -18,6 +18,16 @@ class DimAnalysis : public nn::SizeResolver {
 public:
   explicit DimAnalysis(mlir::func::FuncOp func) : func(func), builder(func.getContext(), this) {}
 
+  /// A trial: it knows what `other` knows, and may be told more. What it builds is its own.
+  explicit DimAnalysis(const DimAnalysis &other)
+      : func(other.func), builder(func.getContext(), this), known(other.known), symbols(other.symbols) {}
+  DimAnalysis &operator=(const DimAnalysis &) = delete;
+
+  /// From now on these are the sizes of `tensor`.
+  void assume(mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> sizes) {
+    known[tensor] = llvm::SmallVector<mlir::OpFoldResult>(sizes);
+  }
+
   /// The size, valid wherever `tensor` is.
   mlir::OpFoldResult getDim(mlir::Value tensor, int64_t index);
   llvm::SmallVector<mlir::OpFoldResult> getDims(mlir::Value tensor);

@@ -195,15 +195,35 @@ LogicalResult Differentiator::visitWhile(scf::WhileOp op, ArrayRef<Value> own) {
   OpBuilder b(op->getContext());
   b.setInsertionPointAfter(op);
   Value zero = arith::ConstantIndexOp::create(b, loc, 0), one = arith::ConstantIndexOp::create(b, loc, 1);
-  // Tensors: scalars are what the test needs, and counters.
+  // Tensors, and the whole numbers that these need: other scalars are what the test needs.
   SmallVector<unsigned> carried;
-  SmallVector<Value> inits, gradients;
+  SmallVector<Value> worklist;
+  auto carry = [&](unsigned place) {
+    carried.push_back(place);
+    worklist.push_back(yield.getOperand(place));
+  };
   for (auto [i, init] : llvm::enumerate(op.getInits()))
-    if (isa<RankedTensorType>(init.getType())) {
-      carried.push_back(i);
-      inits.push_back(init);
-      gradients.emplace_back();
+    if (isa<RankedTensorType>(init.getType()))
+      carry(i);
+  llvm::DenseSet<Value> needed;
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    if (!needed.insert(value).second)
+      continue;
+    auto argument = dyn_cast<BlockArgument>(value);
+    if (argument && argument.getOwner() == &body && argument.getArgNumber() < places.size()) {
+      unsigned place = places[argument.getArgNumber()];
+      if (!llvm::is_contained(carried, place)) {
+        if (!argument.getType().isIntOrIndex())
+          return op.emitError("carries a scalar that its body reads, through which there is no gradient");
+        carry(place);
+      }
     }
+    if (Operation *maker = value.getDefiningOp(); maker && maker->getBlock() == &body)
+      maker->walk([&](Operation *inner) { llvm::append_range(worklist, inner->getOperands()); });
+  }
+  SmallVector<Value> inits = llvm::map_to_vector(carried, [&](unsigned i) -> Value { return op.getInits()[i]; });
+  SmallVector<Value> gradients(carried.size());
   auto again = scf::ForOp::create(b, loc, zero, op.getResults().back(), one, inits);
   if (again.getBody()->mightHaveTerminator())
     again.getBody()->getTerminator()->erase();
@@ -217,19 +237,6 @@ LogicalResult Differentiator::visitWhile(scf::WhileOp op, ArrayRef<Value> own) {
       if (own[i]) // several results may be one carried value
         gradients[k] = gradients[k] ? nn::AddOp::create(builder, loc, gradients[k], own[i]).getResult() : own[i];
     }
-  llvm::DenseSet<Value> needed;
-  SmallVector<Value> worklist;
-  for (unsigned i : carried)
-    worklist.push_back(yield.getOperand(i));
-  while (!worklist.empty()) { // what only the test needs stays away
-    Value value = worklist.pop_back_val();
-    if (!needed.insert(value).second)
-      continue;
-    if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == &body && !mapping.contains(value))
-      return op.emitError("carries a scalar that its body reads, through which there is no gradient");
-    if (Operation *maker = value.getDefiningOp(); maker && maker->getBlock() == &body)
-      maker->walk([&](Operation *inner) { llvm::append_range(worklist, inner->getOperands()); });
-  }
   for (Operation &forward : body.without_terminator())
     if (llvm::any_of(forward.getResults(), [&](Value result) { return needed.contains(result); }))
       b.clone(forward, mapping);

@@ -9,6 +9,7 @@
 #include "compiler/train/Differentiate.h"
 #include "compiler/train/Anomalies.h"
 #include "compiler/train/Differentiator.h"
+#include "compiler/train/LoopShapes.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/TensorExpr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -25,6 +26,8 @@ void Differentiator::addGradient(Location loc, Value value, Value gradient) {
 
 LogicalResult Differentiator::run(ArrayRef<Operation *> given) {
   SmallVector<Operation *> ops = prepare(given);
+  for (Operation *op : ops)
+    learnShapes(op, dims);
   builder.setInsertionPoint(before);
   for (Operation *op : llvm::reverse(ops))
     if (failed(visit(op)))

@@ -15,9 +15,13 @@
 // gradient needs them; what else it computes is computed again. What it reads and writes row
 // by row (%xs, %y) has its gradient row by row. The gradient of a factor from outside is one
 // product over the rows of all iterations; of other values from outside it is a running sum.
+// Of what is carried and changes its sizes, the elements of all iterations stand one behind
+// the other, and beside them where each begins and its sizes. To know how many there are the
+// loop runs once before, if they are needed at all.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/train/Differentiator.h"
+#include "compiler/train/LoopShapes.h"
 #include "compiler/train/LoopStates.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/rt/RtOps.h"
@@ -35,6 +39,8 @@ namespace {
 /// row in each iteration.
 struct Backward {
   scf::ForOp op;
+  /// Of what it carries: the tensors whose sizes stay.
+  llvm::BitVector fixed = {};
   /// Where rows stand now.
   Value place;
   /// Values of this loop that are rows of a value from outside.
@@ -58,7 +64,7 @@ struct Backward {
       return std::make_pair(whole, 0u);
     if (auto found = llvm::find(rows, value); found != rows.end())
       return std::make_pair(Value(), static_cast<unsigned>(found - rows.begin()));
-    auto shape = LoopStates::getFixedShape(value, op, dims);
+    auto shape = LoopStates::getFixedShape(value, op, fixed, dims);
     if (!shape)
       return std::nullopt;
     OpBuilder b(op);
@@ -104,7 +110,7 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
     if (!LoopStates::isFloatTensor(init.getType()) || loop.written[i])
       continue;
     floats.push_back(i);
-    inits.push_back(own[i] ? castTo(loc, own[i], init.getType()) : createZeros(loc, init));
+    inits.push_back(own[i] ? castTo(loc, own[i], init.getType()) : createZeros(loc, loop.fixed[i] ? init : op.getResult(i)));
   }
   for (Value value : captured)
     if (!loop.scanned.contains(value)) {
@@ -115,6 +121,9 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
   Value zero = arith::ConstantIndexOp::create(b, loc, 0), one = arith::ConstantIndexOp::create(b, loc, 1);
   Backward backward;
   backward.op = scf::ForOp::create(b, loc, zero, loop.count, one, inits);
+  backward.fixed.resize(inits.size(), true);
+  for (auto [k, i] : llvm::enumerate(floats))
+    backward.fixed[k] = loop.fixed[i];
   Block &body = *backward.op.getBody();
   if (body.mightHaveTerminator())
     body.getTerminator()->erase();
@@ -136,6 +145,10 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
         row = b.createOrFold<tensor::CastOp>(loc, argument.getType(), row);
       mapping.map(argument, row);
     }
+  }
+  for (LoopStates::Ragged &ragged : loop.ragged) {
+    ragged.row = loop.extractRow(b, ragged, backward.place);
+    mapping.map(ragged.value, b.createOrFold<tensor::CastOp>(loc, ragged.value.getType(), ragged.row));
   }
   SmallVector<Operation *> again;
   SmallVector<std::pair<Value, Value>> scanned; // rows, and what they are of
@@ -169,8 +182,12 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
       inner.addGradient(loc, value, backward.op.getRegionIterArg(floats.size() + k));
   }
   auto yielded = cast<scf::YieldOp>(op.getBody()->getTerminator()).getResults();
-  for (auto [k, i] : llvm::enumerate(floats))
-    inner.addGradient(loc, mapping.lookupOrDefault(yielded[i]), backward.op.getRegionIterArg(k));
+  for (auto [k, i] : llvm::enumerate(floats)) {
+    Value value = mapping.lookupOrDefault(yielded[i]), gradient = backward.op.getRegionIterArg(k);
+    if (!loop.fixed[i])
+      dims.assume(gradient, dims.getDims(value));
+    inner.addGradient(loc, value, gradient);
+  }
   for (auto [i, insert] : llvm::enumerate(loop.written))
     if (insert && own[i])
       inner.addGradient(loc, mapping.lookupOrDefault(insert.getSource()),
@@ -282,12 +299,15 @@ LogicalResult Differentiator::visitFor(scf::ForOp op, ArrayRef<Value> own) {
   }
   SmallVector<Value> carried(op.getInitArgs());
   loop.keep(made, dims);
+  ResultRange results = made.getResults();
+  if (!loop.ragged.empty())
+    results = makeWhile(made, dims).getResults().drop_front();
   for (auto [k, i] : llvm::enumerate(floats))
     if (active.contains(carried[i]))
-      addGradient(loc, carried[i], made.getResult(k));
+      addGradient(loc, carried[i], results[k]);
   for (auto [value, number] : sums)
-    addGradient(loc, value, made.getResult(number));
+    addGradient(loc, value, results[number]);
   for (auto [k, row] : llvm::enumerate(rows))
-    addGradient(loc, row.first, made.getResult(firstStack + k));
+    addGradient(loc, row.first, results[firstStack + k]);
   return success();
 }

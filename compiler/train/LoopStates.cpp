@@ -1,9 +1,11 @@
 //===- LoopStates.cpp - What a loop keeps for its gradient ------*- C++ -*-===//
 #include "compiler/train/LoopStates.h"
+#include "compiler/train/LoopShapes.h"
 #include "dialects/nn/NNOps.h"
-#include "dialects/rt/RtOps.h"
+#include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -64,18 +66,23 @@ Value createCount(scf::ForOp op) {
   return arith::MaxSIOp::create(b, loc, count, zero);
 }
 
-/// Ends the run if a shape in the loop is not what it was before.
-void checkShapes(OpBuilder &b, Location loc, Value carried, ArrayRef<OpFoldResult> shape) {
-  auto type = cast<RankedTensorType>(carried.getType());
-  for (int64_t d = 0; d < type.getRank(); ++d) {
+/// An element of [count] that is a size or a place.
+Value loadIndex(OpBuilder &b, Location loc, Value whole, Value place) {
+  return arith::IndexCastOp::create(b, loc, b.getIndexType(), tensor::ExtractOp::create(b, loc, whole, place));
+}
+
+Value storeIndex(OpBuilder &b, Location loc, Value index, Value whole, Value place) {
+  return tensor::InsertOp::create(b, loc, arith::IndexCastOp::create(b, loc, b.getI64Type(), index), whole, place);
+}
+
+/// The sizes of a tensor as its own, not as what is known of them.
+SmallVector<OpFoldResult> createDims(OpBuilder &b, Location loc, Value tensor) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  return llvm::map_to_vector(llvm::seq<int64_t>(0, type.getRank()), [&](int64_t d) -> OpFoldResult {
     if (!type.isDynamicDim(d))
-      continue;
-    Value size = tensor::DimOp::create(b, loc, carried, d);
-    Value expected = getValueOrCreateConstantIndexOp(b, loc, shape[d]);
-    Value isEqual = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, size, expected);
-    rt::CheckOp::create(b, loc, isEqual, rt::Status::InvalidShape,
-                        "a loop carries a tensor whose sizes change, which cannot be trained");
-  }
+      return b.getIndexAttr(type.getDimSize(d));
+    return tensor::DimOp::create(b, loc, tensor, d).getResult();
+  });
 }
 
 /// If an index of a loop that counts from 0 takes each value below its end once: whether
@@ -100,11 +107,14 @@ std::optional<bool> getDirection(scf::ForOp op, OpFoldResult offset) {
 } // namespace
 
 LoopStates::LoopStates(scf::ForOp op, ArrayRef<Value> captured, graph::DimAnalysis &dims)
-    : op(op), loc(op.getLoc()), count(createCount(op)), written(op.getInitArgs().size()) {
-  for (auto [init, argument] : llvm::zip_equal(op.getInitArgs(), op.getRegionIterArgs())) {
+    : op(op), loc(op.getLoc()), count(createCount(op)), written(op.getInitArgs().size()),
+      fixed(findFixedShapes(op, dims)) {
+  for (auto [i, init, argument] : llvm::enumerate(op.getInitArgs(), op.getRegionIterArgs())) {
     bool isTensor = isa<RankedTensorType>(init.getType());
     shapes.push_back(isTensor ? dims.getDims(init) : SmallVector<OpFoldResult>());
-    if (isTensor || init.getType().isIntOrIndex())
+    if (isTensor && !fixed[i])
+      addRagged(argument);
+    else if (isTensor || init.getType().isIntOrIndex())
       addTape(argument, shapes.back());
   }
   findRows(captured, dims);
@@ -132,6 +142,19 @@ void LoopStates::addTape(Value value, ArrayRef<OpFoldResult> shape) {
   tapes.push_back({value, llvm::to_vector(shape), whole});
 }
 
+void LoopStates::addRagged(Value value) {
+  OpBuilder b(op);
+  auto type = cast<RankedTensorType>(value.getType());
+  auto createWhole = [&](Value size, Type element) -> Value {
+    return tensor::EmptyOp::create(b, loc, {OpFoldResult(size)}, element);
+  };
+  Value none = arith::ConstantIndexOp::create(b, loc, 0); // how many there are is counted where they are needed
+  Ragged ragged{value, createWhole(count, b.getI64Type()), {}, createWhole(none, type.getElementType())};
+  for (int64_t d = 0; d < type.getRank(); ++d)
+    ragged.sizes.push_back(type.isDynamicDim(d) ? createWhole(count, b.getI64Type()) : Value());
+  this->ragged.push_back(ragged);
+}
+
 bool LoopStates::isRow(OffsetSizeAndStrideOpInterface slice, RankedTensorType row, ArrayRef<OpFoldResult> whole) {
   SmallVector<OpFoldResult> offsets = slice.getMixedOffsets(), sizes = slice.getMixedSizes();
   if (whole.empty() || row.getRank() + 1 != static_cast<int64_t>(whole.size()) || !slice.hasUnitStride() ||
@@ -152,7 +175,7 @@ void LoopStates::findRows(ArrayRef<Value> captured, graph::DimAnalysis &dims) {
   auto yield = cast<scf::YieldOp>(body->getTerminator());
   for (auto [i, argument] : llvm::enumerate(op.getRegionIterArgs())) {
     auto insert = argument.hasOneUse() ? dyn_cast<tensor::InsertSliceOp>(*argument.user_begin()) : nullptr;
-    if (insert && insert.getDest() == argument && insert->getBlock() == body && insert->hasOneUse() &&
+    if (fixed[i] && insert && insert.getDest() == argument && insert->getBlock() == body && insert->hasOneUse() &&
         yield.getOperand(i) == insert.getResult() && isFloatTensor(argument.getType()) &&
         isRow(insert, insert.getSourceType(), shapes[i]))
       written[i] = insert;
@@ -178,19 +201,22 @@ void LoopStates::findProducts(graph::DimAnalysis &dims) {
     auto sum = value.hasOneUse() ? dyn_cast<nn::AddOp>(*value.user_begin()) : nullptr;
     if (sum && sum->getBlock() == op.getBody() && sum.getType() == value.getType())
       value = sum;
-    if (auto shape = getFixedShape(value, op, dims))
+    if (auto shape = getFixedShape(value, op, fixed, dims))
       addTape(value, *shape);
   }
 }
 
-std::optional<SmallVector<OpFoldResult>> LoopStates::getFixedShape(Value value, scf::ForOp loop, graph::DimAnalysis &dims) {
+std::optional<SmallVector<OpFoldResult>> LoopStates::getFixedShape(Value value, scf::ForOp loop,
+                                                                   const llvm::BitVector &fixed,
+                                                                   graph::DimAnalysis &dims) {
   SmallVector<OpFoldResult> shape;
   for (OpFoldResult size : dims.getDims(value)) {
     auto dynamic = dyn_cast<Value>(size);
-    // A state has the sizes that it began with.
+    // Such a state has the sizes that it began with.
     if (auto dim = dynamic ? dynamic.getDefiningOp<tensor::DimOp>() : nullptr)
       if (auto state = dyn_cast<BlockArgument>(dim.getSource()); state && state.getOwner() == loop.getBody())
-        if (OpOperand *init = loop.getTiedLoopInit(state); init && dim.getConstantIndex()) {
+        if (OpOperand *init = loop.getTiedLoopInit(state);
+            init && fixed[state.getArgNumber() - 1] && dim.getConstantIndex()) {
           size = dims.getDim(init->get(), *dim.getConstantIndex());
           dynamic = dyn_cast<Value>(size);
         }
@@ -216,10 +242,46 @@ Value LoopStates::extractRow(OpBuilder &b, const Tape &tape, Value place) const 
   return tensor::ExtractSliceOp::create(b, loc, type, tape.whole, at.offsets, at.sizes, at.strides);
 }
 
+Value LoopStates::extractRow(OpBuilder &b, const Ragged &ragged, Value place) const {
+  nn::SizeMath m(b, loc);
+  SmallVector<OpFoldResult> shape;
+  auto type = cast<RankedTensorType>(ragged.value.getType());
+  for (auto [size, sizes] : llvm::zip_equal(type.getShape(), ragged.sizes))
+    shape.push_back(sizes ? OpFoldResult(loadIndex(b, loc, sizes, place)) : m.constant(size));
+  SmallVector<OpFoldResult> offset{loadIndex(b, loc, ragged.offsets, place)}, elements{m.product(shape)};
+  Value flat = tensor::ExtractSliceOp::create(b, loc, ragged.whole, offset, elements, {m.constant(1)});
+  return nn::ReshapeOp::create(b, loc, flat, nn::createSizes(b, loc, shape), /*allowzero=*/true, /*exact=*/true);
+}
+
 Value LoopStates::insertRow(OpBuilder &b, Location loc, Value row, Value stack, Value place, ArrayRef<OpFoldResult> shape) {
   RowSlice at(b, place, shape);
   row = b.createOrFold<tensor::CastOp>(loc, getType(shape, getElementTypeOrSelf(row.getType())), row);
   return tensor::InsertSliceOp::create(b, loc, row, stack, at.offsets, at.sizes, at.strides);
+}
+
+SmallVector<Value> LoopStates::countElements(ArrayRef<Ragged *> counted, graph::DimAnalysis &dims) {
+  OpBuilder b(op);
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+  SmallVector<Value> inits(op.getInitArgs());
+  inits.append(counted.size(), zero);
+  auto made = scf::ForOp::create(b, loc, op.getLowerBound(), op.getUpperBound(), op.getStep(), inits);
+  IRMapping mapping;
+  mapping.map(op.getBody()->getArguments(), made.getBody()->getArguments().drop_back(counted.size()));
+  if (made.getBody()->mightHaveTerminator())
+    made.getBody()->getTerminator()->erase();
+  b.setInsertionPointToEnd(made.getBody());
+  SmallVector<Value> totals;
+  for (auto [ragged, total] : llvm::zip_equal(counted, made.getRegionIterArgs().take_back(counted.size()))) {
+    nn::SizeMath m(b, loc);
+    totals.push_back(m.value(m.add(total, m.product(createDims(b, loc, mapping.lookup(ragged->value))))));
+  }
+  for (Operation &forward : op.getBody()->without_terminator())
+    b.clone(forward, mapping);
+  SmallVector<Value> next =
+      llvm::map_to_vector(op.getYieldedValues(), [&](Value value) { return mapping.lookupOrDefault(value); });
+  llvm::append_range(next, totals);
+  scf::YieldOp::create(b, loc, next);
+  return llvm::to_vector_of<Value>(makeWhile(made, dims).getResults().take_back(counted.size()));
 }
 
 void LoopStates::keep(scf::ForOp backward, graph::DimAnalysis &dims) {
@@ -231,9 +293,31 @@ void LoopStates::keep(scf::ForOp backward, graph::DimAnalysis &dims) {
   });
   scf::ForOp old = op;
   OpBuilder b(old);
-  SmallVector<Value> inits(old.getInitArgs());
+  // What the loop carries besides, and what stands for it behind the loop now.
+  SmallVector<Value> inits(old.getInitArgs()), stands;
+  auto carry = [&](Value init, Value stand) {
+    inits.push_back(init);
+    stands.push_back(stand);
+  };
   for (const Tape &tape : tapes)
-    inits.push_back(tape.whole);
+    carry(tape.whole, tape.whole);
+  SmallVector<Ragged *> kept; // with their elements
+  for (Ragged &each : ragged)
+    if (needed.contains(each.row))
+      kept.push_back(&each);
+  SmallVector<Value> totals = kept.empty() ? SmallVector<Value>() : countElements(kept, dims);
+  b.setInsertionPoint(old);
+  Value zero = kept.empty() ? Value() : arith::ConstantIndexOp::create(b, loc, 0);
+  for (auto [each, total] : llvm::zip_equal(kept, totals)) {
+    Type element = getElementTypeOrSelf(each->value.getType());
+    carry(tensor::EmptyOp::create(b, loc, {OpFoldResult(total)}, element), each->whole);
+    carry(each->offsets, each->offsets);
+    carry(zero, Value());
+  }
+  for (const Ragged &each : ragged)
+    for (Value sizes : each.sizes)
+      if (sizes)
+        carry(sizes, sizes);
   auto made = scf::ForOp::create(b, loc, old.getLowerBound(), old.getUpperBound(), old.getStep(), inits);
   made.getRegion().takeBody(old.getRegion());
   Block &body = *made.getBody();
@@ -242,29 +326,47 @@ void LoopStates::keep(scf::ForOp backward, graph::DimAnalysis &dims) {
   Value place = createPlace(b, arith::DivSIOp::create(b, loc, past, made.getStep()));
   auto yield = cast<scf::YieldOp>(body.getTerminator());
   unsigned number = old.getInitArgs().size();
-  for (auto [i, shape] : llvm::enumerate(shapes))
-    if (Value state = body.getArgument(1 + i); isa<RankedTensorType>(state.getType()))
-      checkShapes(b, loc, state, shape);
   for (Tape &tape : tapes) {
     Value all = body.addArgument(tape.whole.getType(), loc), value = tape.value, next;
     if (Operation *maker = value.getDefiningOp())
       b.setInsertionPointAfter(maker);
-    if (isa<RankedTensorType>(value.getType())) {
+    if (isa<RankedTensorType>(value.getType()))
       next = insertRow(b, loc, value, all, place, tape.shape);
-    } else {
-      if (value.getType().isIndex())
-        value = arith::IndexCastOp::create(b, loc, b.getI64Type(), value);
+    else if (value.getType().isIndex())
+      next = storeIndex(b, loc, value, all, place);
+    else
       next = tensor::InsertOp::create(b, loc, value, all, place);
-    }
     yield.getResultsMutable().append(next);
   }
+  b.setInsertionPointAfterValue(place);
+  for (Ragged *each : kept) {
+    nn::SizeMath m(b, loc);
+    Value all = body.addArgument(each->whole.getType(), loc), offsets = body.addArgument(each->offsets.getType(), loc),
+          end = body.addArgument(b.getIndexType(), loc), flat = each->value;
+    OpFoldResult elements = m.product(createDims(b, loc, flat));
+    if (int64_t rank = cast<RankedTensorType>(flat.getType()).getRank(); rank > 1)
+      flat = nn::CollapseOp::create(b, loc, flat, 0, rank);
+    flat = b.createOrFold<tensor::CastOp>(loc, all.getType(), flat);
+    SmallVector<OpFoldResult> offset{end}, size{elements};
+    Value next = tensor::InsertSliceOp::create(b, loc, flat, all, offset, size, {m.constant(1)});
+    yield.getResultsMutable().append({next, storeIndex(b, loc, end, offsets, place), m.value(m.add(end, elements))});
+  }
+  for (const Ragged &each : ragged)
+    for (auto [d, sizes] : llvm::enumerate(each.sizes))
+      if (sizes) {
+        Value all = body.addArgument(sizes.getType(), loc), size = tensor::DimOp::create(b, loc, each.value, d);
+        yield.getResultsMutable().append(storeIndex(b, loc, size, all, place));
+      }
   for (auto [i, result] : llvm::enumerate(old.getResults())) {
     result.replaceAllUsesWith(made.getResult(i));
     dims.forget(result);
   }
   // Their places are known by the values that stood for them.
-  for (auto [i, tape] : llvm::enumerate(tapes))
-    tape.whole.replaceUsesWithIf(made.getResult(number + i), [&](OpOperand &use) { return use.getOwner() != made; });
+  for (auto [i, stand] : llvm::enumerate(stands))
+    if (stand)
+      stand.replaceUsesWithIf(made.getResult(number + i), [&](OpOperand &use) { return use.getOwner() != made; });
   old.erase();
-  op = made;
+  ValueRange results = ragged.empty() ? ValueRange(made.getResults()) : makeWhile(made, dims).getResults().drop_front();
+  for (unsigned i : fixed.set_bits())
+    dims.assume(results[i], shapes[i]);
 }

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace nacre::train {
@@ -28,6 +29,17 @@ public:
     mlir::Value row = {};
   };
 
+  /// A tensor that is carried and whose sizes change: those of all iterations, one behind the
+  /// other. Memory in front of the loop, later the loop's results.
+  struct Ragged {
+    mlir::Value value;
+    /// For each iteration where it begins in `whole`, and its dynamic sizes; null for static ones.
+    mlir::Value offsets;
+    llvm::SmallVector<mlir::Value> sizes;
+    mlir::Value whole;
+    mlir::Value row = {};
+  };
+
   LoopStates(mlir::scf::ForOp op, llvm::ArrayRef<mlir::Value> captured, graph::DimAnalysis &dims);
 
   static bool isFloatTensor(mlir::Type type);
@@ -36,13 +48,15 @@ public:
   /// Where the rows of an iteration stand: its number, or that from the end.
   mlir::Value createPlace(mlir::OpBuilder &b, mlir::Value iteration) const;
   mlir::Value extractRow(mlir::OpBuilder &b, const Tape &tape, mlir::Value place) const;
+  mlir::Value extractRow(mlir::OpBuilder &b, const Ragged &ragged, mlir::Value place) const;
   /// Puts a row, whose shape this is, into a stack of such.
   static mlir::Value insertRow(mlir::OpBuilder &b, mlir::Location loc, mlir::Value row, mlir::Value stack,
                                mlir::Value place, llvm::ArrayRef<mlir::OpFoldResult> shape);
-  /// The shape of a value of a loop, if it is known in front of it.
-  static std::optional<llvm::SmallVector<mlir::OpFoldResult>> getFixedShape(mlir::Value value, mlir::scf::ForOp loop,
-                                                                            graph::DimAnalysis &dims);
-  /// Makes the loop keep the tapes that are read behind it; replaces the op.
+  /// The shape of a value of a loop, if it is known in front of it. `fixed` are those of what
+  /// the loop carries whose sizes stay.
+  static std::optional<llvm::SmallVector<mlir::OpFoldResult>>
+  getFixedShape(mlir::Value value, mlir::scf::ForOp loop, const llvm::BitVector &fixed, graph::DimAnalysis &dims);
+  /// Makes the loop keep the tapes that are read behind it; erases the op, which another replaces.
   void keep(mlir::scf::ForOp backward, graph::DimAnalysis &dims);
 
   mlir::scf::ForOp op;
@@ -56,6 +70,9 @@ public:
   llvm::SmallVector<mlir::tensor::InsertSliceOp> written;
   /// Of what is carried, but for floating-point scalars, then of products.
   llvm::SmallVector<Tape> tapes;
+  llvm::SmallVector<Ragged> ragged;
+  /// Of what is carried: the tensors whose sizes stay.
+  llvm::BitVector fixed;
 
 private:
   /// Whether a slice of `whole` is the row of the iteration's place.
@@ -64,6 +81,10 @@ private:
   void findRows(llvm::ArrayRef<mlir::Value> captured, graph::DimAnalysis &dims);
   void findProducts(graph::DimAnalysis &dims);
   void addTape(mlir::Value value, llvm::ArrayRef<mlir::OpFoldResult> shape);
+  void addRagged(mlir::Value value);
+  /// How many elements each of these has in all iterations: a loop of the same steps in front
+  /// of this one.
+  llvm::SmallVector<mlir::Value> countElements(llvm::ArrayRef<Ragged *> counted, graph::DimAnalysis &dims);
 
   /// Rows stand from the end; null while there are none.
   std::optional<bool> isReversed;

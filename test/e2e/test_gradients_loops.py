@@ -208,21 +208,6 @@ def test_control_flow(name: str, dynamic: bool) -> None:
     check([CONTROL[name]], dynamic)
 
 
-def test_changing_sizes_are_refused() -> None:
-    """What a loop carries must keep its sizes to be kept for the gradient."""
-    text = """m (double[n, 4] x) => (double l) {
-      k = Constant <value = int64 {3}> ()
-      v = Loop (k, "", x) <body = b (int64 i, bool q, double[a, 4] v) => (bool p, double[b, 4] u)
-        { p = Identity (q) d = Concat <axis = 0> (v, v) u = Mul (d, w) }>
-      l = ReduceSum <keepdims = 0> (v) }"""
-    model = parser.parse_model(small_models.HEAD + text)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(4), "w"))
-    program = module().compile(model.SerializeToString(), train={"loss": "output:l"})
-    assert program(np.ones((2, 4))) == 64
-    with pytest.raises(module().RunError, match="whose sizes change, which cannot be trained"):
-        program.run([np.ones((2, 4)), np.float32(1)], function="step")
-
-
 def test_loss_of_a_loop() -> None:
     """The loss is what a loop gives, which the gradient replaces by one that keeps what it carries."""
     text = "m (double[3, 3] x) => (double l) { t = Mul (x, w) l = Det (t) }"

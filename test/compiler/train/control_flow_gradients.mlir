@@ -1,12 +1,11 @@
 // RUN: nacre-opt %s --make-train-step=loss=output:l --canonicalize --cse -split-input-file -verify-diagnostics | FileCheck %s
 
-// What the gradient needs of a loop's state is kept, once for each iteration, after a check that
-// its sizes stay; the gradient runs backwards through it and adds up that of a value from outside.
+// What the gradient needs of a loop's state is kept, once for each iteration, as its
+// sizes are known to stay; the gradient runs backwards through it and adds up that of a value from outside.
 nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
 // CHECK-LABEL: func.func @step
 // CHECK: %[[TAPE:.*]] = tensor.empty(%[[COUNT:.*]], %{{.*}}) : tensor<?x?x4xf32>
 // CHECK: %[[LOOP:.*]]:2 = scf.for %[[I:.*]] = {{.*}} iter_args(%[[V:.*]] = %{{.*}}, %[[T:.*]] = %[[TAPE]])
-// CHECK: rt.check %{{.*}}, "a loop carries a tensor whose sizes change, which cannot be trained"
 // CHECK: tensor.insert_slice %[[V]] into %[[T]][%[[I]], 0, 0]
 // CHECK: nn.mul %[[V]], %[[W:.*]] :
 // CHECK: scf.for %[[K:.*]] = %{{.*}} to %[[COUNT]] {{.*}} iter_args(%[[DV:.*]] = %{{.*}}, %[[SUM:.*]] = %{{.*}})
@@ -21,6 +20,65 @@ func.func @main(%x: tensor<?x4xf32>, %n: index) -> (tensor<f32> {nn.name = "l"})
   %r = scf.for %i = %c0 to %n step %c1 iter_args(%v = %x) -> (tensor<?x4xf32>) {
     %m = nn.mul %v, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
     scf.yield %m : tensor<?x4xf32>
+  }
+  %l = nn.reduce sum, %r {axes = array<i64: 0, 1>} : (tensor<?x4xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// If they change, the states of all iterations stand one behind the other, in a store whose size a
+// loop of the same steps counts; and beside them where each begins and its size. Loops have tests
+// then, as counted ones must keep the sizes that they begin with.
+nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
+// CHECK-LABEL: func.func @step
+// CHECK: %[[SIZES:.*]] = tensor.empty(%[[COUNT:.*]]) : tensor<?xi64>
+// CHECK: %[[TOTAL:.*]]:3 = scf.while
+// CHECK: %[[STORE:.*]] = tensor.empty(%[[TOTAL]]#2) : tensor<?xf32>
+// CHECK: %[[LOOP:.*]]:6 = scf.while
+// CHECK: ^bb0(%[[I:.*]]: index, %[[V:.*]]: tensor<?x4xf32>, %[[ALL:.*]]: tensor<?xf32>, %[[BEGINS:.*]]: tensor<?xi64>, %[[END:.*]]: index, %[[OWN:.*]]: tensor<?xi64>):
+// CHECK: %[[SIZE:.*]] = tensor.dim %[[V]]
+// CHECK: %[[FLAT:.*]] = nn.collapse %[[V]] from 0 to 2
+// CHECK: tensor.insert_slice %[[FLAT]] into %[[ALL]][%[[END]]]
+// CHECK: tensor.insert %{{.*}} into %[[BEGINS]][%[[I]]]
+// CHECK: tensor.insert %{{.*}} into %[[OWN]][%[[I]]]
+// CHECK: scf.while
+// CHECK: } do {
+// CHECK: tensor.extract %[[LOOP]]#5
+// CHECK: tensor.extract %[[LOOP]]#3
+// CHECK: %[[ROW:.*]] = tensor.extract_slice %[[LOOP]]#2
+// CHECK: nn.reshape %[[ROW]]
+func.func @main(%x: tensor<?x4xf32>, %n: index) -> (tensor<f32> {nn.name = "l"}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %w = nn.get_parameter @w : tensor<4xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%v = %x) -> (tensor<?x4xf32>) {
+    %d = nn.concat %v, %v along 0 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    %m = nn.mul %d, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+    scf.yield %m : tensor<?x4xf32>
+  }
+  %l = nn.reduce sum, %r {axes = array<i64: 0, 1>} : (tensor<?x4xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+
+// -----
+
+// Only sizes are kept where nothing else is needed.
+nn.parameter trainable @w = dense<1.0> : tensor<4xf32>
+// CHECK-LABEL: func.func @step
+// CHECK-NOT: nn.collapse
+// CHECK: %[[LOOP:.*]]:3 = scf.while
+// CHECK: scf.while
+// CHECK: tensor.extract %[[LOOP]]#2
+// CHECK-NOT: nn.reshape
+func.func @main(%x: tensor<?x4xf32>, %n: index) -> (tensor<f32> {nn.name = "l"}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %w = nn.get_parameter @w : tensor<4xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%v = %x) -> (tensor<?x4xf32>) {
+    %u = nn.unsqueeze %w {axes = array<i64: 0>} : (tensor<4xf32>) -> tensor<1x4xf32>
+    %d = nn.concat %v, %u along 0 : (tensor<?x4xf32>, tensor<1x4xf32>) -> tensor<?x4xf32>
+    scf.yield %d : tensor<?x4xf32>
   }
   %l = nn.reduce sum, %r {axes = array<i64: 0, 1>} : (tensor<?x4xf32>) -> tensor<f32>
   return %l : tensor<f32>
