@@ -97,6 +97,7 @@ void populateGenerateToLinalgPatterns(const mlir::TypeConverter &converter, mlir
 void populateSortToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateResampleToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateRegionsToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populatePooledRegionsToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateBlocksToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateRandomToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateTrainToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

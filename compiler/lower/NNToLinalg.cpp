@@ -119,6 +119,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateSortToLinalgPatterns(converter, patterns);
     lower::populateResampleToLinalgPatterns(converter, patterns);
     lower::populateRegionsToLinalgPatterns(converter, patterns);
+    lower::populatePooledRegionsToLinalgPatterns(converter, patterns);
     lower::populateBlocksToLinalgPatterns(converter, patterns);
     lower::populatePartsToLinalgPatterns(converter, patterns);
     lower::populateReduceToLinalgPatterns(converter, patterns);

@@ -1,81 +1,19 @@
-//===- RegionsToLinalg.cpp - Regions of images ------------------*- C++ -*-===//
+//===- RegionsToLinalg.cpp - Samples of regions of images -------*- C++ -*-===//
 //
-// roi_align, max_roi_pool and what their gradients are made of. Each result element is
-// computed from the places that it depends on, so that no two writes meet; but nn.roi_spread
-// adds each cell's share to the elements that it is made of, channels in parallel.
+// roi_align and what its gradients are made of. Each result element is computed from the
+// places that it depends on, so that no two writes meet; but nn.roi_spread adds each cell's
+// share to the elements that it is made of, channels in parallel.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/lower/Accumulate.h"
-#include "compiler/lower/Indexing.h"
-#include "dialects/nn/Expr.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "compiler/lower/Regions.h"
 
 using namespace mlir;
 using namespace nacre;
+using namespace nacre::lower::regions;
 using nacre::lower::Lowering;
 using nn::Expr;
 
 namespace {
-
-Expr floor(Expr x) { return x.apply<math::FloorOp>(); }
-Expr ceil(Expr x) { return x.apply<math::CeilOp>(); }
-
-/// An index as a number of a float type.
-Expr toFloat(OpBuilder &b, Location loc, Value index, Type type) {
-  Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), index);
-  return {b, loc, arith::SIToFPOp::create(b, loc, type, wide)};
-}
-
-/// A number as an index in [low, high]; NaN becomes low.
-Value toIndexBetween(Expr x, double low, Value high) {
-  OpBuilder &b = x.getBuilder();
-  Location loc = x.getLoc();
-  Expr limit = toFloat(b, loc, high, x.getType());
-  Expr above = nn::select(x > low, x, x.constant(low));
-  Expr bounded = nn::select(above < limit, above, limit);
-  Value integer = arith::FPToSIOp::create(b, loc, b.getI64Type(), bounded);
-  return arith::MinSIOp::create(b, loc, arith::IndexCastOp::create(b, loc, b.getIndexType(), integer), high);
-}
-
-Value constantIndex(OpBuilder &b, Location loc, int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value constantBool(OpBuilder &b, Location loc, bool value) { return arith::ConstantIntOp::create(b, loc, value, 1); }
-Value constantZero(OpBuilder &b, Location loc, Type type) {
-  return arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-}
-
-/// Number `i` of a region.
-Expr loadNumber(OpBuilder &b, Location loc, Value rois, Value region, int64_t i, Type wide) {
-  Value at = tensor::ExtractOp::create(b, loc, rois, ValueRange{region, constantIndex(b, loc, i)});
-  return {b, loc, lower::widen(b, loc, at, wide)};
-}
-
-SmallVector<Value> getSizeValues(OpBuilder &b, Location loc, Value images) {
-  nn::SizeMath m(b, loc);
-  return llvm::map_to_vector(m.dims(images), [&](OpFoldResult size) { return m.value(size); });
-}
-
-/// Where an element stands among [N, C, H, W], as an i64.
-Value linearize(OpBuilder &b, Location loc, ValueRange place, ArrayRef<Value> sizes) {
-  Value sum = place[0];
-  for (size_t i = 1; i < place.size(); ++i)
-    sum = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, sum, sizes[i]), place[i]);
-  return arith::IndexCastOp::create(b, loc, b.getI64Type(), sum);
-}
-
-/// Whether a part counts rather than the best so far: it is larger, or the first NaN.
-Expr isBetter(Expr value, Expr best) {
-  OpBuilder &b = value.getBuilder();
-  auto compare = [&](arith::CmpFPredicate predicate, Expr l, Expr r) {
-    return value.with(arith::CmpFOp::create(b, value.getLoc(), predicate, l, r));
-  };
-  return compare(arith::CmpFPredicate::UGT, value, best) & compare(arith::CmpFPredicate::ORD, best, best);
-}
-
-//===----------------------------------------------------------------------===//
-// Bilinear samples
-//===----------------------------------------------------------------------===//
 
 /// Samples in a region of unlimited size would be an endless loop.
 constexpr int64_t maxSamples = 4096;
@@ -310,100 +248,8 @@ struct LowerRoiAlignPlaces : Lowering<nn::RoiAlignPlacesOp> {
   }
 };
 
-//===----------------------------------------------------------------------===//
-// Whole elements
-//===----------------------------------------------------------------------===//
-
-/// Loops over the elements of a cell of nn.max_roi_pool, from those values, which
-/// `body` makes anew of the element, its place among the images, and what there was.
-template <typename Op>
-SmallVector<Value>
-loopOverElements(OpBuilder &b, Location l, Op op, Value input, Value rois, ValueRange places, ArrayRef<Value> extents,
-                 ValueRange inits,
-                 llvm::function_ref<SmallVector<Value>(OpBuilder &, Location, Value, ValueRange, ValueRange)> body) {
-  Type wide = lower::getAccumulatorType(getElementTypeOrSelf(input));
-  double scale = op.getSpatialScale().convertToDouble();
-  auto number = [&](int64_t i) { return loadNumber(b, l, rois, places[0], i, wide); };
-  auto round = [&](Expr x) { return floor(x * scale + 0.5); };
-  Value last = arith::SubIOp::create(b, l, extents[0], constantIndex(b, l, 1));
-  Value image = toIndexBetween(number(0), 0, last);
-  SmallVector<Value> begins;
-  SmallVector<OpFoldResult> counts;
-  for (int64_t d = 0; d < 2; ++d) {
-    Expr begin = round(number(2 - d)), end = round(number(4 - d));
-    Expr length = end - begin + 1.0;
-    length = nn::select(length > 1.0, length, length.constant(1.0));
-    Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
-    Expr place = toFloat(b, l, places[2 + d], wide);
-    Value low = toIndexBetween(floor(place * size) + begin, 0, extents[2 + d]);
-    Value high = toIndexBetween(ceil((place + 1.0) * size) + begin, 0, extents[2 + d]);
-    Value count = arith::SubIOp::create(b, l, high, low);
-    begins.push_back(low);
-    counts.push_back(arith::MaxSIOp::create(b, l, count, constantIndex(b, l, 0)).getResult());
-  }
-  return lower::createLoops(b, l, counts, inits,
-                            [&](OpBuilder &n, Location at, ValueRange within, ValueRange carried) -> SmallVector<Value> {
-                              SmallVector<Value> from{image, places[1]};
-                              for (auto [begin, place] : llvm::zip_equal(begins, within))
-                                from.push_back(arith::AddIOp::create(n, at, begin, place));
-                              return body(n, at, tensor::ExtractOp::create(n, at, input, from), from, carried);
-                            });
-}
-
-struct LowerMaxRoiPool : Lowering<nn::MaxRoiPoolOp> {
-  using Lowering::Lowering;
-
-  LogicalResult matchAndRewrite(nn::MaxRoiPoolOp op, Adaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
-    Type element = getElementTypeOrSelf(adaptor.getInput());
-    SmallVector<Value> extents = getSizeValues(rewriter, loc, op.getInput());
-    auto cell = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> Value {
-      return loopOverElements(b, l, op, adaptor.getInput(), adaptor.getRois(), places, extents,
-                              {constantZero(b, l, element), constantBool(b, l, false)},
-                              [&](OpBuilder &n, Location at, Value element, ValueRange, ValueRange carried) {
-                                Expr value(n, at, element), best(n, at, carried[0]), seen(n, at, carried[1]);
-                                Value next = nn::select(seen, nn::max(best, value), value);
-                                return SmallVector<Value>{next, constantBool(n, at, true)};
-                              })
-          .front();
-    };
-    Value result = lower::createElements(rewriter, loc, {}, {}, sizes, element, cell);
-    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, op.getType()));
-    return success();
-  }
-};
-
-struct LowerMaxRoiPoolPlaces : Lowering<nn::MaxRoiPoolPlacesOp> {
-  using Lowering::Lowering;
-
-  LogicalResult matchAndRewrite(nn::MaxRoiPoolPlacesOp op, Adaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    Type i64 = rewriter.getI64Type();
-    SmallVector<Value> extents = getSizeValues(rewriter, loc, op.getInput());
-    auto cell = [&](OpBuilder &b, Location l, ValueRange, ValueRange places) -> Value {
-      Value none = arith::ConstantIntOp::create(b, l, i64, -1);
-      Value zero = constantZero(b, l, getElementTypeOrSelf(adaptor.getInput()));
-      return loopOverElements(b, l, op, adaptor.getInput(), adaptor.getRois(), places, extents, {none, zero},
-                              [&](OpBuilder &n, Location at, Value element, ValueRange from, ValueRange carried) {
-                                Expr value(n, at, element), best(n, at, carried[1]), place(n, at, carried[0]);
-                                Expr better = isBetter(value, best) | (place < 0.0);
-                                Expr own(n, at, linearize(n, at, from, extents));
-                                return SmallVector<Value>{nn::select(better, own, place), nn::select(better, value, best)};
-                              })
-          .front();
-    };
-    Value result = lower::createElements(rewriter, loc, {}, {}, lower::resultSizes(rewriter, op), i64, cell);
-    rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, op.getType()));
-    return success();
-  }
-};
-
 } // namespace
 
 void lower::populateRegionsToLinalgPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
-  patterns.add<LowerRoiAlign, LowerRoiSpread, LowerRoiAlignPlaces, LowerMaxRoiPool, LowerMaxRoiPoolPlaces>(
-      converter, patterns.getContext());
+  patterns.add<LowerRoiAlign, LowerRoiSpread, LowerRoiAlignPlaces>(converter, patterns.getContext());
 }
