@@ -35,8 +35,54 @@ SmallVector<int64_t> getChannelsLast(int64_t rank) {
   return permutation;
 }
 
+/// The dimensions, in the order of a permutation, whose sizes are not known to be 1. A value may
+/// lack the first dimensions.
+SmallVector<int64_t> getPermutedDims(Value value, ArrayRef<int64_t> permutation) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t missing = permutation.size() - type.getRank();
+  SmallVector<int64_t> dims;
+  for (int64_t from : permutation)
+    if (from >= missing && type.getDimSize(from - missing) != 1)
+      dims.push_back(from);
+  return dims;
+}
+
+/// Whether the permutation moves no element.
+bool isView(Value value, ArrayRef<int64_t> permutation) { return llvm::is_sorted(getPermutedDims(value, permutation)); }
+
+/// Whether transposing the value costs nothing at run time.
+bool isFreeToTranspose(Value value, ArrayRef<int64_t> permutation) {
+  if (isView(value, permutation))
+    return true;
+  if (cast<RankedTensorType>(value.getType()).getRank() != int64_t(permutation.size()))
+    return false;
+  auto broadcast = value.getDefiningOp<nn::BroadcastOp>();
+  return graph::isKnownAtCompileTime(value) || (broadcast && isView(broadcast.getInput(), permutation));
+}
+
+/// The value with its dimensions in another order.
 Value transpose(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> permutation) {
-  return b.createOrFold<nn::TransposeOp>(loc, value, permutation);
+  auto type = cast<RankedTensorType>(value.getType());
+  auto broadcast = value.getDefiningOp<nn::BroadcastOp>();
+  bool isWhole = type.getRank() == int64_t(permutation.size());
+  if (isWhole && graph::isKnownAtCompileTime(value))
+    return b.createOrFold<nn::TransposeOp>(loc, value, permutation);
+  if (isView(value, permutation)) {
+    SmallVector<int64_t> ones, axes, dims = getPermutedDims(value, permutation);
+    for (int64_t i = 0; i < type.getRank(); ++i)
+      if (type.getDimSize(i) == 1)
+        ones.push_back(i);
+    for (auto [i, from] : llvm::enumerate(permutation))
+      if (!llvm::is_contained(dims, from))
+        axes.push_back(i);
+    return b.createOrFold<nn::UnsqueezeOp>(loc, b.createOrFold<nn::SqueezeOp>(loc, value, ones), axes);
+  }
+  if (!broadcast || !isView(broadcast.getInput(), permutation))
+    return b.createOrFold<nn::TransposeOp>(loc, value, permutation);
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t from : permutation)
+    sizes.push_back(nn::getElementAsIndex(b, loc, broadcast.getShape(), from));
+  return nn::BroadcastOp::create(b, loc, transpose(b, loc, broadcast.getInput(), permutation), nn::createSizes(b, loc, sizes));
 }
 
 /// Switches one op to channels last between transposes.
@@ -58,26 +104,34 @@ void switchLayout(nn::LayoutOpInterface op) {
   }
 }
 
-/// Whether transposing the value costs nothing at run time.
-bool isFreeToTranspose(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return (type.hasStaticShape() && type.getNumElements() == 1) || graph::isKnownAtCompileTime(value);
-}
-
 /// One element that every layout reads alike.
 bool isScalar(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
   return type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 1;
 }
 
+bool isFreeTransposition(nn::TransposeOp op) { return isFreeToTranspose(op.getInput(), op.getPermutation()); }
+
 /// The permutation to sink below an op, of the last operand that is a transposition and not
 /// free: between free ones alone, transpositions would be moved back and forth.
 ArrayRef<int64_t> getSinkingPermutation(ValueRange operands) {
   for (Value operand : llvm::reverse(operands))
-    if (auto transposed = operand.getDefiningOp<nn::TransposeOp>(); transposed && !isFreeToTranspose(operand))
+    if (auto transposed = operand.getDefiningOp<nn::TransposeOp>(); transposed && !isFreeTransposition(transposed))
       return transposed.getPermutation();
   return {};
 }
+
+/// A transposition that moves nothing becomes a view.
+struct ViewTransposed : OpRewritePattern<nn::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::TransposeOp op, PatternRewriter &rewriter) const override {
+    if (!isFreeTransposition(op) || graph::isKnownAtCompileTime(op.getInput()))
+      return rewriter.notifyMatchFailure(op, "moves elements, or is computed when the model is compiled");
+    rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), op.getInput(), op.getPermutation()));
+    return success();
+  }
+};
 
 /// op(transpose(a), transpose(b)) → transpose(op(a, b)) for element-wise ops. Operands
 /// that are free to transpose come along.
@@ -95,13 +149,12 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<nn::ElementwiseOpInter
     SmallVector<int64_t> inverse = invertPermutationVector(permutation);
     SmallVector<Value> operands;
     for (Value operand : op->getOperands()) {
-      auto type = cast<RankedTensorType>(operand.getType());
       auto transposed = operand.getDefiningOp<nn::TransposeOp>();
       if (transposed && transposed.getPermutation() == permutation) {
         operands.push_back(transposed.getInput());
       } else if (isScalar(operand)) {
         operands.push_back(operand);
-      } else if (type.getRank() == rank && isFreeToTranspose(operand)) {
+      } else if (isFreeToTranspose(operand, inverse)) {
         operands.push_back(transpose(rewriter, op.getLoc(), operand, inverse));
       } else {
         return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
@@ -138,13 +191,13 @@ struct SinkThroughPermutable : OpInterfaceRewritePattern<nn::PermutableOpInterfa
         llvm::map_to_vector(indices, [&](unsigned index) { return operands[index]; }));
     if (permutation.empty())
       return rewriter.notifyMatchFailure(op, "no transposed operand");
+    SmallVector<int64_t> inverse = invertPermutationVector(permutation);
     for (unsigned index : indices) {
       auto transposed = operands[index].getDefiningOp<nn::TransposeOp>();
       if (transposed && transposed.getPermutation() == permutation)
         operands[index] = transposed.getInput();
-      else if (isFreeToTranspose(operands[index]))
-        operands[index] = transpose(rewriter, op->getLoc(), operands[index],
-                                    invertPermutationVector(permutation));
+      else if (isFreeToTranspose(operands[index], inverse))
+        operands[index] = transpose(rewriter, op->getLoc(), operands[index], inverse);
       else
         return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
     }
@@ -163,7 +216,7 @@ struct SinkThroughReduction : OpRewritePattern<nn::ReduceOp> {
 
   LogicalResult matchAndRewrite(nn::ReduceOp op, PatternRewriter &rewriter) const override {
     auto transposed = op.getInput().getDefiningOp<nn::TransposeOp>();
-    if (!transposed || op.getKeepdims() || isFreeToTranspose(op.getInput()))
+    if (!transposed || op.getKeepdims() || isFreeTransposition(transposed))
       return rewriter.notifyMatchFailure(op, "no transposed operand, or dimensions stay in their places");
     SmallVector<int64_t> axes, kept;
     for (auto [i, from] : llvm::enumerate(transposed.getPermutation()))
@@ -177,6 +230,26 @@ struct SinkThroughReduction : OpRewritePattern<nn::ReduceOp> {
       order.push_back(llvm::find(sorted, dim) - sorted.begin());
     rewriter.replaceOp(op, isIdentityPermutation(order) ? built : nn::TransposeOp::create(rewriter, op.getLoc(), built, order).getResult());
     return success();
+  }
+};
+
+/// Of two equal reductions, of which one keeps dimensions, the second is a view of the first.
+struct ShareReduction : OpRewritePattern<nn::ReduceOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::ReduceOp op, PatternRewriter &rewriter) const override {
+    for (Operation *user : op.getInput().getUsers()) {
+      auto first = dyn_cast<nn::ReduceOp>(user);
+      if (!first || first.getKind() != op.getKind() || first.getAxes() != op.getAxes() || op.getAxes().empty() ||
+          first.getKeepdims() == op.getKeepdims() || first->getBlock() != op->getBlock() || !first->isBeforeInBlock(op))
+        continue;
+      if (op.getKeepdims())
+        rewriter.replaceOpWithNewOp<nn::UnsqueezeOp>(op, op.getType(), first, op.getAxes());
+      else
+        rewriter.replaceOpWithNewOp<nn::SqueezeOp>(op, op.getType(), first, op.getAxes());
+      return success();
+    }
+    return failure();
   }
 };
 
@@ -239,10 +312,10 @@ struct ChooseLayoutsPass : graph::impl::ChooseLayoutsPassBase<ChooseLayoutsPass>
         switchLayout(op);
     });
     RewritePatternSet patterns(&getContext());
-    patterns.add<SinkThroughElementwise, SinkThroughPermutable, SinkThroughReduction>(&getContext());
+    patterns.add<ViewTransposed, SinkThroughElementwise, SinkThroughPermutable, SinkThroughReduction>(&getContext());
     nn::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
     RewritePatternSet raising(&getContext());
-    raising.add<RaiseOverElementwise>(&getContext());
+    raising.add<RaiseOverElementwise, ShareReduction>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))) ||
         failed(applyPatternsGreedily(getOperation(), std::move(raising))))
       signalPassFailure();

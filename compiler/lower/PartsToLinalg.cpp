@@ -1,14 +1,15 @@
 //===- PartsToLinalg.cpp - Slice, concat, pad -------------------*- C++ -*-===//
 //
 // Slices are generics that read at computed places, so that they are tiled and fused
-// as element-wise ops are. Concatenation writes each part into its place:
+// as element-wise ops are. Concatenation writes each part into its place, in slabs that
+// threads share where there is a dimension for it:
 //
 // Before: %y = nn.concat %a, %b along 0 : (tensor<2x?xf32>, tensor<3x?xf32>) -> tensor<5x?xf32>
 // After:  %0 = tensor.insert_slice %a into %empty[0, 0] [2, %n] [1, 1]
 //         %y = tensor.insert_slice %b into %0[2, 0] [3, %n] [1, 1]
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/lower/Lowering.h"
+#include "compiler/lower/Indexing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -53,7 +54,7 @@ struct LowerConcat : Lowering<nn::ConcatOp> {
     SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op);
     int64_t axis = op.getAxis(), rank = sizes.size();
     Value result = lower::createEmpty(rewriter, loc, sizes, getElementTypeOrSelf(adaptor.getInputs()[0]));
-    SmallVector<OpFoldResult> offsets(rank, m.constant(0)), strides(rank, m.constant(1));
+    SmallVector<Value> inputs;
     for (auto [input, original] : llvm::zip(adaptor.getInputs(), op.getInputs())) {
       SmallVector<OpFoldResult> part = m.dims(original);
       // A dimension that the result knows statically is as large in every part.
@@ -66,11 +67,63 @@ struct LowerConcat : Lowering<nn::ConcatOp> {
         shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
       if (partType.getShape() != ArrayRef(shape))
         input = tensor::CastOp::create(rewriter, loc, partType.clone(shape), input);
-      result = tensor::InsertSliceOp::create(rewriter, loc, input, result, offsets, part, strides);
+      inputs.push_back(input);
+    }
+    std::optional<int64_t> shared = findSharedDim(cast<RankedTensorType>(result.getType()), axis);
+    if (!shared) {
+      rewriter.replaceOp(op, insertAll(rewriter, loc, inputs, result, axis, {}));
+      return success();
+    }
+    lower::Part slab{SmallVector<OpFoldResult>(rank, m.constant(0)), sizes, {}};
+    slab.sizes[*shared] = m.constant(1);
+    auto type = cast<RankedTensorType>(result.getType());
+    SmallVector<int64_t> shape(type.getShape());
+    shape[*shared] = 1;
+    slab.type = type.clone(shape);
+    rewriter.replaceOp(op, lower::createParallelParts(
+                               rewriter, loc, sizes[*shared], result,
+                               [&](ValueRange places) {
+                                 slab.offsets[*shared] = places[0];
+                                 return SmallVector<lower::Part>{slab};
+                               },
+                               [&](OpBuilder &b, Location at, ValueRange places, ValueRange pieces) -> SmallVector<Value> {
+                                 return {insertAll(b, at, inputs, pieces[0], axis, std::pair(*shared, places[0]))};
+                               }));
+    return success();
+  }
+
+private:
+  /// A dimension along which threads may share the work, if there is enough of it.
+  static std::optional<int64_t> findSharedDim(RankedTensorType type, int64_t axis) {
+    constexpr int64_t kAssumed = 16, kFewest = 8, kWork = 1 << 15;
+    int64_t elements = 1;
+    for (int64_t size : type.getShape())
+      elements *= ShapedType::isDynamic(size) ? kAssumed : size;
+    if (elements >= kWork)
+      for (int64_t i = 0; i < type.getRank(); ++i)
+        if (i != axis && (type.isDynamicDim(i) || type.getDimSize(i) >= kFewest))
+          return i;
+    return std::nullopt;
+  }
+
+  /// The inputs, or of each the part at a place in one dimension, one after the other.
+  static Value insertAll(OpBuilder &b, Location loc, ValueRange inputs, Value result, int64_t axis,
+                         std::optional<std::pair<int64_t, Value>> at) {
+    nn::SizeMath m(b, loc);
+    int64_t rank = cast<RankedTensorType>(result.getType()).getRank();
+    SmallVector<OpFoldResult> zeros(rank, m.constant(0)), ones(rank, m.constant(1)), offsets = zeros;
+    for (Value input : inputs) {
+      SmallVector<OpFoldResult> part = tensor::getMixedSizes(b, loc, input);
+      if (at) {
+        SmallVector<OpFoldResult> from = zeros;
+        from[at->first] = at->second;
+        part[at->first] = m.constant(1);
+        input = tensor::ExtractSliceOp::create(b, loc, input, from, part, ones);
+      }
+      result = tensor::InsertSliceOp::create(b, loc, input, result, offsets, part, ones);
       offsets[axis] = m.add(offsets[axis], part[axis]);
     }
-    rewriter.replaceOp(op, result);
-    return success();
+    return result;
   }
 };
 

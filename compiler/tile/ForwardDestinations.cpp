@@ -17,6 +17,7 @@
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 
@@ -73,11 +74,21 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value de
 void forward(OpResult result, Value destination) {
   for (;;) {
     if (auto loop = dyn_cast<LoopLikeOpInterface>(result.getOwner())) { // what it puts parts into
-      OpOperand *init = loop.getTiedLoopInit(result);
+      auto forall = dyn_cast<scf::ForallOp>(result.getOwner()); // does not tell by the interface
+      OpOperand *init = forall ? forall.getTiedOpOperand(result) : loop.getTiedLoopInit(result);
       if (init && init->get().getDefiningOp<tensor::EmptyOp>() && init->get().getType() == destination.getType() &&
           destination.use_empty())
         init->set(destination);
       result = init ? dyn_cast<OpResult>(init->get()) : OpResult();
+      if (!result)
+        return;
+      continue;
+    }
+    if (auto insertion = dyn_cast<tensor::InsertSliceOp>(result.getOwner())) { // one part of several
+      OpOperand &init = insertion.getDestMutable();
+      if (init.get().getDefiningOp<tensor::EmptyOp>() && init.get().getType() == destination.getType() && destination.use_empty())
+        init.set(destination);
+      result = dyn_cast<OpResult>(init.get());
       if (!result)
         return;
       continue;
@@ -137,7 +148,8 @@ struct ForwardDestinationsPass
       if (!result)
         continue;
       Value destination = func.getDestinations()[i];
-      if (auto padded = dyn_cast<tensor::InsertSliceOp>(result.getOwner())) {
+      auto padded = dyn_cast<tensor::InsertSliceOp>(result.getOwner());
+      if (padded && !destination.use_empty()) {
         result = dyn_cast<OpResult>(padded.getSource());
         if (!result)
           continue;

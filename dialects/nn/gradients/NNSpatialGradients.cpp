@@ -162,8 +162,9 @@ SmallVector<Value> readTaps(OpBuilder &b, Location loc, Value input, Value place
   return rows;
 }
 
-/// Of few input channels: a matrix product. Its left side has a row for each tap and channel,
-/// the elements that the tap meets, which is as many copies of the input as there are taps.
+/// Of few input channels: a matrix product for each sample, whose sum it is. The left side has a
+/// row for each tap and channel, the elements that the tap meets, which is as many copies of the
+/// input as there are taps.
 Value multiplyWindows(OpBuilder &b, Location loc, Value input, Value dy, Value weight, const Windows &windows) {
   SizeMath m(b, loc);
   auto type = cast<RankedTensorType>(weight.getType());
@@ -174,22 +175,18 @@ Value multiplyWindows(OpBuilder &b, Location loc, Value input, Value dy, Value w
   SmallVector<std::pair<OpFoldResult, OpFoldResult>> pads;
   for (int64_t i = 0; i < spatial; ++i)
     pads.push_back({b.getIndexAttr(windows.pads[i]), b.getIndexAttr(windows.pads[spatial + i])});
-  auto order = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  std::swap(order[0], order[1]);
-  input = TransposeOp::create(b, loc, input, order); // [C, N, D...]
   ArrayRef<int64_t> kernel = type.getShape().drop_front(2);
   SmallVector<Value> rows = readTaps(b, loc, input, dy, kernel, windows.strides, windows.dilations, pads);
-  int64_t taps = rows.size();
-  SmallVector<OpFoldResult> all = m.dims(dy);
-  all.erase(all.begin() + 1);
-  OpFoldResult channels = m.dim(weight, 1), outputs = m.dim(weight, 0);
-  OpFoldResult count = m.product(all);
-  Value left = reshape(ConcatOp::create(b, loc, rows, 0), {m.mul(channels, m.constant(taps)), count});
-  // [N, O, D...] to [N, D..., O]
+  SmallVector<OpFoldResult> places = m.dims(dy);
+  OpFoldResult samples = places[0], channels = m.dim(weight, 1), outputs = m.dim(weight, 0);
+  OpFoldResult count = m.product(ArrayRef(places).drop_front(2));
+  // [N, taps and channels, D...] by [N, D..., O]
+  Value left = reshape(ConcatOp::create(b, loc, rows, 1), {samples, m.mul(channels, m.constant(rows.size())), count});
   auto last = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   std::rotate(last.begin() + 1, last.begin() + 2, last.end());
-  Value right = reshape(TransposeOp::create(b, loc, dy, last), {count, outputs});
-  Value product = MatMulOp::create(b, loc, left, right, /*transpose_lhs=*/false, /*transpose_rhs=*/false);
+  Value right = reshape(TransposeOp::create(b, loc, dy, last), {samples, count, outputs});
+  Value products = MatMulOp::create(b, loc, left, right, /*transpose_lhs=*/false, /*transpose_rhs=*/false);
+  Value product = ReduceOp::create(b, loc, ReduceKind::sum, products, ArrayRef<int64_t>{0}, /*keepdims=*/false);
   SmallVector<OpFoldResult> apart;
   SmallVector<int64_t> back{rank - 1, rank - 2};
   for (int64_t i = 0; i < spatial; ++i) {
