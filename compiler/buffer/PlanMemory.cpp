@@ -6,7 +6,8 @@
 //
 // The offsets follow «greedy by size» (Pisarchyk and Lee, Efficient Memory Management
 // for Deep Neural Net Inference, 2020): large buffers first, each at the lowest offset
-// that no buffer alive at the same time covers.
+// that no buffer alive at the same time covers. Where that takes more than lives at a time,
+// large buffers change places in this order, as long as that makes it no worse.
 //
 // Precondition: a host function on memrefs. Postcondition: no memref.alloc;
 // `nacre.arena_size` is set.
@@ -21,6 +22,8 @@
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "runtime/abi/nacre_abi.h"
+#include <map>
+#include <random>
 
 namespace nacre::buffer {
 #define GEN_PASS_DEF_PLANMEMORYPASS
@@ -119,9 +122,45 @@ private:
     std::vector<Buffer *> order;
     for (Buffer &buffer : buffers)
       order.push_back(&buffer);
-    llvm::sort(order, [](Buffer *l, Buffer *r) {
-      return std::pair(-l->size, l->first) < std::pair(-r->size, r->first);
-    });
+    llvm::sort(order, [](Buffer *l, Buffer *r) { return std::pair(-l->size, l->first) < std::pair(-r->size, r->first); });
+    int64_t arena = place(order), bound = findLowerBound(buffers);
+    // Placing is quadratic; the large buffers matter.
+    constexpr size_t kTrials = 256, kWork = 1 << 26, kLarge = 48;
+    size_t trials = std::min(kTrials, kWork / (buffers.size() * buffers.size() + 1));
+    size_t large = std::min(kLarge, order.size());
+    std::vector<Buffer> best(buffers);
+    std::minstd_rand random; // the same numbers everywhere
+    for (size_t trial = 0; trial < trials && arena > bound; ++trial) {
+      Buffer *&one = order[random() % large], *&other = order[random() % large];
+      std::swap(one, other);
+      int64_t current = place(order);
+      if (current > arena) {
+        std::swap(one, other);
+      } else {
+        arena = current;
+        best = buffers;
+      }
+    }
+    buffers = std::move(best);
+    arenaBytes += arena;
+    return arena;
+  }
+
+  /// The most bytes that live at a time.
+  static int64_t findLowerBound(ArrayRef<Buffer> buffers) {
+    std::map<int64_t, int64_t> changes;
+    for (const Buffer &buffer : buffers) {
+      changes[buffer.first] += buffer.size;
+      changes[buffer.last + 1] -= buffer.size;
+    }
+    int64_t live = 0, most = 0;
+    for (auto [position, change] : changes)
+      most = std::max(most, live += change);
+    return most;
+  }
+
+  /// Each buffer, in an order, at the lowest offset that is free.
+  static int64_t place(ArrayRef<Buffer *> order) {
     int64_t arena = 0;
     std::vector<Buffer *> placed; // by offset
     for (Buffer *buffer : order) {
@@ -139,7 +178,6 @@ private:
                                       [](Buffer *l, Buffer *r) { return l->offset < r->offset; }),
                     buffer);
     }
-    arenaBytes += arena;
     return arena;
   }
 

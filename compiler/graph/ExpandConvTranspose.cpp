@@ -1,19 +1,17 @@
 //===- ExpandConvTranspose.cpp - Transposed convolutions as others -*- C++ -*-===//
 //
 // Before: %y = nn.conv_transpose %x, %w {strides = [2]}       %w: [C, O, 4]
-// After:  %v = the weight [2 O, C, 2]: of each output channel two kernels, one for the even
-//         places of the result, one for the odd, each read backwards
-//         %z = nn.conv %x, %v {strides = [1], pads = [1, 1]}  [N, 2 O, D + 1]
-//         %y = nn.slice of %z's channels and places, interleaved [N, O, 2 (D + 1)]
+// After:  %v0, %v1 = the weights [O, C, 2] of the even and the odd taps, read backwards
+//         %z0 = nn.conv %x, %v0 {strides = [1], pads = [1, 1]},  %z1 = nn.conv %x, %v1 ...
+//         %y = nn.slice of %z0's and %z1's places, in turn      [N, O, 2 (D + 1)]
 //
 // A place q of the result, counted from before what is cut off, is i * stride + k of an element
 // i and a tap k. So taps k = r + stride * j serve the places with the remainder r alone:
 // result[m * stride + r] = sum over j of x[m - j] * w[r + stride * j], which is a convolution
-// without strides for each r. All remainders are channels of one convolution, whose kernels
-// have ceil(K / stride) taps (Shi et al. 2016, "Real-Time Single Image and Video
+// without strides for each r (Shi et al. 2016, "Real-Time Single Image and Video
 // Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network"). Nothing is
-// multiplied with the zeros that strides put between elements; with a kernel that the strides
-// do not divide some taps are 0.
+// multiplied with the zeros that strides put between elements, and remainders without a tap
+// are zeros. What is put in turn has its channels last, where whole rows of them move.
 //
 // Precondition: types inferred. Postcondition: no nn.conv_transpose is left whose sizes but the
 // batch and the places are known, with channels first, and without dilation where it has strides.
@@ -23,6 +21,7 @@
 #include "compiler/graph/TensorMath.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNWindow.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
@@ -39,10 +38,12 @@ namespace {
 
 /// One spatial dimension.
 struct Dim {
-  int64_t stride, dilation, taps;
-  int64_t padBegin, padEnd; // of the convolution
-  int64_t offset;           // of the result among the interleaved places
-  int64_t reach() const { return dilation * (taps - 1); }
+  int64_t stride, dilation, kernel;
+  int64_t start;  // the first place of the convolutions
+  int64_t padEnd; // of the convolutions
+  int64_t offset; // of the result among the places in turn
+  int64_t taps(int64_t remainder) const { return llvm::divideCeilSigned(std::max<int64_t>(kernel - remainder, 0), stride); }
+  int64_t padBegin(int64_t remainder) const { return dilation * (taps(remainder) - 1) - start; }
 };
 
 class Expander {
@@ -54,14 +55,20 @@ public:
   Value expand() {
     if (op.getChannelsLast() || !op.getWeight().getType().hasStaticShape() || !findDims())
       return {};
-    Value result = g.make<nn::ConvOp>(
-        op.getInput(), makeWeight(), isStrided() ? Value() : op.getBias(), collect([](const Dim &) { return 1; }),
-        collect([](const Dim &d) { return d.dilation; }), makePads(), nn::AutoPad::NotSet, op.getGroups(),
-        /*channels_last=*/false);
-    if (isStrided())
-      result = interleave(result);
-    result = cut(result);
-    if (isStrided() && op.getBias())
+    SmallVector<int64_t> last{0};
+    for (int64_t i = 2; i < rank; ++i)
+      last.push_back(i);
+    last.push_back(1);
+    SmallVector<Value> phases;
+    int64_t count = 1;
+    for (const Dim &dim : dims)
+      count *= dim.stride;
+    for (int64_t number = 0; number < count; ++number)
+      phases.push_back(convolve(getRemainders(number)));
+    if (!isStrided())
+      return cut(phases[0], /*first=*/2);
+    Value result = g.make<nn::TransposeOp>(cut(takeInTurn(phases, last), /*first=*/1), invertPermutationVector(last));
+    if (op.getBias())
       result = addBias(result);
     return result;
   }
@@ -79,12 +86,12 @@ private:
       std::optional<int64_t> crop = getConstantIntValue(nn::getTransposedCrop(b, loc, whole));
       if (!crop || *crop < 0 || (whole.stride > 1 && whole.dilation > 1))
         return false;
-      Dim dim{whole.stride, whole.dilation, (kernel + whole.stride - 1) / whole.stride, 0, 0, 0};
-      // The first place of the convolution is `start`, of which `stride` are made.
-      int64_t start = std::min(*crop / dim.stride, dim.reach());
-      dim.padBegin = dim.reach() - start;
-      dim.offset = *crop - start * dim.stride;
-      // It needs ceil((crop + size) / stride) - start places: beyond the input's by a number that is
+      Dim dim{whole.stride, whole.dilation, kernel, 0, 0, 0};
+      // The first place is one that all of the convolutions have.
+      int64_t fewest = dim.taps(std::min(kernel, dim.stride) - 1);
+      dim.start = std::min(*crop / dim.stride, dim.dilation * (fewest - 1));
+      dim.offset = *crop - dim.start * dim.stride;
+      // They need ceil((crop + size) / stride) - start places: beyond the input's by a number that is
       // known if the sizes are, or if the result's grows with the input's.
       std::optional<int64_t> known = getConstantIntValue(input);
       int64_t places = known.value_or(0);
@@ -98,99 +105,117 @@ private:
       if (!size)
         return false;
       int64_t last = *crop + *size, wanted = llvm::divideCeilSigned(last, dim.stride);
-      dim.padEnd = std::max<int64_t>(wanted - start - places - dim.padBegin + dim.reach(), 0);
+      dim.padEnd = std::max<int64_t>(wanted - places, 0);
       dims.push_back(dim);
     }
     return true;
   }
 
-  /// [C, O / groups, K...] to [O * strides..., C / groups, taps...].
-  Value makeWeight() {
-    Value weight = op.getWeight();
-    RankedTensorType type = op.getWeight().getType();
-    int64_t groups = op.getGroups(), inputs = type.getDimSize(0) / groups, outputs = type.getDimSize(1);
-    weight = fillUp(weight);
-    // Each kernel as taps by remainders, the taps backwards.
-    SmallVector<int64_t> apart{groups, inputs, outputs}, order{0, 2}, joined;
-    int64_t channels = groups * outputs;
-    for (auto [i, dim] : llvm::enumerate(dims)) {
-      apart.append({dim.taps, dim.stride});
-      order.push_back(4 + 2 * i);
-      channels *= dim.stride;
-    }
-    joined.append({channels, inputs});
-    order.push_back(1);
-    for (auto [i, dim] : llvm::enumerate(dims)) {
-      order.push_back(3 + 2 * i);
-      joined.push_back(dim.taps);
-    }
-    weight = reshape(weight, apart);
-    weight = reverse(weight);
-    return reshape(g.make<nn::TransposeOp>(weight, order), joined);
+  /// Of each dimension, in row-major order.
+  SmallVector<int64_t> getRemainders(int64_t number) const {
+    SmallVector<int64_t> remainders(dims.size());
+    for (int64_t i = dims.size() - 1; i >= 0; number /= dims[i].stride, --i)
+      remainders[i] = number % dims[i].stride;
+    return remainders;
   }
 
-  /// Zeros after the kernels' taps, so that the strides divide them.
-  Value fillUp(Value weight) {
-    auto type = cast<RankedTensorType>(weight.getType());
-    SmallVector<OpFoldResult> pads(2 * rank, b.getIndexAttr(0));
+  /// The places with the remainders, [N, O, places...]; null if no tap serves them.
+  Value convolve(ArrayRef<int64_t> remainders) {
+    SmallVector<int64_t> begins, ends, ones(dims.size(), 1), dilations;
+    for (auto [dim, remainder] : llvm::zip(dims, remainders)) {
+      if (dim.taps(remainder) == 0)
+        return {};
+      begins.push_back(dim.padBegin(remainder));
+      ends.push_back(dim.padEnd);
+      dilations.push_back(dim.dilation);
+    }
+    llvm::append_range(begins, ends);
+    return g.make<nn::ConvOp>(op.getInput(), makeWeight(remainders), isStrided() ? Value() : op.getBias(),
+                              b.getDenseI64ArrayAttr(ones), b.getDenseI64ArrayAttr(dilations), b.getDenseI64ArrayAttr(begins),
+                              nn::AutoPad::NotSet, op.getGroups(), /*channels_last=*/false);
+  }
+
+  /// [C, O / groups, K...] to [O, C / groups, taps...].
+  Value makeWeight(ArrayRef<int64_t> remainders) {
+    Value weight = takeBackwards(op.getWeight(), remainders);
+    SmallVector<int64_t> shape(cast<RankedTensorType>(weight.getType()).getShape()), order{1, 0};
+    int64_t groups = op.getGroups();
+    if (groups > 1) {
+      SmallVector<int64_t> apart(shape);
+      apart[0] /= groups;
+      apart.insert(apart.begin(), groups);
+      weight = reshape(weight, apart);
+      order = {0, 2, 1};
+    }
+    for (int64_t i = order.size(), e = cast<RankedTensorType>(weight.getType()).getRank(); i < e; ++i)
+      order.push_back(i);
+    weight = g.make<nn::TransposeOp>(weight, order);
+    if (groups == 1)
+      return weight;
+    std::swap(shape[0], shape[1]);
+    shape[0] *= groups;
+    shape[1] /= groups;
+    return reshape(weight, shape);
+  }
+
+  /// Of each kernel the taps with the remainders, the last first.
+  Value takeBackwards(Value weight, ArrayRef<int64_t> remainders) {
+    SmallVector<OpFoldResult> starts(rank, b.getIndexAttr(0)), ends = m.dims(weight), steps(rank, b.getIndexAttr(1));
     bool isWhole = true;
     for (auto [i, dim] : llvm::enumerate(dims)) {
-      int64_t missing = dim.taps * dim.stride - type.getDimSize(2 + i);
-      pads[rank + 2 + i] = b.getIndexAttr(missing);
-      isWhole &= missing == 0;
+      int64_t taps = dim.taps(remainders[i]);
+      bool isOne = taps == 1;
+      starts[2 + i] = b.getIndexAttr(remainders[i] + dim.stride * (taps - 1));
+      ends[2 + i] = b.getIndexAttr(isOne ? remainders[i] + 1 : std::numeric_limits<int64_t>::min());
+      steps[2 + i] = b.getIndexAttr(isOne ? 1 : -dim.stride);
+      isWhole &= dim.kernel == 1;
     }
     if (isWhole)
       return weight;
-    auto scalar = RankedTensorType::get({}, type.getElementType());
-    Value zero = nn::ConstantOp::create(b, loc, scalar, DenseElementsAttr::get(scalar, b.getZeroAttr(type.getElementType())));
-    return g.make<nn::PadOp>(weight, nn::createSizes(b, loc, pads), zero, nn::PadMode::Constant);
-  }
-
-  Value reverse(Value weight) {
-    SmallVector<int64_t> shape(cast<RankedTensorType>(weight.getType()).getShape());
-    SmallVector<OpFoldResult> starts(shape.size(), b.getIndexAttr(0)), ends, steps(shape.size(), b.getIndexAttr(1));
-    for (int64_t size : shape)
-      ends.push_back(b.getIndexAttr(size));
-    for (auto [i, dim] : llvm::enumerate(dims)) {
-      if (dim.taps == 1)
-        continue;
-      starts[3 + 2 * i] = b.getIndexAttr(-1);
-      ends[3 + 2 * i] = b.getIndexAttr(std::numeric_limits<int64_t>::min());
-      steps[3 + 2 * i] = b.getIndexAttr(-1);
-    }
     return g.make<nn::SliceOp>(weight, nn::createSizes(b, loc, starts), nn::createSizes(b, loc, ends),
                                nn::createSizes(b, loc, steps));
   }
 
-  /// [N, O * strides..., places...] to [N, O, places * strides...].
-  Value interleave(Value value) {
-    SmallVector<OpFoldResult> sizes = m.dims(value), apart{sizes[0]}, joined{sizes[0]};
-    OpFoldResult outputs = b.getIndexAttr(op.getGroups() * op.getWeight().getType().getDimSize(1));
-    apart.push_back(outputs);
-    joined.push_back(outputs);
-    SmallVector<int64_t> order{0, 1};
-    for (const Dim &dim : dims)
-      apart.push_back(b.getIndexAttr(dim.stride));
-    int64_t spatial = dims.size();
+  /// [N, O, places...] for each remainder, null ones zeros, to [N, places * strides..., O].
+  Value takeInTurn(MutableArrayRef<Value> phases, ArrayRef<int64_t> last) {
+    Value some = *llvm::find_if(phases, [](Value phase) { return bool(phase); });
+    SmallVector<OpFoldResult> sizes = applyPermutation(m.dims(some), last), apart{sizes[0]}, joined = sizes;
     for (auto [i, dim] : llvm::enumerate(dims)) {
-      apart.push_back(sizes[2 + i]);
-      order.append({2 + spatial + int64_t(i), 2 + int64_t(i)});
-      joined.push_back(m.mul(sizes[2 + i], b.getIndexAttr(dim.stride)));
+      apart.append({sizes[1 + i], m.constant(1)});
+      joined[1 + i] = m.mul(sizes[1 + i], m.constant(dim.stride));
     }
-    return reshape(g.make<nn::TransposeOp>(reshape(value, apart), order), joined);
+    apart.push_back(sizes.back());
+    SmallVector<Value> parts;
+    for (Value phase : phases)
+      parts.push_back(phase ? reshape(g.make<nn::TransposeOp>(phase, last), apart) : createZeros(apart));
+    for (int64_t i = dims.size() - 1; i >= 0; --i) {
+      SmallVector<Value> merged;
+      for (size_t first = 0; first < parts.size(); first += dims[i].stride)
+        merged.push_back(dims[i].stride == 1 ? parts[first]
+                                             : g.make<nn::ConcatOp>(ArrayRef(parts).slice(first, dims[i].stride), 2 + 2 * i));
+      parts = std::move(merged);
+    }
+    return reshape(parts[0], joined);
   }
 
-  /// The places that are the result's.
-  Value cut(Value value) {
+  Value createZeros(ArrayRef<OpFoldResult> sizes) {
+    Type element = op.getType().getElementType();
+    auto scalar = RankedTensorType::get({}, element);
+    Value zero = nn::ConstantOp::create(b, loc, scalar, DenseElementsAttr::get(scalar, b.getZeroAttr(element)));
+    return g.make<nn::BroadcastOp>(zero, nn::createSizes(b, loc, sizes));
+  }
+
+  /// The places that are the result's, in the spatial dimensions from `first` on.
+  Value cut(Value value, int64_t first) {
     SmallVector<OpFoldResult> sizes = m.dims(value), starts(rank, b.getIndexAttr(0)), ends = sizes;
     SmallVector<OpFoldResult> steps(rank, b.getIndexAttr(1));
     bool isWhole = true;
     for (auto [i, dim] : llvm::enumerate(dims)) {
       OpFoldResult size = nn::getTransposedSize(
           b, loc, nn::getTransposedDim(op, i, m.dim(op.getInput(), 2 + i), m.dim(op.getWeight(), 2 + i)));
-      starts[2 + i] = b.getIndexAttr(dim.offset);
-      ends[2 + i] = m.add(size, starts[2 + i]);
-      isWhole &= dim.offset == 0 && nn::isSameSize(ends[2 + i], sizes[2 + i]);
+      starts[first + i] = b.getIndexAttr(dim.offset);
+      ends[first + i] = m.add(size, starts[first + i]);
+      isWhole &= dim.offset == 0 && nn::isSameSize(ends[first + i], sizes[first + i]);
     }
     if (isWhole)
       return value;
@@ -208,15 +233,6 @@ private:
     return g.make<nn::ReshapeOp>(value, nn::createSizes(b, loc, sizes), /*allowzero=*/true, /*exact=*/true);
   }
   Value reshape(Value value, ArrayRef<int64_t> sizes) { return reshape(value, getAsIndexOpFoldResult(b.getContext(), sizes)); }
-
-  DenseI64ArrayAttr collect(llvm::function_ref<int64_t(const Dim &)> get) {
-    return b.getDenseI64ArrayAttr(llvm::map_to_vector(dims, get));
-  }
-  DenseI64ArrayAttr makePads() {
-    SmallVector<int64_t> pads = llvm::map_to_vector(dims, [](const Dim &d) { return d.padBegin; });
-    llvm::append_range(pads, llvm::map_range(dims, [](const Dim &d) { return d.padEnd; }));
-    return b.getDenseI64ArrayAttr(pads);
-  }
 
   nn::ConvTransposeOp op;
   OpBuilder &b;

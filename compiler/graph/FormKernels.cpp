@@ -117,6 +117,12 @@ OpOperand *getInPlaceOperand(const Group &group, Operation *root) {
   return old;
 }
 
+/// Whether two values have as many elements, each of the other's.
+bool haveSameElements(Value lhs, Value rhs) {
+  auto l = cast<RankedTensorType>(lhs.getType()), r = cast<RankedTensorType>(rhs.getType());
+  return l.hasStaticShape() && r.hasStaticShape() && l.getNumElements() == r.getNumElements();
+}
+
 class GroupFormer {
 public:
   explicit GroupFormer(Block &block) : block(block) {}
@@ -182,7 +188,7 @@ private:
       bool view = !isElementwise(op);
       return usersAre([&](Operation *user) {
         if (isElementwise(user))
-          return view ? isa<nn::BroadcastOp>(op) : haveSameShape(result, user->getResult(0));
+          return view && !isa<nn::BroadcastOp>(op) ? mayMoveInside(op, user, group) : view || haveSameShape(result, user->getResult(0));
         KernelRole role = getRole(user);
         return !view && (role == KernelRole::Reduction || role == KernelRole::Row);
       });
@@ -191,10 +197,20 @@ private:
     // An update writes where it reads, so that nothing that reads more than an element joins.
     if (role == KernelRole::Alone || role == KernelRole::Update || group.anchor || llvm::any_of(group.roots, getUpdate))
       return false;
+    // Of what moves twice the first movement is done tile by tile.
+    Operation *root = group.roots.front();
+    if (role == KernelRole::Indexed && getRole(root) == KernelRole::View && group.ops.size() == 1)
+      return haveSameElements(result, root->getResult(0));
     // The anchor's loops are those of the element-wise epilogue.
     return usersAre([&](Operation *user) {
       return isElementwise(user) && haveSameShape(result, user->getResult(0));
     }) && haveSameShape(result, group.roots.front()->getResult(0));
+  }
+
+  /// What is moved only to be read element by element is moved tile by tile.
+  static bool mayMoveInside(Operation *op, Operation *user, const Group &group) {
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    return isa<nn::TransposeOp>(op) && !group.anchor && type.hasStaticShape() && haveSameShape(op->getResult(0), user->getResult(0));
   }
 
   /// One loop gives all results, where the last of them stands.

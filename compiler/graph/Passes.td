@@ -83,6 +83,18 @@ def FormLoopKernelsPass : Pass<"form-loop-kernels", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numKernels", "kernels", "Kernels formed">];
 }
 
+def RecomputeElementwisePass : Pass<"recompute-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "Compute cheap element-wise values in each kernel that reads them";
+  let description = [{
+    An element-wise op of a few instructions that reads one large tensor (others are
+    broadcast) is computed again for each of its users, if all of them may be in a kernel
+    with it: then it is neither written to memory nor kept for a backward pass.
+    Precondition: run-time broadcasts explicit; nothing merges equal ops before kernels are
+    formed. Postcondition: such a value has one user.
+  }];
+  let statistics = [Statistic<"numRecomputed", "recomputed", "Values computed once more">];
+}
+
 def FormKernelsPass : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let summary = "Group nn ops into kernels and outline them";
   let description = [{

@@ -39,6 +39,7 @@ train::MakeTrainStepPassOptions getTrainStepOptions(const TrainingOptions &train
 }
 
 void buildKernels(OpPassManager &passes, const PipelineOptions &) {
+  passes.addNestedPass<func::FuncOp>(graph::createRecomputeElementwisePass());
   passes.addPass(graph::createFormLoopKernelsPass());
   passes.addPass(graph::createFormKernelsPass());
   addCleanup(passes.nest<func::FuncOp>());

@@ -259,11 +259,18 @@ private:
         sizes[i] = 0;
     };
     SmallVector<int64_t> square = tracer.getTransposedLoops(ranges.size() - 1);
-    if (!square.empty())
+    // Where much more is read and written in the root's order, that has the longer edge.
+    constexpr int64_t kMany = 4;
+    if (!square.empty() && root->getNumOperands() >= kMany) {
+      for (int64_t i : square)
+        take(i, kLine);
+    } else if (!square.empty()) {
       square.push_back(ranges.size() - 1);
+    }
     int64_t edge = llvm::bit_floor(uint64_t(std::pow(volume, 1.0 / std::max<size_t>(1, square.size()))));
-    for (int64_t i : square)
-      take(i, std::max<int64_t>(edge, kLine));
+    if (root->getNumOperands() < kMany)
+      for (int64_t i : square)
+        take(i, std::max<int64_t>(edge, kLine));
     for (int64_t i = ranges.size() - 1; i >= 0; --i)
       if (!llvm::is_contained(square, i))
         take(i, volume);

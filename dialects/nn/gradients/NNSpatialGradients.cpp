@@ -207,7 +207,22 @@ Value correlateWindows(OpBuilder &b, Location loc, Value input, Value dy, Value 
   if (windows.groups == 1 && weightType.hasStaticShape() && weightType.getDimSize(1) <= kFewChannels &&
       ShapedType::getNumElements(weightType.getShape().drop_front(2)) <= kMostTaps)
     return multiplyWindows(b, loc, input, dy, weight, windows);
-  int64_t rank = cast<RankedTensorType>(input.getType()).getRank(), groups = windows.groups;
+  int64_t rank = cast<RankedTensorType>(input.getType()).getRank(), groups = windows.groups, spatial = rank - 2;
+  // What no window reaches, as strides leave it over, makes places of which there are no weights.
+  SmallVector<int64_t> pads(windows.pads);
+  SmallVector<OpFoldResult> reached = m.dims(input);
+  for (int64_t i = 0; i < spatial; ++i) {
+    OpFoldResult windowsReach = m.mul(m.sub(m.dim(dy, 2 + i), m.constant(1)), m.constant(windows.strides[i]));
+    OpFoldResult tapsReach = m.mul(m.sub(m.dim(weight, 2 + i), m.constant(1)), m.constant(windows.dilations[i]));
+    OpFoldResult needed = m.add(m.add(windowsReach, tapsReach), m.constant(1 - pads[i] - pads[spatial + i]));
+    std::optional<int64_t> over = getConstantIntValue(m.sub(reached[2 + i], needed));
+    if (!over || *over <= 0)
+      continue;
+    int64_t fromPad = std::min(*over, pads[spatial + i]);
+    pads[spatial + i] -= fromPad;
+    reached[2 + i] = m.sub(reached[2 + i], m.constant(*over - fromPad));
+  }
+  input = takeFirst(b, loc, input, reached);
   auto swapped = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   std::swap(swapped[0], swapped[1]);
   if (groups == 1) {
@@ -228,8 +243,8 @@ Value correlateWindows(OpBuilder &b, Location loc, Value input, Value dy, Value 
   Value places = TransposeOp::create(b, loc, dy, swapped);
   Value gradient = ConvOp::create(
       b, loc, input, places, Value(), b.getDenseI64ArrayAttr(windows.dilations), b.getDenseI64ArrayAttr(windows.strides),
-      b.getDenseI64ArrayAttr(windows.pads), AutoPad::NotSet, groups, /*channels_last=*/false);
-  // Elements of the input that are in no window make it larger than the weight.
+      b.getDenseI64ArrayAttr(pads), AutoPad::NotSet, groups, /*channels_last=*/false);
+  // Of sizes that are not known elements in no window may be left.
   return takeFirst(b, loc, TransposeOp::create(b, loc, gradient, swapped), m.dims(weight));
 }
 
