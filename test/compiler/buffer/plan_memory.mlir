@@ -62,3 +62,23 @@ func.func @dynamic() {
   memref.copy %a, %y : memref<?xf32> to memref<?xf32>
   return
 }
+
+// Large buffers first, each as low as may be, would take 7168 bytes: %b would stand on %a's end, and %d
+// above %b. No more than 6144 live at a time, and that is what another order takes.
+// CHECK-LABEL: func.func @order
+// CHECK-SAME: nacre.arena_size = 6144
+func.func @order(%i: index, %v: f32) {
+  %a = memref.alloc() : memref<768xf32>
+  memref.store %v, %a[%i] : memref<768xf32>
+  %b = memref.alloc() : memref<512xf32>
+  %0 = memref.load %a[%i] : memref<768xf32>
+  memref.store %0, %b[%i] : memref<512xf32>
+  %c = memref.alloc() : memref<512xf32>
+  memref.store %0, %c[%i] : memref<512xf32>
+  %d = memref.alloc() : memref<512xf32>
+  %1 = memref.load %c[%i] : memref<512xf32>
+  memref.store %1, %d[%i] : memref<512xf32>
+  %2 = memref.load %d[%i] : memref<512xf32>
+  memref.store %2, %b[%i] : memref<512xf32>
+  return
+}

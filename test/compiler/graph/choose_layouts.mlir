@@ -50,3 +50,26 @@ func.func @sums(%x: tensor<1x8x8x8xf32>, %w: tensor<16x8x1x1xf32>) -> (tensor<16
   %2 = nn.reduce max, %0 {axes = array<i64: 2>} : (tensor<1x16x8x8xf32>) -> tensor<1x16x8xf32>
   return %1, %2 : tensor<16xf32>, tensor<1x16x8xf32>
 }
+
+// Factors of channels, and what is spread over all places, have no order of their own: nothing is
+// transposed for them.
+// CHECK-LABEL: func.func @channels
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK: %[[F:.*]] = nn.unsqueeze %{{.*}} {axes = array<i64: 0, 1, 2>} : (tensor<16xf32>) -> tensor<1x1x1x16xf32>
+// CHECK: %[[S:.*]] = nn.mul %[[C]], %[[F]]
+// CHECK: %[[P:.*]] = nn.squeeze %{{.*}} {axes = array<i64: 2, 3>}
+// CHECK: %[[Q:.*]] = nn.unsqueeze %[[P]] {axes = array<i64: 1, 2>}
+// CHECK: %[[B:.*]] = nn.broadcast %[[Q]], %{{.*}} -> tensor<2x8x8x16xf32>
+// CHECK: %[[R:.*]] = nn.add %[[S]], %[[B]]
+// CHECK: nn.transpose %[[R]]
+// CHECK-NOT: nn.transpose
+func.func @channels(%x: tensor<2x3x8x8xf32>, %w: tensor<16x3x1x1xf32>, %f: tensor<16xf32>, %p: tensor<2x16x1x1xf32>) -> tensor<2x16x8x8xf32> {
+  %sizes = nn.constant dense<[2, 16, 8, 8]> : tensor<4xi64>
+  %0 = nn.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<2x3x8x8xf32>, tensor<16x3x1x1xf32>) -> tensor<2x16x8x8xf32>
+  %1 = nn.unsqueeze %f {axes = array<i64: 0, 2, 3>} : (tensor<16xf32>) -> tensor<1x16x1x1xf32>
+  %2 = nn.mul %0, %1 : (tensor<2x16x8x8xf32>, tensor<1x16x1x1xf32>) -> tensor<2x16x8x8xf32>
+  %3 = nn.broadcast %p, %sizes : (tensor<2x16x1x1xf32>, tensor<4xi64>) -> tensor<2x16x8x8xf32>
+  %4 = nn.add %2, %3 : (tensor<2x16x8x8xf32>, tensor<2x16x8x8xf32>) -> tensor<2x16x8x8xf32>
+  return %4 : tensor<2x16x8x8xf32>
+}

@@ -112,3 +112,17 @@ func.func @slice_of_nothing(%x: tensor<0xf32>, %e: tensor<1xi64>) -> tensor<?xf3
   %y = nn.slice %x, %s, %e, %t : (tensor<0xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// Of much that is put together threads take slabs, along a dimension that all parts have.
+// CHECK-LABEL: @concat_slabs
+// CHECK-SAME: (%[[A:.*]]: tensor<64x512xf32>, %[[B:.*]]: tensor<64x512xf32>)
+// CHECK: scf.forall (%[[I:.*]]) in (64) shared_outs(%[[ALL:.*]] = %
+// CHECK: %[[SLAB:.*]] = tensor.extract_slice %[[ALL]][%[[I]], 0] [1, 1024] [1, 1]
+// CHECK: %[[X:.*]] = tensor.extract_slice %[[A]][%[[I]], 0] [1, 512] [1, 1]
+// CHECK: %[[HALF:.*]] = tensor.insert_slice %[[X]] into %[[SLAB]][0, 0]
+// CHECK: %[[Y:.*]] = tensor.extract_slice %[[B]][%[[I]], 0] [1, 512] [1, 1]
+// CHECK: tensor.insert_slice %[[Y]] into %[[HALF]][0, 512]
+func.func @concat_slabs(%a: tensor<64x512xf32>, %b: tensor<64x512xf32>) -> tensor<64x1024xf32> {
+  %y = nn.concat %a, %b along 1 : (tensor<64x512xf32>, tensor<64x512xf32>) -> tensor<64x1024xf32>
+  return %y : tensor<64x1024xf32>
+}

@@ -82,3 +82,24 @@ kern.func @collapsed(%arg0: tensor<4x8xf32>, %arg1: tensor<8x8xf32>) -> tensor<8
   %2 = tensor.collapse_shape %1 [[0, 1], [2]] : tensor<4x2x8xf32> into tensor<8x8xf32>
   kern.return %2 : tensor<8x8xf32>
 }
+
+// Parts are put into the destination, by threads too.
+// CHECK-LABEL: kern.func @parts
+// CHECK: tensor.insert_slice %arg0 into %arg2
+// CHECK-LABEL: kern.func @slabs
+// CHECK: scf.forall {{.*}} shared_outs(%{{.*}} = %arg1)
+kern.func @parts(%arg0: tensor<2x8xf32>, %arg1: tensor<2x8xf32>, %arg2: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = tensor.empty() : tensor<4x8xf32>
+  %1 = tensor.insert_slice %arg0 into %0[0, 0] [2, 8] [1, 1] : tensor<2x8xf32> into tensor<4x8xf32>
+  %2 = tensor.insert_slice %arg1 into %1[2, 0] [2, 8] [1, 1] : tensor<2x8xf32> into tensor<4x8xf32>
+  kern.return %2 : tensor<4x8xf32>
+}
+kern.func @slabs(%arg0: tensor<8xf32>, %arg1: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = tensor.empty() : tensor<4x8xf32>
+  %1 = scf.forall (%i) in (4) shared_outs(%all = %0) -> (tensor<4x8xf32>) {
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %arg0 into %all[%i, 0] [1, 8] [1, 1] : tensor<8xf32> into tensor<4x8xf32>
+    }
+  }
+  kern.return %1 : tensor<4x8xf32>
+}
