@@ -1,6 +1,15 @@
 //===- Passes.td - Passes of the buffer phase -------------------*- tablegen -*-===//
 include "mlir/Pass/PassBase.td"
 
+def DelayKernelsPass : Pass<"delay-kernels", "::mlir::func::FuncOp"> {
+  let summary = "Compute what is large when it is read";
+  let description = [{
+    A kernel with fresh destinations waits for the first reader of its results, if these are
+    larger than the inputs that would have to be kept for it meanwhile; views do always.
+    Precondition: a host function on tensors. Postcondition: the same values in another order.
+  }];
+}
+
 def BufferizePass : Pass<"bufferize", "::mlir::ModuleOp"> {
   let summary = "Turn tensors into buffers, in kernels and in host functions";
   let description = [{

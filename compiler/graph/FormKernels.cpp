@@ -210,7 +210,7 @@ private:
   /// What is moved only to be read element by element is moved tile by tile.
   static bool mayMoveInside(Operation *op, Operation *user, const Group &group) {
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    return isa<nn::TransposeOp>(op) && !group.anchor && type.hasStaticShape() && haveSameShape(op->getResult(0), user->getResult(0));
+    return isa<nn::TransposeOp>(op) && !group.anchor && llvm::none_of(group.roots, getUpdate) && type.hasStaticShape() && haveSameShape(op->getResult(0), user->getResult(0));
   }
 
   /// One loop gives all results, where the last of them stands.

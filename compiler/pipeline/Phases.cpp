@@ -116,8 +116,10 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
 }
 
 void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addNestedPass<func::FuncOp>(buffer::createDelayKernelsPass());
   passes.addPass(buffer::createBufferizePass());
   addCleanup(passes);
+  passes.addPass(tile::createBatchUpdatesPass());
   passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(buffer::createHoistTemporariesPass());

@@ -7,6 +7,7 @@
 // Postcondition: `tiling` is set if the kernel should be tiled.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/tile/InPlaceUpdate.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "dialects/kern/KernOps.h"
@@ -198,7 +199,7 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     if (func.getTilingAttr())
       return;
     linalg::LinalgOp root = tile::getRootOp(func);
-    if (!root || root.getNumLoops() == 0)
+    if (!root || root.getNumLoops() == 0 || tile::getInPlaceUpdate(func)) // BatchUpdates cuts these
       return;
     LoopTracer tracer(root);
     SmallVector<int64_t> ranges;

@@ -115,6 +115,20 @@ def DeduplicateKernelsPass : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"dropped", "dropped", "Kernels that equal an earlier one">];
 }
 
+def BatchUpdatesPass : Pass<"batch-updates", "::mlir::ModuleOp"> {
+  let summary = "Update many parameters by one kernel";
+  let description = [{
+    Calls of kernels that change their destinations where they are, element by element, in
+    the same way, become one call of a kernel on all the tensors, whose threads share blocks
+    of 4096 elements of all of them.
+    Precondition: kernels and host functions on buffers; such kernels are not tiled.
+    Postcondition: no two such calls in a block that could stand in one place, but for a
+    limit of 64 tensors.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect", "::nacre::rt::RtDialect"];
+  let statistics = [Statistic<"numBatched", "batched", "Calls put together">];
+}
+
 def VectorizeTilesPass : Pass<"vectorize-tiles"> {
   let summary = "Turn structured ops on memrefs into register-tiled vector code";
   let description = [{
