@@ -5,8 +5,8 @@
 // After:  nn.parameter @w = ... {nacre.offset = 0}
 //         rt.parameter "w" at 0 : memref<64xf32>
 //
-// In order of first use, so that a run walks through the section. What nobody
-// reads is dropped. @prepare runs once in the compiler: it reads the parameters
+// In order of first use, so that a run walks through the section; in the state what an
+// optimiser keeps of a parameter (@w.exp_avg) stands next to it. What nobody reads is dropped. @prepare runs once in the compiler: it reads the parameters
 // where they are, as inputs listed in `nacre.prepare_inputs`, and what it alone
 // reads gets no place.
 //
@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
 #include "runtime/abi/nacre_abi.h"
+#include <set>
 
 namespace nacre::codegen {
 #define GEN_PASS_DEF_LAYOUTPARAMETERSPASS
@@ -33,6 +34,8 @@ public:
   explicit Layout(ModuleOp module) : module(module), symbols(module), builder(module.getContext()) {}
 
   LogicalResult run() {
+    if (failed(placeState()))
+      return failure();
     for (auto function : module.getOps<func::FuncOp>()) {
       bool isPrepare = function.getName() == "prepare";
       WalkResult result = function.walk([&](rt::ParameterOp use) {
@@ -60,26 +63,56 @@ public:
   }
 
 private:
+  /// Gives all mutable parameters their places.
+  LogicalResult placeState() {
+    llvm::SetVector<StringRef> inOrder;
+    module.walk([&](rt::ParameterOp use) {
+      if (use.getState() && symbols.lookup<nn::ParameterOp>(use.getName()))
+        inOrder.insert(use.getName());
+    });
+    std::set<StringRef> sorted(inOrder.begin(), inOrder.end());
+    auto assign = [&](StringRef name) -> LogicalResult {
+      auto parameter = symbols.lookup<nn::ParameterOp>(name);
+      FailureOr<codegen::ParameterBytes> bytes = codegen::ParameterBytes::get(parameter);
+      if (failed(bytes))
+        return failure();
+      if (!parameter->hasAttr("nacre.state_offset")) {
+        parameter->setAttr("nacre.state_offset", builder.getI64IntegerAttr(stateEnd));
+        stateEnd = llvm::alignTo(stateEnd + bytes->size(), NACRE_ABI_ALIGNMENT);
+      }
+      return success();
+    };
+    for (StringRef name : inOrder) {
+      if (failed(assign(name)))
+        return failure();
+      std::string prefix = name.str() + ".";
+      for (auto own = sorted.lower_bound(prefix); own != sorted.end() && own->starts_with(prefix); ++own)
+        if (failed(assign(*own)))
+          return failure();
+    }
+    return success();
+  }
+
   LogicalResult place(rt::ParameterOp use, nn::ParameterOp parameter) {
     FailureOr<codegen::ParameterBytes> bytes = codegen::ParameterBytes::get(parameter);
     if (failed(bytes))
       return failure();
-    auto assign = [&](StringRef attribute, int64_t &end) {
-      auto offset = parameter->getAttrOfType<IntegerAttr>(attribute);
+    auto assign = [&] {
+      auto offset = parameter->getAttrOfType<IntegerAttr>("nacre.offset");
       if (!offset) {
         offset = builder.getI64IntegerAttr(end);
-        parameter->setAttr(attribute, offset);
+        parameter->setAttr("nacre.offset", offset);
         end = llvm::alignTo(end + bytes->size(), NACRE_ABI_ALIGNMENT);
       }
       return offset;
     };
     bool isComputed = parameter->hasAttr("nn.computed");
     if (use.getState()) {
-      use.setOffsetAttr(assign("nacre.state_offset", stateEnd));
+      use.setOffsetAttr(parameter->getAttrOfType<IntegerAttr>("nacre.state_offset"));
       if (!bytes->isZero() || isComputed)
-        assign("nacre.offset", end); // the initial value
+        assign(); // the initial value
     } else {
-      use.setOffsetAttr(assign("nacre.offset", end));
+      use.setOffsetAttr(assign());
     }
     return success();
   }

@@ -11,7 +11,6 @@ kern.func @small(%a: tensor<1024xf32>, %d: tensor<16xf32>) -> tensor<16xf32> {
 // would be kept for it.
 // CHECK-LABEL: func.func @order
 // CHECK: kern.call @small ins(%[[OTHER:.*]] : tensor<1024xf32>)
-// CHECK-NEXT: tensor.empty
 // CHECK-NEXT: %[[L:.*]] = kern.call @large ins(%arg0
 // CHECK-NEXT: %[[V:.*]] = tensor.expand_shape %[[L]]
 // CHECK-NEXT: "use"(%[[V]])

@@ -1,21 +1,24 @@
 // RUN: nacre-opt %s --layout-parameters --split-input-file --verify-diagnostics | FileCheck %s
 
 // In order of use, 64 bytes apart; what nobody uses is gone, what @prepare alone
-// uses stays without a place. Zeros need no initial value.
+// uses stays without a place. Zeros need no initial value. In the state a parameter's own
+// stands behind it.
 // CHECK-NOT: nn.parameter @unused
 // CHECK:     nn.parameter @source = dense<1.000000e+00> : tensor<3xf32>{{$}}
 // CHECK:     nn.parameter @second = {{.*}} {nacre.offset = 64 : i64}
 // CHECK:     nn.parameter @first = {{.*}} {nacre.offset = 0 : i64}
 // CHECK:     nn.parameter @computed = {{.*}} {nacre.offset = 128 : i64, nn.computed}
 // CHECK:     nn.parameter trainable @weight = {{.*}} {nacre.offset = 192 : i64, nacre.state_offset = 0 : i64}
-// CHECK:     nn.parameter trainable @momentum = {{.*}} {nacre.state_offset = 64 : i64}
+// CHECK:     nn.parameter trainable @bias = {{.*}} {nacre.offset = 256 : i64, nacre.state_offset = 128 : i64}
+// CHECK:     nn.parameter trainable @weight.momentum = {{.*}} {nacre.state_offset = 64 : i64}
 nn.parameter @unused = dense<0.0> : tensor<3xf32>
 nn.parameter @source = dense<1.0> : tensor<3xf32>
 nn.parameter @second = dense<2.0> : tensor<3xf32>
 nn.parameter @first = dense<3.0> : tensor<16xf32>
 nn.parameter @computed = dense<0.0> : tensor<3xf32> {nn.computed}
 nn.parameter trainable @weight = dense<4.0> : tensor<3xf32>
-nn.parameter trainable @momentum = dense<0.0> : tensor<3xf32>
+nn.parameter trainable @bias = dense<5.0> : tensor<3xf32>
+nn.parameter trainable @weight.momentum = dense<0.0> : tensor<3xf32>
 
 // CHECK-LABEL: func.func @prepare
 // CHECK-SAME:    nacre.prepare_inputs = ["source", "first"]
@@ -41,9 +44,11 @@ func.func @main() {
 }
 func.func @step() {
   // CHECK: rt.parameter state "weight" at 0
-  // CHECK: rt.parameter state "momentum" at 64
+  // CHECK: rt.parameter state "bias" at 128
+  // CHECK: rt.parameter state "weight.momentum" at 64
   %0 = rt.parameter state "weight" : memref<3xf32>
-  %1 = rt.parameter state "momentum" : memref<3xf32>
+  %1 = rt.parameter state "bias" : memref<3xf32>
+  %2 = rt.parameter state "weight.momentum" : memref<3xf32>
   return
 }
 
