@@ -128,7 +128,8 @@ private:
       whole = nn::ConstantOp::create(b, result.getLoc(), type, DenseElementsAttr::get(type, constants));
     else
       whole = tensor::FromElementsOp::create(b, result.getLoc(), type, scalars);
-    elements[whole] = elements[result] = scalars;
+    elements[result] = scalars;
+    elements[whole] = scalars; // a reference to the other would not survive the insertion
     bool isKnown = constants.size() == scalars.size();
     result.replaceUsesWithIf(whole, [&](OpOperand &use) { return isKnown || !isFloat(result) || isHostUse(use); });
   }
@@ -154,7 +155,8 @@ private:
     value.replaceUsesWithIf(whole, [&](OpOperand &use) {
       return !readers.contains(use.getOwner()) && isHostUse(use);
     });
-    elements[whole] = elements[value] = scalars;
+    elements[value] = scalars;
+    elements[whole] = scalars;
   }
 
   static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
