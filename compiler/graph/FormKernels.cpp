@@ -188,7 +188,7 @@ private:
       bool view = !isElementwise(op);
       return usersAre([&](Operation *user) {
         if (isElementwise(user))
-          return view && !isa<nn::BroadcastOp>(op) ? mayMoveInside(op, user, group) : view || haveSameShape(result, user->getResult(0));
+          return view ? isa<nn::BroadcastOp>(op) : haveSameShape(result, user->getResult(0));
         KernelRole role = getRole(user);
         return !view && (role == KernelRole::Reduction || role == KernelRole::Row);
       });
@@ -205,12 +205,6 @@ private:
     return usersAre([&](Operation *user) {
       return isElementwise(user) && haveSameShape(result, user->getResult(0));
     }) && haveSameShape(result, group.roots.front()->getResult(0));
-  }
-
-  /// What is moved only to be read element by element is moved tile by tile.
-  static bool mayMoveInside(Operation *op, Operation *user, const Group &group) {
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    return isa<nn::TransposeOp>(op) && !group.anchor && llvm::none_of(group.roots, getUpdate) && type.hasStaticShape() && haveSameShape(op->getResult(0), user->getResult(0));
   }
 
   /// One loop gives all results, where the last of them stands.

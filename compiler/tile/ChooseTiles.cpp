@@ -260,18 +260,11 @@ private:
         sizes[i] = 0;
     };
     SmallVector<int64_t> square = tracer.getTransposedLoops(ranges.size() - 1);
-    // Where much more is read and written in the root's order, that has the longer edge.
-    constexpr int64_t kMany = 4;
-    if (!square.empty() && root->getNumOperands() >= kMany) {
-      for (int64_t i : square)
-        take(i, kLine);
-    } else if (!square.empty()) {
+    if (!square.empty())
       square.push_back(ranges.size() - 1);
-    }
     int64_t edge = llvm::bit_floor(uint64_t(std::pow(volume, 1.0 / std::max<size_t>(1, square.size()))));
-    if (root->getNumOperands() < kMany)
-      for (int64_t i : square)
-        take(i, std::max<int64_t>(edge, kLine));
+    for (int64_t i : square)
+      take(i, std::max<int64_t>(edge, kLine));
     for (int64_t i = ranges.size() - 1; i >= 0; --i)
       if (!llvm::is_contained(square, i))
         take(i, volume);
@@ -309,7 +302,7 @@ private:
     bool movesRows = parallel.size() > 1 &&
                      readsRowsFromFar(anchor, parallel.back(), parallel[parallel.size() - 2], l2Bytes) &&
                      readsColumnsInPlace(anchor, parallel.back(), parallel[parallel.size() - 2]);
-    int64_t mostRows = movesRows ? 128 : 1280;
+    int64_t mostRows = movesRows ? 128 : 1280; // 8 images of 12 x 12 places
     int64_t tiles = 1, movedRows = 1;
     bool isWide = false;
     for (size_t i = 0; i < parallel.size(); ++i)
