@@ -1,10 +1,10 @@
 //===- nacre_trainer.cpp - The C API of training ----------------*- C++ -*-===//
 //
-// A thin layer over Trainer and TrainKeeper: checks arguments, and what callbacks give, and
-// turns results into statuses.
+// A thin layer over Trainer and TrainKeeper: checks arguments, and turns results into statuses.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/api/nacre_trainer.h"
+#include "compiler/api/DataSource.h"
 #include "compiler/api/Exporter.h"
 #include "compiler/api/LastError.h"
 #include "compiler/api/TrainKeeper.h"
@@ -12,8 +12,6 @@
 #include <cstring>
 
 using namespace nacre;
-
-static Error refusal(std::string message) { return {NACRE_INVALID_ARGUMENT, std::move(message)}; }
 
 #define REQUIRE(argument)                                                      \
   if (!(argument))                                                             \
@@ -37,148 +35,6 @@ struct Borrowed {
   Model model;
 };
 
-/// Reads the caller's struct. A caller built with an older header has fewer of its members.
-template <typename T> Status read(const T *given, T &all, const char *name) {
-  if (!given)
-    return {};
-  if (given->struct_size < sizeof(size_t) || given->struct_size > sizeof all)
-    return refusal(std::string(name) + "'s struct_size is " + std::to_string(given->struct_size) + ", expected " +
-                   std::to_string(sizeof all) + "; start from its INIT");
-  std::memcpy(&all, given, given->struct_size);
-  return {};
-}
-
-/// A tensor of the caller's as a column: whatever it says must be true of its memory.
-Result<Column> toColumn(const nacre_tensor &tensor, const std::string &name) {
-  auto refuse = [&](const std::string &why) { return Error{NACRE_INVALID_SHAPE, "array '" + name + "': " + why}; };
-  if (tensor.rank < 0 || tensor.rank > NACRE_MAX_RANK)
-    return refuse("the rank is " + std::to_string(tensor.rank));
-  TensorView view(tensor.data, nacre_dtype(tensor.dtype), std::span(tensor.dims, size_t(tensor.rank)));
-  int64_t bytes = nacre_dtype_bits(tensor.dtype) / 8;
-  if (bytes == 0)
-    return refuse("elements of the type " + std::string(nacre_dtype_name(tensor.dtype)) + ", expected whole bytes each");
-  for (int32_t i = tensor.rank; i-- > 0;) {
-    if (tensor.strides && tensor.dims[i] > 1 && tensor.strides[i] != bytes / (nacre_dtype_bits(tensor.dtype) / 8))
-      return refuse("its strides are not those of row-major memory without gaps");
-    if (tensor.dims[i] < 0 || __builtin_mul_overflow(bytes, tensor.dims[i], &bytes))
-      return refuse("dims[" + std::to_string(i) + "] is " + std::to_string(tensor.dims[i]));
-  }
-  if (bytes > 0 && !tensor.data)
-    return refuse("data is NULL");
-  if (tensor.size && tensor.size < bytes)
-    return refuse("its size is " + std::to_string(tensor.size) + " bytes, but " + toString(view) + " takes " +
-                  std::to_string(bytes));
-  return Column{name, view};
-}
-
-/// Where a training's examples come from.
-class Source {
-public:
-  /// For a function of the model, which need not have it: the trainer says so then.
-  static Result<Source> create(const nacre_data *given, const Model &model, const char *function, std::string name) {
-    Source source;
-    source.name = std::move(name);
-    source.data = NACRE_DATA_INIT;
-    if (Status status = read(given, source.data, source.name.c_str()); !status)
-      return status.error();
-    const nacre_data &data = source.data;
-    bool hasColumns = data.columns != nullptr;
-    if (hasColumns == (data.callback != nullptr))
-      return source.refuse(hasColumns ? "has columns and a callback, expected one of them"
-                                      : "has neither columns nor a callback");
-    if (data.column_count < 0 || data.examples < 0 || data.steps < 0)
-      return source.refuse("column_count, examples or steps is less than 0");
-    if (data.steps > 0 && (hasColumns || data.examples > 0))
-      return source.refuse("steps is for a stream: a callback without examples");
-    for (int32_t i = 0; i < data.column_count && hasColumns; ++i) {
-      if (!data.columns[i].name)
-        return source.refuse("columns[" + std::to_string(i) + "].name is NULL");
-      Result<Column> column = toColumn(data.columns[i], data.columns[i].name);
-      if (!column)
-        return column.error();
-      source.columns.push_back(*std::move(column));
-    }
-    for (const Function &each : model.functions())
-      if (each.name == function)
-        source.inputs = each.inputs;
-    if (!source.inputs.empty() && source.inputs.back().name == "learning_rate" && std::string_view(function) == "step")
-      source.inputs.pop_back();
-    return source;
-  }
-
-  bool isStream() const { return data.callback && data.examples == 0; }
-  const std::vector<Column> &getColumns() const { return columns; }
-
-  /// What follows holds as long as this object.
-  Dataset makeDataset() {
-    Dataset dataset;
-    dataset.examples = data.examples;
-    if (data.callback)
-      dataset.get = [this](std::span<const int64_t> numbers) {
-        return ask(int64_t(numbers.size()), numbers.data(), 0, 0);
-      };
-    return dataset;
-  }
-  Stream makeStream() {
-    Stream stream;
-    stream.steps = data.steps;
-    stream.next = [this](int64_t epoch, int64_t step) { return ask(-1, nullptr, epoch, step); };
-    return stream;
-  }
-
-private:
-  Error refuse(const std::string &why) const { return refusal(name + " " + why); }
-
-  /// `count` -1: of a stream.
-  Result<std::vector<Column>> ask(int64_t count, const int64_t *examples, int64_t epoch, int64_t step) {
-    tensors.assign(inputs.size(), nacre_tensor{});
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const TensorInfo &input = inputs[i];
-      tensors[i].name = input.name.data(); // the model's, with a zero at its end
-      tensors[i].dtype = input.dtype;
-      tensors[i].rank = int32_t(input.dims.size());
-      for (size_t d = 0; d < input.dims.size(); ++d)
-        tensors[i].dims[d] = input.dims[d].size;
-      if (count >= 0)
-        tensors[i].dims[0] = count;
-    }
-    nacre_batch batch{sizeof(nacre_batch), examples,       count >= 0 ? count : 0,       epoch,
-                      step,                tensors.data(), int32_t(tensors.size()), 0};
-    (void)nacre_error_set(NACRE_OK, "");
-    nacre_status status = data.callback(data.user_data, &batch);
-    if (status != NACRE_OK)
-      return describe(status);
-    if (batch.ended && count < 0)
-      return std::vector<Column>();
-    std::vector<Column> result;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      Result<Column> column = toColumn(tensors[i], std::string(inputs[i].name));
-      if (!column)
-        return Error{column.error().status, name + "'s callback: " + column.error().message};
-      result.push_back(*std::move(column));
-    }
-    return result;
-  }
-
-  /// What the callback said of its failure.
-  Error describe(nacre_status status) const {
-    int32_t number; // not an enumerator before it is known to be one
-    static_assert(sizeof number == sizeof status);
-    std::memcpy(&number, &status, sizeof number);
-    bool isKnown = number > NACRE_OK && number <= NACRE_INTERNAL;
-    if (std::string message = nacre_last_error(); isKnown && !message.empty())
-      return {status, std::move(message)};
-    std::string what = isKnown ? nacre_status_name(status) : std::to_string(number) + ", which is no nacre_status";
-    return {isKnown ? status : NACRE_INVALID_ARGUMENT, name + "'s callback failed without a message: " + what};
-  }
-
-  std::string name;
-  nacre_data data;
-  std::vector<TensorInfo> inputs;
-  std::vector<Column> columns;
-  std::vector<nacre_tensor> tensors; // of the batch that is asked for
-};
-
 /// What nacre_train is asked for.
 struct Plan {
   nacre_train_options given = NACRE_TRAIN_OPTIONS_INIT;
@@ -187,7 +43,7 @@ struct Plan {
   TrainKeeperOptions kept;
 
   Status fill(const nacre_train_options *options, const Model &model) {
-    if (Status status = read(options, given, "options"); !status)
+    if (Status status = readStruct(options, given, "options"); !status)
       return status;
     auto check = [](const char *member, auto value) {
       return value >= 0 ? Status()
@@ -288,12 +144,12 @@ Status train(Borrowed &of, const nacre_data *data, const nacre_train_options *op
   Plan plan;
   if (Status filled = plan.fill(options, of.model); !filled)
     return filled;
-  Result<Source> source = Source::create(data, of.model, "step", "data");
+  Result<DataSource> source = DataSource::create(data, of.model, "step", "data");
   if (!source)
     return source.error();
-  std::optional<Source> others;
+  std::optional<DataSource> others;
   if (plan.given.validation) {
-    Result<Source> made = Source::create(plan.given.validation, of.model, "evaluate", "validation");
+    Result<DataSource> made = DataSource::create(plan.given.validation, of.model, "evaluate", "validation");
     if (!made)
       return made.error();
     others = *std::move(made);
@@ -335,7 +191,7 @@ nacre_status nacre_train(nacre_session *session, const nacre_data *data, const n
   REQUIRE(session);
   REQUIRE(data);
   nacre_train_result all = NACRE_TRAIN_RESULT_INIT, asked = NACRE_TRAIN_RESULT_INIT;
-  if (Status status = read(result, asked, "result"); !status)
+  if (Status status = readStruct(result, asked, "result"); !status)
     return deliver(status);
   all.best_epoch = -1;
   Borrowed of(session);
@@ -361,7 +217,7 @@ nacre_status nacre_evaluate(nacre_session *session, const nacre_data *data, int6
     return deliver(status);
   if (std::optional<TrainOptions> train = readTrainOptions(of.model))
     options.ignoredLabel = getIgnoredLabel(*train);
-  Result<Source> source = Source::create(data, of.model, "evaluate", "data");
+  Result<DataSource> source = DataSource::create(data, of.model, "evaluate", "data");
   if (!source)
     return fail(source.error());
   if (source->isStream())
