@@ -51,7 +51,7 @@ public:
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
       if (isView(&op) || isa<kern::CallOp>(op))
         if (Operation *reader = findFirstReader(&op); reader && reader != op.getNextNode() && mayWait(&op, reader))
-          op.moveBefore(reader);
+          op.moveBefore(isa_and_present<rt::WorkOp>(reader->getPrevNode()) ? reader->getPrevNode() : reader);
   }
 
 private:
@@ -84,7 +84,7 @@ private:
     auto call = dyn_cast<kern::CallOp>(op);
     if (!call)
       return true;
-    if (isa_and_present<rt::WorkOp>(op->getPrevNode())) // counts this call's work
+    if (isa_and_present<rt::WorkOp>(op->getPrevNode())) // counts the work of the call behind it
       return false;
     int64_t saved = 0, kept = 0;
     for (auto [out, result] : llvm::zip(call.getOuts(), call.getResults())) {

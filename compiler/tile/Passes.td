@@ -138,6 +138,7 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
     Ops whose body or addresses have no vector form stay (convert-linalg-to-loops
     lowers them). `memref.copy` is treated as the structured op that it is.
     With `dot-bf16`, sums of products of bf16 take two steps at once, by LLVM's intrinsic.
+    Of a reduction over a window's taps (`kern.halo`) those are left out that meet zeros.
     Precondition: linalg on memrefs. Postcondition: scf, vector, memref, arith (and calls of
     that intrinsic); the same values, each computed in a fixed order.
   }];
