@@ -2,7 +2,7 @@
 //
 // roi_align and what its gradients are made of. Each result element is computed from the
 // places that it depends on, so that no two writes meet; but nn.roi_spread adds each cell's
-// share to the elements that it is made of, channels in parallel.
+// share to the elements that it is made of, blocks of channels in parallel.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Regions.h"
@@ -137,7 +137,8 @@ struct LowerRoiAlign : Lowering<nn::RoiAlignOp> {
   }
 };
 
-/// nn.roi_spread → a loop over channels, each of which adds the samples of all cells.
+/// nn.roi_spread → a loop over blocks of channels, each of which adds the samples of all cells,
+/// channels last, so that an element of the block is one vector.
 struct LowerRoiSpread : Lowering<nn::RoiSpreadOp> {
   using Lowering::Lowering;
 
@@ -145,49 +146,87 @@ struct LowerRoiSpread : Lowering<nn::RoiSpreadOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     nn::SizeMath m(rewriter, loc);
-    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op), planeSizes(sizes);
+    SmallVector<OpFoldResult> sizes = lower::resultSizes(rewriter, op), partSizes(sizes);
     Type element = getElementTypeOrSelf(adaptor.getInput()), wide = lower::getAccumulatorType(element);
     Type indexType = getElementTypeOrSelf(op.getIndices());
     SmallVector<Value> extents = llvm::map_to_vector(sizes, [&](OpFoldResult size) { return m.value(size); });
     Value empty = lower::createEmpty(rewriter, loc, sizes, wide);
-    planeSizes[1] = rewriter.getIndexAttr(1);
-    SmallVector<int64_t> planeShape(cast<RankedTensorType>(empty.getType()).getShape());
-    planeShape[1] = 1;
-    auto planes = [&](ValueRange places) -> SmallVector<lower::Part> {
-      SmallVector<OpFoldResult> offsets(4, rewriter.getIndexAttr(0));
-      offsets[1] = places[0];
-      return {{offsets, planeSizes, RankedTensorType::get(planeShape, wide)}};
+    int64_t block = getBlock(sizes[1]);
+    partSizes[1] = m.constant(block);
+    SmallVector<int64_t> partShape(cast<RankedTensorType>(empty.getType()).getShape());
+    partShape[1] = block;
+    auto parts = [&](ValueRange places) -> SmallVector<lower::Part> {
+      OpBuilder b(rewriter.getContext());
+      b.setInsertionPointToEnd(places[0].getParentBlock());
+      SmallVector<OpFoldResult> offsets(4, m.constant(0));
+      offsets[1] = nn::SizeMath(b, loc).mul(places[0], m.constant(block));
+      return {{offsets, partSizes, RankedTensorType::get(partShape, wide)}};
     };
+    auto laneType = RankedTensorType::get(block, wide);
+    auto parallel = [](int64_t rank) { return SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel); };
     SmallVector<OpFoldResult> cells{m.dim(op.getInput(), 0), m.constant(op.getHeight()), m.constant(op.getWidth())};
-    auto spread = [&](OpBuilder &b, Location l, ValueRange places, ValueRange pieces) {
-      Value zero = constantZero(b, l, wide), zeros = linalg::FillOp::create(b, l, zero, pieces[0]).getResult(0);
-      return lower::createLoops(
-          b, l, cells, zeros, [&](OpBuilder &c, Location cl, ValueRange cell, ValueRange carried) -> SmallVector<Value> {
-            Value integer = tensor::ExtractOp::create(c, cl, adaptor.getIndices(), cell[0]);
-            Value image = lower::loadPosition(c, cl, integer, indexType, extents[0], /*inBounds=*/false);
-            SmallVector<CellAxis> axes = locateCell(c, cl, op, adaptor.getRois(), cell[0], cell.drop_front(),
-                                                    ArrayRef(extents).drop_front(2), wide);
-            Value dy = tensor::ExtractOp::create(c, cl, adaptor.getInput(), ValueRange{cell[0], places[0], cell[1], cell[2]});
-            Expr share = Expr(c, cl, lower::widen(c, cl, dy, wide)) / countSamples(axes);
-            return lower::createLoops(
-                c, cl, {axes[0].samples, axes[1].samples}, carried,
-                [&](OpBuilder &n, Location at, ValueRange samples, ValueRange into) -> SmallVector<Value> {
-                  Sample sample = createSample(n, at, axes, samples);
-                  Value plane = into[0], first = constantIndex(n, at, 0);
-                  for (const Tap &tap : sample.taps) {
-                    SmallVector<Value> place{image, first, tap.row, tap.column};
-                    Expr there(n, at, tensor::ExtractOp::create(n, at, plane, place)), none = there.constant(0);
-                    Expr part = nn::select(sample.isInside, Expr(n, at, share) * tap.weight, none);
-                    plane = tensor::InsertOp::create(n, at, there + part, plane, place);
-                  }
-                  return {plane};
+    auto spread = [&](OpBuilder &b, Location l, ValueRange places, ValueRange pieces) -> SmallVector<Value> {
+      nn::SizeMath inner(b, l);
+      Value zero = constantZero(b, l, wide), first = inner.value(inner.mul(places[0], m.constant(block)));
+      Value zeros = lower::createFilled(b, l, {sizes[0], sizes[2], sizes[3], m.constant(block)}, zero);
+      auto addCell = [&](OpBuilder &c, Location cl, ValueRange cell, ValueRange carried) -> SmallVector<Value> {
+        Value integer = tensor::ExtractOp::create(c, cl, adaptor.getIndices(), cell[0]);
+        Value image = lower::loadPosition(c, cl, integer, indexType, extents[0], /*inBounds=*/false);
+        SmallVector<CellAxis> axes = locateCell(c, cl, op, adaptor.getRois(), cell[0], cell.drop_front(),
+                                                ArrayRef(extents).drop_front(2), wide);
+        Expr count = countSamples(axes);
+        Value shares = lower::createElements(
+            c, cl, {}, {}, {m.constant(block)}, wide, [&](OpBuilder &n, Location at, ValueRange, ValueRange lane) -> Value {
+              Value channel = arith::AddIOp::create(n, at, first, lane[0]);
+              Value dy = tensor::ExtractOp::create(n, at, adaptor.getInput(), ValueRange{cell[0], channel, cell[1], cell[2]});
+              return Expr(n, at, lower::widen(n, at, dy, wide)) / Expr(n, at, count);
+            });
+        auto addSample = [&](OpBuilder &n, Location at, ValueRange samples, ValueRange into) -> SmallVector<Value> {
+          Sample sample = createSample(n, at, axes, samples);
+          Value whole = into[0];
+          OpFoldResult zeroth = m.constant(0), one = m.constant(1);
+          SmallVector<OpFoldResult> laneSizes{one, one, one, m.constant(block)}, ones(4, one);
+          for (const Tap &tap : sample.taps) {
+            SmallVector<OpFoldResult> at4{image, tap.row, tap.column, zeroth};
+            Value there = tensor::ExtractSliceOp::create(n, at, laneType, whole, at4, laneSizes, ones);
+            AffineMap identity = n.getMultiDimIdentityMap(1);
+            auto sum = linalg::GenericOp::create(
+                n, at, laneType, shares, there, {identity, identity}, parallel(1),
+                [&](OpBuilder &body, Location bl, ValueRange e) {
+                  Expr share(body, bl, e[0]), before(body, bl, e[1]);
+                  Expr part = share * Expr(body, bl, tap.weight);
+                  Value added = before + nn::select(Expr(body, bl, sample.isInside), part, part.constant(0));
+                  linalg::YieldOp::create(body, bl, added);
                 });
-          });
+            whole = tensor::InsertSliceOp::create(n, at, sum.getResult(0), whole, at4, laneSizes, ones);
+          }
+          return {whole};
+        };
+        return lower::createLoops(c, cl, {axes[0].samples, axes[1].samples}, carried, addSample);
+      };
+      Value sums = lower::createLoops(b, l, cells, zeros, addCell).front();
+      AffineExpr n, c, h, w;
+      bindDims(b.getContext(), n, c, h, w);
+      auto map = AffineMap::get(4, 0, {n, h, w, c}, b.getContext());
+      auto moved = linalg::GenericOp::create(
+          b, l, pieces[0].getType(), sums, pieces[0], {map, b.getMultiDimIdentityMap(4)}, parallel(4),
+          [](OpBuilder &body, Location bl, ValueRange e) { linalg::YieldOp::create(body, bl, e[0]); });
+      return {moved.getResult(0)};
     };
-    Value result = lower::createParallelParts(rewriter, loc, sizes[1], empty, planes, spread).front();
+    OpFoldResult blocks = m.div(sizes[1], m.constant(block));
+    Value result = lower::createParallelParts(rewriter, loc, blocks, empty, parts, spread).front();
     result = lower::narrowTensor(rewriter, loc, result, element);
     rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, op.getType()));
     return success();
+  }
+
+  /// How many channels are computed at once.
+  static int64_t getBlock(OpFoldResult channels) {
+    std::optional<int64_t> known = getConstantIntValue(channels);
+    for (int64_t block : {16, 8, 4, 2})
+      if (known && *known % block == 0)
+        return block;
+    return 1;
   }
 };
 

@@ -165,21 +165,23 @@ def test_formula(mode: str, setting: tuple[int, int, int, float, bool]) -> None:
     np.testing.assert_allclose(roi_align(torch.tensor(x), *setting, mode).numpy(), wanted, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [3, 6, 12, 20, 32])
 @pytest.mark.parametrize("samples", [0, 2])
-def test_regions_of_the_run(samples: int) -> None:
-    """Regions and their number arrive with the run; no regions give no gradient. In float16 too."""
+def test_regions_of_the_run(samples: int, channels: int) -> None:
+    """Regions and their number arrive with the run; no regions give no gradient. In float16 too. Channels are
+    computed in blocks."""
     for elements, tolerance in (("double", 1e-9), ("float", 1e-5), ("float16", 2e-2)):
         dtype = {"double": np.float64, "float": np.float32, "float16": np.float16}[elements]
         node = roi_align_node(2, 2, samples, 1.0, True, "avg").replace("{t}r", "r").replace("{t}i", "i").replace("{t}", "t")
         text = (
-            f"m ({elements}[N, 3, H, W] x, {elements}[R, 4] r, int64[R] i) => ({elements} l)"
+            f"m ({elements}[N, {channels}, H, W] x, {elements}[R, 4] r, int64[R] i) => ({elements} l)"
             f" {{ t = Mul (x, w) o = {node} l = ReduceSum <keepdims = 0> (o) }}"
         )
         model = parser.parse_model(small_models.HEAD + text)
-        before = np.full((3, 1, 1), 0.5, dtype)
+        before = np.full((channels, 1, 1), 0.5, dtype)
         model.graph.initializer.append(numpy_helper.from_array(before, "w"))
         program = module().compile(model.SerializeToString(), train={"loss": "output:l"}, threads=2)
-        x = np.random.default_rng(0).uniform(size=(4, 3, 4, 4)).astype(dtype)
+        x = np.random.default_rng(0).uniform(size=(4, channels, 4, 4)).astype(dtype)
         w = torch.tensor(before, dtype=torch.float64, requires_grad=True)
         roi_align(torch.tensor(x, dtype=torch.float64) * w, 2, 2, samples, 1.0, True, "avg").sum().backward()
         program.run([x, REGIONS.astype(dtype), np.array(IMAGES_OF), np.float32(1)], function="step")

@@ -104,6 +104,44 @@ CHOSEN = Term(
     " else_branch = h () => (double[L, 4] {t}b) {{ {t}b = Sin ({t}v) }}> }}>",
     lambda x, y, w: [v := x] and [v := torch.cat([v * w, v]) if i % 2 == 0 else torch.sin(v) for i in range(4)][-1],
 )
+# Booleans and whole numbers grow as well, and choose and scale what is carried.
+MASKED = Term(
+    "{t}k = Constant <value = int64 {{3}}> () {t}z = Constant <value = double {{0.5}}> () {t}b0 = Greater (x, {t}z) {t}i0 = Cast <to = 7> ({t}b0)"
+    ' {out}, {t}e1, {t}e2 = Loop ({t}k, "", x, {t}b0, {t}i0) <body = b (int64 i, bool q, double[a, 4] {t}v, bool[b, 4] {t}m, int64[c, 4] {t}n)'
+    " => (bool {t}q, double[d, 4] {t}u, bool[e, 4] {t}o, int64[f, 4] {t}p) {{ {t}q = Identity (q) {t}w = Mul ({t}v, {w}) {t}s = Sin ({t}w)"
+    " {t}y = Where ({t}m, {t}s, {t}v) {t}f = Cast <to = 11> ({t}n) {t}g = Mul ({t}y, {t}f) {t}h = Add ({t}g, {t}v) {t}u = Concat <axis = 0> ({t}h, {t}v)"
+    " {t}om = Less ({t}y, {t}z) {t}o = Concat <axis = 0> ({t}om, {t}m) {t}p = Concat <axis = 0> ({t}n, {t}n) }}>",
+    lambda x, y, w: mask(x, w),
+)
+# The iteration's number says which row is read, and the number of rows how many there are; another
+# state, whose size changes by others, has a product with a weight.
+READ = Term(
+    "{t}one = Constant <value_ints = [1]> () {t}first = Constant <value_ints = [0]> () {t}ax = Constant <value = int64 {{0}}> ()"
+    " {t}sh = Shape (x) {t}n = Gather ({t}sh, {t}ax)"
+    ' {t}e, {out} = Loop ({t}n, "", x, {w1}) <body = b (int64 i, bool q, double[a, 4] {t}v, double[c, 4] {t}g)'
+    " => (bool {t}q, double[d, 4] {t}u, double[e, 4] {t}h) {{ {t}q = Identity (q) {t}iv = Unsqueeze (i, {t}first) {t}i1 = Add ({t}iv, {t}one)"
+    " {t}r = Slice ({t}v, {t}iv, {t}i1) {t}m = Mul ({t}r, {w}) {t}th = Tanh ({t}m) {t}u = Concat <axis = 0> ({t}v, {t}th)"
+    " {t}mm = MatMul ({t}u, {w2}) {t}red = ReduceSum <keepdims = 1> ({t}mm, {t}first) {t}h = Concat <axis = 0> ({t}red, {t}g) }}>",
+    lambda x, y, w, g, a: read(x, w, g, a),
+    ((4,), (1, 4), (4, 4)),
+)
+
+
+def mask(v: Tensor, w: Tensor) -> Tensor:
+    m = v > 0.5
+    n = m.long()
+    for _ in range(3):
+        y = torch.where(m, torch.sin(v * w), v)
+        v, m, n = torch.cat([y * n.double() + v, v]), torch.cat([y < 0.5, m]), torch.cat([n, n])
+    return v
+
+
+def read(x: Tensor, w: Tensor, g: Tensor, a: Tensor) -> Tensor:
+    v = x
+    for i in range(x.shape[0]):
+        v = torch.cat([v, torch.tanh(v[i : i + 1] * w)])
+        g = torch.cat([(v @ a).sum(0, keepdim=True), g])
+    return g
 
 
 def shrink(v: Tensor, u: Tensor) -> Tensor:
@@ -159,7 +197,7 @@ def grow(v: Tensor, w: Tensor) -> Tensor:
 
 TERMS = {
     "doubled": DOUBLED, "shrunk": SHRUNK, "gathered": GATHERED, "scanned": SCANNED, "squared": SQUARED, "nested": NESTED,
-    "inside": INSIDE, "chosen": CHOSEN,
+    "inside": INSIDE, "chosen": CHOSEN, "masked": MASKED, "read": READ,
 }
 
 
