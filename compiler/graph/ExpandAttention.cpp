@@ -2,7 +2,7 @@
 //
 // Before: %y, %_ = nn.attention %q, %k, %v mask %m scores raw
 // After:  %s = nn.matmul (nn.mul %q, %scale), %k {transpose_rhs}
-//         %p = nn.softmax (nn.add %s, (nn.where %m, 0, -inf))
+//         %p = nn.softmax (nn.add %s, (nn.where %masked, 0, (nn.where %m, 0, -inf)))
 //         %y = nn.matmul (nn.where %masked, 0, %p), %v
 //
 // where %masked are the rows whose bias is -inf throughout. Heads that share keys are
@@ -40,12 +40,15 @@ public:
     Value raw = isGrouped() ? ungroup(multiply(group(scaledQuery()), op.getKey()), op.getKey(), 2)
                             : multiply(scaledQuery(), op.getKey());
     Value capped = cap(raw), bias = buildBias();
-    Value biased = bias ? g.make<nn::AddOp>(capped, bias) : capped;
     Type softmaxType = op.getSoftmaxType().value_or(type);
-    Value probabilities = g.make<nn::SoftmaxOp>(g.cast(biased, softmaxType), 3, /*log=*/false);
+    Value isMasked = bias && maySeeNothing() ? findMasked(bias) : Value(), seen = bias, zero = g.scalar(type, 0);
+    if (isMasked) // a softmax of nothing but -inf, which is NaN, would be a part of the gradient
+      seen = g.make<nn::WhereOp>(isMasked, zero, bias);
+    Value scores = bias ? g.make<nn::AddOp>(capped, seen) : capped;
+    Value probabilities = g.make<nn::SoftmaxOp>(g.cast(scores, softmaxType), 3, /*log=*/false);
     probabilities = g.cast(probabilities, type);
-    if (bias)
-      probabilities = g.make<nn::WhereOp>(isMasked(bias), g.scalar(type, 0), probabilities);
+    if (isMasked)
+      probabilities = g.make<nn::WhereOp>(isMasked, zero, probabilities);
     Value result = isGrouped() ? ungroup(multiplyValues(group(probabilities)), op.getValue(), 3)
                                : multiplyValues(probabilities);
     switch (op.getKind()) {
@@ -54,7 +57,7 @@ public:
     case nn::AttentionScores::Capped:
       return {result, capped};
     case nn::AttentionScores::Biased:
-      return {result, biased};
+      return {result, bias ? g.make<nn::AddOp>(capped, bias) : capped};
     case nn::AttentionScores::Probabilities:
       return {result, probabilities};
     }
@@ -175,8 +178,11 @@ private:
     });
   }
 
+  /// Whether there may be a query without a key to see. Of those up to its own place, the first one is seen.
+  bool maySeeNothing() { return op.getMask() || op.getLengths() || op.getOffset() || op.getLeftWindow(); }
+
   /// The rows without a key that may be seen.
-  Value isMasked(Value bias) {
+  Value findMasked(Value bias) {
     int64_t last = cast<RankedTensorType>(bias.getType()).getRank() - 1;
     Value most = g.make<nn::ReduceOp>(nn::ReduceKind::max, bias, last, /*keepdims=*/true);
     return compare(ComparePredicate::eq, most, g.scalar(type, -kInfinity));

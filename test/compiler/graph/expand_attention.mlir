@@ -37,13 +37,28 @@ func.func @masked(%q: tensor<2x4x8x16xf32>, %k: tensor<2x4x6x16xf32>, %v: tensor
   // CHECK: %[[C:.*]] = nn.constant dense<{{\[}}[true, false, false, false, false, false], [true, true,
   // CHECK: %[[A:.*]] = nn.and %[[M]], %[[C]]
   // CHECK: %[[B:.*]] = nn.where %[[A]]
-  // CHECK: nn.add %{{.*}}, %[[B]] : (tensor<2x4x8x6xf32>, tensor<8x6xf32>)
-  // CHECK: %[[P:.*]] = nn.softmax
   // CHECK: %[[TOP:.*]] = nn.reduce max, %[[B]] {axes = array<i64: 1>, keepdims}
   // CHECK: %[[NONE:.*]] = nn.compare eq, %[[TOP]]
+  // CHECK: %[[SEEN:.*]] = nn.where %[[NONE]], %{{.*}}, %[[B]]
+  // CHECK: nn.add %{{.*}}, %[[SEEN]] : (tensor<2x4x8x6xf32>, tensor<8x6xf32>)
+  // CHECK: %[[P:.*]] = nn.softmax
   // CHECK: nn.where %[[NONE]], %{{.*}}, %[[P]]
   %y, %s = nn.attention %q, %k, %v mask %m scores raw {right_window = 0 : i64}
       : (tensor<2x4x8x16xf32>, tensor<2x4x6x16xf32>, tensor<2x4x6x10xf32>, tensor<8x6xi1>) -> (tensor<2x4x8x10xf32>, tensor<2x4x8x6xf32>)
+  return %y : tensor<2x4x8x10xf32>
+}
+
+// -----
+
+// Of the keys up to its own place a query sees the first at least.
+// CHECK-LABEL: @causal
+func.func @causal(%q: tensor<2x4x8x16xf32>, %k: tensor<2x4x6x16xf32>, %v: tensor<2x4x6x10xf32>) -> tensor<2x4x8x10xf32> {
+  // CHECK-NOT: nn.reduce
+  // CHECK: nn.add %{{.*}}, %{{.*}} : (tensor<2x4x8x6xf32>, tensor<8x6xf32>)
+  // CHECK: %[[P:.*]] = nn.softmax
+  // CHECK-NEXT: nn.matmul %[[P]]
+  %y, %s = nn.attention %q, %k, %v scores raw {right_window = 0 : i64}
+      : (tensor<2x4x8x16xf32>, tensor<2x4x6x16xf32>, tensor<2x4x6x10xf32>) -> (tensor<2x4x8x10xf32>, tensor<2x4x8x6xf32>)
   return %y : tensor<2x4x8x10xf32>
 }
 
