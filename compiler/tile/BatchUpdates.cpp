@@ -99,7 +99,7 @@ struct Update {
   }
 };
 
-/// What an update does, whatever the tensors: its operands' kinds, the scalars and the body.
+/// What an update does, whatever the tensors and the scalars: its operands' kinds and the body.
 std::string describe(const Update &update) {
   std::string text;
   llvm::raw_string_ostream out(text);
@@ -107,9 +107,7 @@ std::string describe(const Update &update) {
   llvm::DenseMap<Value, unsigned> numbers;
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     out << getElementTypeOrSelf(operand.getType()) << (op.isDpsInit(&op->getOpOperand(i)) ? " out" : " in");
-    if (update.isScalar(i))
-      out << ' ' << getMemory(update.getOperand(i));
-    out << '\n';
+    out << (update.isScalar(i) ? " scalar\n" : "\n");
   }
   for (BlockArgument argument : op.getBody()->getArguments())
     numbers[argument] = numbers.size();
@@ -159,12 +157,12 @@ public:
   void run() {
     OpBuilder b(updates.back().call);
     Location loc = first.kernel.getLoc();
-    // Inputs of each tensor, scalars, destinations of each tensor.
+    // Inputs of each tensor, what they share, destinations of each tensor.
     SmallVector<Value> inputs, outs;
-    for (bool scalars : {false, true})
-      for (const Update &update : scalars ? updates.take_front() : updates)
+    for (bool shared : {false, true})
+      for (const Update &update : shared ? updates.take_front() : updates)
         for (unsigned i = 0; i < numInputs(); ++i)
-          if (first.isScalar(i) == scalars)
+          if (isShared(i) == shared)
             inputs.push_back(update.getOperand(i));
     for (const Update &update : updates)
       for (unsigned i = numInputs(); i < numOperands(); ++i)
@@ -186,6 +184,13 @@ private:
   unsigned numInputs() const { return linalg::GenericOp(first.op).getNumDpsInputs(); }
   unsigned numOperands() const { return first.op->getNumOperands(); }
 
+  /// A scalar that is the same for all tensors.
+  bool isShared(unsigned i) const {
+    return first.isScalar(i) && llvm::all_of(updates, [&](const Update &update) {
+      return getMemory(update.getOperand(i)) == getMemory(first.getOperand(i));
+    });
+  }
+
   ArrayAttr collectNodes(OpBuilder &b) const {
     llvm::SetVector<Attribute> nodes;
     for (const Update &update : updates) {
@@ -198,17 +203,17 @@ private:
     return b.getArrayAttr(nodes.getArrayRef());
   }
 
-  /// The kernel's arguments for operand `i` of tensor `number`, and for a scalar.
+  /// The kernel's argument for operand `i` of tensor `number`.
   BlockArgument argumentOf(Block *entry, unsigned i, unsigned number) const {
-    unsigned full = 0, scalars = 0, before = 0;
+    unsigned own = 0, shared = 0, before = 0;
     for (unsigned j = 0; j < numInputs(); ++j) {
-      before += j < i && first.isScalar(j) == first.isScalar(i);
-      (first.isScalar(j) ? scalars : full) += 1;
+      before += j < i && isShared(j) == isShared(i);
+      (isShared(j) ? shared : own) += 1;
     }
-    unsigned inputs = full * updates.size() + scalars, results = numOperands() - numInputs();
+    unsigned inputs = own * updates.size() + shared, results = numOperands() - numInputs();
     if (i >= numInputs())
       return entry->getArgument(inputs + number * results + i - numInputs());
-    return entry->getArgument(first.isScalar(i) ? full * updates.size() + before : number * full + before);
+    return entry->getArgument(isShared(i) ? own * updates.size() + before : number * own + before);
   }
 
   void build(kern::FuncOp kernel) {
@@ -224,8 +229,8 @@ private:
     for (auto [number, update] : llvm::enumerate(updates)) {
       SmallVector<Value> &row = rows.emplace_back();
       for (unsigned i = 0; i < numOperands(); ++i)
-        if (!first.isScalar(i))
-          row.push_back(flatten(b, argumentOf(entry, i, number)));
+        if (!isShared(i))
+          row.push_back(first.isScalar(i) ? argumentOf(entry, i, number) : flatten(b, argumentOf(entry, i, number)));
       row.append({index(update.getSize()), index(blocks)});
       blocks += llvm::divideCeil(update.getSize(), kBlock);
     }
@@ -253,7 +258,8 @@ private:
     SmallVector<AffineMap> maps;
     unsigned next = 0;
     for (unsigned i = 0; i < numOperands(); ++i) {
-      operands.push_back(first.isScalar(i) ? Value(argumentOf(entry, i, 0)) : part(chosen[next++]));
+      Value memory = isShared(i) ? argumentOf(entry, i, 0) : chosen[next++];
+      operands.push_back(first.isScalar(i) ? memory : part(memory));
       maps.push_back(first.isScalar(i) ? AffineMap::get(1, 0, b.getContext()) : b.getMultiDimIdentityMap(1));
     }
     auto generic = linalg::GenericOp::create(b, loc, ArrayRef(operands).take_front(numInputs()),

@@ -23,6 +23,22 @@ func.func @step() {
   return
 }
 
+// Each has a rate of its own: chosen with its memory.
+// CHECK-LABEL: func.func @rates
+// CHECK: kern.call @[[OWN:.*]] ins(%{{.*}}, %[[A:.*]], %{{.*}}, %[[B:.*]] : memref<64x100xf32>, memref<f32>, memref<5xf32>, memref<f32>)
+// CHECK-NOT: kern.call
+func.func @rates() {
+  %g = rt.input 0 : memref<64x100xf32>
+  %h = rt.input 1 : memref<5xf32>
+  %rate = rt.input 2 : memref<f32>
+  %other = rt.input 3 : memref<f32>
+  %w = rt.parameter state "w" : memref<64x100xf32>
+  %b = rt.parameter state "b" : memref<5xf32>
+  kern.call @matrix ins(%g, %rate : memref<64x100xf32>, memref<f32>) outs(%w : memref<64x100xf32>)
+  kern.call @vector ins(%h, %other : memref<5xf32>, memref<f32>) outs(%b : memref<5xf32>)
+  return
+}
+
 // Between them stands one that reads what the first updates.
 // CHECK-LABEL: func.func @read_between
 // CHECK: kern.call @matrix
@@ -52,6 +68,8 @@ func.func @read_between() {
 // CHECK: linalg.generic {{.*}} ins(%[[G]], %arg2 : {{.*}}) outs(%[[W]] :
 // CHECK: arith.mulf
 // CHECK: arith.subf
+// CHECK: kern.func @[[OWN]]
+// CHECK: scf.index_switch {{.*}} -> memref<?xf32>, memref<f32>, memref<?xf32>, index, index
 kern.func @matrix(%g: memref<64x100xf32>, %rate: memref<f32>, %w: memref<64x100xf32>) attributes {nodes = ["w"]} {
   linalg.generic {indexing_maps = [#id2, #one2, #id2], iterator_types = ["parallel", "parallel"]}
       ins(%g, %rate : memref<64x100xf32>, memref<f32>) outs(%w : memref<64x100xf32>) {
