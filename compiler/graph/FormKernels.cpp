@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/DimAnalysis.h"
+#include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
@@ -30,21 +31,10 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
+using graph::getRole, graph::haveSameShape, graph::isElementwise;
 using nn::KernelRole;
 
 namespace {
-
-KernelRole getRole(Operation *op) {
-  if (auto kernelOp = dyn_cast<nn::KernelOpInterface>(op))
-    return kernelOp.getKernelRole();
-  return KernelRole::Alone;
-}
-
-/// Whether an op may be fused freely: element-wise, and it does not say otherwise.
-bool isElementwise(Operation *op) {
-  return isa<nn::ElementwiseOpInterface>(op) && !isa<nn::KernelOpInterface>(op);
-}
-
 
 bool isComputeOp(Operation *op) {
   return isa<nn::NNDialect>(op->getDialect()) && op->getNumRegions() == 0 &&
@@ -72,13 +62,6 @@ nn::SetParameterOp getUpdate(Operation *op) {
       if (auto set = dyn_cast<nn::SetParameterOp>(user))
         return set;
   return {};
-}
-
-/// Whether two types span the same loops: element-wise consumption without stretching.
-bool haveSameShape(Value lhs, Value rhs) {
-  auto l = cast<RankedTensorType>(lhs.getType()), r = cast<RankedTensorType>(rhs.getType());
-  // A dynamic size against a static one is equal at run time: broadcasts are explicit.
-  return l.getRank() == r.getRank() && succeeded(verifyCompatibleShape(l, r));
 }
 
 /// Whether an op changes what it starts from, which another kernel computes for it alone.

@@ -15,6 +15,7 @@
 // in each iteration, are one kernel if all their sizes are known and they end soon.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
@@ -69,9 +70,8 @@ std::optional<Work> countWork(Block &body) {
     if (isTensorOp || isScalarOp || op.hasTrait<OpTrait::ConstantLike>())
       continue;
     auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
-    bool isElementwise = isa<nn::ElementwiseOpInterface>(op) && !kernelOp;
-    KernelRole role = kernelOp ? kernelOp.getKernelRole() : KernelRole::Alone;
-    if (!isElementwise && role != KernelRole::View && role != KernelRole::Reduction && !isa<nn::MatMulOp>(op))
+    KernelRole role = graph::getRole(&op);
+    if (!graph::isElementwise(&op) && role != KernelRole::View && role != KernelRole::Reduction && !isa<nn::MatMulOp>(op))
       return std::nullopt;
     int64_t flops = kernelOp ? getConstantIntValue(kernelOp.buildFlops(b)).value_or(0) : 0;
     work.flops += flops;
@@ -96,10 +96,9 @@ bool hasSharedRows(Block &body) {
     rows = type.getDimSize(0);
   }
   return rows >= kSharedRows && llvm::all_of(body.without_terminator(), [&](Operation &op) {
-    auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
     auto type = isa<nn::NNDialect>(op.getDialect()) ? dyn_cast<RankedTensorType>(op.getResult(0).getType()) : nullptr;
     bool isInRows = !type || (type.getRank() > 0 && type.getDimSize(0) == rows) || type.getNumElements() <= rows;
-    return isInRows && (!kernelOp || kernelOp.getKernelRole() != KernelRole::Reduction);
+    return isInRows && graph::getRole(&op) != KernelRole::Reduction;
   });
 }
 

@@ -15,6 +15,7 @@
 // with it.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,17 +30,9 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
+using graph::haveSameShape, graph::isElementwise;
 
 namespace {
-
-bool isElementwise(Operation *op) {
-  return isa<nn::ElementwiseOpInterface>(op) && !isa<nn::KernelOpInterface>(op);
-}
-
-bool haveSameShape(Value lhs, Value rhs) {
-  auto l = cast<RankedTensorType>(lhs.getType()), r = cast<RankedTensorType>(rhs.getType());
-  return l.getRank() == r.getRank() && succeeded(verifyCompatibleShape(l, r));
-}
 
 /// Whether an operand is stretched along so much of the result that reading it costs nothing.
 bool isSmall(Value operand, Value result) {
@@ -95,8 +88,7 @@ bool isCheap(nn::ElementwiseOpInterface op) {
 bool takesPrologue(Operation *user, Value value) {
   if (isElementwise(user))
     return haveSameShape(value, user->getResult(0));
-  auto kernelOp = dyn_cast<nn::KernelOpInterface>(user);
-  nn::KernelRole role = kernelOp ? kernelOp.getKernelRole() : nn::KernelRole::Alone;
+  nn::KernelRole role = graph::getRole(user);
   return role == nn::KernelRole::Reduction || role == nn::KernelRole::Row;
 }
 

@@ -8,6 +8,7 @@
 using namespace mlir;
 using namespace nacre;
 using namespace nacre::lower::regions;
+using lower::toFloat, lower::toIndexWithin;
 using nacre::lower::Lowering;
 using nn::Expr;
 
@@ -25,7 +26,7 @@ loopOverElements(OpBuilder &b, Location l, Op op, Value input, Value rois, Value
   auto number = [&](int64_t i) { return loadNumber(b, l, rois, places[0], i, wide); };
   auto round = [&](Expr x) { return floor(x * scale + 0.5); };
   Value last = arith::SubIOp::create(b, l, extents[0], constantIndex(b, l, 1));
-  Value image = toIndexBetween(number(0), 0, last);
+  Value image = toIndexWithin(number(0), last);
   SmallVector<Value> begins;
   SmallVector<OpFoldResult> counts;
   for (int64_t d = 0; d < 2; ++d) {
@@ -34,8 +35,8 @@ loopOverElements(OpBuilder &b, Location l, Op op, Value input, Value rois, Value
     length = nn::select(length > 1.0, length, length.constant(1.0));
     Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
     Expr place = toFloat(b, l, places[2 + d], wide);
-    Value low = toIndexBetween(floor(place * size) + begin, 0, extents[2 + d]);
-    Value high = toIndexBetween(ceil((place + 1.0) * size) + begin, 0, extents[2 + d]);
+    Value low = toIndexWithin(floor(place * size) + begin, extents[2 + d]);
+    Value high = toIndexWithin(ceil((place + 1.0) * size) + begin, extents[2 + d]);
     Value count = arith::SubIOp::create(b, l, high, low);
     begins.push_back(low);
     counts.push_back(arith::MaxSIOp::create(b, l, count, constantIndex(b, l, 0)).getResult());

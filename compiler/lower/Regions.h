@@ -3,32 +3,11 @@
 #define NACRE_COMPILER_LOWER_REGIONS_H
 
 #include "compiler/lower/Accumulate.h"
+#include "compiler/lower/Coordinates.h"
 #include "compiler/lower/Indexing.h"
-#include "dialects/nn/Expr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 namespace nacre::lower::regions {
-
-inline nn::Expr floor(nn::Expr x) { return x.apply<mlir::math::FloorOp>(); }
-inline nn::Expr ceil(nn::Expr x) { return x.apply<mlir::math::CeilOp>(); }
-
-/// An index as a number of a float type.
-inline nn::Expr toFloat(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, mlir::Type type) {
-  mlir::Value wide = mlir::arith::IndexCastOp::create(b, loc, b.getI64Type(), index);
-  return {b, loc, mlir::arith::SIToFPOp::create(b, loc, type, wide)};
-}
-
-/// A number as an index in [low, high]; NaN becomes low.
-inline mlir::Value toIndexBetween(nn::Expr x, double low, mlir::Value high) {
-  mlir::OpBuilder &b = x.getBuilder();
-  mlir::Location loc = x.getLoc();
-  nn::Expr limit = toFloat(b, loc, high, x.getType());
-  nn::Expr above = nn::select(x > low, x, x.constant(low));
-  nn::Expr bounded = nn::select(above < limit, above, limit);
-  mlir::Value integer = mlir::arith::FPToSIOp::create(b, loc, b.getI64Type(), bounded);
-  return mlir::arith::MinSIOp::create(b, loc, mlir::arith::IndexCastOp::create(b, loc, b.getIndexType(), integer), high);
-}
 
 inline mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value) {
   return mlir::arith::ConstantIndexOp::create(b, loc, value);

@@ -10,6 +10,7 @@
 using namespace mlir;
 using namespace nacre;
 using namespace nacre::lower::regions;
+using lower::toFloat, lower::toIndexWithin;
 using nacre::lower::Lowering;
 using nn::Expr;
 
@@ -39,7 +40,7 @@ SmallVector<CellAxis> locateCell(OpBuilder &b, Location l, Op op, Value rois, Va
       length = nn::select(length > 1.0, length, length.constant(1.0));
     Expr size = length / static_cast<double>(d == 0 ? op.getHeight() : op.getWidth());
     Value samples = op.getSamplingRatio() > 0 ? constantIndex(b, l, op.getSamplingRatio())
-                                              : toIndexBetween(ceil(size), 0, constantIndex(b, l, maxSamples));
+                                              : toIndexWithin(ceil(size), constantIndex(b, l, maxSamples));
     axes.push_back(
         {begin + toFloat(b, l, cell[d], wide) * size, size, toFloat(b, l, samples, wide), samples, extents[d]});
   }
@@ -66,7 +67,7 @@ Neighbours locateSample(OpBuilder &n, Location at, const CellAxis &axis, Value s
   Expr isInside = (x >= -1.0) & (x <= extent);
   Expr place = nn::select(x > 0.0, x, x.constant(0.0));
   Value one = constantIndex(n, at, 1), last = arith::SubIOp::create(n, at, axis.extent, one);
-  Value low = toIndexBetween(floor(place), 0, last);
+  Value low = toIndexWithin(floor(place), last);
   Value high = arith::MinSIOp::create(n, at, arith::AddIOp::create(n, at, low, one), last);
   Value isLast = arith::CmpIOp::create(n, at, arith::CmpIPredicate::eq, low, last);
   Expr toHigh = nn::select(x.with(isLast), x.constant(0.0), place - toFloat(n, at, low, wide));

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Accumulate.h"
+#include "compiler/lower/Coordinates.h"
 #include "compiler/lower/Indexing.h"
-#include "dialects/nn/Expr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -18,31 +18,15 @@ using nn::Expr;
 
 namespace {
 
-Expr floor(Expr x) { return x.apply<math::FloorOp>(); }
-Expr ceil(Expr x) { return x.apply<math::CeilOp>(); }
-
 /// An index as a number of type f64.
-Expr toFloat(OpBuilder &b, Location loc, Value index) {
-  Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), index);
-  return {b, loc, arith::SIToFPOp::create(b, loc, b.getF64Type(), wide)};
-}
+Expr toFloat(OpBuilder &b, Location loc, Value index) { return lower::toFloat(b, loc, index, b.getF64Type()); }
 
-/// A number as an index in [0, size): NaN and what is too small become 0. `size` is at
-/// least 1, or nothing is read.
-Value toIndexWithin(Expr x, Value size) {
+/// A number as an index in [0, size).
+Value toIndexBelow(Expr x, Value size) {
   OpBuilder &b = x.getBuilder();
   Location loc = x.getLoc();
-  Value one = arith::ConstantIndexOp::create(b, loc, 1), zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value last = arith::SubIOp::create(b, loc, size, one);
-  // Bring it near the range before the conversion, which is undefined for large numbers.
-  Value wideLast = arith::IndexCastOp::create(b, loc, b.getI64Type(), last);
-  Expr limit = x.with(arith::SIToFPOp::create(b, loc, x.getType(), wideLast));
-  Expr low = nn::select(x > 0.0, x, x.constant(0.0));
-  Expr bounded = nn::select(low < limit, low, limit);
-  Value integer = arith::FPToSIOp::create(b, loc, b.getI64Type(), bounded);
-  Value index = arith::IndexCastOp::create(b, loc, b.getIndexType(), integer);
-  // The limit may have been rounded up.
-  return arith::MaxSIOp::create(b, loc, arith::MinSIOp::create(b, loc, index, last), zero);
+  Value one = arith::ConstantIndexOp::create(b, loc, 1);
+  return lower::toIndexWithin(x, arith::SubIOp::create(b, loc, size, one));
 }
 
 /// Keys' cubic kernel with coefficient a; x ≥ 0.
@@ -142,7 +126,7 @@ struct LowerResizeTable : Lowering<nn::ResizeTableOp> {
         rewriter, loc, located, row, both, rewriter.getI64Type(),
         [&](OpBuilder &b, Location l, ValueRange inputs, ValueRange places) -> Value {
           Expr at = element0(b, l, Expr(b, l, inputs[0]), places[1]);
-          return arith::IndexCastOp::create(b, l, b.getI64Type(), toIndexWithin(at, size));
+          return arith::IndexCastOp::create(b, l, b.getI64Type(), toIndexBelow(at, size));
         });
 
     // Weights, not normalised: f64 until they are.
@@ -336,7 +320,7 @@ struct LowerGridSample : Lowering<nn::GridSampleOp> {
             Expr within = (x >= 0.0) & (x <= toWide(axis.extent) - 1.0);
             isInside = arith::AndIOp::create(b, l, isInside, within);
           }
-          at.push_back(toIndexWithin(inside, axis.extent));
+          at.push_back(toIndexBelow(inside, axis.extent));
         }
         Expr value(b, l, lower::widen(b, l, tensor::ExtractOp::create(b, l, adaptor.getInput(), at), wide));
         if (padding != nn::GridPadding::Zeros)

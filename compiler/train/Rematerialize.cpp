@@ -17,6 +17,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/buffer/BufferSizes.h"
+#include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/train/Passes.h"
 #include "compiler/train/StepMemory.h"
@@ -50,11 +51,6 @@ struct Plan {
   double getCost() const { return double(recomputed) / double(segments); }
 };
 
-nn::KernelRole getRole(Operation *op) {
-  auto kernelOp = dyn_cast<nn::KernelOpInterface>(op);
-  return kernelOp ? kernelOp.getKernelRole() : nn::KernelRole::Alone;
-}
-
 /// Whether an op gives the same again, wherever it stands.
 bool isRepeatable(Operation *op) {
   return isa<nn::NNDialect>(op->getDialect()) && op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
@@ -65,7 +61,7 @@ bool isRepeatable(Operation *op) {
 bool isCheap(Operation *op) {
   if (isa<nn::ElementwiseOpInterface>(op) && !isa<nn::KernelOpInterface>(op))
     return true;
-  nn::KernelRole role = getRole(op);
+  nn::KernelRole role = graph::getRole(op);
   return role == nn::KernelRole::View || role == nn::KernelRole::Host || role == nn::KernelRole::Row;
 }
 

@@ -103,6 +103,8 @@ Expr min(Expr l, Expr r, bool isUnsigned = false);
 Expr abs(Expr x);
 
 // Float functions.
+inline Expr floor(Expr x) { return x.apply<mlir::math::FloorOp>(); }
+inline Expr ceil(Expr x) { return x.apply<mlir::math::CeilOp>(); }
 inline Expr exp(Expr x) { return x.apply<mlir::math::ExpOp>(); }
 inline Expr expm1(Expr x) { return x.apply<mlir::math::ExpM1Op>(); }
 inline Expr log(Expr x) { return x.apply<mlir::math::LogOp>(); }
