@@ -179,6 +179,17 @@ struct Plan {
   static std::optional<Plan> get(const Nest &nest, const VectorTarget &target, std::string &reason);
 };
 
+/// memref.copy and named ops as linalg.generic; null if `op` is neither.
+mlir::linalg::GenericOp asGeneric(mlir::RewriterBase &rewriter, mlir::Operation *op);
+
+/// Folds the fills just before a reduction, of the very memory that it reduces
+/// into, into the accumulators' start values. Returns the fills.
+llvm::SmallVector<mlir::Operation *> foldFills(Nest &nest);
+
+/// The next op after `op` that may touch memory, if it is element-wise on its result
+/// and may run inside of its loops. Sets whether the result itself is needed.
+mlir::linalg::GenericOp findEpilogue(mlir::linalg::GenericOp op, bool &resultIsNeeded);
+
 /// For an element-wise op on the result of `op`: the loop of `op` that each of its
 /// loops is. Empty if the loops do not correspond.
 llvm::SmallVector<unsigned> matchEpilogueLoops(mlir::linalg::GenericOp op,

@@ -40,19 +40,13 @@ struct Strip {
 using Coordinate = SmallVector<int64_t, 6>;
 using Key = std::pair<void *, int64_t>;
 
-class Emitter {
+/// What code of a nest is written with: constants, bounds, and memory as addresses.
+class NestWriter {
 public:
-  Emitter(RewriterBase &b, const Nest &nest, const Plan &plan)
-      : b(b), loc(nest.op->getLoc()), nest(nest), plan(plan), positions(nest.loops.size()),
-        flat(nest.accesses.size()), metadata(nest.accesses.size()), moved(nest.accesses.size()) {}
+  NestWriter(RewriterBase &b, const Nest &nest)
+      : b(b), loc(nest.op->getLoc()), nest(nest), flat(nest.accesses.size()), metadata(nest.accesses.size()) {}
 
-  void run() {
-    index(0); // the first constant: others stand before it
-    prepare();
-    emitParallel(0);
-  }
-
-private:
+protected:
   //===--- Constants and small helpers ------------------------------------===//
 
   /// Constants stand before everything else, each once.
@@ -71,8 +65,6 @@ private:
   Value splat(TypedAttr element, VectorType type) {
     return constant(DenseElementsAttr::get(type, ArrayRef<Attribute>(element)));
   }
-  VectorType vectorOf(Type element) { return VectorType::get(plan.width, element); }
-
   Value add(Value a, Value b2) {
     if (!b2 || (a && matchPattern(b2, m_Zero())))
       return a;
@@ -87,6 +79,45 @@ private:
       return a;
     return arith::MulIOp::create(b, loc, a, b2);
   }
+
+  /// Loop bounds, and every memref as a flat one that starts at its first element.
+  void prepare();
+  Value strideOf(unsigned access, const Term &term);
+  /// The term's value at `iv`.
+  Value termAt(unsigned access, const Term &term, Value iv);
+  /// What constants in the map's results add to an address; may be null.
+  Value constantTerms(unsigned access);
+
+  RewriterBase &b;
+  Location loc;
+  const Nest &nest;
+  SmallVector<Value> bounds;
+  SmallVector<Value> flat;
+  SmallVector<memref::ExtractStridedMetadataOp> metadata;
+
+private:
+  DenseMap<Attribute, Value> constants;
+  Operation *firstConstant = nullptr;
+};
+
+/// Transposes a square of as many vectors as each has lanes, in registers.
+SmallVector<Value> transposeVectors(OpBuilder &b, Location loc, SmallVector<Value> rows);
+
+class Emitter : NestWriter {
+public:
+  Emitter(RewriterBase &b, const Nest &nest, const Plan &plan)
+      : NestWriter(b, nest), plan(plan), positions(nest.loops.size()), moved(nest.accesses.size()) {}
+
+  void run() {
+    index(0); // the first constant: others stand before it
+    prepare();
+    emitParallel(0);
+  }
+
+private:
+  //===--- Copies ----------------------------------------------------------===//
+
+  VectorType vectorOf(Type element) { return VectorType::get(plan.width, element); }
 
   int64_t step(unsigned loop) const { return loop == plan.lanes ? plan.width : int(loop) == plan.paired ? 2 : 1; }
   bool lanesReduce() const { return nest.loops[plan.lanes].reduction; }
@@ -160,9 +191,6 @@ private:
   //===--- Addresses
   //-------------------------------------------------------===//
 
-  void prepare();
-  Value strideOf(unsigned access, const Term &term);
-  Value termAt(unsigned access, const Term &term, Value iv);
   Value addressOf(unsigned access, const Coordinate &at);
   void placeBlock();
   Value offsetTerm(unsigned access, const Term &term, Value sum, const Coordinate &at);
@@ -171,7 +199,6 @@ private:
   void store(unsigned access, const Coordinate &at, Value value);
   bool isTransposed(unsigned access) const;
   SmallVector<Value> loadTransposed(unsigned access);
-  SmallVector<Value> transpose(SmallVector<Value> rows);
 
   //===--- Body
   //------------------------------------------------------------===//
@@ -214,21 +241,13 @@ private:
   Value combine(unsigned output, Value a, Value b2);
   Value combineLanes(unsigned output, Value vector);
 
-  RewriterBase &b;
-  Location loc;
-  const Nest &nest;
   const Plan &plan;
   SmallVector<Position> positions;
-  SmallVector<Value> bounds;
-  SmallVector<Value> flat;
-  SmallVector<memref::ExtractStridedMetadataOp> metadata;
   /// Address of each access for each copy, parallel loops only.
   DenseMap<std::pair<unsigned, int64_t>, Value> bases;
   /// What the reduction loops placed so far add to it.
   SmallVector<Value> moved;
   DenseMap<Key, Value> scalars, vectors;
-  DenseMap<Attribute, Value> constants;
-  Operation *firstConstant = nullptr;
 };
 
 } // namespace nacre::tile

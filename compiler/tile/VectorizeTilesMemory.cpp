@@ -8,9 +8,7 @@
 using namespace mlir;
 using namespace nacre::tile;
 
-/// Loop bounds, and every memref as a flat one that starts at its first
-/// element.
-void Emitter::prepare() {
+void NestWriter::prepare() {
   SmallVector<Range> ranges =
       cast<linalg::LinalgOp>(linalg::GenericOp(nest.op).getOperation()).createLoopRanges(b, loc);
   for (const Loop &loop : nest.loops) {
@@ -67,7 +65,7 @@ void Emitter::prepare() {
   }
 }
 
-Value Emitter::strideOf(unsigned access, const Term &term) {
+Value NestWriter::strideOf(unsigned access, const Term &term) {
   if (term.isStatic())
     return index(term.stride);
   OpBuilder::InsertionGuard guard(b);
@@ -75,14 +73,29 @@ Value Emitter::strideOf(unsigned access, const Term &term) {
   return term.factor == 1 ? stride : mul(stride, index(term.factor));
 }
 
-/// The term's value at `iv`.
-Value Emitter::termAt(unsigned access, const Term &term, Value iv) {
+Value NestWriter::termAt(unsigned access, const Term &term, Value iv) {
   // Loops count from 0 up, so unsigned division is right and cheaper.
   if (term.kind == Term::FloorDiv)
     iv = arith::DivUIOp::create(b, loc, iv, index(term.divisor));
   else if (term.kind == Term::Mod)
     iv = arith::RemUIOp::create(b, loc, iv, index(term.divisor));
   return mul(iv, strideOf(access, term));
+}
+
+Value NestWriter::constantTerms(unsigned number) {
+  const Access &access = nest.accesses[number];
+  Value sum;
+  for (auto [dim, factor] : access.constants) {
+    Term term;
+    auto type = cast<MemRefType>(access.source.getType());
+    term.stride = type.getStridesAndOffset().first[dim];
+    term.factor = factor;
+    term.dim = dim;
+    if (term.isStatic())
+      term.stride *= factor;
+    sum = add(sum, strideOf(number, term));
+  }
+  return sum;
 }
 
 /// Adds what copy `at` of the term's loop has beyond copy 0 (linear), or all of
@@ -106,17 +119,7 @@ void Emitter::placeBlock() {
   for (auto [number, access] : llvm::enumerate(nest.accesses)) {
     if (!flat[number])
       continue;
-    Value common;
-    for (auto [dim, factor] : access.constants) {
-      Term term;
-      auto type = cast<MemRefType>(access.source.getType());
-      term.stride = type.getStridesAndOffset().first[dim];
-      term.factor = factor;
-      term.dim = dim;
-      if (term.isStatic())
-        term.stride *= factor;
-      common = add(common, strideOf(number, term));
-    }
+    Value common = constantTerms(number);
     for (const Term &term : access.terms)
       if (contains(nest.parallel, term.loop) && term.kind == Term::Linear)
         common = add(common, termAt(number, term, positions[term.loop].iv));
@@ -248,14 +251,14 @@ SmallVector<Value> Emitter::loadTransposed(unsigned number) {
                    .getResult()
              : vector::LoadOp::create(b, loc, type, flat[number], address).getResult());
   }
-  rows = transpose(std::move(rows));
+  rows = transposeVectors(b, loc, std::move(rows));
   rows.resize(columns);
   return rows;
 }
 
 /// Interleaves row i with row i + n/2, log2(n) times.
-SmallVector<Value> Emitter::transpose(SmallVector<Value> rows) {
-  int64_t width = plan.width;
+SmallVector<Value> nacre::tile::transposeVectors(OpBuilder &b, Location loc, SmallVector<Value> rows) {
+  int64_t width = rows.size();
   SmallVector<int64_t> low, high;
   for (int64_t lane = 0; lane < width / 2; ++lane) {
     llvm::append_values(low, lane, width + lane);
@@ -265,8 +268,7 @@ SmallVector<Value> Emitter::transpose(SmallVector<Value> rows) {
     SmallVector<Value> next;
     for (int64_t row = 0; row < width / 2; ++row)
       for (ArrayRef<int64_t> lanes : {ArrayRef(low), ArrayRef(high)})
-        next.push_back(
-            vector::ShuffleOp::create(b, loc, rows[row], rows[row + width / 2], lanes));
+        next.push_back(vector::ShuffleOp::create(b, loc, rows[row], rows[row + width / 2], lanes));
     rows = std::move(next);
   }
   return rows;
