@@ -45,10 +45,10 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
   pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
   pipeline.vectorRegisters = wide || isArm ? 32 : 16;
-  // CPUs that multiply tiles add pairs at half the rate of fused multiplications: there it is slower
-  // than to widen (docs/performance.md).
-  pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") &&
-                     !target.hasFeature("amx-bf16");
+  // CPUs that multiply tiles add pairs at half the rate of fused multiplications: what fills no tiles
+  // is better widened there (docs/performance.md).
+  pipeline.matrixBF16 = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16");
+  pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixBF16;
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,

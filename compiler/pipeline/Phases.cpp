@@ -100,7 +100,7 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 }
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
-  passes.addPass(tile::createPackParametersPass({options.vectorBits}));
+  passes.addPass(tile::createPackParametersPass({options.vectorBits, options.matrixBF16}));
   passes.addPass(tile::createPadProducersPass());
   // This was the last that changes a kernel for its caller: from here on, once each.
   passes.addPass(tile::createDeduplicateKernelsPass());
@@ -110,7 +110,7 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(tile::createForwardDestinationsPass());
   kernel.addPass(tile::createCarryInPlacePass());
   kernel.addPass(tile::createSplitLoopsPass());
-  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes}));
+  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixBF16}));
   kernel.addPass(tile::createTileAndFusePass());
   addCleanup(kernel);
 }
@@ -130,6 +130,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training)
     passes.addPass(buffer::createMeasureStepPass({options.training->openSize, llvm::to_vector(options.training->batch)}));
   addCleanup(passes);
+  if (options.matrixBF16)
+    passes.addNestedPass<kern::FuncOp>(tile::createMultiplyTilesPass());
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,
                                        /*stageRows=*/128, /*farBytes=*/options.l2Bytes, options.dotBF16}));

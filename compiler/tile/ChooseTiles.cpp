@@ -10,6 +10,7 @@
 #include "compiler/tile/InPlaceUpdate.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
+#include "compiler/tile/VectorizeTiles.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
@@ -303,6 +304,9 @@ private:
                      readsRowsFromFar(anchor, parallel.back(), parallel[parallel.size() - 2], l2Bytes) &&
                      readsColumnsInPlace(anchor, parallel.back(), parallel[parallel.size() - 2]);
     int64_t mostRows = movesRows ? 128 : 1280; // 8 images of 12 x 12 places
+    std::optional<MatrixTile> matrixTile = chooseMatrixTile(anchor, parallel);
+    if (matrixTile)
+      mostRows = matrixTile->rows;
     int64_t tiles = 1, movedRows = 1;
     bool isWide = false;
     for (size_t i = 0; i < parallel.size(); ++i)
@@ -316,10 +320,12 @@ private:
         size = movesRows ? divide(range, 4 * kColumns) : std::min(range, kColumns);
         if (movesAlongColumns(anchor, parallel.back()))
           size = chooseUnsharedColumns(anchor, parallel, anchorSizes, range, tiles / range);
+        if (matrixTile)
+          size = std::min(range, matrixTile->columns);
         isWide = size > kColumns && !movesRows;
       } else {
         // The largest size whose rows fit the cache and that leaves tiles enough.
-        bool moved = inPlace(i), isNext = i == static_cast<int64_t>(parallel.size()) - 2;
+        bool moved = inPlace(i) || matrixTile, isNext = i == static_cast<int64_t>(parallel.size()) - 2;
         // Of a window's rows all but the last are read again: some more than fit do well.
         int64_t cache = isWide && isNext ? l1Bytes * 5 / 4 : l2Bytes / 2;
         auto fits = [&](int64_t candidate) {
@@ -334,11 +340,65 @@ private:
           size = size > 2 ? divide(range, size - 1) : 1;
       }
       anchorSizes[parallel[i]] = size;
-      movedRows *= inPlace(i) ? size : 1;
+      bool isRow = inPlace(i) || (matrixTile && i != static_cast<int64_t>(parallel.size()) - 1);
+      movedRows *= isRow ? size : 1;
       tiles /= size;
       sizes[loop] = size;
     }
     return sizes;
+  }
+
+  struct MatrixTile {
+    int64_t rows, columns;
+  };
+
+  /// The tile that takes the least time on a matrix unit, of those that leave tiles enough: 512
+  /// products of bf16 a cycle are so many that reading the operands counts, the left one once for
+  /// each 64 columns, the right one once for each tile.
+  std::optional<MatrixTile> chooseMatrixTile(linalg::LinalgOp anchor, ArrayRef<unsigned> parallel) {
+    // Elements or bytes a cycle, of a core of Sapphire Rapids.
+    constexpr double kProducts = 512, kNearBytes = 40, kFarBytes = 6, kMovedRight = 8, kMovedLeft = 4;
+    constexpr int64_t kPanel = 64, kLeftPanel = 256, kMinTiles = 8;
+    auto generic = dyn_cast<linalg::GenericOp>(anchor.getOperation());
+    if (!matrixBF16 || !generic || !tile::sumsProductsOfBF16(generic))
+      return std::nullopt;
+    OpOperand *left = generic.getDpsInputOperand(0), *right = generic.getDpsInputOperand(1);
+    if (generic.getMatchingIndexingMap(left).isFunctionOfDim(parallel.back()))
+      std::swap(left, right);
+    AffineMap leftMap = generic.getMatchingIndexingMap(left), rightMap = generic.getMatchingIndexingMap(right);
+    double rows = 1, batches = 1, steps = 1, columns = assume(anchor.getStaticLoopRanges()[parallel.back()]);
+    for (auto [loop, size, iterator] : llvm::enumerate(anchor.getStaticLoopRanges(), anchor.getIteratorTypesArray())) {
+      if (loop == parallel.back())
+        continue;
+      (iterator == utils::IteratorType::reduction ? steps : rightMap.isFunctionOfDim(loop) ? batches : rows) *= assume(size);
+    }
+    double rowBytes = 2;
+    for (int64_t size : cast<ShapedType>(left->get().getType()).getShape())
+      rowBytes *= assume(size);
+    rowBytes /= rows * batches;
+    auto last = dyn_cast<AffineDimExpr>(leftMap.getResults().back());
+    bool movesLeft = last && anchor.getIteratorTypesArray()[last.getPosition()] == utils::IteratorType::parallel;
+    bool movesRight = rightMap.isProjectedPermutation();
+    std::optional<MatrixTile> best;
+    double bestTime = 0, bestTiles = 0;
+    for (int64_t width = kPanel; width <= 8 * kPanel; width *= 2)
+      for (int64_t height = 16; height <= 2048; height *= 2) {
+        double r = std::min<double>(height, rows), c = std::min<double>(width, columns);
+        double tiles = batches * std::ceil(rows / r) * std::ceil(columns / c), time = r * c * steps / kProducts;
+        double leftBytes = r * rowBytes, passes = std::ceil(c / kPanel);
+        time += leftBytes / kFarBytes + (passes - 1) * leftBytes / (leftBytes <= l2Bytes / 2 ? kNearBytes : kFarBytes);
+        if (movesLeft)
+          time += r * steps / kMovedLeft * std::ceil(c / kLeftPanel);
+        time += c * steps * (2 / kFarBytes + (movesRight ? 1 / kMovedRight : 0));
+        time *= tiles;
+        double enough = std::min<double>(tiles, kMinTiles);
+        if (!best || enough > bestTiles || (enough == bestTiles && time < bestTime)) {
+          best = {height, width};
+          bestTime = time;
+          bestTiles = enough;
+        }
+      }
+    return best;
   }
 
   /// Columns of a tile in which no register block shares what is read, as in a depthwise

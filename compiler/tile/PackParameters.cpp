@@ -9,11 +9,14 @@
 // The lanes of a vector run along n, so that a micro-kernel reads one packed panel from
 // start to end. The last panel is padded with zeros.
 //
+// Of what runs on a matrix unit two steps lie side by side: (m, n, k) -> (n / 16, k / 2, n % 16, k % 2).
+//
 // Precondition: kernels of structured ops on tensors, each with one call.
 // Postcondition: constant operands of contractions are packed.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Prepare.h"
+#include "compiler/tile/MultiplyTiles.h"
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -33,13 +36,46 @@ namespace {
 /// How one operand is packed: which loop each packed dimension follows.
 struct Packing {
   int64_t lanesLoop = -1, lanesDim = -1, block = 0;
-  /// Dimensions of the operand in packed order; lanesDim stands for its panel number,
-  /// and the block follows at the end.
+  /// The reduction whose steps lie in pairs, padded to a multiple of `depth`. -1: none.
+  int64_t stepLoop = -1, stepDim = -1, depth = 0;
+  /// Dimensions of the operand in packed order; lanesDim stands for its panel number, stepDim
+  /// for that of its pair. The block follows at the end, then the pair.
   SmallVector<int64_t> order;
+
+  int64_t rank() const { return order.size() + (stepDim < 0 ? 1 : 2); }
 };
 
+/// Lets steps lie in pairs if the contraction will run on the matrix unit: its other operand has
+/// steps side by side, and rows.
+void choosePairs(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
+  constexpr int64_t kFewestSteps = tile::kTileSteps / 2, kFewestRows = 4, kFewestColumns = 8;
+  if (!tile::sumsProductsOfBF16(op))
+    return;
+  OpOperand *left = op.getDpsInputOperand(1 - operand.getOperandNumber());
+  AffineMap leftMap = op.getMatchingIndexingMap(left), map = op.getMatchingIndexingMap(&operand);
+  auto last = dyn_cast<AffineDimExpr>(leftMap.getResults().back());
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  auto isEnough = [&](unsigned loop, int64_t fewest) { return ShapedType::isDynamic(sizes[loop]) || sizes[loop] >= fewest; };
+  if (!last || op.getIteratorTypesArray()[last.getPosition()] != utils::IteratorType::reduction ||
+      !map.getResultPosition(last) || !isEnough(last.getPosition(), kFewestSteps) ||
+      !isEnough(packing.lanesLoop, kFewestColumns))
+    return;
+  bool hasRows = false;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    hasRows |= op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel && leftMap.isFunctionOfDim(loop) &&
+               !map.isFunctionOfDim(loop) && isEnough(loop, kFewestRows);
+  if (!hasRows)
+    return;
+  packing.block = tile::kTileEdge;
+  packing.stepLoop = last.getPosition();
+  packing.stepDim = *map.getResultPosition(last);
+  packing.depth = tile::getTileDepth(sizes[packing.stepLoop]);
+  llvm::erase(packing.order, packing.stepDim);
+  packing.order.push_back(packing.stepDim);
+}
+
 /// Decides whether and how to pack an operand of a generic.
-std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t maxBlock) {
+std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t maxBlock, bool matrixBF16) {
   auto type = cast<RankedTensorType>(operand.get().getType());
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInits() != 1 || !type.hasStaticShape() ||
@@ -76,28 +112,35 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   packing.order.push_back(packing.lanesDim);
   for (auto [loop, dim] : reduction)
     packing.order.push_back(dim);
+  if (matrixBF16)
+    choosePairs(op, operand, packing);
   return packing;
 }
 
 RankedTensorType getPackedType(RankedTensorType type, const Packing &packing) {
   SmallVector<int64_t> shape;
   for (int64_t dim : packing.order)
-    shape.push_back(dim == packing.lanesDim ? llvm::divideCeil(type.getDimSize(dim), packing.block)
-                                            : type.getDimSize(dim));
+    shape.push_back(dim == packing.lanesDim  ? llvm::divideCeil(type.getDimSize(dim), packing.block)
+                    : dim == packing.stepDim ? llvm::alignTo(type.getDimSize(dim), packing.depth) / 2
+                                             : type.getDimSize(dim));
   shape.push_back(packing.block);
+  if (packing.stepDim >= 0)
+    shape.push_back(2);
   return type.clone(shape);
 }
 
 /// From the indices of the packed operand to those of the operand.
 AffineMap getSourceMap(const Packing &packing, MLIRContext *context) {
-  int64_t rank = packing.order.size() + 1;
-  SmallVector<AffineExpr> exprs(rank - 1);
+  int64_t lane = packing.order.size();
+  SmallVector<AffineExpr> exprs(lane);
   for (auto [i, dim] : llvm::enumerate(packing.order)) {
     exprs[dim] = getAffineDimExpr(i, context);
     if (dim == packing.lanesDim)
-      exprs[dim] = exprs[dim] * packing.block + getAffineDimExpr(rank - 1, context);
+      exprs[dim] = exprs[dim] * packing.block + getAffineDimExpr(lane, context);
+    else if (dim == packing.stepDim)
+      exprs[dim] = exprs[dim] * 2 + getAffineDimExpr(lane + 1, context);
   }
-  return AffineMap::get(rank, 0, exprs, context);
+  return AffineMap::get(packing.rank(), 0, exprs, context);
 }
 
 /// A kernel that packs `view` (may be null) of a tensor of the given type.
@@ -116,11 +159,14 @@ kern::FuncOp createPackKernel(OpBuilder &moduleBuilder, Location loc, RankedTens
     source = b.clone(*view, mapping)->getResult(0);
     type = viewed;
   }
-  if (int64_t size = type.getDimSize(packing.lanesDim); size % packing.block != 0) {
-    SmallVector<int64_t> shape(type.getShape());
+  SmallVector<int64_t> shape(type.getShape());
+  shape[packing.lanesDim] = llvm::alignTo(shape[packing.lanesDim], packing.block);
+  if (packing.stepDim >= 0)
+    shape[packing.stepDim] = llvm::alignTo(shape[packing.stepDim], packing.depth);
+  if (shape != type.getShape()) {
     SmallVector<OpFoldResult> low(type.getRank(), b.getIndexAttr(0)), high = low;
-    shape[packing.lanesDim] = llvm::alignTo(size, packing.block);
-    high[packing.lanesDim] = b.getIndexAttr(shape[packing.lanesDim] - size);
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      high[dim] = b.getIndexAttr(shape[dim] - type.getDimSize(dim));
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
     source = tensor::PadOp::create(b, loc, type.clone(shape), source, low, high, zero);
   }
@@ -142,8 +188,12 @@ void readPacked(linalg::GenericOp op, OpOperand &operand, const Packing &packing
   AffineExpr lanes = getAffineDimExpr(packing.lanesLoop, op.getContext());
   SmallVector<AffineExpr> exprs;
   for (int64_t dim : packing.order)
-    exprs.push_back(dim == packing.lanesDim ? lanes.floorDiv(packing.block) : map.getResult(dim));
+    exprs.push_back(dim == packing.lanesDim  ? lanes.floorDiv(packing.block)
+                    : dim == packing.stepDim ? map.getResult(dim).floorDiv(2)
+                                             : map.getResult(dim));
   exprs.push_back(lanes % packing.block);
+  if (packing.stepDim >= 0)
+    exprs.push_back(map.getResult(packing.stepDim) % 2);
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   maps[operand.getOperandNumber()] = AffineMap::get(map.getNumDims(), 0, exprs, op.getContext());
   op.setIndexingMapsAttr(OpBuilder(op).getAffineMapArrayAttr(maps));
@@ -180,7 +230,7 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
         auto generic = dyn_cast<linalg::GenericOp>(operand.getOwner());
         if (!generic || parameter.getTrainable() || argument.getType() != get.getType())
           continue;
-        std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32);
+        std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32, matrixBF16);
         if (!packing)
           continue;
 

@@ -35,7 +35,8 @@ def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
     Option<"l1Bytes", "l1-bytes", "int64_t", "32768", "Bytes of a core's first-level data cache">,
     Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">,
     Option<"minWork", "min-work", "int64_t", "65536",
-           "Scalar operations below which work is not divided among threads">];
+           "Scalar operations below which work is not divided among threads">,
+    Option<"matrixBF16", "matrix-bf16", "bool", "false", "Sums of products of bf16 run on a matrix unit">];
 }
 
 def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
@@ -89,7 +90,9 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::func::FuncDialect", "::nacre::nn::NNDialect",
     "::nacre::kern::KernDialect"];
-  let options = [Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
+    Option<"matrixBF16", "matrix-bf16", "bool", "false", "Sums of products of bf16 run on a matrix unit">];
 }
 
 def PadProducersPass : Pass<"pad-producers", "::mlir::ModuleOp"> {
@@ -127,6 +130,24 @@ def BatchUpdatesPass : Pass<"batch-updates", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect", "::nacre::rt::RtDialect"];
   let statistics = [Statistic<"numBatched", "batched", "Calls put together">];
+}
+
+def MultiplyTilesPass : Pass<"multiply-tiles"> {
+  let summary = "Run contractions of bf16 on the CPU's matrix unit (AMX)";
+  let description = [{
+    Sums of products of bf16 become products of tiles, 16 x 32 by 32 x 16 elements, by LLVM's
+    intrinsics with tile registers by number. The right operand's pairs of steps are moved side
+    by side for all rows; the left one is read where it lies if its steps lie side by side, and
+    transposed into a buffer otherwise. An element-wise op on the sums runs on blocks of them.
+    What fills too little of tiles stays, with a remark that says why.
+    The instruction adds products one after the other, rounds to nearest, and takes denormal
+    numbers for 0.
+    Precondition: linalg on memrefs; the CPU has amx-bf16, and may use it. Postcondition: scf,
+    vector, memref, calls of those intrinsics, linalg on blocks; each sum in a fixed order.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def VectorizeTilesPass : Pass<"vectorize-tiles"> {

@@ -213,6 +213,12 @@ Staged stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
                      llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
                      const VectorTarget &target, StagedPart part);
 
+/// The body adds the product of two inputs of bf16 to an f32.
+bool sumsProductsOfBF16(mlir::linalg::GenericOp op);
+
+/// The block at whose start the running thread takes stack memory once.
+mlir::Block *entryOfThread(mlir::Operation *op);
+
 /// The reduction loop that a plan may take in pairs, or -1.
 int findPaired(const Nest &nest, const Plan &plan);
 

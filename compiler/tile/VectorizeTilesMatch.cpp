@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTiles.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -129,4 +130,23 @@ linalg::GenericOp nacre::tile::findEpilogue(linalg::GenericOp op, bool &resultIs
     users.push_back(before);
   resultIsNeeded = !isPrivate(result, users);
   return epilogue;
+}
+
+/// The element of an input that this is, widened to f32, and read by nothing else.
+static bool isWidened(linalg::GenericOp op, Value value) {
+  auto wide = value.getDefiningOp<arith::ExtFOp>();
+  auto argument = wide ? dyn_cast<BlockArgument>(wide.getIn()) : BlockArgument();
+  return argument && argument.getOwner() == op.getBody() && wide->hasOneUse() && argument.hasOneUse() &&
+         argument.getArgNumber() < op.getNumDpsInputs() && wide.getType().isF32() && argument.getType().isBF16();
+}
+
+bool nacre::tile::sumsProductsOfBF16(linalg::GenericOp op) {
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 || llvm::range_size(*op.getBody()) != 5)
+    return false;
+  auto sum = op.getBody()->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  Value accumulator = op.getBody()->getArgument(2);
+  if (!sum || !sum.getType().isF32() || (sum.getLhs() != accumulator && sum.getRhs() != accumulator))
+    return false;
+  auto product = (sum.getLhs() == accumulator ? sum.getRhs() : sum.getLhs()).getDefiningOp<arith::MulFOp>();
+  return product && isWidened(op, product.getLhs()) && isWidened(op, product.getRhs());
 }

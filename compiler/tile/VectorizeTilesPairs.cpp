@@ -17,29 +17,9 @@
 using namespace mlir;
 using namespace nacre::tile;
 
-/// The input whose widened element this is, read by nothing else.
-static std::optional<unsigned> getWidened(const Nest &nest, Value value) {
-  auto wide = value.getDefiningOp<arith::ExtFOp>();
-  auto argument = wide ? dyn_cast<BlockArgument>(wide.getIn()) : BlockArgument();
-  if (!argument || argument.getOwner() != &nest.body() || !wide->hasOneUse() || !argument.hasOneUse() ||
-      argument.getArgNumber() >= nest.inputs || !wide.getType().isF32() || !argument.getType().isBF16())
-    return std::nullopt;
-  return argument.getArgNumber();
-}
-
 int nacre::tile::findPaired(const Nest &nest, const Plan &plan) {
-  if (nest.inputs != 2 || nest.outputs != 1 || plan.reductionOrder.empty() || plan.transposed >= 0 ||
-      nest.loops[plan.lanes].reduction || (plan.width != 4 && plan.width != 8 && plan.width != 16) ||
-      llvm::range_size(nest.body()) != 5)
-    return -1;
-  auto sum = nest.body().getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
-  if (!sum || !sum.getType().isF32())
-    return -1;
-  Value accumulator = nest.body().getArgument(nest.inputs);
-  if (sum.getLhs() != accumulator && sum.getRhs() != accumulator)
-    return -1;
-  auto product = (sum.getLhs() == accumulator ? sum.getRhs() : sum.getLhs()).getDefiningOp<arith::MulFOp>();
-  if (!product || !getWidened(nest, product.getLhs()) || !getWidened(nest, product.getRhs()))
+  if (plan.reductionOrder.empty() || plan.transposed >= 0 || nest.loops[plan.lanes].reduction ||
+      (plan.width != 4 && plan.width != 8 && plan.width != 16) || !sumsProductsOfBF16(nest.op))
     return -1;
   unsigned loop = plan.reductionOrder.back(), vectors = 0;
   if (plan.copies[loop] != 1 || (nest.loops[loop].isStatic() && nest.loops[loop].size < 2))

@@ -231,13 +231,6 @@ std::optional<Staging> findRows(linalg::GenericOp op, unsigned lanes, const Vect
   return std::nullopt;
 }
 
-/// Where stack memory of the running thread is taken once.
-Block *entryOfThread(Operation *op) {
-  while (!isa<FunctionOpInterface, nacre::rt::ParallelOp>(op->getParentOp()))
-    op = op->getParentOp();
-  return &op->getParentRegion()->front();
-}
-
 class Stager {
 public:
   Stager(RewriterBase &b, linalg::GenericOp op, const Staging &staging)
@@ -402,6 +395,12 @@ private:
 };
 
 } // namespace
+
+Block *nacre::tile::entryOfThread(Operation *op) {
+  while (!isa<FunctionOpInterface, nacre::rt::ParallelOp>(op->getParentOp()))
+    op = op->getParentOp();
+  return &op->getParentRegion()->front();
+}
 
 Staged nacre::tile::stageOperands(RewriterBase &rewriter, linalg::GenericOp op,
                                   ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
