@@ -1,5 +1,6 @@
 //===- CpuTarget.cpp - LLVM IR to objects for a CPU -------------*- C++ -*-===//
 #include "compiler/codegen/CpuTarget.h"
+#include "runtime/abi/nacre_tiles.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -117,8 +118,11 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes, StringRe
     target.cpu = target.triple.isAArch64() ? "generic" : "x86-64";
   } else if (cpu.empty() || cpu == "native") {
     target.cpu = sys::getHostCPUName().str();
-    for (auto &feature : sys::getHostCPUFeatures())
-      features.push_back(((feature.second ? "+" : "-") + feature.first()).str());
+    bool mayUseTiles = nacre_abi_request_tiles();
+    for (auto &feature : sys::getHostCPUFeatures()) {
+      bool isThere = feature.second && (mayUseTiles || !feature.first().starts_with("amx-"));
+      features.push_back(((isThere ? "+" : "-") + feature.first()).str());
+    }
     llvm::sort(features); // the map's order is not fixed
   } else {
     target.cpu = cpu.str();

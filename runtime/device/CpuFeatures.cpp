@@ -1,13 +1,12 @@
 // Which instruction sets this CPU and its operating system offer, under LLVM's
 // names. Refusing before the first instruction beats dying of SIGILL in it.
 #include "runtime/device/Cpu.h"
+#include "runtime/abi/nacre_tiles.h"
 
 #include <cstring>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -139,14 +138,6 @@ static const Feature knownFeatures[] = {
     {"wbnoinvd", 0x80000008u, 0, EBX, 9, None},
 };
 
-/// Linux lets a process use tiles if it asks for them: once, for all threads. It refuses where
-/// an alternate signal stack is too small for their state (Documentation/arch/x86/xstate.rst).
-static bool mayUseTiles() {
-  constexpr long requestPermission = 0x1023, tileData = 18; // ARCH_REQ_XCOMP_PERM
-  static const bool may = syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
-  return may;
-}
-
 static bool hasFeature(const char *name, size_t length) {
   for (const Feature &feature : knownFeatures) {
     if (std::strlen(feature.name) != length ||
@@ -165,7 +156,7 @@ static bool hasFeature(const char *name, size_t length) {
       return false;
     uint32_t low, high;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low & feature.state) == feature.state && (feature.state != Amx || mayUseTiles());
+    return (low & feature.state) == feature.state && (feature.state != Amx || nacre_abi_request_tiles());
   }
   return false; // a name newer than this runtime: it cannot promise it
 }
