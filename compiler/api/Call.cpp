@@ -58,6 +58,7 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
     for (const auto &[name, shape] : options.train->batchShapes)
       pipeline.training->batch.push_back(name + "=" + llvm::join(llvm::map_range(shape, [](int64_t size) { return std::to_string(size); }), "x"));
   }
+  pipeline.precision = options.precision;
   pipeline.separateBuffers = options.sanitizeAddress;
   pipeline.stopAfter = options.stopAfter;
   pipeline.startAt = options.startAt;
@@ -98,6 +99,14 @@ bool Call::prepare() {
   auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
   if (!target) {
     refuse(llvm::toString(target.takeError()));
+    return false;
+  }
+  if (options.precision != "f32" && options.precision != "bf16" && options.precision != "f16") {
+    refuse("precision is '") << options.precision << "', expected f32, bf16 or f16";
+    return false;
+  }
+  if (options.precision != "f32" && options.train) {
+    refuse("with a training step it is the training that has a precision; `main` computes in the model's types");
     return false;
   }
   if (!options.dumpDirectory.empty())
@@ -338,6 +347,8 @@ std::string Call::describeProvenance(ModuleOp module) const {
                                 {"input_shapes", std::move(shapes)}};
   if (!lengths.empty())
     provenance["input_lengths"] = std::move(lengths);
+  if (options.precision != "f32")
+    provenance["precision"] = options.precision;
   if (options.train)
     provenance["train"] = describe(*options.train);
   if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))

@@ -115,6 +115,10 @@ struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
   /// element's; an element "x[0]" of it may have one of its own.
   std::map<std::string, std::vector<int64_t>> inputShapes;
+  /// What products are computed in that the model has in f32: "f32", "bf16" or "f16". Sums are in f32,
+  /// and inputs, outputs and all that rounding would harm stay as they are (docs/training.md). With
+  /// `train` it is the training that has a precision.
+  std::string precision = "f32";
   /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of
   /// an optional that has no element. They are part of the compiled model.
   std::map<std::string, std::optional<int64_t>> inputLengths;

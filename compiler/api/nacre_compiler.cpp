@@ -61,6 +61,8 @@ public:
         *option = text;
     if (all.cache_dir)
       options.cacheDirectory = all.cache_dir;
+    if (all.precision && !all.loss && !all.optimizer)
+      options.precision = all.precision;
     if (all.loss || all.optimizer) {
       options.train.emplace();
       if (all.loss)

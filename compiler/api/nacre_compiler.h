@@ -138,8 +138,9 @@ typedef struct nacre_compile_options {
   /* 1: a step ends with an error that names the node at the first NaN, and at
    * the first gradient that is not finite. */
   int32_t detect_anomaly;
-  /* What products are computed in while training: "bf16", or "f16" with a scaled
-   * loss ("f16:scale=1024"); NULL: "f32". */
+  /* What products are computed in that the model has in f32: "bf16" or "f16";
+   * NULL: "f32". With loss or optimizer it is the training that is, "f16" with a
+   * scaled loss ("f16:scale=1024"), and "main" stays in the model's types. */
   const char *precision;
   /* Bytes that parameters, the optimizer's state and a training step may take
    * together, 0: any number. The step computes again what it does not keep.

@@ -72,6 +72,8 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createAbsorbTransposesPass());
   host.addPass(graph::createFoldScalesPass());
+  if (options.precision != "f32" && !options.training)
+    host.addPass(train::createNarrowComputePass({options.precision}));
   host.addPass(graph::createChooseLayoutsPass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(createCSEPass());

@@ -57,7 +57,7 @@ struct Request {
   Dims dims;
   Shapes inputShapes;
   Lengths inputLengths;
-  std::string targetCpu, targetTriple;
+  std::string precision = "f32", targetCpu, targetTriple;
   std::optional<Train> train;
   std::optional<std::string> cacheDirectory;
   uint64_t cacheBytes = CompileOptions().cacheBytes;
@@ -90,6 +90,7 @@ CompileOptions makeOptions(const Request &request, LogQueue &lines) {
   options.dims = request.dims;
   options.inputShapes = request.inputShapes;
   options.inputLengths = request.inputLengths;
+  options.precision = request.precision;
   options.targetCpu = request.targetCpu;
   options.targetTriple = request.targetTriple;
   options.cacheDirectory = request.cacheDirectory;
@@ -285,6 +286,7 @@ NB_MODULE(_core, module) {
       .def_rw("dims", &Request::dims)
       .def_rw("input_shapes", &Request::inputShapes)
       .def_rw("input_lengths", &Request::inputLengths)
+      .def_rw("precision", &Request::precision)
       .def_rw("target_cpu", &Request::targetCpu)
       .def_rw("target_triple", &Request::targetTriple)
       .def_rw("train", &Request::train, nb::arg().none())

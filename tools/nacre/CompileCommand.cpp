@@ -19,6 +19,7 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx --input-shape data=1x3x224x224 --dim batch=8\n"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
                        "  nacre compile model.onnx --emit static-library,assembly\n"
+                       "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3      for other machines\n"
                        "  nacre compile model.onnx --emit object --target-triple aarch64-linux-gnu\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n"
@@ -42,9 +43,9 @@ static TrainFlags trainFlags(command.subcommand, "train",
                              "Make a training step as well, with this loss; several make a sum");
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
-static HiddenOptions hidden(command.subcommand, {"accumulate", "average", "clip-norm", "clip-value", "detect-anomaly",
+static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "clip-norm", "clip-value", "detect-anomaly",
                                                  "dump-phases", "group", "input-length", "list-losses",
-                                                 "list-optimizers", "memory-budget", "precision"});
+                                                 "list-optimizers", "memory-budget", "target-features"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {
@@ -74,7 +75,7 @@ static int runCompile() {
   if (trainFlags.needsLoss())
     return fail("expected --train LOSS with options of a training step; see --list-losses", kUsageError);
   if (trainFlags.isGiven())
-    if (Result<double> rate = trainFlags.fill(options.train.emplace()); !rate)
+    if (Result<double> rate = trainFlags.fill(options.train.emplace(), options); !rate)
       return fail(rate.error().message, kUsageError);
   if (printPipeline) {
     Result<std::string> pipeline = describePipeline(options);

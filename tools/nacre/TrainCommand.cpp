@@ -108,7 +108,7 @@ bool makePlan(Plan &plan) {
     return refuse(path + ": expected a model.onnx, or a module.mlir, whose weights can be written again");
   if (std::string why = checkName(path, output); !why.empty())
     return refuse(why);
-  Result<double> rate = trainFlags.fill(train);
+  Result<double> rate = trainFlags.fill(train, plan.compile);
   if (!rate)
     return refuse(rate.error().message);
   plan.trainer.learningRate = float(*rate);

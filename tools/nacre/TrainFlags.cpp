@@ -14,8 +14,6 @@ TrainFlags::TrainFlags(cl::SubCommand &command, const char *lossName, const char
                       "'head*:lr_factor=10'; the first that matches counts")),
       optimizer("optimizer", cl::sub(command), cl::init("sgd:lr=0.01"), cl::value_desc("adamw:lr=3e-4"),
                 cl::desc("The optimiser and its settings (default sgd:lr=0.01)")),
-      precision("precision", cl::sub(command), cl::init("f32"), cl::value_desc("bf16"),
-                cl::desc("Compute products in bf16, or in f16 with a scaled loss (default f32)")),
       memoryBudget("memory-budget", cl::sub(command), cl::value_desc("500MB"),
                    cl::desc("What parameters, the optimiser's state and a step may take; what does not fit is computed "
                             "again")),
@@ -36,10 +34,10 @@ bool TrainFlags::isGiven() const { return losses.getNumOccurrences() != 0; }
 bool TrainFlags::needsLoss() const {
   return !isGiven() && (groups.getNumOccurrences() || optimizer.getNumOccurrences() || clipNorm.getNumOccurrences() ||
                         clipValue.getNumOccurrences() || average.getNumOccurrences() || accumulate.getNumOccurrences() ||
-                        memoryBudget.getNumOccurrences() || precision.getNumOccurrences() || detectAnomaly);
+                        memoryBudget.getNumOccurrences() || detectAnomaly);
 }
 
-Result<double> TrainFlags::fill(TrainOptions &options) const {
+Result<double> TrainFlags::fill(TrainOptions &options, CompileOptions &compile) const {
   auto join = [](const cl::list<std::string> &list) { return llvm::join(list.begin(), list.end(), " + "); };
   if (!losses.empty())
     options.loss = join(losses);
@@ -59,8 +57,9 @@ Result<double> TrainFlags::fill(TrainOptions &options) const {
   options.accumulate = accumulate;
   options.average = average;
   options.detectAnomaly = detectAnomaly;
-  if (Status set = setTrainOption(options, "precision", precision); !set)
+  if (Status set = setTrainOption(options, "precision", compile.precision); !set)
     return refuse("--precision", set.error().message);
+  compile.precision = "f32";
   if (memoryBudget.getNumOccurrences())
     if (Status set = setTrainOption(options, "memory_budget", memoryBudget); !set)
       return refuse("--memory-budget", set.error().message);

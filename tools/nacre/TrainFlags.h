@@ -14,14 +14,15 @@ public:
   /// Whether a loss was given, and whether something else was that makes no sense without.
   bool isGiven() const;
   bool needsLoss() const;
-  /// What they ask for, and the learning rate to begin with; an error of the command line.
-  Result<double> fill(TrainOptions &options) const;
+  /// What they ask for, and the learning rate to begin with; an error of the command line. The
+  /// precision of `compile` becomes that of the training.
+  Result<double> fill(TrainOptions &options, CompileOptions &compile) const;
   /// Prints what there is to choose from, and returns whether it was asked for.
   bool printLists() const;
 
 private:
   llvm::cl::list<std::string> losses, groups;
-  llvm::cl::opt<std::string> optimizer, precision, memoryBudget;
+  llvm::cl::opt<std::string> optimizer, memoryBudget;
   llvm::cl::opt<double> clipNorm, clipValue, average;
   llvm::cl::opt<int64_t> accumulate;
   llvm::cl::opt<bool> detectAnomaly, listLosses, listOptimizers;

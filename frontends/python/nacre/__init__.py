@@ -91,6 +91,7 @@ Shapes = Mapping[str, Sequence[int]]
 Lengths = Mapping[str, Union[int, None]]
 Progress = Callable[[str, int, int], object]
 Log = Callable[[str], object]
+Precision = Literal["f32", "bf16", "f16"]
 Emit = Literal["shared", "object", "static-library", "executable", "header", "mlir", "llvm-ir", "assembly"]
 
 _logger = logging.getLogger("nacre")
@@ -111,6 +112,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     cache_bytes: int | None = None,
     log: Log | None = None,
     reproducer: Path | None = None,
+    precision: Precision = "f32",
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
@@ -118,7 +120,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     its weights in other files. `dims` fixes dynamic dimensions by their names,
     `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). Runs use
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
-    `target_cpu` by LLVM's name. With `train`, a dict of options (`loss`, `optimizer`,
+    `target_cpu` by LLVM's name. Products of f32 are computed in `precision`, "f32", "bf16" or
+    "f16", with sums in f32; inputs, outputs and what rounding would harm stay as they are
+    (docs/training.md). With `train`, a dict of options (`loss`, `optimizer`,
     `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`, `detect_anomaly`,
     `precision`, `memory_budget`, `open_size`, `batch_shapes`: docs/training.md), it has a function `step` as well,
     which changes the parameters.
@@ -150,7 +154,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     return _core.compile(
         source,
         _request(
-            dims, input_shapes, input_lengths, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+            dims, input_shapes, input_lengths, precision, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
         ),
         {name: _ranks(value) for name, value in (example or {}).items()},
         threads,
@@ -173,6 +177,7 @@ def compile_to_file(
     reproducer: Path | None = None,
     emit: Emit | Sequence[Emit] = "shared",
     target_triple: str | None = None,
+    precision: Precision = "f32",
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`, and its header.
 
@@ -186,7 +191,7 @@ def compile_to_file(
     a file cannot be written. Each appears complete or not at all.
     """
     request = _request(
-        dims, input_shapes, input_lengths, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+        dims, input_shapes, input_lengths, precision, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
     )
     request.target_triple = target_triple or ""
     kinds = [emit] if isinstance(emit, str) else list(emit)
@@ -216,6 +221,7 @@ def _request(
     dims: Dims | None,
     input_shapes: Shapes | None,
     input_lengths: Lengths | None,
+    precision: Precision,
     target_cpu: str | None,
     train: Mapping[str, str | float] | None,
     progress: Progress | None,
@@ -228,6 +234,7 @@ def _request(
     request.dims = dict(dims or {})
     request.input_shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
     request.input_lengths = dict(input_lengths or {})
+    request.precision = precision
     request.target_cpu = target_cpu or ""
     request.train = None if train is None else _train_settings(train)
     request.progress = progress
