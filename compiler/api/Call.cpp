@@ -47,8 +47,9 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   pipeline.vectorRegisters = wide || isArm ? 32 : 16;
   // CPUs that multiply tiles add pairs at half the rate of fused multiplications: what fills no tiles
   // is better widened there (docs/performance.md).
-  pipeline.matrixBF16 = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16");
-  pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixBF16;
+  pipeline.matrixTiles = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16") &&
+                         target.hasFeature("amx-int8");
+  pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixTiles;
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,

@@ -32,6 +32,19 @@ def ExpandConvTransposePass : Pass<"expand-conv-transpose", "::mlir::func::FuncO
                            "::mlir::tensor::TensorDialect"];
 }
 
+def ContractQuantizedPass : Pass<"contract-quantized", "::mlir::func::FuncOp"> {
+  let summary = "Multiply quantised values as the integers that they are";
+  let description = [{
+    Matrix products and convolutions of dequantised operands (`scale * (value - zero point)`), or of
+    integers minus zero points, become products of 8-bit integers in i32; zero points and scales
+    go to the result.
+    Precondition: types inferred. Postcondition: no product of operands of this form is left, but
+    for convolutions whose weights have zero points, parameters that move along more than rows
+    or columns, and sums that i32 might not hold.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def ScalarizeShapesPass : Pass<"scalarize-shapes", "::mlir::func::FuncOp"> {
   let summary = "Turn shape arithmetic on small tensors into scalar arithmetic";
   let description = [{

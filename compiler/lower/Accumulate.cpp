@@ -12,8 +12,13 @@ Type lower::getAccumulatorType(Type type) {
   return isNarrow ? Float32Type::get(type.getContext()) : type;
 }
 
-Value lower::widen(OpBuilder &b, Location loc, Value value, Type type) {
-  return value.getType() == type ? value : arith::ExtFOp::create(b, loc, type, value).getResult();
+Value lower::widen(OpBuilder &b, Location loc, Value value, Type type, bool isUnsigned) {
+  if (value.getType() == type)
+    return value;
+  if (isa<FloatType>(type))
+    return arith::ExtFOp::create(b, loc, type, value);
+  return isUnsigned ? arith::ExtUIOp::create(b, loc, type, value).getResult()
+                    : arith::ExtSIOp::create(b, loc, type, value).getResult();
 }
 
 Value lower::narrow(OpBuilder &b, Location loc, Value value, Type type) {
@@ -32,10 +37,12 @@ Value lower::buildMul(OpBuilder &b, Location loc, Value lhs, Value rhs) {
   return arith::MulIOp::create(b, loc, lhs, rhs);
 }
 
-void lower::buildMultiplyAdd(OpBuilder &b, Location loc, ValueRange e) {
-  Type type = e[2].getType();
-  Value product = buildMul(b, loc, widen(b, loc, e[0], type), widen(b, loc, e[1], type));
-  linalg::YieldOp::create(b, loc, buildAdd(b, loc, e[2], product));
+lower::BodyBuilder lower::multiplyAdd(Type lhs, Type rhs) {
+  return [l = lhs.isUnsignedInteger(), r = rhs.isUnsignedInteger()](OpBuilder &b, Location loc, ValueRange e) {
+    Type type = e[2].getType();
+    Value product = buildMul(b, loc, widen(b, loc, e[0], type, l), widen(b, loc, e[1], type, r));
+    linalg::YieldOp::create(b, loc, buildAdd(b, loc, e[2], product));
+  };
 }
 
 Value lower::narrowTensor(OpBuilder &b, Location loc, Value tensor, Type type) {

@@ -28,6 +28,8 @@ namespace {
 /// A convolution whose input is padded already.
 struct PaddedConv {
   Value input, weight;
+  /// The nn types of elements of both, and of the result.
+  Type inputElement, weightElement, element;
   SmallVector<OpFoldResult> resultSizes;
   ArrayRef<int64_t> strides, dilations;
   int64_t groups;
@@ -149,11 +151,11 @@ Value buildConv(OpBuilder &b, Location loc, const PaddedConv &conv) {
                               AffineMap::get(iterators.size(), 0, weightExprs, b.getContext()),
                               dataMap(output, places)};
 
-  Type accumulator = lower::getAccumulatorType(inputType.getElementType());
+  Type accumulator = lower::getAccumulatorType(conv.element);
   Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(accumulator));
   Value init = lower::createFilled(b, loc, sizes, zero);
   auto generic = linalg::GenericOp::create(b, loc, init.getType(), ValueRange{input, weight}, init, maps, iterators,
-                                           lower::buildMultiplyAdd);
+                                           lower::multiplyAdd(conv.inputElement, conv.weightElement));
   if (ArrayAttr halos = describeHalo(generic, conv, cast<AffineDimExpr>(taps.front()).getPosition()))
     generic->setAttr(kern::kHalo, halos);
   Value result = generic.getResult(0);
@@ -209,10 +211,12 @@ struct LowerConv : Lowering<nn::ConvOp> {
     Attribute zero = rewriter.getZeroAttr(inputType.getElementType());
     input = lower::createPadded(rewriter, loc, input, low, high, cast<TypedAttr>(zero));
 
-    Value sum = buildConv(rewriter, loc, {input, adaptor.getWeight(), sizes, op.getStrides(),
+    Type element = op.getType().getElementType();
+    Value sum = buildConv(rewriter, loc, {input, adaptor.getWeight(), op.getInput().getType().getElementType(),
+                                          op.getWeight().getType().getElementType(), element, sizes, op.getStrides(),
                                           op.getDilations(), static_cast<int64_t>(op.getGroups()),
                                           op.getChannelsLast(), inner});
-    Value result = buildEpilogue(rewriter, loc, sum, adaptor.getBias(), inputType.getElementType(),
+    Value result = buildEpilogue(rewriter, loc, sum, adaptor.getBias(), getElementTypeOrSelf(getTypeConverter()->convertType(op.getType())),
                                  op.getChannelsLast());
     rewriter.replaceOp(op, lower::castTo(rewriter, loc, result, getTypeConverter()->convertType(op.getType())));
     return success();
@@ -335,7 +339,8 @@ struct LowerConvTranspose : Lowering<nn::ConvTransposeOp> {
     Value input = spreadInput(rewriter, op, adaptor.getInput(), adaptor.getWeight(), sizes);
     Value weight = flipWeight(rewriter, loc, adaptor.getWeight(), groups);
     SmallVector<int64_t> strides(op.getStrides().size(), 1);
-    Value sum = buildConv(rewriter, loc, {input, weight, sizes, strides, op.getDilations(), groups,
+    Value sum = buildConv(rewriter, loc, {input, weight, op.getInput().getType().getElementType(),
+                                          op.getWeight().getType().getElementType(), op.getType().getElementType(), sizes, strides, op.getDilations(), groups,
                                           op.getChannelsLast()});
     Value result = buildEpilogue(rewriter, loc, sum, adaptor.getBias(),
                                  getElementTypeOrSelf(adaptor.getInput()), op.getChannelsLast());

@@ -49,7 +49,8 @@ struct LowerMatMul : Lowering<nn::MatMulOp> {
     Value product = linalg::GenericOp::create(rewriter, loc, init.getType(),
                                               ValueRange{adaptor.getLhs(), adaptor.getRhs()}, init,
                                               ArrayRef<AffineMap>{lhs, rhs, out}, iterators,
-                                              lower::buildMultiplyAdd)
+                                              lower::multiplyAdd(op.getLhs().getType().getElementType(),
+                                                                 op.getRhs().getType().getElementType()))
                         .getResult(0);
     product = lower::narrowTensor(rewriter, loc, product, element);
     rewriter.replaceOp(op, lower::castTo(rewriter, loc, product, type));

@@ -125,7 +125,7 @@ public:
     auto parallel = utils::IteratorType::parallel;
     return linalg::GenericOp::create(b, loc, init.getType(), ValueRange{vector, weight}, init, maps,
                                      {parallel, parallel, utils::IteratorType::reduction},
-                                     lower::buildMultiplyAdd)
+                                     lower::multiplyAdd(vector.getType(), weight.getType()))
         .getResult(0);
   }
 

@@ -32,8 +32,8 @@ struct PipelineOptions {
   bool fma = true;
   /// The target adds two products of bf16 to an f32, and gains by it.
   bool dotBF16 = false;
-  /// The target multiplies tiles of bf16 (AMX).
-  bool matrixBF16 = false;
+  /// The target multiplies tiles of bf16 and of 8-bit integers (AMX).
+  bool matrixTiles = false;
   /// Caches of one core, in bytes.
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;

@@ -68,6 +68,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training)
     addCleanup(host);
   host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createContractQuantizedPass());
   host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createAbsorbTransposesPass());
@@ -102,7 +103,7 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 }
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
-  passes.addPass(tile::createPackParametersPass({options.vectorBits, options.matrixBF16}));
+  passes.addPass(tile::createPackParametersPass({options.vectorBits, options.matrixTiles}));
   passes.addPass(tile::createPadProducersPass());
   // This was the last that changes a kernel for its caller: from here on, once each.
   passes.addPass(tile::createDeduplicateKernelsPass());
@@ -112,7 +113,7 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(tile::createForwardDestinationsPass());
   kernel.addPass(tile::createCarryInPlacePass());
   kernel.addPass(tile::createSplitLoopsPass());
-  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixBF16}));
+  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles}));
   kernel.addPass(tile::createTileAndFusePass());
   addCleanup(kernel);
 }
@@ -132,7 +133,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training)
     passes.addPass(buffer::createMeasureStepPass({options.training->openSize, llvm::to_vector(options.training->batch)}));
   addCleanup(passes);
-  if (options.matrixBF16)
+  if (options.matrixTiles)
     passes.addNestedPass<kern::FuncOp>(tile::createMultiplyTilesPass());
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,

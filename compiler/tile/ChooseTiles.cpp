@@ -357,11 +357,13 @@ private:
   /// each 64 columns, the right one once for each tile.
   std::optional<MatrixTile> chooseMatrixTile(linalg::LinalgOp anchor, ArrayRef<unsigned> parallel) {
     // Elements or bytes a cycle, of a core of Sapphire Rapids.
-    constexpr double kProducts = 512, kNearBytes = 40, kFarBytes = 6, kMovedRight = 8, kMovedLeft = 4;
+    constexpr double kGroups = 256, kNearBytes = 40, kFarBytes = 6, kMovedRight = 8, kMovedLeft = 4;
     constexpr int64_t kPanel = 64, kLeftPanel = 256, kMinTiles = 8;
     auto generic = dyn_cast<linalg::GenericOp>(anchor.getOperation());
-    if (!matrixBF16 || !generic || !tile::sumsProductsOfBF16(generic))
+    std::optional<tile::TileProduct> product = matrixTiles && generic ? tile::getTileProduct(generic) : std::nullopt;
+    if (!product)
       return std::nullopt;
+    double elementBytes = 4.0 / product->group(), products = kGroups * product->group();
     OpOperand *left = generic.getDpsInputOperand(0), *right = generic.getDpsInputOperand(1);
     if (generic.getMatchingIndexingMap(left).isFunctionOfDim(parallel.back()))
       std::swap(left, right);
@@ -372,7 +374,7 @@ private:
         continue;
       (iterator == utils::IteratorType::reduction ? steps : rightMap.isFunctionOfDim(loop) ? batches : rows) *= assume(size);
     }
-    double rowBytes = 2;
+    double rowBytes = elementBytes;
     for (int64_t size : cast<ShapedType>(left->get().getType()).getShape())
       rowBytes *= assume(size);
     rowBytes /= rows * batches;
@@ -384,12 +386,12 @@ private:
     for (int64_t width = kPanel; width <= 8 * kPanel; width *= 2)
       for (int64_t height = 16; height <= 2048; height *= 2) {
         double r = std::min<double>(height, rows), c = std::min<double>(width, columns);
-        double tiles = batches * std::ceil(rows / r) * std::ceil(columns / c), time = r * c * steps / kProducts;
+        double tiles = batches * std::ceil(rows / r) * std::ceil(columns / c), time = r * c * steps / products;
         double leftBytes = r * rowBytes, passes = std::ceil(c / kPanel);
         time += leftBytes / kFarBytes + (passes - 1) * leftBytes / (leftBytes <= l2Bytes / 2 ? kNearBytes : kFarBytes);
         if (movesLeft)
           time += r * steps / kMovedLeft * std::ceil(c / kLeftPanel);
-        time += c * steps * (2 / kFarBytes + (movesRight ? 1 / kMovedRight : 0));
+        time += c * steps * (elementBytes / kFarBytes + (movesRight ? 1 / kMovedRight : 0));
         time *= tiles;
         double enough = std::min<double>(tiles, kMinTiles);
         if (!best || enough > bestTiles || (enough == bestTiles && time < bestTime)) {

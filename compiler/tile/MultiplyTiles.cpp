@@ -4,8 +4,8 @@
 // After:  scf.for (columns) { pairs of %b into a buffer
 //           scf.for (rows) { tilezero; scf.for (steps) { tileloadd ..; tdpbf16ps .. }; tilestored } }
 //
-// Precondition: linalg ops on memrefs with strides; a CPU with AMX-BF16.
-// Postcondition: each contraction of bf16 that fills tiles is loops of LLVM's intrinsics, vector
+// Precondition: linalg ops on memrefs with strides; a CPU with AMX for bf16 and 8-bit integers.
+// Postcondition: each contraction of bf16 or 8-bit integers that fills tiles is loops of LLVM's intrinsics, vector
 // code that moves its operands, and structured ops on blocks of its sums.
 //
 //===----------------------------------------------------------------------===//
@@ -29,6 +29,8 @@ using namespace nacre::tile;
 
 namespace {
 
+bool isZero(Value value) { return matchPattern(value, m_AnyZeroFloat()) || matchPattern(value, m_Zero()); }
+
 struct MultiplyTilesPass : nacre::tile::impl::MultiplyTilesPassBase<MultiplyTilesPass> {
   void runOnOperation() override {
     SmallVector<Operation *> ops;
@@ -46,7 +48,7 @@ private:
   void rewrite(RewriterBase &rewriter, linalg::GenericOp op) {
     std::string reason;
     std::optional<Nest> nest = Nest::get(op, nullptr, reason);
-    if (!nest || !sumsProductsOfBF16(op))
+    if (!nest || !getTileProduct(op))
       return;
     auto named = remark::RemarkOpts::name("MultiplyTiles").category("multiply-tiles");
     std::optional<MatrixPlan> plan = MatrixPlan::get(*nest, reason);
@@ -56,7 +58,7 @@ private:
     }
     // Sums that start at zero need no memory; those of pieces are added up there.
     SmallVector<Operation *> fills = foldFills(*nest);
-    bool startsAtZero = !plan->isPieced() && nest->start[0] && matchPattern(nest->start[0], m_AnyZeroFloat());
+    bool startsAtZero = !plan->isPieced() && nest->start[0] && isZero(nest->start[0]);
     bool resultIsNeeded = true;
     if (linalg::GenericOp epilogue = startsAtZero ? findEpilogue(op, resultIsNeeded) : nullptr) {
       std::optional<Nest> both = Nest::get(op, epilogue, reason);

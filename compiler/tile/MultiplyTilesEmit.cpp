@@ -1,11 +1,11 @@
 //===- MultiplyTilesEmit.cpp - Write products of tiles ----------------------===//
 //
 //   for outer loops, columns in steps of `width`, pieces of the reduction:
-//     the right operand's pairs into a buffer
+//     the right operand's groups of steps into a buffer
 //     for inner loops, rows in steps of 32:
 //       for columns in steps of 32:
 //         2 x 2 tiles of sums = 0
-//         for taps, steps in steps of 32: two tiles of each operand, four products
+//         for taps, tiles of steps: two tiles of each operand, four products
 //         the tiles of sums to memory
 //
 // Tiles of a strip's rows are configured before it: 16 rows each, or what is left.
@@ -76,12 +76,20 @@ Value ProductWriter::bufferOf(int64_t elements, Type element) {
   return memref::AllocaOp::create(b, loc, MemRefType::get({elements}, element), b.getI64IntegerAttr(64));
 }
 
-/// Pairs that a tap's steps take in a buffer: as tiles of steps, if these are read as they lie.
-OpFoldResult ProductWriter::pairsOf(OpFoldResult steps) {
-  int64_t unit = plan.movesLeft ? 2 : plan.depth;
+/// Groups that a tap's steps take in a buffer: as tiles of steps, if these are read as they lie.
+OpFoldResult ProductWriter::groupsOf(OpFoldResult steps) {
+  int64_t unit = plan.movesLeft ? plan.group() : plan.depth;
   if (std::optional<int64_t> known = getConstantIntValue(steps))
-    return b.getIndexAttr(llvm::alignTo(*known, unit) / 2);
-  return mul(ceilDiv(valueOf(steps), unit), index(unit / 2));
+    return b.getIndexAttr(llvm::alignTo(*known, unit) / plan.group());
+  return mul(ceilDiv(valueOf(steps), unit), index(unit / plan.group()));
+}
+
+/// Groups of all inner taps.
+Value ProductWriter::allGroupsOf(OpFoldResult steps) {
+  Value groups = valueOf(groupsOf(steps));
+  for (unsigned loop : plan.innerTaps())
+    groups = mul(groups, bounds[loop]);
+  return groups;
 }
 
 //===----------------------------------------------------------------------===//
@@ -118,10 +126,10 @@ void ProductWriter::configure(const RowTiles &tiles) {
   for (auto [row, count] : llvm::enumerate(tiles.counts)) {
     for (int64_t column = 0; column < tiles.columns(); ++column)
       set(tiles.sums(row, column), count, 4 * kTileEdge);
-    set(tiles.left(row), count, 2 * plan.depth);
+    set(tiles.left(row), count, 4 * plan.depth / plan.group());
   }
   for (int64_t column = 0; column < tiles.columns(); ++column)
-    set(tiles.right(column), b.getIndexAttr(plan.depth / 2), 4 * kTileEdge);
+    set(tiles.right(column), b.getIndexAttr(plan.depth / plan.group()), 4 * kTileEdge);
   auto type = VectorType::get(64, b.getI8Type());
   vector::StoreOp::create(b, loc, constant(DenseElementsAttr::get(type, ArrayRef<int8_t>(layout))), configuration, index(0));
   for (auto [number, rows] : open)
@@ -156,17 +164,16 @@ void ProductWriter::run() {
   b.setInsertionPoint(nest.epilogue ? nest.epilogue : nest.op);
   index(0); // the first constant: others stand before it
   prepare();
-  Type narrow = nest.accesses[plan.left].element;
-  int64_t panels = plan.width / kTileEdge;
+  int64_t panels = plan.width / kTileEdge, elements = plan.groups * plan.tileSteps();
   if (plan.form != MatrixPlan::Right::Tiles)
-    rightPairs = bufferOf(panels * plan.pairs * kTileSteps, narrow);
+    rightGroups = bufferOf(panels * elements, narrow);
   if (plan.movesLeft) {
-    leftPairs = bufferOf(2 * plan.pairs * kTileSteps, narrow);
-    leftTiles = bufferOf(2 * plan.pairs * kTileSteps, narrow);
+    leftGroups = bufferOf(2 * elements, narrow);
+    leftTiles = bufferOf(2 * elements, narrow);
   } else {
-    lastSteps = bufferOf(2 * kTileElements, narrow);
+    lastSteps = bufferOf(2 * kTileEdge * plan.tileSteps(), narrow);
   }
-  sums = bufferOf(4 * kTileEdge * kTileEdge, b.getF32Type());
+  sums = bufferOf(4 * kTileEdge * kTileEdge, wide);
   configuration = bufferOf(64, b.getI8Type());
   SmallVector<RowTiles> strips = tilesOf(sizeOf(plan.rows));
   isConfigured = strips.size() == 1;
@@ -252,13 +259,13 @@ void ProductWriter::emitBlock(const Block &block, Value panel, Value step, OpFol
           intrinsic(name, number);
         } else if (!inPlace) {
           Value place = index(row * kTileEdge * tiles.columns() * kTileEdge + column * kTileEdge);
-          intrinsic(name, {number, pointerTo(sums, place), bytes(index(tiles.columns() * kTileEdge), b.getF32Type())});
+          intrinsic(name, {number, pointerTo(sums, place), bytes(index(tiles.columns() * kTileEdge), wide)});
         } else {
           ivs[plan.rows] = add(block.row, index(row * kTileEdge));
           ivs[plan.columns] = add(block.column, index(column * kTileEdge));
           const Term *term = nest.accesses[nest.inputs].linearAlong(plan.rows);
           intrinsic(name, {number, pointerTo(flat[nest.inputs], addressOf(nest.inputs)),
-                           bytes(strideOf(nest.inputs, *term), b.getF32Type())});
+                           bytes(strideOf(nest.inputs, *term), wide)});
           ivs[plan.rows] = ivs[plan.columns] = Value();
         }
       }
@@ -266,12 +273,9 @@ void ProductWriter::emitBlock(const Block &block, Value panel, Value step, OpFol
   bool inPlace = writesTiles(block);
   eachSum(inPlace && !startsAtZero ? "tileloadd64" : "tilezero", inPlace);
   if (plan.movesLeft) {
-    Value pairs = mul(valueOf(pairsOf(steps)), index(1));
-    for (unsigned loop : plan.innerTaps())
-      pairs = mul(pairs, bounds[loop]);
-    loopOver(index(0), pairs, kTileSteps / 2, [&](Value pair) {
-      multiply(block, [&](int64_t row) { return pointerTo(leftTiles, placeOf(row, pair)); },
-               bytes(index(kTileSteps), b.getBF16Type()), panel, pair);
+    loopOver(index(0), allGroupsOf(steps), kTileEdge, [&](Value group) {
+      multiply(block, [&](int64_t row) { return pointerTo(leftTiles, placeOf(row, group)); },
+               bytes(index(plan.tileSteps()), narrow), panel, group);
     });
   } else {
     multiplyWhereTheyAre(block, panel, step, steps);
@@ -281,14 +285,16 @@ void ProductWriter::emitBlock(const Block &block, Value panel, Value step, OpFol
     finish(block);
 }
 
-/// One tile of steps: `pair` is its first in the right operand's buffer.
+/// One tile of steps: `group` is its first in the right operand's buffer.
 void ProductWriter::multiply(const Block &block, llvm::function_ref<Value(int64_t)> leftTile, Value leftStride,
-                             Value panel, Value pair) {
+                             Value panel, Value group) {
   const RowTiles &tiles = block.tiles;
   int64_t rows = tiles.counts.size();
+  auto sign = [&](unsigned input) { return plan.product.isUnsigned[input] ? "u" : "s"; };
+  std::string product = narrow.isBF16() ? "tdpbf16ps" : std::string("tdpb") + sign(plan.left) + sign(plan.right) + "d";
   for (int64_t row = 0; row < rows; ++row)
     intrinsic("tileloadd64", {tile(tiles.left(row)), leftTile(row), leftStride});
-  Value place = mul(pair, index(kTileSteps));
+  Value place = mul(group, index(plan.tileSteps()));
   for (int64_t column = 0; column < block.columnTiles; ++column) {
     Value at;
     if (plan.form == MatrixPlan::Right::Tiles) {
@@ -296,38 +302,38 @@ void ProductWriter::multiply(const Block &block, llvm::function_ref<Value(int64_
       at = pointerTo(flat[plan.right], add(addressOf(plan.right), place));
       ivs[plan.columns] = Value();
     } else {
-      at = pointerTo(rightPairs, add(add(mul(panel, index(plan.pairs * kTileSteps)), index(column * plan.pairs * kTileSteps)), place));
+      int64_t panelElements = plan.groups * plan.tileSteps();
+      at = pointerTo(rightGroups, add(add(mul(panel, index(panelElements)), index(column * panelElements)), place));
     }
-    intrinsic("tileloadd64", {tile(tiles.right(column)), at, bytes(index(kTileSteps), b.getBF16Type())});
+    intrinsic("tileloadd64", {tile(tiles.right(column)), at, bytes(index(plan.tileSteps()), narrow)});
     for (int64_t row = 0; row < rows; ++row)
-      intrinsic("tdpbf16ps", {tile(tiles.sums(row, column)), tile(tiles.left(row)), tile(tiles.right(column))});
+      intrinsic(product, {tile(tiles.sums(row, column)), tile(tiles.left(row)), tile(tiles.right(column))});
   }
 }
 
 /// All taps and steps of a block, with tiles of the left operand where it lies.
 void ProductWriter::multiplyWhereTheyAre(const Block &block, Value panel, Value step, OpFoldResult steps) {
   const Term *term = nest.accesses[plan.left].linearAlong(plan.rows);
-  Type narrow = nest.accesses[plan.left].element;
   loopsOver(plan.innerTaps(), [&] {
     ivs[plan.rows] = block.row;
     Value start = add(addressOf(plan.left), step), stride = strideOf(plan.left, *term);
     ivs[plan.rows] = Value();
-    Value firstPair = index(0); // of the tap, where its address does not say it
+    Value firstGroup = index(0); // of the tap, where its address does not say it
     if (plan.form != MatrixPlan::Right::Tiles)
-      firstPair = mul(linearOf(plan.innerTaps()), valueOf(pairsOf(steps)));
-    auto pairAt = [&](Value at) {
-      return add(firstPair, arith::DivUIOp::create(b, loc, at, index(2)));
+      firstGroup = mul(linearOf(plan.innerTaps()), valueOf(groupsOf(steps)));
+    auto groupAt = [&](Value at) {
+      return add(firstGroup, arith::DivUIOp::create(b, loc, at, index(plan.group())));
     };
     overStrips(steps, plan.depth, [&](Value at, OpFoldResult count) {
       if (isConstantIntValue(count, plan.depth)) {
         auto leftTile = [&](int64_t row) {
           return pointerTo(flat[plan.left], add(add(start, at), mul(stride, index(row * kTileEdge))));
         };
-        return multiply(block, leftTile, bytes(stride, narrow), panel, pairAt(at));
+        return multiply(block, leftTile, bytes(stride, narrow), panel, groupAt(at));
       }
       copyLastSteps(block, add(start, at), count);
-      auto leftTile = [&](int64_t row) { return pointerTo(lastSteps, index(row * kTileElements)); };
-      multiply(block, leftTile, bytes(index(kTileSteps), narrow), panel, pairAt(at));
+      auto leftTile = [&](int64_t row) { return pointerTo(lastSteps, index(row * kTileEdge * plan.tileSteps())); };
+      multiply(block, leftTile, bytes(index(plan.tileSteps()), narrow), panel, groupAt(at));
     });
   });
 }

@@ -1,13 +1,13 @@
 //===- MultiplyTilesMove.cpp - Operands of tile products in buffers ---------===//
 //
-// The right operand, in panels of 16 columns: of each two steps a row of 16 pairs.
+// The right operand, in panels of 16 columns: of each group of steps a row of 16 groups.
 //
-//   b(k, n) side by side along n: rows k and k + 1, interleaved
-//   b(k, n) side by side along k: squares of 16 x 16 pairs, transposed in registers
+//   b(k, n) side by side along n: rows k, k + 1, ... interleaved
+//   b(k, n) side by side along k: squares of 16 x 16 groups, transposed in registers
 //   otherwise: copied first, then as rows
 //
 // A left operand a(k, m) that lies along m is moved in the same way, and then its squares of
-// 16 x 16 pairs are transposed into tiles.
+// 16 x 16 groups are transposed into tiles.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/MultiplyTilesWriter.h"
@@ -40,53 +40,52 @@ void ProductWriter::moveRight(Value column, OpFoldResult columns, Value step, Op
   switch (plan.form) {
   case MatrixPlan::Right::Columns:
     ivs[plan.columns] = column;
-    pairRows(plan.right, plan.columns, columns, plan.width / kTileEdge, step, steps, rightPairs);
+    groupRows(plan.right, plan.columns, columns, plan.width / kTileEdge, step, steps, rightGroups);
     ivs[plan.columns] = Value();
     break;
   case MatrixPlan::Right::Steps:
-    pairSteps(column, columns, step, steps);
+    groupSteps(column, columns, step, steps);
     break;
   case MatrixPlan::Right::Elsewhere:
-    pairCopy(column, columns, step, steps);
+    groupCopy(column, columns, step, steps);
     break;
   case MatrixPlan::Right::Tiles:
     return;
   }
   if (!plan.movesLeft)
     return;
-  Value pairs = valueOf(pairsOf(steps));
-  for (unsigned loop : plan.innerTaps())
-    pairs = mul(pairs, bounds[loop]);
-  clearPairs(pairs, mul(ceilDiv(pairs, kTileEdge), index(kTileEdge)), plan.width / kTileEdge, rightPairs);
+  Value groups = allGroupsOf(steps);
+  clearGroups(groups, mul(ceilDiv(groups, kTileEdge), index(kTileEdge)), plan.width / kTileEdge, rightGroups);
 }
 
-/// Zeros from one pair to another.
-void ProductWriter::clearPairs(Value from, Value to, int64_t panels, Value buffer) {
-  Value zeros = constant(b.getZeroAttr(VectorType::get(kTileSteps, b.getBF16Type())));
-  loopOver(from, to, 1, [&](Value pair) {
+/// Zeros from one group to another.
+void ProductWriter::clearGroups(Value from, Value to, int64_t panels, Value buffer) {
+  Value zeros = constant(b.getZeroAttr(tileRow()));
+  loopOver(from, to, 1, [&](Value group) {
     for (int64_t panel = 0; panel < panels; ++panel)
-      vector::StoreOp::create(b, loc, zeros, buffer, placeOf(panel, pair));
+      vector::StoreOp::create(b, loc, zeros, buffer, placeOf(panel, group));
   });
 }
 
-void ProductWriter::pairRows(unsigned access, unsigned along, OpFoldResult count, int64_t panels, Value step,
+void ProductWriter::groupRows(unsigned access, unsigned along, OpFoldResult count, int64_t panels, Value step,
                              OpFoldResult steps, Value buffer) {
   const Term *term = nest.accesses[access].linearAlong(plan.steps[0]);
   loopsOver(plan.innerTaps(), [&] {
     ivs[plan.steps[0]] = step;
     Value start = addressOf(access), stride = strideOf(access, *term);
     ivs[plan.steps[0]] = Value();
-    Value firstPair = mul(linearOf(plan.innerTaps()), valueOf(pairsOf(steps)));
+    Value firstGroup = mul(linearOf(plan.innerTaps()), valueOf(groupsOf(steps)));
     auto address = [&](Value at) { return add(start, mul(at, stride)); };
-    pairRows({flat[access], address}, count, panels, steps, firstPair, buffer);
+    groupRows({flat[access], address}, count, panels, steps, firstGroup, buffer);
   });
 }
 
-void ProductWriter::pairRows(Rows rows, OpFoldResult count, int64_t panels, OpFoldResult steps, Value firstPair,
+void ProductWriter::groupRows(Rows rows, OpFoldResult count, int64_t panels, OpFoldResult steps, Value firstGroup,
                              Value buffer) {
   // Two panels are one vector of each row.
   constexpr int64_t kLanes = 2 * kTileEdge;
-  auto type = VectorType::get(kLanes, b.getBF16Type());
+  auto type = VectorType::get(kLanes, narrow);
+  Value none = constant(b.getZeroAttr(type));
   std::optional<int64_t> known = getConstantIntValue(count);
   if (known)
     panels = llvm::divideCeil(*known, kTileEdge);
@@ -99,81 +98,113 @@ void ProductWriter::pairRows(Rows rows, OpFoldResult count, int64_t panels, OpFo
       rest = sub(cast<Value>(count), min(cast<Value>(count), index(panel * kTileEdge)));
     masks.push_back(maskOf(rest, kLanes));
   }
-  SmallVector<int64_t> low, high;
-  for (int64_t lane = 0; lane < kTileEdge; ++lane) {
-    llvm::append_values(low, lane, kLanes + lane);
-    llvm::append_values(high, kTileEdge + lane, kLanes + kTileEdge + lane);
-  }
-  auto writePair = [&](Value pair, bool hasSecond) {
-    Value step = mul(pair, index(2)), first = rows.address(step);
-    Value second = hasSecond ? rows.address(add(step, index(1))) : Value();
+  // The group of so many steps from `step` on; the rest of it is zeros.
+  auto writeGroup = [&](Value step, Value group, int64_t number) {
+    SmallVector<Value> from;
+    for (int64_t i = 0; i < number; ++i)
+      from.push_back(rows.address(add(step, index(i))));
     for (int64_t panel = 0; panel < panels; panel += 2) {
-      Value lane = index(panel * kTileEdge), mask = masks[panel / 2];
-      Value a = loadLanes(type, rows.memory, add(first, lane), mask);
-      Value c = second ? loadLanes(type, rows.memory, add(second, lane), mask) : constant(b.getZeroAttr(type));
-      Value place = add(firstPair, pair);
-      vector::StoreOp::create(b, loc, vector::ShuffleOp::create(b, loc, a, c, low), buffer, placeOf(panel, place));
+      SmallVector<Value> lanes;
+      for (Value row : from)
+        lanes.push_back(loadLanes(type, rows.memory, add(row, index(panel * kTileEdge)), masks[panel / 2]));
+      lanes.resize(plan.group(), none);
+      SmallVector<Value> both = interleave(lanes);
+      Value place = add(firstGroup, group);
+      vector::StoreOp::create(b, loc, both[0], buffer, placeOf(panel, place));
       if (panel + 1 < panels)
-        vector::StoreOp::create(b, loc, vector::ShuffleOp::create(b, loc, a, c, high), buffer, placeOf(panel + 1, place));
+        vector::StoreOp::create(b, loc, both[1], buffer, placeOf(panel + 1, place));
     }
   };
-  Value whole, all;
+  int64_t size = plan.group();
+  Value end = valueOf(groupsOf(steps)), last;
   if (std::optional<int64_t> number = getConstantIntValue(steps)) {
-    whole = index(*number / 2);
-    all = index((*number + 1) / 2);
+    last = index(llvm::divideCeil(*number, size));
+    loopOver(index(0), index(*number / size), 1, [&](Value group) { writeGroup(mul(group, index(size)), group, size); });
+    if (*number % size)
+      writeGroup(index(*number / size * size), index(*number / size), *number % size);
   } else {
-    whole = arith::DivUIOp::create(b, loc, cast<Value>(steps), index(2));
-    all = ceilDiv(cast<Value>(steps), 2);
+    Value bound = cast<Value>(steps), whole = arith::DivUIOp::create(b, loc, bound, index(size));
+    last = ceilDiv(bound, size);
+    loopOver(index(0), whole, 1, [&](Value group) { writeGroup(mul(group, index(size)), group, size); });
+    Value left = sub(bound, mul(whole, index(size)));
+    for (int64_t number = 1; number < size; ++number) {
+      Value is = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, left, index(number));
+      auto choice = scf::IfOp::create(b, loc, is, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(choice.thenYield());
+      writeGroup(mul(whole, index(size)), whole, number);
+    }
   }
-  loopOver(index(0), whole, 1, [&](Value pair) { writePair(pair, true); });
-  if (whole != all)
-    loopOver(whole, all, 1, [&](Value pair) { writePair(pair, false); });
-  Value end = valueOf(pairsOf(steps));
-  if (end != all)
-    clearPairs(add(firstPair, all), add(firstPair, end), panels, buffer);
+  if (end != last)
+    clearGroups(add(firstGroup, last), add(firstGroup, end), panels, buffer);
+}
+
+/// Of a group's rows of 32 lanes, lane by lane: the first 16 lanes' groups, and the others'.
+SmallVector<Value> ProductWriter::interleave(ArrayRef<Value> rows) {
+  SmallVector<Value> vectors(rows);
+  for (int64_t unit = narrow.getIntOrFloatBitWidth(); unit < 32; unit *= 2) {
+    // Neighbours become pairs: of elements, then of pairs.
+    SmallVector<Value> next;
+    bool isLast = unit == 16;
+    for (size_t i = 0; i < vectors.size(); i += 2) {
+      Value a = vectors[i], c = vectors[i + 1];
+      if (unit != narrow.getIntOrFloatBitWidth())
+        a = as(b.getIntegerType(unit), a), c = as(b.getIntegerType(unit), c);
+      int64_t lanes = cast<VectorType>(a.getType()).getNumElements();
+      for (int64_t begin = 0; begin < lanes; begin += isLast ? lanes / 2 : lanes) {
+        SmallVector<int64_t> order;
+        for (int64_t lane = begin; lane < begin + (isLast ? lanes / 2 : lanes); ++lane)
+          llvm::append_values(order, lane, lanes + lane);
+        next.push_back(vector::ShuffleOp::create(b, loc, a, c, order));
+      }
+    }
+    vectors = std::move(next);
+  }
+  for (Value &vector : vectors)
+    vector = as(narrow, vector);
+  return vectors;
 }
 
 /// Squares of a right operand that lies along the steps.
-void ProductWriter::pairSteps(Value column, OpFoldResult columns, Value step, OpFoldResult steps) {
+void ProductWriter::groupSteps(Value column, OpFoldResult columns, Value step, OpFoldResult steps) {
   const Term *term = nest.accesses[plan.right].linearAlong(plan.columns);
-  auto narrow = VectorType::get(kTileSteps, b.getBF16Type()), wide = VectorType::get(kTileEdge, b.getI32Type());
-  std::optional<int64_t> known = getConstantIntValue(columns), open = getConstantIntValue(pairsOf(steps));
+  std::optional<int64_t> known = getConstantIntValue(columns), open = getConstantIntValue(groupsOf(steps));
   loopsOver(plan.innerTaps(), [&] {
     ivs[plan.columns] = column;
     ivs[plan.steps[0]] = step;
     Value start = addressOf(plan.right), stride = strideOf(plan.right, *term);
     ivs[plan.columns] = ivs[plan.steps[0]] = Value();
-    Value firstPair = mul(linearOf(plan.innerTaps()), valueOf(pairsOf(steps)));
-    overStrips(steps, kTileSteps, [&](Value at, OpFoldResult count) {
-      Value mask = maskOf(count, kTileSteps), pair = arith::DivUIOp::create(b, loc, at, index(2));
-      // Of a last square as many pairs as the tap has room for.
-      int64_t pairs = kTileEdge;
+    Value firstGroup = mul(linearOf(plan.innerTaps()), valueOf(groupsOf(steps)));
+    overStrips(steps, plan.tileSteps(), [&](Value at, OpFoldResult count) {
+      Value mask = maskOf(count, plan.tileSteps()), group = arith::DivUIOp::create(b, loc, at, index(plan.group()));
+      // Of a last square as many groups as the tap has room for.
+      int64_t groups = kTileEdge;
       if (std::optional<int64_t> from = getConstantIntValue(at); from && open)
-        pairs = std::min(pairs, *open - *from / 2);
+        groups = std::min(groups, *open - *from / plan.group());
       int64_t panels = known ? llvm::divideCeil(*known, kTileEdge) : plan.width / kTileEdge;
       for (int64_t panel = 0; panel < panels; ++panel) {
         SmallVector<Value> rows;
         for (int64_t row = panel * kTileEdge; row < (panel + 1) * kTileEdge; ++row) {
-          Value lanes = constant(b.getZeroAttr(narrow));
+          Value lanes = constant(b.getZeroAttr(tileRow()));
           if (!known || row < *known) {
             Value number = index(row);
             if (!known) // rows beyond the end read the last one again
               number = min(number, sub(cast<Value>(columns), index(1)));
-            lanes = loadLanes(narrow, flat[plan.right], add(add(start, at), mul(number, stride)), mask);
+            lanes = loadLanes(tileRow(), flat[plan.right], add(add(start, at), mul(number, stride)), mask);
           }
-          rows.push_back(vector::BitCastOp::create(b, loc, wide, lanes));
+          rows.push_back(as(b.getI32Type(), lanes));
         }
         rows = transposeVectors(b, loc, std::move(rows));
-        for (int64_t row = 0; row < pairs; ++row)
-          vector::StoreOp::create(b, loc, vector::BitCastOp::create(b, loc, narrow, rows[row]), rightPairs,
-                                  placeOf(panel, add(add(firstPair, pair), index(row))));
+        for (int64_t row = 0; row < groups; ++row)
+          vector::StoreOp::create(b, loc, as(narrow, rows[row]), rightGroups,
+                                  placeOf(panel, add(add(firstGroup, group), index(row))));
       }
     });
   });
 }
 
 /// A right operand that lies otherwise is copied: taps, steps, columns.
-void ProductWriter::pairCopy(Value column, OpFoldResult columns, Value step, OpFoldResult steps) {
+void ProductWriter::groupCopy(Value column, OpFoldResult columns, Value step, OpFoldResult steps) {
   const Access &right = nest.accesses[plan.right];
   SmallVector<unsigned> loops(plan.innerTaps());
   llvm::append_range(loops, plan.steps);
@@ -209,50 +240,44 @@ void ProductWriter::pairCopy(Value column, OpFoldResult columns, Value step, OpF
                               linalg::YieldOp::create(inner, at, elements[0]);
                             });
   loopsOver(plan.innerTaps(), [&] {
-    Value tap = linearOf(plan.innerTaps()), firstPair = mul(tap, valueOf(pairsOf(steps)));
+    Value tap = linearOf(plan.innerTaps()), firstGroup = mul(tap, valueOf(groupsOf(steps)));
     Value start = mul(tap, index(room * plan.width));
     auto address = [&](Value at) { return add(start, mul(at, index(plan.width))); };
-    pairRows({rightCopy, address}, columns, plan.width / kTileEdge, steps, firstPair, rightPairs);
+    groupRows({rightCopy, address}, columns, plan.width / kTileEdge, steps, firstGroup, rightGroups);
   });
 }
 
-/// The tiles of a strip of rows: pairs, then squares of them transposed.
+/// The tiles of a strip of rows: groups, then squares of them transposed.
 void ProductWriter::moveLeft(const RowTiles &tiles, Value row, OpFoldResult rows, Value step, OpFoldResult steps) {
   int64_t panels = tiles.counts.size();
   ivs[plan.rows] = row;
-  pairRows(plan.left, plan.rows, rows, panels, step, steps, leftPairs);
+  groupRows(plan.left, plan.rows, rows, panels, step, steps, leftGroups);
   ivs[plan.rows] = Value();
-  Value pairs = valueOf(pairsOf(steps));
-  for (unsigned loop : plan.innerTaps())
-    pairs = mul(pairs, bounds[loop]);
-  Value end = mul(ceilDiv(pairs, kTileEdge), index(kTileEdge));
-  clearPairs(pairs, end, panels, leftPairs);
-  auto narrow = VectorType::get(kTileSteps, b.getBF16Type()), wide = VectorType::get(kTileEdge, b.getI32Type());
-  loopOver(index(0), end, kTileEdge, [&](Value pair) {
+  Value groups = allGroupsOf(steps), end = mul(ceilDiv(groups, kTileEdge), index(kTileEdge));
+  clearGroups(groups, end, panels, leftGroups);
+  loopOver(index(0), end, kTileEdge, [&](Value group) {
     for (int64_t panel = 0; panel < panels; ++panel) {
       SmallVector<Value> square;
       for (int64_t i = 0; i < kTileEdge; ++i)
-        square.push_back(vector::BitCastOp::create(
-            b, loc, wide, loadLanes(narrow, leftPairs, placeOf(panel, add(pair, index(i))), Value())));
+        square.push_back(as(b.getI32Type(), loadLanes(tileRow(), leftGroups, placeOf(panel, add(group, index(i))), Value())));
       square = transposeVectors(b, loc, std::move(square));
       for (int64_t i = 0; i < kTileEdge; ++i)
-        vector::StoreOp::create(b, loc, vector::BitCastOp::create(b, loc, narrow, square[i]), leftTiles,
-                                placeOf(panel, add(pair, index(i))));
+        vector::StoreOp::create(b, loc, as(narrow, square[i]), leftTiles, placeOf(panel, add(group, index(i))));
     }
   });
 }
 
 /// The last steps of the left operand's rows, from `start` on, with zeros behind them.
 void ProductWriter::copyLastSteps(const Block &block, Value start, OpFoldResult count) {
-  auto type = VectorType::get(kTileSteps, b.getBF16Type());
-  Value mask = maskOf(count, kTileSteps);
+  int64_t size = plan.tileSteps();
+  Value mask = maskOf(count, size);
   const Term *term = nest.accesses[plan.left].linearAlong(plan.rows);
   Value stride = strideOf(plan.left, *term);
   for (auto [number, rows] : llvm::enumerate(block.tiles.counts)) {
-    Value first = index(number * kTileEdge), place = index(number * kTileElements);
+    Value first = index(number * kTileEdge), place = index(number * kTileEdge * size);
     loopOver(index(0), valueOf(rows), 1, [&](Value row) {
-      Value lanes = loadLanes(type, flat[plan.left], add(start, mul(add(first, row), stride)), mask);
-      vector::StoreOp::create(b, loc, lanes, lastSteps, add(place, mul(row, index(kTileSteps))));
+      Value lanes = loadLanes(tileRow(), flat[plan.left], add(start, mul(add(first, row), stride)), mask);
+      vector::StoreOp::create(b, loc, lanes, lastSteps, add(place, mul(row, index(size))));
     });
   }
 }

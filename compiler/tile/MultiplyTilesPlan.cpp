@@ -18,7 +18,7 @@ namespace {
 /// Below these sizes moving operands costs more than vectors' arithmetic.
 constexpr int64_t kFewestRows = 4, kFewestColumns = 8, kFewestSteps = 8;
 /// What is moved of the right operand, and in all, is on the thread's stack.
-constexpr int64_t kBufferBytes = 256 << 10, kBytesOfPair = 4, kMostColumns = 256, kMostLeftPairs = 512;
+constexpr int64_t kBufferBytes = 256 << 10, kBytesOfGroup = 4, kMostColumns = 256, kMostLeftGroups = 512;
 /// Steps of a piece where their number is not known.
 constexpr int64_t kOpenSteps = 1024;
 
@@ -26,15 +26,15 @@ bool isLinear(const Access &access) {
   return llvm::all_of(access.terms, [&](const Term &term) { return access.linearAlong(term.loop); });
 }
 
-/// The terms of pairs of steps in panels of columns (PackParameters): n / 16, k / 2, n % 16, k % 2.
-bool liesInTiles(const Access &access, unsigned columns, unsigned step) {
+/// The terms of groups of steps in panels of columns (PackParameters): n / 16, k / 2, n % 16, k % 2.
+bool liesInTiles(const Access &access, unsigned columns, unsigned step, int64_t group) {
   unsigned found = 0;
   for (const Term &term : access.terms) {
     auto is = [&](unsigned loop, Term::Kind kind, int64_t divisor) {
       return term.loop == loop && term.kind == kind && term.divisor == divisor;
     };
-    if (is(columns, Term::FloorDiv, kTileEdge) || (is(columns, Term::Mod, kTileEdge) && term.stride == 2) ||
-        (is(step, Term::FloorDiv, 2) && term.stride == kTileSteps) || (is(step, Term::Mod, 2) && term.stride == 1))
+    if (is(columns, Term::FloorDiv, kTileEdge) || (is(columns, Term::Mod, kTileEdge) && term.stride == group) ||
+        (is(step, Term::FloorDiv, group) && term.stride == kTileEdge * group) || (is(step, Term::Mod, group) && term.stride == 1))
       ++found;
     else if (!access.linearAlong(term.loop))
       return false;
@@ -47,8 +47,11 @@ public:
   MatrixPlanner(const Nest &nest, std::string &reason) : nest(nest), reason(reason) {}
 
   std::optional<MatrixPlan> run() {
-    if (!sumsProductsOfBF16(nest.op))
-      return fail("no sum of products of bf16");
+    std::optional<TileProduct> product = getTileProduct(nest.op);
+    if (!product)
+      return fail("no sum of products of bf16 or 8-bit integers");
+    plan.product = *product;
+    plan.depth = plan.tileSteps();
     if (!chooseColumns() || !classifyReductions() || !chooseRows())
       return std::nullopt;
     for (auto [number, access] : llvm::enumerate(nest.accesses)) {
@@ -140,13 +143,13 @@ private:
     if (plan.movesLeft)
       return chooseAnyStep(), true;
     take(step);
-    if (liesInTiles(right(), plan.columns, step)) {
+    if (liesInTiles(right(), plan.columns, step, plan.group())) {
       plan.form = MatrixPlan::Right::Tiles;
       return true;
     }
     // Few steps: those of other reductions that follow them in memory.
     int64_t extent = sizeOf(step);
-    for (bool found = !isOpen(step); found && extent < kTileSteps;) {
+    for (bool found = !isOpen(step); found && extent < plan.tileSteps();) {
       found = false;
       for (unsigned loop : plan.taps)
         if (!isOpen(loop) && left().strideAlong(loop) == extent) {
@@ -165,11 +168,11 @@ private:
     llvm::erase(plan.taps, loop);
   }
 
-  /// Where both operands are moved, steps are pairs of any loop: best of an even one.
+  /// Where both operands are moved, steps are groups of any loop: best of one that they divide.
   void chooseAnyStep() {
     unsigned step = plan.taps.back();
     for (unsigned loop : plan.taps)
-      if (isOpen(loop) || sizeOf(loop) % 2 == 0)
+      if (isOpen(loop) || sizeOf(loop) % plan.group() == 0)
         step = loop;
     for (unsigned loop : plan.taps) // one of unknown size must be the one in pieces
       if (isOpen(loop))
@@ -196,7 +199,7 @@ private:
       plan.form = MatrixPlan::Right::Elsewhere;
     if (plan.movesLeft || isOpen(plan.steps.back()))
       return;
-    plan.depth = getTileDepth(extentOf(plan.steps));
+    plan.depth = getTileDepth(extentOf(plan.steps), plan.group());
   }
 
   void chooseSizes() {
@@ -205,24 +208,25 @@ private:
       plan.width = std::min<int64_t>(llvm::alignTo(sizeOf(plan.columns), kTileEdge), mostColumns);
     if (plan.form == MatrixPlan::Right::Tiles)
       return;
-    int64_t most = kBufferBytes / (plan.width * kBytesOfPair);
+    int64_t most = kBufferBytes / (plan.width * kBytesOfGroup);
     if (plan.form == MatrixPlan::Right::Elsewhere)
       most /= 2;
     if (plan.movesLeft)
-      most = std::min(most, kMostLeftPairs);
+      most = std::min(most, kMostLeftGroups);
     for (unsigned i = 0; i < plan.taps.size(); ++i)
       if (isOpen(plan.taps[i]))
         plan.outerTaps = i + 1;
     bool isOpenStep = isOpen(plan.steps.back());
-    int64_t stepPairs = isOpenStep ? 0 : llvm::divideCeil(llvm::alignTo(extentOf(plan.steps), plan.movesLeft ? 2 : plan.depth), 2);
-    while (plan.outerTaps < plan.taps.size() && (isOpenStep || extentOf(plan.innerTaps()) * stepPairs > most))
+    int64_t unit = plan.movesLeft ? plan.group() : plan.depth;
+    int64_t stepGroups = isOpenStep ? 0 : llvm::alignTo(extentOf(plan.steps), unit) / plan.group();
+    while (plan.outerTaps < plan.taps.size() && (isOpenStep || extentOf(plan.innerTaps()) * stepGroups > most))
       ++plan.outerTaps;
-    if (plan.outerTaps == plan.taps.size() && (isOpenStep || stepPairs > most)) {
+    if (plan.outerTaps == plan.taps.size() && (isOpenStep || stepGroups > most)) {
       // Several loops of steps are short: such tiles of one loop fit.
-      plan.piece = std::min(kOpenSteps, 2 * most) / plan.depth * plan.depth;
-      stepPairs = plan.piece / 2;
+      plan.piece = std::min(kOpenSteps, plan.group() * most) / plan.depth * plan.depth;
+      stepGroups = plan.piece / plan.group();
     }
-    plan.pairs = llvm::alignTo(extentOf(plan.innerTaps()) * stepPairs, kTileSteps / 2) + kTileSteps / 2;
+    plan.groups = llvm::alignTo(extentOf(plan.innerTaps()) * stepGroups, kTileEdge) + kTileEdge;
   }
 
   const Nest &nest;
@@ -232,11 +236,12 @@ private:
 
 } // namespace
 
-int64_t nacre::tile::getTileDepth(int64_t steps) {
-  for (int64_t depth = kTileSteps; depth >= kTileSteps / 2; depth -= 2)
+int64_t nacre::tile::getTileDepth(int64_t steps, int64_t group) {
+  int64_t most = kTileEdge * group;
+  for (int64_t depth = most; depth >= most / 2; depth -= group)
     if (steps % depth == 0)
       return depth;
-  return steps < kTileSteps ? llvm::alignTo(steps, 2) : kTileSteps;
+  return steps < most ? llvm::alignTo(steps, group) : most;
 }
 
 std::optional<MatrixPlan> MatrixPlan::get(const Nest &nest, std::string &reason) {

@@ -60,7 +60,7 @@ std::pair<Value, AffineMap> ProductWriter::blockOf(const Block &block, unsigned 
 void ProductWriter::finish(const Block &block) {
   SmallVector<OpFoldResult> sizes = {block.rows, block.columns},
                             strides = {b.getIndexAttr(block.tiles.columns() * kTileEdge), b.getIndexAttr(1)};
-  Value result = memref::ReinterpretCastOp::create(b, loc, typeOf(b.getF32Type(), sizes, strides, b.getIndexAttr(0)), sums,
+  Value result = memref::ReinterpretCastOp::create(b, loc, typeOf(wide, sizes, strides, b.getIndexAttr(0)), sums,
                                                    b.getIndexAttr(0), sizes, strides);
   SmallVector<utils::IteratorType> parallel(2, utils::IteratorType::parallel);
   AffineMap identity = b.getMultiDimIdentityMap(2);
@@ -69,8 +69,10 @@ void ProductWriter::finish(const Block &block) {
     linalg::GenericOp::create(b, loc, result, output, ArrayRef<AffineMap>{identity, map}, parallel,
                               [&](OpBuilder &inner, Location at, ValueRange elements) {
                                 Value sum = elements[0];
-                                if (!startsAtZero)
+                                if (!startsAtZero && isa<FloatType>(wide))
                                   sum = arith::AddFOp::create(inner, at, elements[1], sum);
+                                else if (!startsAtZero)
+                                  sum = arith::AddIOp::create(inner, at, elements[1], sum);
                                 linalg::YieldOp::create(inner, at, sum);
                               });
   }

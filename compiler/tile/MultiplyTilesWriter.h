@@ -13,13 +13,11 @@
 
 namespace nacre::tile {
 
-/// Elements of a tile of bf16, and of one row of it.
-constexpr int64_t kTileElements = kTileEdge * kTileSteps;
-
 class ProductWriter : NestWriter {
 public:
   ProductWriter(RewriterBase &b, const Nest &nest, const MatrixPlan &plan, bool startsAtZero)
-      : NestWriter(b, nest), plan(plan), startsAtZero(startsAtZero), ivs(nest.loops.size()) {}
+      : NestWriter(b, nest), plan(plan), startsAtZero(startsAtZero), narrow(plan.product.element),
+        wide(nest.accesses[nest.inputs].element), ivs(nest.loops.size()) {}
 
   void run();
 
@@ -41,7 +39,8 @@ private:
   Value ceilDiv(Value value, int64_t divisor) {
     return arith::DivUIOp::create(b, loc, add(value, index(divisor - 1)), index(divisor));
   }
-  OpFoldResult pairsOf(OpFoldResult steps);
+  OpFoldResult groupsOf(OpFoldResult steps);
+  Value allGroupsOf(OpFoldResult steps);
 
   /// Runs `body` for pieces of `size`, then for what is left.
   void overStrips(OpFoldResult total, int64_t size, At body);
@@ -86,31 +85,40 @@ private:
   void emitRows(Value column, OpFoldResult columns, Value step, OpFoldResult steps);
   void emitRow(const RowTiles &tiles, Value row, Value column, OpFoldResult columns, Value step, OpFoldResult steps);
   void emitBlock(const Block &block, Value panel, Value step, OpFoldResult steps);
-  void multiply(const Block &block, llvm::function_ref<Value(int64_t)> leftTile, Value leftStride, Value panel, Value pair);
+  void multiply(const Block &block, llvm::function_ref<Value(int64_t)> leftTile, Value leftStride, Value panel, Value group);
   void multiplyWhereTheyAre(const Block &block, Value panel, Value step, OpFoldResult steps);
   SmallVector<RowTiles> tilesOf(OpFoldResult rows);
 
   //===--- Operands in buffers (MultiplyTilesMove.cpp) ----------------------===//
 
-  /// Rows of elements, each two of which become pairs: at `address(step)` of `memory` begin those
-  /// of a step.
+  /// Rows of elements, some of which become groups: at `address(step)` of `memory` begin those of a
+  /// step.
   struct Rows {
     Value memory;
     llvm::function_ref<Value(Value)> address;
   };
   void moveRight(Value column, OpFoldResult columns, Value step, OpFoldResult steps);
   void moveLeft(const RowTiles &tiles, Value row, OpFoldResult rows, Value step, OpFoldResult steps);
-  /// All inner taps' rows of an operand that lies along `along`, as pairs in `buffer`.
-  void pairRows(unsigned access, unsigned along, OpFoldResult count, int64_t panels, Value step, OpFoldResult steps, Value buffer);
-  void pairRows(Rows rows, OpFoldResult count, int64_t panels, OpFoldResult steps, Value firstPair, Value buffer);
-  void pairSteps(Value column, OpFoldResult columns, Value step, OpFoldResult steps);
-  void pairCopy(Value column, OpFoldResult columns, Value step, OpFoldResult steps);
-  void clearPairs(Value from, Value to, int64_t panels, Value buffer);
+  /// All inner taps' rows of an operand that lies along `along`, as groups in `buffer`.
+  void groupRows(unsigned access, unsigned along, OpFoldResult count, int64_t panels, Value step, OpFoldResult steps, Value buffer);
+  void groupRows(Rows rows, OpFoldResult count, int64_t panels, OpFoldResult steps, Value firstGroup, Value buffer);
+  void groupSteps(Value column, OpFoldResult columns, Value step, OpFoldResult steps);
+  void groupCopy(Value column, OpFoldResult columns, Value step, OpFoldResult steps);
+  void clearGroups(Value from, Value to, int64_t panels, Value buffer);
   void copyLastSteps(const Block &block, Value step, OpFoldResult count);
   Value maskOf(OpFoldResult count, int64_t lanes);
   Value loadLanes(VectorType type, Value memory, Value address, Value mask);
-  /// Where a panel's pair begins in a buffer of pairs.
-  Value placeOf(int64_t panel, Value pair) { return add(index(panel * plan.pairs * kTileSteps), mul(pair, index(kTileSteps))); }
+  SmallVector<Value> interleave(ArrayRef<Value> rows);
+  /// A vector's elements as another type of 64 bytes.
+  Value as(Type element, Value vector) {
+    auto type = VectorType::get(64 * 8 / element.getIntOrFloatBitWidth(), element);
+    return vector.getType() == type ? vector : vector::BitCastOp::create(b, loc, type, vector).getResult();
+  }
+  VectorType tileRow() { return VectorType::get(plan.tileSteps(), narrow); }
+  /// Where a panel's group begins in a buffer of groups.
+  Value placeOf(int64_t panel, Value group) {
+    return add(index(panel * plan.groups * plan.tileSteps()), mul(group, index(plan.tileSteps())));
+  }
 
   //===--- Sums (MultiplyTilesStore.cpp) ------------------------------------===//
 
@@ -122,10 +130,12 @@ private:
 
   const MatrixPlan &plan;
   bool startsAtZero;
+  /// The elements that are multiplied, and those of the sums.
+  Type narrow, wide;
   SmallVector<Value> ivs;
-  /// Pairs of the right operand; tiles of the left one, and pairs to make them from; its last
+  /// Groups of the right operand; tiles of the left one, and groups to make them from; its last
   /// steps; sums; a tile configuration.
-  Value rightPairs, rightCopy, leftTiles, leftPairs, lastSteps, sums, configuration;
+  Value rightGroups, rightCopy, leftTiles, leftGroups, lastSteps, sums, configuration;
   bool isConfigured = false;
 };
 

@@ -9,7 +9,8 @@
 // The lanes of a vector run along n, so that a micro-kernel reads one packed panel from
 // start to end. The last panel is padded with zeros.
 //
-// Of what runs on a matrix unit two steps lie side by side: (m, n, k) -> (n / 16, k / 2, n % 16, k % 2).
+// Of what runs on a matrix unit groups of steps, two of bf16, lie side by side:
+// (m, n, k) -> (n / 16, k / 2, n % 16, k % 2).
 //
 // Precondition: kernels of structured ops on tensors, each with one call.
 // Postcondition: constant operands of contractions are packed.
@@ -36,20 +37,21 @@ namespace {
 /// How one operand is packed: which loop each packed dimension follows.
 struct Packing {
   int64_t lanesLoop = -1, lanesDim = -1, block = 0;
-  /// The reduction whose steps lie in pairs, padded to a multiple of `depth`. -1: none.
-  int64_t stepLoop = -1, stepDim = -1, depth = 0;
+  /// The reduction whose steps lie in groups, padded to a multiple of `depth`. -1: none.
+  int64_t stepLoop = -1, stepDim = -1, group = 1, depth = 0;
   /// Dimensions of the operand in packed order; lanesDim stands for its panel number, stepDim
-  /// for that of its pair. The block follows at the end, then the pair.
+  /// for that of its group. The block follows at the end, then the group.
   SmallVector<int64_t> order;
 
   int64_t rank() const { return order.size() + (stepDim < 0 ? 1 : 2); }
 };
 
-/// Lets steps lie in pairs if the contraction will run on the matrix unit: its other operand has
+/// Lets steps lie in groups if the contraction will run on the matrix unit: its other operand has
 /// steps side by side, and rows.
-void choosePairs(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
-  constexpr int64_t kFewestSteps = tile::kTileSteps / 2, kFewestRows = 4, kFewestColumns = 8;
-  if (!tile::sumsProductsOfBF16(op))
+void chooseGroups(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
+  constexpr int64_t kFewestGroups = tile::kTileEdge / 2, kFewestRows = 4, kFewestColumns = 8;
+  std::optional<tile::TileProduct> product = tile::getTileProduct(op);
+  if (!product)
     return;
   OpOperand *left = op.getDpsInputOperand(1 - operand.getOperandNumber());
   AffineMap leftMap = op.getMatchingIndexingMap(left), map = op.getMatchingIndexingMap(&operand);
@@ -57,7 +59,7 @@ void choosePairs(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
   auto isEnough = [&](unsigned loop, int64_t fewest) { return ShapedType::isDynamic(sizes[loop]) || sizes[loop] >= fewest; };
   if (!last || op.getIteratorTypesArray()[last.getPosition()] != utils::IteratorType::reduction ||
-      !map.getResultPosition(last) || !isEnough(last.getPosition(), kFewestSteps) ||
+      !map.getResultPosition(last) || !isEnough(last.getPosition(), kFewestGroups * product->group()) ||
       !isEnough(packing.lanesLoop, kFewestColumns))
     return;
   bool hasRows = false;
@@ -67,19 +69,20 @@ void choosePairs(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
   if (!hasRows)
     return;
   packing.block = tile::kTileEdge;
+  packing.group = product->group();
   packing.stepLoop = last.getPosition();
   packing.stepDim = *map.getResultPosition(last);
-  packing.depth = tile::getTileDepth(sizes[packing.stepLoop]);
+  packing.depth = tile::getTileDepth(sizes[packing.stepLoop], packing.group);
   llvm::erase(packing.order, packing.stepDim);
   packing.order.push_back(packing.stepDim);
 }
 
 /// Decides whether and how to pack an operand of a generic.
-std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t maxBlock, bool matrixBF16) {
+std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t maxBlock, bool matrixTiles) {
   auto type = cast<RankedTensorType>(operand.get().getType());
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInits() != 1 || !type.hasStaticShape() ||
-      !isa<FloatType>(type.getElementType()) || !map.isProjectedPermutation() || type.getRank() < 2)
+      !(isa<FloatType>(type.getElementType()) || (matrixTiles && tile::getTileProduct(op))) || !map.isProjectedPermutation() || type.getRank() < 2)
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   auto lanes = dyn_cast<AffineDimExpr>(out.getResults().back());
@@ -112,8 +115,10 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   packing.order.push_back(packing.lanesDim);
   for (auto [loop, dim] : reduction)
     packing.order.push_back(dim);
-  if (matrixBF16)
-    choosePairs(op, operand, packing);
+  if (matrixTiles)
+    chooseGroups(op, operand, packing);
+  if (packing.stepDim < 0 && !isa<FloatType>(type.getElementType()))
+    return std::nullopt;
   return packing;
 }
 
@@ -121,11 +126,11 @@ RankedTensorType getPackedType(RankedTensorType type, const Packing &packing) {
   SmallVector<int64_t> shape;
   for (int64_t dim : packing.order)
     shape.push_back(dim == packing.lanesDim  ? llvm::divideCeil(type.getDimSize(dim), packing.block)
-                    : dim == packing.stepDim ? llvm::alignTo(type.getDimSize(dim), packing.depth) / 2
+                    : dim == packing.stepDim ? llvm::alignTo(type.getDimSize(dim), packing.depth) / packing.group
                                              : type.getDimSize(dim));
   shape.push_back(packing.block);
   if (packing.stepDim >= 0)
-    shape.push_back(2);
+    shape.push_back(packing.group);
   return type.clone(shape);
 }
 
@@ -138,7 +143,7 @@ AffineMap getSourceMap(const Packing &packing, MLIRContext *context) {
     if (dim == packing.lanesDim)
       exprs[dim] = exprs[dim] * packing.block + getAffineDimExpr(lane, context);
     else if (dim == packing.stepDim)
-      exprs[dim] = exprs[dim] * 2 + getAffineDimExpr(lane + 1, context);
+      exprs[dim] = exprs[dim] * packing.group + getAffineDimExpr(lane + 1, context);
   }
   return AffineMap::get(packing.rank(), 0, exprs, context);
 }
@@ -189,11 +194,11 @@ void readPacked(linalg::GenericOp op, OpOperand &operand, const Packing &packing
   SmallVector<AffineExpr> exprs;
   for (int64_t dim : packing.order)
     exprs.push_back(dim == packing.lanesDim  ? lanes.floorDiv(packing.block)
-                    : dim == packing.stepDim ? map.getResult(dim).floorDiv(2)
+                    : dim == packing.stepDim ? map.getResult(dim).floorDiv(packing.group)
                                              : map.getResult(dim));
   exprs.push_back(lanes % packing.block);
   if (packing.stepDim >= 0)
-    exprs.push_back(map.getResult(packing.stepDim) % 2);
+    exprs.push_back(map.getResult(packing.stepDim) % packing.group);
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   maps[operand.getOperandNumber()] = AffineMap::get(map.getNumDims(), 0, exprs, op.getContext());
   op.setIndexingMapsAttr(OpBuilder(op).getAffineMapArrayAttr(maps));
@@ -230,7 +235,7 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
         auto generic = dyn_cast<linalg::GenericOp>(operand.getOwner());
         if (!generic || parameter.getTrainable() || argument.getType() != get.getType())
           continue;
-        std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32, matrixBF16);
+        std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32, matrixTiles);
         if (!packing)
           continue;
 

@@ -36,7 +36,8 @@ def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
     Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">,
     Option<"minWork", "min-work", "int64_t", "65536",
            "Scalar operations below which work is not divided among threads">,
-    Option<"matrixBF16", "matrix-bf16", "bool", "false", "Sums of products of bf16 run on a matrix unit">];
+    Option<"matrixTiles", "matrix-tiles", "bool", "false",
+           "Sums of products of bf16 and 8-bit integers run on a matrix unit">];
 }
 
 def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
@@ -92,7 +93,8 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
     "::nacre::kern::KernDialect"];
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
-    Option<"matrixBF16", "matrix-bf16", "bool", "false", "Sums of products of bf16 run on a matrix unit">];
+    Option<"matrixTiles", "matrix-tiles", "bool", "false",
+           "Sums of products of bf16 and 8-bit integers run on a matrix unit">];
 }
 
 def PadProducersPass : Pass<"pad-producers", "::mlir::ModuleOp"> {
@@ -133,16 +135,16 @@ def BatchUpdatesPass : Pass<"batch-updates", "::mlir::ModuleOp"> {
 }
 
 def MultiplyTilesPass : Pass<"multiply-tiles"> {
-  let summary = "Run contractions of bf16 on the CPU's matrix unit (AMX)";
+  let summary = "Run contractions of bf16 and 8-bit integers on the CPU's matrix unit (AMX)";
   let description = [{
-    Sums of products of bf16 become products of tiles, 16 x 32 by 32 x 16 elements, by LLVM's
-    intrinsics with tile registers by number. The right operand's pairs of steps are moved side
-    by side for all rows; the left one is read where it lies if its steps lie side by side, and
+    Sums of products of bf16 (in f32) and of 8-bit integers (in 32 bits) become products of tiles,
+    16 rows of 64 bytes each, by LLVM's intrinsics with tile registers by number. The right
+    operand's steps are moved side by side, as many as fill 32 bits, for all rows; the left one is read where it lies if its steps lie side by side, and
     transposed into a buffer otherwise. An element-wise op on the sums runs on blocks of them.
     What fills too little of tiles stays, with a remark that says why.
-    The instruction adds products one after the other, rounds to nearest, and takes denormal
-    numbers for 0.
-    Precondition: linalg on memrefs; the CPU has amx-bf16, and may use it. Postcondition: scf,
+    Of bf16 the instruction adds products one after the other, rounds to nearest, and takes denormal
+    numbers for 0; of integers it wraps around.
+    Precondition: linalg on memrefs; the CPU has amx-bf16 and amx-int8, and may use them. Postcondition: scf,
     vector, memref, calls of those intrinsics, linalg on blocks; each sum in a fixed order.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",

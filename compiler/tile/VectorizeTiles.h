@@ -213,8 +213,15 @@ Staged stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
                      llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
                      const VectorTarget &target, StagedPart part);
 
-/// The body adds the product of two inputs of bf16 to an f32.
-bool sumsProductsOfBF16(mlir::linalg::GenericOp op);
+/// A body that adds the product of two inputs of bf16 to an f32, or of two of 8 bits to an i32.
+struct TileProduct {
+  mlir::Type element;
+  bool isUnsigned[2] = {false, false}; ///< Of each input.
+
+  /// Steps of the reduction that lie side by side in 32 bits.
+  int64_t group() const { return 32 / element.getIntOrFloatBitWidth(); }
+};
+std::optional<TileProduct> getTileProduct(mlir::linalg::GenericOp op);
 
 /// The block at whose start the running thread takes stack memory once.
 mlir::Block *entryOfThread(mlir::Operation *op);

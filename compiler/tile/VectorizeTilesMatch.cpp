@@ -132,21 +132,38 @@ linalg::GenericOp nacre::tile::findEpilogue(linalg::GenericOp op, bool &resultIs
   return epilogue;
 }
 
-/// The element of an input that this is, widened to f32, and read by nothing else.
-static bool isWidened(linalg::GenericOp op, Value value) {
-  auto wide = value.getDefiningOp<arith::ExtFOp>();
-  auto argument = wide ? dyn_cast<BlockArgument>(wide.getIn()) : BlockArgument();
-  return argument && argument.getOwner() == op.getBody() && wide->hasOneUse() && argument.hasOneUse() &&
-         argument.getArgNumber() < op.getNumDpsInputs() && wide.getType().isF32() && argument.getType().isBF16();
+/// The input whose widened element this is, if nothing else reads it, and whether it has no sign.
+static std::optional<std::pair<unsigned, bool>> getWidened(linalg::GenericOp op, Value value) {
+  Operation *wide = value.getDefiningOp();
+  auto argument = isa_and_present<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(wide)
+                      ? dyn_cast<BlockArgument>(wide->getOperand(0))
+                      : BlockArgument();
+  if (!argument || argument.getOwner() != op.getBody() || !wide->hasOneUse() || !argument.hasOneUse() ||
+      argument.getArgNumber() >= op.getNumDpsInputs())
+    return std::nullopt;
+  return std::pair(argument.getArgNumber(), isa<arith::ExtUIOp>(wide));
 }
 
-bool nacre::tile::sumsProductsOfBF16(linalg::GenericOp op) {
+std::optional<TileProduct> nacre::tile::getTileProduct(linalg::GenericOp op) {
   if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 || llvm::range_size(*op.getBody()) != 5)
-    return false;
-  auto sum = op.getBody()->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+    return std::nullopt;
+  Operation *sum = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
   Value accumulator = op.getBody()->getArgument(2);
-  if (!sum || !sum.getType().isF32() || (sum.getLhs() != accumulator && sum.getRhs() != accumulator))
-    return false;
-  auto product = (sum.getLhs() == accumulator ? sum.getRhs() : sum.getLhs()).getDefiningOp<arith::MulFOp>();
-  return product && isWidened(op, product.getLhs()) && isWidened(op, product.getRhs());
+  if (!isa_and_present<arith::AddFOp, arith::AddIOp>(sum) || !llvm::is_contained(sum->getOperands(), accumulator))
+    return std::nullopt;
+  Operation *product = sum->getOperand(sum->getOperand(0) == accumulator ? 1 : 0).getDefiningOp();
+  if (!isa_and_present<arith::MulFOp, arith::MulIOp>(product))
+    return std::nullopt;
+  auto first = getWidened(op, product->getOperand(0)), second = getWidened(op, product->getOperand(1));
+  if (!first || !second)
+    return std::nullopt;
+  TileProduct result;
+  result.element = op.getBody()->getArgument(0).getType();
+  if (result.element != op.getBody()->getArgument(1).getType())
+    return std::nullopt;
+  for (auto [input, isUnsigned] : {*first, *second})
+    result.isUnsigned[input] = isUnsigned;
+  Type wide = sum->getResult(0).getType();
+  bool isKnown = (result.element.isBF16() && wide.isF32()) || (result.element.isInteger(8) && wide.isInteger(32));
+  return isKnown ? std::optional(result) : std::nullopt;
 }

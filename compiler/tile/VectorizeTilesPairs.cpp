@@ -17,9 +17,14 @@
 using namespace mlir;
 using namespace nacre::tile;
 
+static bool isProductOfBF16(linalg::GenericOp op) {
+  std::optional<TileProduct> product = getTileProduct(op);
+  return product && product->element.isBF16();
+}
+
 int nacre::tile::findPaired(const Nest &nest, const Plan &plan) {
   if (plan.reductionOrder.empty() || plan.transposed >= 0 || nest.loops[plan.lanes].reduction ||
-      (plan.width != 4 && plan.width != 8 && plan.width != 16) || !sumsProductsOfBF16(nest.op))
+      (plan.width != 4 && plan.width != 8 && plan.width != 16) || !isProductOfBF16(nest.op))
     return -1;
   unsigned loop = plan.reductionOrder.back(), vectors = 0;
   if (plan.copies[loop] != 1 || (nest.loops[loop].isStatic() && nest.loops[loop].size < 2))

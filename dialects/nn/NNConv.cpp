@@ -16,10 +16,12 @@ static LogicalResult verifyConvOperands(std::optional<Location> loc, ValueRange 
   if (weight.getRank() != input.getRank())
     return emitOptionalError(loc, "expected a weight of the input's rank ", input.getRank(),
                              ", found ", weight);
-  for (Value operand : operands.drop_front())
-    if (getElementTypeOrSelf(operand.getType()) != input.getElementType())
-      return emitOptionalError(loc, "expected one element type, found ", input.getElementType(),
-                               " and ", getElementTypeOrSelf(operand.getType()));
+  Type product = getProductType(input.getElementType(), weight.getElementType());
+  if (!product)
+    return emitOptionalError(loc, "expected one element type, found ", input.getElementType(), " and ",
+                             weight.getElementType());
+  if (operands.size() > 2 && getElementTypeOrSelf(operands[2].getType()) != product)
+    return emitOptionalError(loc, "expected a bias of ", product, ", found ", getElementTypeOrSelf(operands[2].getType()));
   if (operands.size() > 2 && cast<RankedTensorType>(operands[2].getType()).getRank() != 1)
     return emitOptionalError(loc, "expected a bias of rank 1, found ", operands[2].getType());
   return success();
@@ -82,7 +84,7 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
       return failure();
     shape[dim] = *count;
   }
-  types.push_back(input.clone(shape));
+  types.push_back(RankedTensorType::get(shape, getProductType(input.getElementType(), weight.getElementType())));
   return success();
 }
 
@@ -220,7 +222,7 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *context, std::optio
     else if (op.getOutputShape())
       shape[dim] = (*op.getOutputShape())[i];
   }
-  types.push_back(input.clone(shape));
+  types.push_back(RankedTensorType::get(shape, getProductType(input.getElementType(), weight.getElementType())));
   return success();
 }
 

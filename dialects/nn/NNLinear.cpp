@@ -1,5 +1,6 @@
 //===- NNLinear.cpp - Contractions and convolutions -------------*- C++ -*-===//
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/NNShapes.h"
 #include "dialects/nn/NNSizeMath.h"
 
 using namespace mlir;
@@ -18,7 +19,8 @@ LogicalResult MatMulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   Adaptor op(operands, nullptr, properties);
   if (lhs.getRank() < 2 || rhs.getRank() < 2)
     return emitOptionalError(loc, "matmul expects operands of rank 2 or more, found ", lhs, " and ", rhs);
-  if (lhs.getElementType() != rhs.getElementType())
+  Type element = getProductType(lhs.getElementType(), rhs.getElementType());
+  if (!element)
     return emitOptionalError(loc, "matmul expects one element type, found ", lhs, " and ", rhs);
   auto [m, lk] = std::pair(lhs.getShape().end()[-2], lhs.getShape().back());
   auto [rk, n] = std::pair(rhs.getShape().end()[-2], rhs.getShape().back());
@@ -32,7 +34,7 @@ LogicalResult MatMulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   if (failed(batch))
     return emitOptionalError(loc, "matmul's batch sizes do not broadcast: ", lhs, " and ", rhs);
   batch->append({m, n});
-  types.push_back(RankedTensorType::get(*batch, lhs.getElementType()));
+  types.push_back(RankedTensorType::get(*batch, element));
   return success();
 }
 

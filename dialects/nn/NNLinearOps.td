@@ -13,7 +13,8 @@ def NN_MatMulOp : NN_TensorOp<"matmul", [NN_Differentiable, NN_ComputesNarrow, D
     `result[..., m, n] = sum over k of lhs[..., m, k] * rhs[..., k, n]`. Both operands
     have rank 2 or more; leading dimensions broadcast. With `transpose_lhs`
     (`transpose_rhs`) the operand's last two dimensions are exchanged first.
-    Integers wrap around; narrow floats accumulate in f32.
+    Integers wrap around, those of 8 bits, signed or not, in a result of i32; narrow floats
+    accumulate in f32.
 
     ```mlir
     %y = nn.matmul %a, %b : (tensor<?x8x16xf32>, tensor<16x32xf32>) -> tensor<?x8x32xf32>

@@ -63,6 +63,9 @@ inline constexpr int64_t kMaxElements = int64_t(1) << 40;
 llvm::LogicalResult verifySizes(std::optional<mlir::Location> loc, mlir::TypeRange types);
 /// Reports a value that is not a scalar.
 llvm::LogicalResult verifyScalars(std::optional<mlir::Location> loc, mlir::ValueRange values);
+/// The element type of a sum of products of elements of two types: theirs, or i32 of two of 8-bit
+/// integers. Null if there is none.
+mlir::Type getProductType(mlir::Type lhs, mlir::Type rhs);
 /// nn.reshape to constant sizes, of which one may be -1 (what is left).
 Value reshapeTo(mlir::OpBuilder &builder, Value tensor, llvm::ArrayRef<int64_t> sizes);
 /// Sizes as an i64 vector, or the only one as a scalar: a constant, or scalars put together.

@@ -37,7 +37,8 @@ def NN_ConvOp : NN_WindowOp<"conv", [NN_Differentiable, NN_ComputesNarrow, Decla
     where elements outside the input are 0. `input` is [N, C, D1..Dn], or
     [N, D1..Dn, C] with `channels_last`; `weight` is [O, C / groups, K1..Kn] in both
     cases. With `groups`, output channel `o` sees only the input channels of its
-    group. Integers wrap around; narrow floats accumulate in f32.
+    group. Integers wrap around, those of 8 bits, signed or not, in a result (and with a bias) of
+    i32; narrow floats accumulate in f32.
 
     ```mlir
     %y = nn.conv %x, %w bias %b {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>,

@@ -8,6 +8,13 @@
 using namespace mlir;
 using namespace nacre::nn;
 
+Type nacre::nn::getProductType(Type lhs, Type rhs) {
+  auto isByte = [](Type type) { return isa<IntegerType>(type) && type.getIntOrFloatBitWidth() == 8; };
+  if (isByte(lhs) && isByte(rhs))
+    return IntegerType::get(lhs.getContext(), 32);
+  return lhs == rhs ? lhs : Type();
+}
+
 Value nacre::nn::reshapeTo(OpBuilder &b, Value tensor, ArrayRef<int64_t> sizes) {
   auto type = RankedTensorType::get({static_cast<int64_t>(sizes.size())}, b.getI64Type());
   Value shape = ConstantOp::create(b, tensor.getLoc(), DenseIntElementsAttr::get(type, sizes));

@@ -145,8 +145,12 @@ Value makeMatMul(NodeContext &c, const Term &lhs, const Term &rhs, ArrayRef<Labe
   auto l = other(lhs.labels, m), r = other(rhs.labels, n);
   if (!l || !r || l->first != r->first || l->first == n || l->first == m)
     return {};
-  return c.make<nn::MatMulOp>(lhs.value, rhs.value, /*transpose_lhs=*/!l->second,
-                              /*transpose_rhs=*/r->second);
+  Value product = c.make<nn::MatMulOp>(lhs.value, rhs.value, /*transpose_lhs=*/!l->second,
+                                       /*transpose_rhs=*/r->second);
+  Type element = NodeContext::typeOf(lhs.value).getElementType();
+  if (!product || NodeContext::typeOf(product).getElementType() == element)
+    return product;
+  return c.make<nn::CastOp>(product, TypeAttr::get(element)); // sums of bytes wrap around
 }
 
 /// Multiplies the terms and sums over what is not in `output`.
