@@ -20,6 +20,7 @@
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/TensorMath.h"
 #include "dialects/nn/NNShapes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace nacre::graph {
@@ -49,6 +50,10 @@ bool isZero(Value value) {
     auto parameter = SymbolTable::lookupNearestSymbolFrom<nn::ParameterOp>(op, get.getNameAttr());
     if (parameter && !parameter.getTrainable())
       data = parameter.getValue();
+  }
+  if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob && isa<IntegerType>(resource.getElementType()) && llvm::all_of(blob->getData(), [](char byte) { return byte == 0; });
   }
   auto elements = dyn_cast_or_null<DenseIntElementsAttr>(data);
   return elements && llvm::all_of(elements, [](const APInt &element) { return element.isZero(); });
@@ -91,6 +96,16 @@ std::optional<Quantized> getQuantized(Value value) {
     return std::nullopt;
   result.values = value;
   return result;
+}
+
+/// The zero point as an element of `values`, to pad with; null if it is not known to be one.
+Value getPadding(TensorMath &m, Value zero, Type element) {
+  if (auto byte = zero.getDefiningOp<nn::CastOp>(); byte && elementOf(byte.getInput()) == element)
+    return byte.getInput();
+  APInt value;
+  if (!matchPattern(zero, m_ConstantInt(&value)) || (element.isUnsignedInteger() ? !value.isIntN(8) : !value.isSignedIntN(8)))
+    return {};
+  return m.cast(zero, element);
 }
 
 /// Sums of so many products of bytes that an i32 holds any of them.
@@ -196,13 +211,12 @@ struct ContractConv : OpRewritePattern<nn::ConvOp> {
       steps = ShapedType::isDynamic(size) || ShapedType::isDynamic(steps) ? ShapedType::kDynamic : steps * size;
     if (isScaled && !fitsSum(steps))
       return rewriter.notifyMatchFailure(op, "sums that i32 might not hold");
-    TensorMath m(rewriter, op.getLoc());
     Type i32 = rewriter.getI32Type();
     if (!movesAlong(x->scale, rank, -1) || !movesAlong(w->scale, rank, 0))
       return rewriter.notifyMatchFailure(op, "a scale that moves along more than output channels");
-    auto byte = x->zero ? x->zero.getDefiningOp<nn::CastOp>() : nn::CastOp();
-    if (x->zero && (!byte || elementOf(byte.getInput()) != elementOf(x->values) || !movesAlong(x->zero, rank, -1) ||
-                    op.getAutoPad() != nn::AutoPad::NotSet))
+    TensorMath m(rewriter, op.getLoc());
+    Value padding = x->zero ? getPadding(m, x->zero, elementOf(x->values)) : Value();
+    if (x->zero && (!padding || !movesAlong(x->zero, rank, -1) || op.getAutoPad() != nn::AutoPad::NotSet))
       return rewriter.notifyMatchFailure(op, "a zero point that cannot be padded with");
     x->scale = toVector(rewriter, x->scale), w->scale = toVector(rewriter, w->scale), x->zero = toVector(rewriter, x->zero);
     Value input = x->values;
@@ -215,8 +229,7 @@ struct ContractConv : OpRewritePattern<nn::ConvOp> {
           all[2 + i] = pads[i];
           all[rank + 2 + i] = pads[rank - 2 + i];
         }
-        Value value = toVector(rewriter, byte.getInput());
-        input = m.make<nn::PadOp>(input, m.ints(all), value, nn::PadMode::Constant);
+        input = m.make<nn::PadOp>(input, m.ints(all), toVector(rewriter, padding), nn::PadMode::Constant);
         pads.assign(pads.size(), 0);
       }
     }

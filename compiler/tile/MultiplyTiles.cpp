@@ -73,6 +73,7 @@ private:
         << remark::add("tiles of {0} steps, right operand {1}{2}{3}", plan->depth,
                        plan->form == MatrixPlan::Right::Columns ? "along columns"
                        : plan->form == MatrixPlan::Right::Steps ? "along steps"
+                       : plan->form == MatrixPlan::Right::Tiles ? "in tiles"
                                                                 : "copied",
                        plan->movesLeft ? ", left one transposed" : "", nest->epilogue ? ", with the op that follows" : "");
     emitProducts(rewriter, *nest, *plan, startsAtZero);

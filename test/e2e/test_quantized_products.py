@@ -1,0 +1,166 @@
+"""Products of 8-bit integers, from integer operators and from QuantizeLinear and DequantizeLinear around floats."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
+from onnx.reference import ReferenceEvaluator
+
+from support import module
+
+TYPES = {"uint8": np.uint8, "int8": np.int8}
+
+
+def integers(generator: np.random.Generator, type_: str, shape: tuple[int, ...]) -> np.ndarray:
+    info = np.iinfo(TYPES[type_])
+    return generator.integers(info.min, info.max + 1, shape).astype(TYPES[type_])
+
+
+def build(text: str, constants: dict[str, np.ndarray]) -> ModelProto:
+    model = parser.parse_model(text)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return model
+
+
+# Rows, steps, columns: a tile has 16 rows, 64 steps, 16 columns.
+SIZES = [(64, 128, 32), (33, 100, 70), (7, 66, 17), (1, 64, 40), (20, 5000, 130), (50, 3, 9), (17, 67, 1000), (0, 8, 16)]
+
+
+@pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8"), ("int8", "int8")])
+@pytest.mark.parametrize("form", ["static", "dynamic", "constant"])
+@pytest.mark.parametrize("zeros", ["none", "scalars", "vectors"])
+def test_matmul_integer(types: tuple[str, str], form: str, zeros: str) -> None:
+    generator = np.random.default_rng(11)
+    for m, k, n in SIZES:
+        a, b = integers(generator, types[0], (m, k)), integers(generator, types[1], (k, n))
+        size = {"none": ((0,), (0,)), "scalars": ((), ()), "vectors": ((m,), (n,))}[zeros]
+        za, zb = (integers(generator, type_, shape) for type_, shape in zip(types, size))
+        s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
+        shape_of = lambda x, dims: f"[{', '.join(map(str, dims))}]" if x.ndim else ""  # noqa: E731
+        inputs = [f"{types[0]}[{s[0]}, {s[1]}] a"] + ([] if form == "constant" else [f"{types[1]}[{s[1]}, {s[2]}] b"])
+        operands = "a, b" if zeros == "none" else "a, b, za, zb"
+        if zeros != "none":
+            inputs += [f"{types[0]}{shape_of(za, s[:1])} za", f"{types[1]}{shape_of(zb, s[2:])} zb"]
+        text = f"""<ir_version: 10, opset_import: ["" : 21]>
+        m ({", ".join(inputs)}) => (int32[{s[0]}, {s[2]}] y) {{ y = MatMulInteger ({operands}) }}"""
+        program = module().compile(build(text, {"b": b} if form == "constant" else {}))
+        values = {"a": a, "b": b, "za": za, "zb": zb}
+        (got,) = program.run({i.name: values[i.name] for i in program.inputs})
+        left, right = a.astype(np.int64), b.astype(np.int64)
+        if zeros != "none":
+            left, right = left - (za[:, None] if za.ndim else za).astype(np.int64), right - zb.astype(np.int64)
+        np.testing.assert_array_equal(got, left @ right)
+
+
+@pytest.mark.parametrize("form", ["static", "dynamic", "weights"])
+@pytest.mark.parametrize(
+    "case",
+    [  # batch, channels, image, features, kernel, stride, pad, groups
+        (1, 3, 20, 32, 7, 2, 3, 1), (2, 64, 14, 48, 3, 1, 1, 1), (1, 130, 7, 40, 1, 1, 0, 1), (3, 32, 9, 32, 3, 2, 1, 2),
+        (1, 16, 12, 16, 3, 1, 1, 16),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("type_", ["uint8", "int8"])
+def test_conv_integer(case: tuple[int, ...], form: str, type_: str) -> None:
+    batch, channels, image, features, kernel, stride, pad, groups = case
+    generator = np.random.default_rng(12)
+    x = integers(generator, type_, (batch, channels, image, image))
+    w = integers(generator, "int8", (features, channels // groups, kernel, kernel))
+    zero = np.array(37, TYPES[type_])
+    size = ("n", channels, "h", "w") if form == "dynamic" else x.shape
+    weights = ", ".join(map(str, w.shape))
+    text = f"""<ir_version: 10, opset_import: ["" : 21]>
+    m ({type_}[{", ".join(map(str, size))}] x{f", int8[{weights}] w" if form == "weights" else ""}) => (int32[n, {features}, oh, ow] y) {{
+      y = ConvInteger <strides = [{stride}, {stride}], pads = [{pad}, {pad}, {pad}, {pad}], group = {groups}> (x, w, zero)
+    }}"""
+    constants = {"zero": zero} | ({} if form == "weights" else {"w": w})
+    (got,) = module().compile(build(text, constants)).run({"x": x} | ({"w": w} if form == "weights" else {}))
+    import torch
+
+    exact = torch.nn.functional.conv2d(
+        torch.from_numpy(x.astype(np.float64) - 37), torch.from_numpy(w.astype(np.float64)), stride=stride, padding=pad, groups=groups
+    )
+    np.testing.assert_array_equal(got, exact.numpy().astype(np.int64))
+
+
+def quantized_network(batch: int | str, activations: str, zero: int) -> tuple[ModelProto, dict[str, np.ndarray]]:
+    """Convolution with bias, a residual sum, a pool, and a classifier with a transposed weight: as exporters write QDQ."""
+    generator = np.random.default_rng(13)
+    scales = {"sx": 0.02, "s1": 0.03, "s2": 0.05, "s3": 0.04}
+    constants = {name: np.float32(value) for name, value in scales.items()}
+    constants |= {"z": np.array(zero, TYPES[activations]), "z8": np.zeros(32, np.int8), "zh": np.int8(0)}
+    for name, shape in (("w1", (32, 3, 3, 3)), ("w2", (32, 32, 3, 3)), ("wh", (10, 32))):
+        constants[name] = generator.integers(-127, 128, shape).astype(np.int8)
+    constants |= {"sw1": generator.uniform(0.001, 0.004, 32).astype(np.float32), "sw2": generator.uniform(0.0005, 0.002, 32).astype(np.float32)}
+    constants |= {"swh": np.float32(0.01), "b1": generator.standard_normal(32).astype(np.float32), "bh": generator.standard_normal(10).astype(np.float32)}
+    text = f"""<ir_version: 10, opset_import: ["" : 21]>
+    m (float[{batch}, 3, 12, 12] x) => (float[{batch}, 10] y) {{
+      xq = QuantizeLinear (x, sx, z)
+      xd = DequantizeLinear (xq, sx, z)
+      w1d = DequantizeLinear <axis = 0> (w1, sw1, z8)
+      c1 = Conv <pads = [1, 1, 1, 1]> (xd, w1d, b1)
+      r1 = Relu (c1)
+      q1 = QuantizeLinear (r1, s1, z)
+      d1 = DequantizeLinear (q1, s1, z)
+      w2d = DequantizeLinear <axis = 0> (w2, sw2, z8)
+      c2 = Conv <pads = [1, 1, 1, 1]> (d1, w2d)
+      q2 = QuantizeLinear (c2, s2, z)
+      d2 = DequantizeLinear (q2, s2, z)
+      a = Add (d1, d2)
+      g = GlobalAveragePool (a)
+      f = Flatten (g)
+      q3 = QuantizeLinear (f, s3, z)
+      d3 = DequantizeLinear (q3, s3, z)
+      whd = DequantizeLinear (wh, swh, zh)
+      y = Gemm <transB = 1> (d3, whd, bh)
+    }}"""
+    return build(text, constants), {"x": generator.standard_normal((2, 3, 12, 12)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("batch", [2, "n"])
+@pytest.mark.parametrize(("activations", "zero"), [("uint8", 128), ("uint8", 0), ("int8", 0), ("int8", -5)])
+def test_network(batch: int | str, activations: str, zero: int) -> None:
+    model, inputs = quantized_network(batch, activations, zero)
+    (wanted,) = ReferenceEvaluator(model).run(None, inputs)
+    (got,) = module().compile(model).run(inputs)
+    # One unit of what the classifier reads, at most, in a few of 32 elements; each counts 127 * 0.01 * 0.04.
+    assert np.abs(got - wanted).max() < 3 * 127 * 0.01 * 0.04
+    assert np.abs(got - wanted).mean() < 0.03
+
+
+def test_products_are_of_integers() -> None:
+    """No product of floats is left in the network."""
+    import tempfile
+    from pathlib import Path
+
+    from support import nacre
+
+    model, _ = quantized_network(2, "uint8", 128)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.onnx"
+        path.write_bytes(model.SerializeToString())
+        graph = nacre("compile", path, "--stop-after", "graph").out
+    products = [line for line in graph.splitlines() if "nn.conv " in line or "nn.matmul " in line]
+    assert len(products) == 3
+    assert all("xi32>" in line and "xi8>" in line for line in products)
+
+
+@pytest.mark.parametrize("type_", [TensorProto.UINT8, TensorProto.INT8])
+def test_qlinear(type_: int) -> None:
+    """Within one unit of the reference."""
+    generator = np.random.default_rng(14)
+    name = {TensorProto.UINT8: "uint8", TensorProto.INT8: "int8"}[type_]
+    x, w = integers(generator, name, (1, 16, 9, 9)), integers(generator, "int8", (24, 16, 3, 3))
+    constants = {"w": w, "sx": np.float32(0.02), "zx": np.array(3, TYPES[name]), "sw": generator.uniform(0.001, 0.01, 24).astype(np.float32),
+                 "zw": np.zeros(24, np.int8), "sy": np.float32(0.1), "zy": np.array(7, TYPES[name]), "b": generator.integers(-500, 500, 24).astype(np.int32)}  # fmt: skip
+    node = helper.make_node("QLinearConv", ["x", "sx", "zx", "w", "sw", "zw", "sy", "zy", "b"], ["y"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("x", type_, x.shape)], [helper.make_tensor_value_info("y", type_, (1, 24, 9, 9))],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (got,) = module().compile(model).run([x])
+    (wanted,) = ReferenceEvaluator(model).run(None, {"x": x})
+    assert got.dtype == wanted.dtype
+    assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
