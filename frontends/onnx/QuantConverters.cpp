@@ -1,7 +1,7 @@
 //===- QuantConverters.cpp - Quantised operators ----------------*- C++ -*-===//
 //
-// As compositions of element-wise ops, casts and 32-bit integer contractions:
-// exact, but not yet kernels of their own.
+// As compositions of element-wise ops, casts and 32-bit integer contractions, which
+// `contract-quantized` makes products of 8-bit integers.
 //
 //===----------------------------------------------------------------------===//
 #include "frontends/onnx/ShapeVectors.h"
