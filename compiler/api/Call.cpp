@@ -50,6 +50,7 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   pipeline.matrixTiles = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16") &&
                          target.hasFeature("amx-int8");
   pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixTiles;
+  pipeline.dotI8 = wide && target.hasFeature("avx512vnni") && target.hasFeature("avx512vl");
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,

@@ -32,6 +32,8 @@ struct PipelineOptions {
   bool fma = true;
   /// The target adds two products of bf16 to an f32, and gains by it.
   bool dotBF16 = false;
+  /// The target adds four products of 8-bit integers to an i32.
+  bool dotI8 = false;
   /// The target multiplies tiles of bf16 and of 8-bit integers (AMX).
   bool matrixTiles = false;
   /// Caches of one core, in bytes.

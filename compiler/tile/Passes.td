@@ -160,10 +160,11 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
     accumulators stays in registers over all reduction loops, tails are masked.
     Ops whose body or addresses have no vector form stay (convert-linalg-to-loops
     lowers them). `memref.copy` is treated as the structured op that it is.
-    With `dot-bf16`, sums of products of bf16 take two steps at once, by LLVM's intrinsic.
+    With `dot-bf16`, sums of products of bf16 take two steps at once, with `dot-i8` those of
+    unsigned with signed 8-bit integers four, by LLVM's intrinsics.
     Of a reduction over a window's taps (`kern.halo`) those are left out that meet zeros.
     Precondition: linalg on memrefs. Postcondition: scf, vector, memref, arith (and calls of
-    that intrinsic); the same values, each computed in a fixed order.
+    those intrinsics); the same values, each computed in a fixed order.
   }];
   let options = [
     Option<"vectorBits", "vector-bits", "unsigned", "512", "Width of a vector register">,
@@ -173,7 +174,9 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
            "Rows from which on operands are moved that could be read where they are">,
     Option<"farBytes", "far-bytes", "int64_t", "1048576",
            "Bytes that a reduction spans from which on an operand is moved that lies along rows">,
-    Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">
+    Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">,
+    Option<"dotI8", "dot-i8", "bool", "false",
+           "The target adds four products of unsigned and signed 8-bit integers to an i32 (avx512vnni)">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -88,7 +88,7 @@ private:
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
     Staged staged = stageOperands(rewriter, list[number], foldFills(*nest), epilogue,
-                                  {vectorBits, registers, fma, stageRows, farBytes, dotBF16}, part);
+                                  {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8}, part);
     forget(list, staged.epilogue);
     return std::move(staged.ops);
   }
@@ -116,7 +116,7 @@ private:
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16};
+    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8};
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;
@@ -138,7 +138,7 @@ private:
         << remark::add("{0} lanes along a {1} loop{2}", plan->width,
                        nest->loops[plan->lanes].reduction ? "reduction" : "parallel",
                        nest->epilogue ? ", with the op that follows" : "")
-        << remark::add("{0}", plan->paired >= 0 ? ", products in pairs" : "")
+        << remark::add("{0}", plan->grouped >= 0 ? ", products in groups" : "")
         << remark::metric("Copies", llvm::join(copies, "x"));
     SmallVector<Operation *> fills = foldFills(*nest);
     emitNest(rewriter, *nest, *plan);

@@ -26,8 +26,9 @@ struct VectorTarget {
   int64_t stageRows = 128;
   /// Bytes that a reduction spans from which on moving an operand pays that lies along the rows.
   int64_t farBytes = 1 << 20;
-  /// There is an instruction for sums of two products of bf16, added to f32 (avx512bf16).
-  bool dotBF16 = false;
+  /// There is an instruction for sums of two products of bf16, added to f32 (avx512bf16), and of
+  /// four of 8-bit integers, one unsigned and one signed, added to i32 (avx512vnni).
+  bool dotBF16 = false, dotI8 = false;
 };
 
 /// A set of loops of a nest, one bit for each.
@@ -168,9 +169,10 @@ struct Plan {
   int transposed = -1;
   /// Additions of products to accumulators are fused.
   bool fma = true;
-  /// The reduction loop whose iterations are taken in pairs, by an instruction that adds two
-  /// products of bf16 to an f32. -1: none.
-  int paired = -1;
+  /// The reduction loop whose iterations are taken in groups, two of bf16 or four of 8 bits, by
+  /// an instruction that adds their products to 32 bits. -1: none.
+  int grouped = -1;
+  int64_t group = 1;
   /// Copies of each loop's iterations (of vectors, for the lanes) in one block.
   llvm::SmallVector<int64_t> copies;
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder;
@@ -226,8 +228,8 @@ std::optional<TileProduct> getTileProduct(mlir::linalg::GenericOp op);
 /// The block at whose start the running thread takes stack memory once.
 mlir::Block *entryOfThread(mlir::Operation *op);
 
-/// The reduction loop that a plan may take in pairs, or -1.
-int findPaired(const Nest &nest, const Plan &plan);
+/// Takes a reduction loop of a plan in groups, if it is one of products that have an instruction.
+void groupSteps(const Nest &nest, const VectorTarget &target, Plan &plan);
 
 /// Integer division and remainder: they trap on zero.
 bool isIntegerDivision(mlir::Operation *op);

@@ -133,8 +133,8 @@ void Emitter::emitArgument(unsigned number, unsigned depth) {
     return;
   }
   forEach(access.loops, [&](const Coordinate &at) {
-    bool isPair = plan.paired >= 0 && number < nest.inputs;
-    define(argument, at, access.scalar ? access.source : isPair ? loadPair(number, at) : load(number, at));
+    bool isGroup = plan.grouped >= 0 && number < nest.inputs;
+    define(argument, at, access.scalar ? access.source : isGroup ? loadGroup(number, at) : load(number, at));
   });
 }
 
@@ -149,9 +149,9 @@ void Emitter::emitOps(Block &body, unsigned depth) {
     ValueInfo info = infoOf(op.getResult(0));
     if (depthOf(info) != depth || fusesIntoAdd(&op))
       continue;
-    if (plan.paired >= 0 && &body == &nest.body()) { // the other ops are part of the sum
-      if (isa<arith::AddFOp>(op))
-        forEach(info.loops, [&](const Coordinate &at) { define(op.getResult(0), at, addPairs(op, at)); });
+    if (plan.grouped >= 0 && &body == &nest.body()) { // the other ops are part of the sum
+      if (isa<arith::AddFOp, arith::AddIOp>(op))
+        forEach(info.loops, [&](const Coordinate &at) { define(op.getResult(0), at, addGroups(op, at)); });
       continue;
     }
     forEach(info.loops, [&](const Coordinate &at) { emitBodyOp(op, at); });

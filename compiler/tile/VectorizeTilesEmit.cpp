@@ -33,8 +33,9 @@ SmallVector<Strip> Emitter::stripsOf(unsigned number) {
     int64_t block = width * copies, full = loop.size / block * block, rest = loop.size - full;
     if (full)
       strips.push_back({index(0), index(full), copies, full == block, false});
+    bool isGrouped = int(number) == plan.grouped;
     if (rest)
-      strips.push_back({index(full), index(loop.size), int64_t(llvm::divideCeil(rest, width)), true,
+      strips.push_back({index(full), index(loop.size), int64_t(llvm::divideCeil(rest, width)), !isGrouped || rest == 1,
                         rest % width != 0});
     return strips;
   }
@@ -90,8 +91,8 @@ void Emitter::place(unsigned loop, const Strip &strip, Value iv) {
   position.iv = iv;
   position.copies = strip.copies;
   position.mask = position.count = Value();
-  position.isOdd = strip.masked && int(loop) == plan.paired;
-  if (!strip.masked || position.isOdd)
+  position.isAlone = strip.masked && int(loop) == plan.grouped;
+  if (!strip.masked || position.isAlone)
     return;
   Value last = add(iv, index((strip.copies - 1) * plan.width));
   if (nest.loops[loop].isStatic()) // single: a constant
@@ -231,8 +232,8 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth, SmallVector<Value> acc
       accumulators = emitInside(std::move(accumulators));
       continue;
     }
-    auto body = scf::ForOp::create(b, loc, strip.low, strip.high, index(strip.copies * step(loop)),
-                                   accumulators);
+    int64_t steps = strip.masked && int(loop) == plan.grouped ? 1 : strip.copies * step(loop);
+    auto body = scf::ForOp::create(b, loc, strip.low, strip.high, index(steps), accumulators);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(body.getBody());
     place(loop, strip, body.getInductionVar());

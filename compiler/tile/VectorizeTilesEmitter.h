@@ -22,8 +22,8 @@ struct Position {
   int64_t copies = 1;
   /// Mask of the last copy's lanes, and how many they are; null: all.
   Value mask = {}, count = {};
-  /// Of a paired loop: there is one iteration left.
-  bool isOdd = false;
+  /// Of a grouped loop: this iteration is a group by itself, with zeros beside it.
+  bool isAlone = false;
 };
 
 /// A part of a loop's range that is run with one number of copies.
@@ -32,7 +32,7 @@ struct Strip {
   int64_t copies;
   /// Runs exactly once.
   bool single;
-  /// The last vector is masked to `high`.
+  /// The last vector is masked to `high`; of a grouped loop, iterations are taken one by one.
   bool masked;
 };
 
@@ -119,7 +119,7 @@ private:
 
   VectorType vectorOf(Type element) { return VectorType::get(plan.width, element); }
 
-  int64_t step(unsigned loop) const { return loop == plan.lanes ? plan.width : int(loop) == plan.paired ? 2 : 1; }
+  int64_t step(unsigned loop) const { return loop == plan.lanes ? plan.width : int(loop) == plan.grouped ? plan.group : 1; }
   bool lanesReduce() const { return nest.loops[plan.lanes].reduction; }
 
   /// Loops with several copies whose accumulators are partial results.
@@ -214,10 +214,11 @@ private:
   Key keyOf(Value value, const Coordinate &at) const {
     return {value.getAsOpaquePointer(), number(infoOf(value).loops, at)};
   }
-  //===--- Pairs of products (VectorizeTilesPairs.cpp) ---------------------===//
+  //===--- Groups of products (VectorizeTilesGroups.cpp) --------------------===//
 
-  Value loadPair(unsigned number, const Coordinate &at);
-  Value addPairs(Operation &sum, const Coordinate &at);
+  Value loadGroup(unsigned number, const Coordinate &at);
+  Value interleave(SmallVector<Value> rows);
+  Value addGroups(Operation &sum, const Coordinate &at);
 
   void define(Value original, const Coordinate &at, Value value);
   Value scalarOf(Value original, const Coordinate &at);

@@ -253,8 +253,7 @@ public:
     else
       blockForElementwise();
     orderLoops();
-    if (target.dotBF16)
-      plan.paired = findPaired(nest, plan);
+    groupSteps(nest, target, plan);
     return std::move(plan);
   }
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
-from support import module
+from support import module, nacre
 
 TYPES = {"uint8": np.uint8, "int8": np.int8}
 
@@ -53,6 +56,32 @@ def test_matmul_integer(types: tuple[str, str], form: str, zeros: str) -> None:
         np.testing.assert_array_equal(got, left @ right)
 
 
+def can_run(target: str) -> bool:
+    """Whether this CPU has what LLVM's CPU of that name needs."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    needed = {"x86-64-v3": ["avx2", "fma"], "icelake-server": ["avx512f", "avx512_vnni", "avx512vbmi", "sha_ni", "vpclmulqdq"]}
+    return all(flag in flags for flag in needed[target])
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "icelake-server"])
+@pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8")])
+@pytest.mark.parametrize("form", ["static", "dynamic", "constant"])
+def test_on_other_cpus(target: str, types: tuple[str, str], form: str) -> None:
+    """Four products at once (VNNI), or one after the other."""
+    if not can_run(target):
+        pytest.skip(f"this CPU does not run code for {target}")
+    generator = np.random.default_rng(15)
+    for m, k, n in SIZES:
+        a, b = integers(generator, types[0], (m, k)), integers(generator, types[1], (k, n))
+        s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
+        right = "" if form == "constant" else f", {types[1]}[{s[1]}, {s[2]}] b"
+        text = f"""<ir_version: 10, opset_import: ["" : 21]>
+        m ({types[0]}[{s[0]}, {s[1]}] a{right}) => (int32[{s[0]}, {s[2]}] y) {{ y = MatMulInteger (a, b) }}"""
+        program = module().compile(build(text, {"b": b} if form == "constant" else {}), target_cpu=target)
+        (got,) = program.run({"a": a} if form == "constant" else {"a": a, "b": b})
+        np.testing.assert_array_equal(got, a.astype(np.int64) @ b.astype(np.int64))
+
+
 @pytest.mark.parametrize("form", ["static", "dynamic", "weights"])
 @pytest.mark.parametrize(
     "case",
@@ -76,8 +105,6 @@ def test_conv_integer(case: tuple[int, ...], form: str, type_: str) -> None:
     }}"""
     constants = {"zero": zero} | ({} if form == "weights" else {"w": w})
     (got,) = module().compile(build(text, constants)).run({"x": x} | ({"w": w} if form == "weights" else {}))
-    import torch
-
     exact = torch.nn.functional.conv2d(
         torch.from_numpy(x.astype(np.float64) - 37), torch.from_numpy(w.astype(np.float64)), stride=stride, padding=pad, groups=groups
     )
@@ -129,18 +156,12 @@ def test_network(batch: int | str, activations: str, zero: int) -> None:
     assert np.abs(got - wanted).mean() < 0.03
 
 
-def test_products_are_of_integers() -> None:
+def test_products_are_of_integers(tmp_path: Path) -> None:
     """No product of floats is left in the network."""
-    import tempfile
-    from pathlib import Path
-
-    from support import nacre
-
     model, _ = quantized_network(2, "uint8", 128)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "m.onnx"
-        path.write_bytes(model.SerializeToString())
-        graph = nacre("compile", path, "--stop-after", "graph").out
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    graph = nacre("compile", path, "--stop-after", "graph").out
     products = [line for line in graph.splitlines() if "nn.conv " in line or "nn.matmul " in line]
     assert len(products) == 3
     assert all("xi32>" in line and "xi8>" in line for line in products)

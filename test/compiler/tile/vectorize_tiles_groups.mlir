@@ -1,6 +1,7 @@
 // RUN: nacre-opt %s --vectorize-tiles=dot-bf16=true --cse | FileCheck %s
 // RUN: nacre-opt %s --vectorize-tiles=dot-bf16=true --cse | nacre-opt | FileCheck %s
 // RUN: nacre-opt %s --vectorize-tiles --cse | FileCheck %s --check-prefix=PLAIN
+// RUN: nacre-opt %s --vectorize-tiles=dot-i8=true --cse | FileCheck %s --check-prefix=BYTES
 // PLAIN-NOT: llvm.call_intrinsic
 
 // Two steps of the reduction at once: a pair of the left operand in all lanes, rows of the right
@@ -75,6 +76,34 @@ func.func @f16(%a: memref<4x48xf16>, %b: memref<48x16xf16>, %c: memref<4x16xf32>
     %0 = arith.mulf %xw, %yw : f32
     %1 = arith.addf %acc, %0 : f32
     linalg.yield %1 : f32
+  }
+  return
+}
+
+// Four steps of unsigned times signed integers; two that are left go one by one.
+// BYTES-LABEL: func.func @bytes
+// BYTES: %[[FOUR:.+]] = arith.constant 4 : index
+// BYTES: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %[[FOUR]] iter_args
+// BYTES: %[[X:.+]] = vector.bitcast %{{.+}} : vector<16xi32> to vector<64xi8>
+// BYTES-COUNT-4: vector.load {{.+}} vector<16xi8>
+// BYTES: vector.shuffle {{.+}} vector<16xi8>, vector<16xi8>
+// BYTES: vector.shuffle {{.+}} vector<16xi8>, vector<16xi8>
+// BYTES: vector.shuffle {{.+}} vector<16xi16>, vector<16xi16>
+// BYTES: %[[Y:.+]] = vector.bitcast %{{.+}} : vector<32xi16> to vector<64xi8>
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.+}}, %[[X]], %[[Y]]) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+// BYTES-NOT: arith.muli %{{.+}} : vector
+// BYTES: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %c1
+// BYTES: llvm.call_intrinsic
+// BYTES: return
+func.func @bytes(%a: memref<4x50xi8>, %b: memref<50x16xi8>, %c: memref<4x16xi32>) {
+  linalg.generic {indexing_maps = [#lhs, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x50xi8>, memref<50x16xi8>) outs(%c : memref<4x16xi32>) {
+  ^bb0(%x: i8, %y: i8, %acc: i32):
+    %xw = arith.extui %x : i8 to i32
+    %yw = arith.extsi %y : i8 to i32
+    %0 = arith.muli %xw, %yw : i32
+    %1 = arith.addi %acc, %0 : i32
+    linalg.yield %1 : i32
   }
   return
 }
