@@ -203,27 +203,28 @@ void ProductWriter::groupSteps(Value column, OpFoldResult columns, Value step, O
   });
 }
 
-/// A right operand that lies otherwise is copied: taps, steps, columns.
+/// A right operand that lies otherwise is copied: columns innermost, else in the order in which it
+/// lies, so that it is read in order.
 void ProductWriter::groupCopy(Value column, OpFoldResult columns, Value step, OpFoldResult steps) {
   const Access &right = nest.accesses[plan.right];
   SmallVector<unsigned> loops(plan.innerTaps());
   llvm::append_range(loops, plan.steps);
+  if (plan.steps.size() == 1) // several make one number in their own order
+    llvm::sort(loops, [&](unsigned l, unsigned r) { return right.strideAlong(l) > right.strideAlong(r); });
   loops.push_back(plan.columns);
-  int64_t rank = loops.size(), room = plan.piece ? plan.piece : 1;
-  SmallVector<OpFoldResult> sizes, from, to(rank);
+  int64_t rank = loops.size(), elements = plan.width;
+  SmallVector<OpFoldResult> sizes, from, to(rank, b.getIndexAttr(1));
   for (unsigned loop : loops) {
-    bool isStep = llvm::is_contained(plan.steps, loop);
-    sizes.push_back(loop == plan.columns ? columns : isStep && plan.piece ? steps : sizeOf(loop));
+    bool isPieced = plan.piece && llvm::is_contained(plan.steps, loop);
+    sizes.push_back(loop == plan.columns ? columns : isPieced ? steps : sizeOf(loop));
     const Term *term = right.linearAlong(loop);
     from.push_back(term->isStatic() ? OpFoldResult(b.getIndexAttr(term->stride)) : strideOf(plan.right, *term));
-    if (isStep && !plan.piece)
-      room *= nest.loops[loop].size;
   }
-  int64_t elements = plan.width;
-  for (int64_t dim = rank - 1; dim >= 0; --dim) {
-    to[dim] = b.getIndexAttr(dim == rank - 1 ? 1 : elements);
-    if (dim < rank - 1)
-      elements *= llvm::is_contained(plan.steps, loops[dim]) && plan.piece ? plan.piece : nest.loops[loops[dim]].size;
+  DenseMap<unsigned, int64_t> strides;
+  for (int64_t dim = rank - 2; dim >= 0; --dim) {
+    to[dim] = b.getIndexAttr(elements);
+    strides[loops[dim]] = elements;
+    elements *= plan.piece && llvm::is_contained(plan.steps, loops[dim]) ? plan.piece : nest.loops[loops[dim]].size;
   }
   if (!rightCopy)
     rightCopy = bufferOf(elements, right.element);
@@ -240,9 +241,10 @@ void ProductWriter::groupCopy(Value column, OpFoldResult columns, Value step, Op
                               linalg::YieldOp::create(inner, at, elements[0]);
                             });
   loopsOver(plan.innerTaps(), [&] {
-    Value tap = linearOf(plan.innerTaps()), firstGroup = mul(tap, valueOf(groupsOf(steps)));
-    Value start = mul(tap, index(room * plan.width));
-    auto address = [&](Value at) { return add(start, mul(at, index(plan.width))); };
+    Value start = index(0), firstGroup = mul(linearOf(plan.innerTaps()), valueOf(groupsOf(steps)));
+    for (unsigned tap : plan.innerTaps())
+      start = add(start, mul(ivs[tap], index(strides[tap])));
+    auto address = [&](Value at) { return add(start, mul(at, index(strides[plan.steps.back()]))); };
     groupRows({rightCopy, address}, columns, plan.width / kTileEdge, steps, firstGroup, rightGroups);
   });
 }

@@ -202,6 +202,12 @@ private:
     plan.depth = getTileDepth(extentOf(plan.steps), plan.group());
   }
 
+  /// In the right operand a tap's steps are shorter than those of `step`.
+  bool isWithin(unsigned tap, unsigned step) const {
+    int64_t inner = right().strideAlong(tap), outer = right().strideAlong(step);
+    return !ShapedType::isDynamic(inner) && !ShapedType::isDynamic(outer) && inner < outer;
+  }
+
   void chooseSizes() {
     int64_t mostColumns = plan.movesLeft ? kMostColumns : 64;
     if (!isOpen(plan.columns))
@@ -219,9 +225,19 @@ private:
     bool isOpenStep = isOpen(plan.steps.back());
     int64_t unit = plan.movesLeft ? plan.group() : plan.depth;
     int64_t stepGroups = isOpenStep ? 0 : llvm::alignTo(extentOf(plan.steps), unit) / plan.group();
+    // What is copied lies taps within steps, as a weight [O, C, K, L] does: pieces of steps with all
+    // their taps are read in order.
+    if (plan.form == MatrixPlan::Right::Elsewhere && plan.steps.size() == 1 && !isOpenStep && plan.outerTaps == 0 &&
+        llvm::all_of(plan.taps, [&](unsigned tap) { return isWithin(tap, plan.steps[0]); })) {
+      int64_t taps = extentOf(plan.taps), fit = most / taps * plan.group() / plan.depth * plan.depth;
+      if (taps * stepGroups > most && fit > 0) {
+        plan.piece = fit;
+        stepGroups = fit / plan.group();
+      }
+    }
     while (plan.outerTaps < plan.taps.size() && (isOpenStep || extentOf(plan.innerTaps()) * stepGroups > most))
       ++plan.outerTaps;
-    if (plan.outerTaps == plan.taps.size() && (isOpenStep || stepGroups > most)) {
+    if (plan.outerTaps == plan.taps.size() && plan.piece == 0 && (isOpenStep || stepGroups > most)) {
       // Several loops of steps are short: such tiles of one loop fit.
       plan.piece = std::min(kOpenSteps, plan.group() * most) / plan.depth * plan.depth;
       stepGroups = plan.piece / plan.group();
