@@ -439,6 +439,6 @@ def test_it_can_be_asked_for_everywhere(tmp_path: Path) -> None:
     path = small_models.save_perceptron(tmp_path / "m.onnx", 4, 2)
     nacre("compile", path, "--train", "mse", "--precision", "f16", "-o", tmp_path / "m.so")
     assert "optimizer.scale" in module().load(tmp_path / "m.so").parameters
-    for arguments, words in ((["--train", "mse", "--precision", "f8"], "unknown precision 'f8'"), (["--precision", "f16"], "--train")):
+    for arguments, words in ((["--train", "mse", "--precision", "f8"], "unknown precision 'f8'"), (["--precision", "f16:scale=2"], "expected f32, bf16 or f16")):
         refused = nacre("compile", path, *arguments, "-o", tmp_path / "x.so", ok=False)
         assert refused.status != 0 and words in refused.err
