@@ -11,7 +11,7 @@ using namespace nacre::python;
 
 namespace {
 
-constexpr int32_t kDtypeCount = NACRE_I2 + 1;
+constexpr int32_t kDtypeCount = NACRE_F6E3M2FN + 1;
 
 /// NumPy's number of a type that NumPy has itself, else -1.
 int toNumpyType(int32_t dtype) {
@@ -76,6 +76,10 @@ const char *getForeignName(int32_t dtype) {
     return "uint2";
   case NACRE_I2:
     return "int2";
+  case NACRE_F6E2M3FN:
+    return "float6_e2m3fn";
+  case NACRE_F6E3M2FN:
+    return "float6_e3m2fn";
   default:
     return nullptr;
   }
@@ -126,15 +130,22 @@ int32_t getElementType(PyArrayObject *array) {
 /// Elements of a byte each into packed ones, lowest bits first.
 std::vector<uint8_t> pack(const uint8_t *elements, npy_intp count, int bits) {
   std::vector<uint8_t> packed((count * bits + 7) / 8);
-  for (npy_intp i = 0; i < count; ++i)
-    packed[i * bits / 8] |= (elements[i] & ((1 << bits) - 1)) << (i * bits % 8);
+  for (npy_intp i = 0; i < count; ++i) {
+    unsigned window = (elements[i] & ((1u << bits) - 1)) << (i * bits % 8);
+    packed[i * bits / 8] |= uint8_t(window);
+    if (window > 0xff) // six bits in two bytes
+      packed[i * bits / 8 + 1] |= uint8_t(window >> 8);
+  }
   return packed;
 }
 
 /// The reverse; int4 and int2 get their sign back.
 void unpack(const uint8_t *packed, npy_intp count, int bits, bool isSigned, uint8_t *elements) {
   for (npy_intp i = 0; i < count; ++i) {
-    uint8_t value = (packed[i * bits / 8] >> (i * bits % 8)) & ((1 << bits) - 1);
+    unsigned window = packed[i * bits / 8];
+    if (i * bits % 8 + bits > 8)
+      window |= unsigned(packed[i * bits / 8 + 1]) << 8;
+    uint8_t value = (window >> (i * bits % 8)) & ((1 << bits) - 1);
     if (isSigned && value >> (bits - 1))
       value |= uint8_t(0xff << bits);
     elements[i] = value;

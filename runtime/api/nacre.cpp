@@ -33,7 +33,9 @@ static_assert(int(NACRE_UNDEFINED) == int(NACRE_DTYPE_UNDEFINED) &&
               int(NACRE_F4E2M1FN) == int(NACRE_DTYPE_F4E2M1FN) &&
               int(NACRE_F8E8M0FNU) == int(NACRE_DTYPE_F8E8M0FNU) &&
               int(NACRE_U2) == int(NACRE_DTYPE_U2) &&
-              int(NACRE_I2) == int(NACRE_DTYPE_I2));
+              int(NACRE_I2) == int(NACRE_DTYPE_I2) &&
+              int(NACRE_F6E2M3FN) == int(NACRE_DTYPE_F6E2M3FN) &&
+              int(NACRE_F6E3M2FN) == int(NACRE_DTYPE_F6E3M2FN));
 static_assert(NACRE_MAX_RANK == NACRE_ABI_MAX_RANK);
 
 static Model *unwrap(nacre_model *m) { return reinterpret_cast<Model *>(m); }

@@ -75,7 +75,9 @@ typedef enum nacre_dtype {
   NACRE_F4E2M1FN = 23,
   NACRE_F8E8M0FNU = 24,
   NACRE_U2 = 25,
-  NACRE_I2 = 26
+  NACRE_I2 = 26,
+  NACRE_F6E2M3FN = 27,
+  NACRE_F6E3M2FN = 28
 } nacre_dtype;
 
 typedef enum nacre_status {
