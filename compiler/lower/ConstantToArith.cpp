@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Lowering.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;

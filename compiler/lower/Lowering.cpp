@@ -1,6 +1,6 @@
 //===- Lowering.cpp - What lowering patterns share --------------*- C++ -*-===//
 #include "compiler/lower/Lowering.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 

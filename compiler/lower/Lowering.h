@@ -1,7 +1,7 @@
 //===- Lowering.h - What lowering patterns share ----------------*- C++ -*-===//
 //
 // Conventions of the lowering from nn to linalg:
-//  * operands come from the adaptor: unsigned types are signless, booleans and narrow types are i8;
+//  * operands come from the adaptor: unsigned types are signless, booleans and coded types are i8;
 //    the op itself still has the original types, which tell signedness;
 //  * scalars inside a linalg body are converted with loadElement / storeElement, so
 //    that booleans are i1 there;

@@ -9,7 +9,7 @@
 #include "compiler/lower/Lowering.h"
 #include "compiler/lower/Passes.h"
 #include "dialects/kern/KernOps.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

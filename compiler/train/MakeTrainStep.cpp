@@ -23,7 +23,7 @@
 #include "compiler/train/Passes.h"
 #include "compiler/train/Precision.h"
 #include "dialects/nn/Expr.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -23,7 +23,7 @@
 #include "compiler/graph/DimAnalysis.h"
 #include "compiler/train/Passes.h"
 #include "dialects/nn/NNOps.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"

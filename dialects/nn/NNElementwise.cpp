@@ -1,7 +1,7 @@
 //===- NNElementwise.cpp - Arithmetic, comparison, logic --------*- C++ -*-===//
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/NNOps.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -294,9 +294,9 @@ OpFoldResult WhereOp::fold(FoldAdaptor adaptor) {
 SmallVector<Value> CastOp::buildElements(OpBuilder &b, Location loc, ValueRange e) {
   Type from = getElementTypeOrSelf(getInput());
   Expr x(b, loc, e[0]);
-  if (isNarrow(from))
+  if (isCoded(from))
     x = decode(x, from);
-  if (isNarrow(getTo()))
+  if (isCoded(getTo()))
     return {encode(x, isUnsigned(getInput()), getTo(), getSaturate(), getRounding())};
   return {convert(x, isUnsigned(getInput()), getTo())};
 }
@@ -304,7 +304,7 @@ SmallVector<Value> CastOp::buildElements(OpBuilder &b, Location loc, ValueRange 
 OpFoldResult CastOp::fold(FoldAdaptor) {
   // Saturation changes infinities.
   auto type = dyn_cast<FloatType>(getTo());
-  bool changes = type && isNarrow(type) && getSaturate() && APFloat::semanticsHasInf(type.getFloatSemantics());
+  bool changes = type && isCoded(type) && getSaturate() && APFloat::semanticsHasInf(type.getFloatSemantics());
   return getInput().getType() == getType() && !changes ? OpFoldResult(getInput()) : OpFoldResult();
 }
 
@@ -323,9 +323,9 @@ LogicalResult BitcastOp::verify() {
 SmallVector<Value> BitcastOp::buildElements(OpBuilder &b, Location loc, ValueRange e) {
   Expr x(b, loc, e[0]);
   Type from = x.getElementType(), to = getTo();
-  if (isNarrow(to) && !isa<FloatType>(to))
+  if (isCoded(to) && !isa<FloatType>(to))
     return {encode(x, /*isUnsigned=*/false, to, /*saturate=*/true, Rounding::up)};
-  if (isNarrow(to) && isNarrow(getElementTypeOrSelf(getInput())) && to.getIntOrFloatBitWidth() < 8)
+  if (isCoded(to) && isCoded(getElementTypeOrSelf(getInput())) && to.getIntOrFloatBitWidth() < 8)
     return {x & x.constant((1 << to.getIntOrFloatBitWidth()) - 1)};
   to = getFormulaType(to);
   if (from.isInteger(1) || to.isInteger(1) || (isa<IntegerType>(from) && isa<IntegerType>(to)))

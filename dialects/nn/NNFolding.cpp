@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NNFolding.h"
 #include "dialects/nn/NNInterfaces.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;

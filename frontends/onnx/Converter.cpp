@@ -1,6 +1,6 @@
 //===- Converter.cpp - How one ONNX node becomes nn ops ---------*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/rt/RtOps.h"
 #include "frontends/onnx/GraphImporter.h"
@@ -164,7 +164,7 @@ static std::optional<SmallVector<Number>> getNumbers(ElementsAttr attr) {
     // For what passes ask, some thousand elements are many; a copy for the time
     // being.
     auto tensor = cast<RankedTensorType>(attr.getShapedType());
-    if (tensor.getNumElements() > (1 << 20) || nn::isNarrow(type))
+    if (tensor.getNumElements() > (1 << 20) || nn::isCoded(type))
       return std::nullopt;
     if (type.isInteger(1)) {
       SmallVector<bool> flags(resource.getData().begin(),

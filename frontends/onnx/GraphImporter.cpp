@@ -1,6 +1,6 @@
 //===- GraphImporter.cpp - Graphs, functions and their names ----*- C++ -*-===//
 #include "frontends/onnx/GraphImporter.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/TensorData.h"
 

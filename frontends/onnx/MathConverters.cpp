@@ -1,5 +1,5 @@
 //===- MathConverters.cpp - Arithmetic, logic, activations ------*- C++ -*-===//
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 #include "llvm/ADT/Sequence.h"
@@ -87,10 +87,10 @@ static LogicalResult convertEqual(NodeContext &c) {
                                                               : convertCompare<nn::ComparePredicate::eq>(c);
 }
 
-/// Narrow floats as f32, which has all of them.
+/// Floats of at most 8 bits as f32, which has all of them.
 static Value widenFloat(NodeContext &c, Value x) {
-  bool isNarrow = x && nn::isNarrow(c.typeOf(x).getElementType());
-  return isNarrow ? c.make<nn::CastOp>(x, c.getBuilder().getF32Type()) : x;
+  bool isCoded = x && nn::isCoded(c.typeOf(x).getElementType());
+  return isCoded ? c.make<nn::CastOp>(x, c.getBuilder().getF32Type()) : x;
 }
 
 static LogicalResult convertIsNaN(NodeContext &c) {

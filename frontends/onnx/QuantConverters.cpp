@@ -4,7 +4,7 @@
 // exact, but not yet kernels of their own.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "frontends/onnx/ShapeVectors.h"
 #include "frontends/onnx/TensorData.h"
 
@@ -97,7 +97,7 @@ static Value subtractZero(NodeContext &c, Value value, Value zeroPoint) {
   return zeroPoint ? c.make<nn::SubOp>(wide, castTo(c, zeroPoint, type)) : wide;
 }
 
-/// What quantisation to narrow floats ends with: add the zero point, convert.
+/// What quantisation to floats ends with: add the zero point, convert.
 static Value convertToFloat(NodeContext &c, Value scaled, Value zeroPoint, Type type, bool saturates) {
   if (scaled && zeroPoint)
     scaled = c.make<nn::AddOp>(scaled, castTo(c, zeroPoint, NodeContext::typeOf(scaled).getElementType()));
@@ -127,12 +127,12 @@ static Value quantize(NodeContext &c, Value scaled, Value zeroPoint, Type quanti
   return castTo(c, both, type);
 }
 
-/// An integer type of 2 to 16 bits or a narrow float, or null after an error.
+/// An integer type of 2 to 16 bits or a float of 4 to 8, or null after an error.
 static Type quantizedType(NodeContext &c, Type type) {
   if (!type || c.hadError())
     return {};
   bool isPower = isa<Float8E8M0FNUType>(type); // for scales
-  if ((nn::isNarrow(type) && !isPower) || type.isInteger(8) || type.isInteger(16))
+  if ((nn::isCoded(type) && !isPower) || type.isInteger(8) || type.isInteger(16))
     return type;
   (void)c.error("the element type " + getDataTypeName(getDataType(type)) +
                 " is not quantised to; expected integers of 2 to 16 bits or floats of 4 to 8 bits");
@@ -142,7 +142,7 @@ static Type quantizedType(NodeContext &c, Type type) {
 /// What scales are calculated with: their type, f32 for powers of two.
 static Type scaleType(NodeContext &c, Value scale) {
   Type type = NodeContext::typeOf(scale).getElementType();
-  return nn::isNarrow(type) ? Type(c.getBuilder().getF32Type()) : type;
+  return nn::isCoded(type) ? Type(c.getBuilder().getF32Type()) : type;
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,7 +1,7 @@
 //===- TensorData.cpp - TensorProto as an attribute -------------*- C++ -*-===//
 #include "frontends/onnx/TensorData.h"
 #include "dialects/nn/NNOps.h"
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"

@@ -1,5 +1,5 @@
 //===- TextConverters.cpp - Strings, labels, n-grams ------------*- C++ -*-===//
-#include "dialects/nn/NarrowTypes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
@@ -23,7 +23,7 @@ LogicalResult frontend::convertTextCast(NodeContext &c, Value value, Type to, bo
   auto getWide = [&](Type type) -> Type {
     if (isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32)
       return c.getBuilder().getF32Type();
-    return nn::isNarrow(type) ? Type(c.getBuilder().getI32Type()) : type;
+    return nn::isCoded(type) ? Type(c.getBuilder().getI32Type()) : type;
   };
   if (isText(from) && isText(to))
     return c.replaceWith(value);

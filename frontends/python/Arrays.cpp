@@ -127,31 +127,6 @@ int32_t getElementType(PyArrayObject *array) {
   return NACRE_UNDEFINED;
 }
 
-/// Elements of a byte each into packed ones, lowest bits first.
-std::vector<uint8_t> pack(const uint8_t *elements, npy_intp count, int bits) {
-  std::vector<uint8_t> packed((count * bits + 7) / 8);
-  for (npy_intp i = 0; i < count; ++i) {
-    unsigned window = (elements[i] & ((1u << bits) - 1)) << (i * bits % 8);
-    packed[i * bits / 8] |= uint8_t(window);
-    if (window > 0xff) // six bits in two bytes
-      packed[i * bits / 8 + 1] |= uint8_t(window >> 8);
-  }
-  return packed;
-}
-
-/// The reverse; int4 and int2 get their sign back.
-void unpack(const uint8_t *packed, npy_intp count, int bits, bool isSigned, uint8_t *elements) {
-  for (npy_intp i = 0; i < count; ++i) {
-    unsigned window = packed[i * bits / 8];
-    if (i * bits % 8 + bits > 8)
-      window |= unsigned(packed[i * bits / 8 + 1]) << 8;
-    uint8_t value = (window >> (i * bits % 8)) & ((1 << bits) - 1);
-    if (isSigned && value >> (bits - 1))
-      value |= uint8_t(0xff << bits);
-    elements[i] = value;
-  }
-}
-
 /// The bytes of the Python strings (or bytes objects) of an object array, which keeps
 /// them alive. Throws a TypeError at what is no string.
 void readStrings(PyArrayObject *array, std::vector<nacre_string> &strings) {
@@ -342,7 +317,8 @@ nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
     return tensor;
   }
   if (int bits = nacre_dtype_bits(tensor.dtype); bits < 8) {
-    memory.packed = pack(static_cast<uint8_t *>(tensor.data), PyArray_SIZE(array), bits);
+    memory.packed.resize(size_t(PyArray_SIZE(array) * bits + 7) / 8);
+    nacre_dtype_pack(tensor.dtype, tensor.data, PyArray_SIZE(array), memory.packed.data());
     tensor.data = memory.packed.data();
   }
   return tensor;
@@ -424,9 +400,7 @@ nb::object nacre::python::toArray(nacre_tensor &tensor) {
   auto *object = reinterpret_cast<PyArrayObject *>(array.ptr());
   if (!owned) {
     if (count > 0)
-      unpack(static_cast<uint8_t *>(tensor.data), count, bits,
-             tensor.dtype == NACRE_I4 || tensor.dtype == NACRE_I2,
-             static_cast<uint8_t *>(PyArray_DATA(object)));
+      nacre_dtype_unpack(tensor.dtype, tensor.data, count, PyArray_DATA(object));
     return array;
   }
   auto *kept = new nacre_tensor(tensor);

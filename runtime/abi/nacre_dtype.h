@@ -42,6 +42,30 @@ static inline int64_t nacre_abi_dtype_bytes(int32_t dtype, int64_t count) {
   return count / 8 * bits + (count % 8 * bits + 7) / 8;
 }
 
+/* The elements of whole bytes; with constant bits compilers make vectors of it. */
+static inline int64_t nacre_abi_unpack_bytes(const uint8_t *from, int64_t bytes,
+                                             uint32_t bits, uint32_t sign,
+                                             uint8_t *to) {
+  uint32_t mask = (1u << bits) - 1, each = 8 / bits;
+  for (int64_t i = 0; i < bytes; ++i)
+    for (uint32_t j = 0; j < each; ++j)
+      to[i * each + j] =
+          (uint8_t)((((uint32_t)from[i] >> j * bits & mask) ^ sign) - sign);
+  return bytes * each;
+}
+
+static inline int64_t nacre_abi_pack_bytes(const uint8_t *from, int64_t bytes,
+                                           uint32_t bits, uint8_t *to) {
+  uint32_t mask = (1u << bits) - 1, each = 8 / bits;
+  for (int64_t i = 0; i < bytes; ++i) {
+    uint32_t byte = 0;
+    for (uint32_t j = 0; j < each; ++j)
+      byte |= (from[i * each + j] & mask) << j * bits;
+    to[i] = (uint8_t)byte;
+  }
+  return bytes * each;
+}
+
 /* Elements of a type below a byte, from where they are packed to a byte each as
  * generated code has them: integers as their values, floats as their bits. */
 static inline void nacre_abi_unpack(int32_t dtype, const void *packed,
@@ -50,10 +74,16 @@ static inline void nacre_abi_unpack(int32_t dtype, const void *packed,
   uint8_t *to = (uint8_t *)elements;
   uint32_t bits = (uint32_t)nacre_abi_dtype_bits(dtype), window = 0, held = 0;
   uint32_t mask = (1u << bits) - 1;
-  uint32_t sign = dtype == NACRE_DTYPE_I4 || dtype == NACRE_DTYPE_I2
-                      ? 1u << (bits - 1)
-                      : 0;
-  for (int64_t i = 0; i < count; ++i) {
+  uint32_t sign = dtype == NACRE_DTYPE_I4   ? 8
+                  : dtype == NACRE_DTYPE_I2 ? 2
+                                            : 0;
+  int64_t i = 0;
+  if (bits == 4)
+    i = nacre_abi_unpack_bytes(from, count / 2, 4, sign, to);
+  else if (bits == 2)
+    i = nacre_abi_unpack_bytes(from, count / 4, 2, sign, to);
+  from += i * bits / 8;
+  for (; i < count; ++i) {
     if (held < bits) {
       window |= (uint32_t)*from++ << held;
       held += 8;
@@ -71,7 +101,13 @@ static inline void nacre_abi_pack(int32_t dtype, const void *elements,
   uint8_t *to = (uint8_t *)packed;
   uint32_t bits = (uint32_t)nacre_abi_dtype_bits(dtype), window = 0, held = 0;
   uint32_t mask = (1u << bits) - 1;
-  for (int64_t i = 0; i < count; ++i) {
+  int64_t i = 0;
+  if (bits == 4)
+    i = nacre_abi_pack_bytes(from, count / 2, 4, to);
+  else if (bits == 2)
+    i = nacre_abi_pack_bytes(from, count / 4, 2, to);
+  to += i * bits / 8;
+  for (; i < count; ++i) {
     window |= (from[i] & mask) << held;
     held += bits;
     if (held >= 8) {

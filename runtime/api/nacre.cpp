@@ -114,6 +114,23 @@ const char *nacre_dtype_name(int32_t dtype) {
 
 int32_t nacre_dtype_bits(int32_t dtype) { return nacre_abi_dtype_bits(dtype); }
 
+static bool isPacked(int32_t dtype) {
+  int32_t bits = nacre_abi_dtype_bits(dtype);
+  return bits > 0 && bits < 8;
+}
+
+void nacre_dtype_pack(int32_t dtype, const void *elements, int64_t count,
+                      void *packed) {
+  if (isPacked(dtype))
+    nacre_abi_pack(dtype, elements, count, packed);
+}
+
+void nacre_dtype_unpack(int32_t dtype, const void *packed, int64_t count,
+                        void *elements) {
+  if (isPacked(dtype))
+    nacre_abi_unpack(dtype, packed, count, elements);
+}
+
 // ---- Models -----------------------------------------------------------------
 
 nacre_status nacre_model_load(const char *path, nacre_model **model) {

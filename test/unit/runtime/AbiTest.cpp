@@ -83,9 +83,9 @@ TEST(DTypeTest, SizesAndNames) {
 TEST(DTypeTest, PackedElements) {
   auto check = [](int32_t dtype, std::vector<uint8_t> elements, std::vector<uint8_t> packed) {
     std::vector<uint8_t> made(packed.size(), 0xaa), back(elements.size(), 0xaa);
-    nacre_abi_pack(dtype, elements.data(), int64_t(elements.size()), made.data());
+    nacre_dtype_pack(dtype, elements.data(), int64_t(elements.size()), made.data());
     EXPECT_EQ(made, packed) << nacre_dtype_name(dtype);
-    nacre_abi_unpack(dtype, packed.data(), int64_t(elements.size()), back.data());
+    nacre_dtype_unpack(dtype, packed.data(), int64_t(elements.size()), back.data());
     EXPECT_EQ(back, elements) << nacre_dtype_name(dtype);
   };
   check(NACRE_I4, {1, 0xfe, 7, 0xf8, 0xff}, {0xe1, 0x87, 0x0f});

@@ -1,5 +1,5 @@
-//===- NarrowTypes.cpp - Element types that are only converted --*- C++ -*-===//
-#include "dialects/nn/NarrowTypes.h"
+//===- CodedTypes.cpp - Element types that are only converted --*- C++ -*-===//
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NNOps.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -8,16 +8,16 @@ using namespace nacre;
 using namespace nacre::nn;
 using llvm::fltSemantics;
 
-bool nn::isNarrow(Type element) {
+bool nn::isCoded(Type element) {
   if (!isa<IntegerType, FloatType>(element) || element.isInteger(1))
     return false;
   return element.getIntOrFloatBitWidth() < (isa<FloatType>(element) ? 16 : 8);
 }
 
-bool nn::isArithmeticFloat(Type element) { return isa<FloatType>(element) && !isNarrow(element); }
+bool nn::isArithmeticFloat(Type element) { return isa<FloatType>(element) && !isCoded(element); }
 
 Type nn::getFormulaType(Type element) {
-  if (isNarrow(element))
+  if (isCoded(element))
     return IntegerType::get(element.getContext(), 8);
   if (element.isUnsignedInteger())
     return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());
@@ -164,8 +164,8 @@ static Expr decodeFloat(Expr code, const Layout &layout) {
   return fromBits(bits);
 }
 
-Expr nn::decode(Expr code, Type narrow) {
-  auto type = dyn_cast<FloatType>(narrow);
+Expr nn::decode(Expr code, Type coded) {
+  auto type = dyn_cast<FloatType>(coded);
   return type ? decodeFloat(code, Layout(type)) : code;
 }
 
@@ -247,11 +247,11 @@ static Expr wrap(Expr x, IntegerType type) {
   return x.apply<arith::ShLIOp>(by).apply<arith::ShRSIOp>(by);
 }
 
-Expr nn::encode(Expr number, bool isUnsigned, Type narrow, bool saturate, Rounding rounding) {
-  Type i8 = IntegerType::get(narrow.getContext(), 8);
-  if (auto integer = dyn_cast<IntegerType>(narrow))
+Expr nn::encode(Expr number, bool isUnsigned, Type coded, bool saturate, Rounding rounding) {
+  Type i8 = IntegerType::get(coded.getContext(), 8);
+  if (auto integer = dyn_cast<IntegerType>(coded))
     return wrap(convert(number, isUnsigned, i8), integer);
-  Layout layout(cast<FloatType>(narrow));
+  Layout layout(cast<FloatType>(coded));
   Expr x = toF32(number, isUnsigned);
   Expr code = layout.isSigned ? encodeFloat(x, layout, saturate) : encodePower(x, saturate, rounding);
   return code.convert<arith::TruncIOp>(i8);
