@@ -192,7 +192,11 @@ int32_t getElementType(nb::dlpack::dtype type) {
     return choose({{16, NACRE_BF16}});
   case Code::Bool:
     return choose({{8, NACRE_BOOL}});
-  default:
+  default: // nanobind names no others
+    for (auto [code, dtype] : {std::pair(10, NACRE_F8E4M3FN), {11, NACRE_F8E4M3FNUZ}, {12, NACRE_F8E5M2},
+                               {13, NACRE_F8E5M2FNUZ}, {14, NACRE_F8E8M0FNU}})
+      if (type.code == code && type.bits == 8)
+        return dtype;
     return NACRE_UNDEFINED;
   }
 }

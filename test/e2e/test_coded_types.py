@@ -4,6 +4,7 @@ packed initializers, quantisation against onnx's reference, and the ways in and 
 
 from __future__ import annotations
 
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -364,3 +365,158 @@ def test_arithmetic_is_refused(onnx_type: int) -> None:
     )
     with pytest.raises(module().CompileError, match=r"node 'sum' \(Add\): input 0 \(A\) has the element type"):
         module().compile(model.SerializeToString())
+
+
+def test_operators_that_calculate_with_8_bit_floats() -> None:
+    """IsNaN, IsInf, Dropout and QLinearMatMul, by way of f32."""
+    x = all_codes(TensorProto.FLOAT8E5M2)
+    nodes = [
+        helper.make_node("IsNaN", ["x"], ["nan"]),
+        helper.make_node("IsInf", ["x"], ["inf"]),
+        helper.make_node("IsInf", ["x"], ["negative"], detect_positive=0),
+        helper.make_node("Dropout", ["x"], ["kept"]),
+    ]
+    outputs = [info(name, TensorProto.BOOL, ["N"]) for name in ("nan", "inf", "negative")]
+    model = make_model(nodes, [info("x", TensorProto.FLOAT8E5M2, ["N"])], [*outputs, info("kept", TensorProto.FLOAT8E5M2, ["N"])])
+    nan, inf, negative, kept = module().compile(model.SerializeToString())(x)
+    wide = x.astype(np.float32)
+    np.testing.assert_array_equal(nan, np.isnan(wide))
+    np.testing.assert_array_equal(inf, np.isinf(wide))
+    np.testing.assert_array_equal(negative, np.isneginf(wide))
+    np.testing.assert_array_equal(codes(kept), codes(x))
+
+    rng = np.random.default_rng(5)
+    f8 = TensorProto.FLOAT8E4M3FN
+    a, b = (rng.normal(size=s).astype(ml_dtypes.float8_e4m3fn) for s in ((3, 8), (8, 5)))
+    zero, scale = np.zeros((), ml_dtypes.float8_e4m3fn), np.float32(0.5)
+    names = ["a", "s", "z", "b", "s", "z", "t", "z"]
+    graph_inputs = [info("a", f8, [3, 8]), info("b", f8, [8, 5]), info("z", f8, []), info("s", 1, []), info("t", 1, [])]
+    model = make_model([helper.make_node("QLinearMatMul", names, ["y"])], graph_inputs, [info("y", f8, [3, 5])])
+    got = module().compile(model.SerializeToString())(a, b, zero, scale, np.float32(0.25))
+    want = a.astype(np.float32) @ b.astype(np.float32)  # 0.5 * 0.5 / 0.25
+    np.testing.assert_array_equal(got, want.astype(ml_dtypes.float8_e4m3fn))
+
+
+@pytest.mark.parametrize("onnx_type", [TensorProto.INT4, TensorProto.UINT2, TensorProto.FLOAT8E4M3FNUZ, E8M0], ids=name_of)
+def test_control_flow_and_caches(onnx_type: int) -> None:
+    """Codes through If, Loop, Scan, ConstantOfShape and sequences."""
+    rng = np.random.default_rng(6)
+    x, y = rng.choice(all_codes(onnx_type), (2, 5)), rng.choice(all_codes(onnx_type), (2, 5))
+    one = numpy_helper.from_array(all_codes(onnx_type)[1:2], "one")
+    branch = [helper.make_graph([helper.make_node("Identity", [n], [f"{n}_out"])], n, [], [info(f"{n}_out", onnx_type, ["A", "B"])]) for n in "xy"]
+    flip = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Transpose", ["v"], ["w"], perm=[1, 0])],
+        "flip", [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("v", onnx_type, None)],
+        [info("go_on", TensorProto.BOOL, []), info("w", onnx_type, None)],
+    )
+    rows = helper.make_graph([helper.make_node("Identity", ["row"], ["same"])], "rows", [info("row", onnx_type, ["B"])], [info("same", onnx_type, ["B"])])
+    nodes = [
+        helper.make_node("If", ["c"], ["chosen"], then_branch=branch[0], else_branch=branch[1]),
+        helper.make_node("Loop", ["n", "", "x"], ["turned"], body=flip),
+        helper.make_node("Scan", ["x"], ["scanned"], body=rows, num_scan_inputs=1),
+        helper.make_node("ConstantOfShape", ["shape"], ["filled"], value=one),
+    ]
+    inputs = [info("c", TensorProto.BOOL, []), info("n", TensorProto.INT64, []), info("shape", TensorProto.INT64, [2]),
+              info("x", onnx_type, ["A", "B"]), info("y", onnx_type, ["A", "B"])]
+    outputs = [info(n, onnx_type, ["P", "Q"]) for n in ("chosen", "turned", "scanned", "filled")]
+    outputs[1] = info("turned", onnx_type, None)
+    program = module().compile(make_model(nodes, inputs, outputs).SerializeToString())
+    for choice, turns in ((True, 3), (False, 0)):
+        chosen, turned, scanned, filled = program(np.array(choice), np.array(turns), np.array([3, 3]), x, y)
+        np.testing.assert_array_equal(codes(chosen), codes(x if choice else y))
+        np.testing.assert_array_equal(codes(turned), codes(x.T if turns % 2 else x))
+        np.testing.assert_array_equal(codes(scanned), codes(x))
+        np.testing.assert_array_equal(codes(filled), np.full((3, 3), codes(all_codes(onnx_type))[1]))
+
+
+def test_strings_of_coded_types() -> None:
+    texts = np.array(["1.5", "-3", "1000", "nan"], object)
+    got = cast(texts, TensorProto.STRING, TensorProto.FLOAT8E4M3FN)
+    np.testing.assert_array_equal(codes(got), codes(np.array([1.5, -3, 448, np.nan]).astype(ml_dtypes.float8_e4m3fn)))
+    assert cast(np.array(["7", "-8"], object), TensorProto.STRING, TensorProto.INT4).astype(int).tolist() == [7, -8]
+    assert cast(np.array([7, -8]).astype(ml_dtypes.int4), TensorProto.INT4, TensorProto.STRING).tolist() == ["7", "-8"]
+    assert cast(np.array([1.5, -3]).astype(ml_dtypes.float8_e5m2), TensorProto.FLOAT8E5M2, TensorProto.STRING).tolist() == ["1.5", "-3.0"]
+
+
+def make_echo(onnx_type: int) -> onnx.ModelProto:
+    return make_model([helper.make_node("Cast", ["x"], ["y"], to=onnx_type)], [info("x", onnx_type, ["N"])], [info("y", onnx_type, ["N"])])
+
+
+@pytest.mark.parametrize("onnx_type", NARROW, ids=name_of)
+def test_files(onnx_type: int, tmp_path: Path) -> None:
+    """`nacre run` by ONNX's files, an executable by NumPy's, which has a byte for each element."""
+    x = all_codes(onnx_type)[:-1]
+    x = x[np.isfinite(x.astype(np.float32))]
+    onnx.save(make_echo(onnx_type), tmp_path / "echo.onnx")
+    (tmp_path / "x.pb").write_bytes(numpy_helper.from_array(x, "x").SerializeToString())
+    nacre("run", tmp_path / "echo.onnx", "--input", f"x={tmp_path / 'x.pb'}", "--output-dir", tmp_path)
+    got = onnx.TensorProto.FromString((tmp_path / "y.pb").read_bytes())
+    assert got.data_type == onnx_type
+    np.testing.assert_array_equal(codes(numpy_helper.to_array(got)), codes(x))
+    if onnx_type in (TensorProto.FLOAT6E2M3, TensorProto.UINT2):
+        typed = onnx.TensorProto(data_type=onnx_type, dims=[len(x)])
+        packed = numpy_helper.from_array(x).raw_data
+        typed.int32_data.extend(x.view(np.uint8).tolist() if onnx_type == TensorProto.FLOAT6E2M3 else packed)
+        (tmp_path / "x.pb").write_bytes(typed.SerializeToString())
+        nacre("run", tmp_path / "echo.onnx", "--input", f"x={tmp_path / 'x.pb'}", "--output-dir", tmp_path)
+        got = onnx.TensorProto.FromString((tmp_path / "y.pb").read_bytes())
+        np.testing.assert_array_equal(codes(numpy_helper.to_array(got)), codes(x))
+    nacre("run", tmp_path / "echo.onnx", "--random", "1", "--size", "N=9", "--output-dir", tmp_path)
+    if onnx_type not in (TensorProto.INT4, TensorProto.FLOAT4E2M1, TensorProto.FLOAT8E5M2):
+        return
+    nacre("compile", tmp_path / "echo.onnx", "--emit=executable", "-o", tmp_path / "echo")
+    np.save(tmp_path / "x.npy", x)
+    subprocess.run([tmp_path / "echo", "--input", f"x={tmp_path / 'x.npy'}", "--output-dir", tmp_path], check=True)
+    np.testing.assert_array_equal(codes(np.load(tmp_path / "y.npy").view(x.dtype)), codes(x))
+
+
+def test_a_header_packs_too(tmp_path: Path) -> None:
+    onnx.save(make_echo(TensorProto.INT4), tmp_path / "echo.onnx")
+    nacre("compile", tmp_path / "echo.onnx", "-o", tmp_path / "echo.so", "--emit=shared,header")
+    (tmp_path / "main.c").write_text(
+        """
+#include "echo.h"
+int main(void) {
+  const uint8_t packed[3] = {0x87, 0xf1, 0x0e}; /* 7, -8, 1, -1, -2 */
+  uint8_t result[3] = {0};
+  echo *model = echo_create(1);
+  echo_run_args args = {.N = 5, .x = packed, .y = result};
+  int failed = !model || echo_run(model, &args) != 0;
+  echo_destroy(model);
+  return failed || result[0] != packed[0] || result[1] != packed[1] || result[2] != packed[2];
+}
+"""
+    )
+    assert "const uint8_t *x; /* in: i4[N] */" in (tmp_path / "echo.h").read_text()
+    subprocess.run(["cc", "-Wall", "-Werror", "main.c", "./echo.so", "-o", "main"], cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "main"], check=True)
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"])
+def test_dlpack(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    dtype = getattr(ml_dtypes, name)
+    onnx_type = next(t for t in FLOATS if FLOATS[t] == dtype)
+    tensor = torch.arange(100, dtype=torch.uint8).view(getattr(torch, name))
+    program = module().compile(make_echo(onnx_type).SerializeToString())
+    np.testing.assert_array_equal(program(tensor).view(np.uint8), np.arange(100))
+
+
+def test_trained_models_keep_coded_weights() -> None:
+    """They are constants; what they are converted to passes gradients to the others."""
+    w = np.array([[1, -2], [3, 4]], np.float32)
+    weights = [numpy_helper.from_array(w.astype(ml_dtypes.float8_e4m3fn), "w"), numpy_helper.from_array(np.ones((2, 2), np.float32), "v")]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"]),
+        helper.make_node("MatMul", ["x", "d"], ["h"]),
+        helper.make_node("MatMul", ["h", "v"], ["y"]),
+    ]
+    weights.append(numpy_helper.from_array(np.float32(0.5), "s"))
+    model = make_model(nodes, [info("x", 1, [3, 2])], [info("y", 1, [3, 2])], weights)
+    x, labels = np.ones((3, 2), np.float32), np.zeros((3, 2), np.float32)
+    program = module().compile(model.SerializeToString(), train={"loss": "mse", "optimizer": "sgd"})
+    program.run([x, labels, np.float32(0.1)], function="step")
+    v = np.ones((2, 2), np.float32)
+    h = x @ (w * 0.5)
+    v -= 0.1 * h.T @ (2 / 6 * (h @ v))
+    np.testing.assert_allclose(program.read_parameter("v"), v, rtol=1e-5)
