@@ -34,8 +34,6 @@ static LogicalResult getHeads(NodeContext &c, Value &query, Value &key,
       return c.error("inputs Q, K and V have ranks " + Twine(c.rankOf(query)) +
                      ", " + Twine(c.rankOf(key)) + " and " +
                      Twine(c.rankOf(value)) + ", expected 3, or 4, for all");
-  if (elementTypeOf(value) != elementTypeOf(query))
-    return c.error("values of another type than the queries' are not supported");
   if (c.rankOf(query) == 4) // said again by the shapes
     return success();
   if (!queryHeads || !heads || *queryHeads < 1 || *heads < 1)
@@ -45,6 +43,14 @@ static LogicalResult getHeads(NodeContext &c, Value &query, Value &key,
   key = splitHeads(c, key, *heads);
   value = splitHeads(c, value, *heads);
   return success(query && key && value);
+}
+
+/// What all is computed in where queries and values differ: the wider type, or f32.
+static Type getCommonType(NodeContext &c, Type a, Type b) {
+  if (a == b)
+    return a;
+  unsigned widthA = a.getIntOrFloatBitWidth(), widthB = b.getIntOrFloatBitWidth();
+  return widthA == widthB ? Type(c.getBuilder().getF32Type()) : widthA > widthB ? a : b;
 }
 
 /// A mask that, as of opset 24, may have fewer columns than there are keys: those
@@ -129,19 +135,23 @@ static LogicalResult convertAttention(NodeContext &c) {
   Value mask = padMask(c, c.input(3), key);
   if (c.hadError())
     return failure();
+  Type type = elementTypeOf(query), compute = getCommonType(c, type, elementTypeOf(value));
+  if (mask && isa<FloatType>(elementTypeOf(mask)))
+    mask = v.cast(mask, compute);
   Builder &b = c.getBuilder();
   auto attention = c.createTyped<nn::AttentionOp>(
-      {}, query, key, value, mask, lengths, offset, *kind,
+      {}, v.cast(query, compute), v.cast(key, compute), v.cast(value, compute), mask, lengths, offset, *kind,
       scale ? b.getF64FloatAttr(*scale) : FloatAttr(), b.getF64FloatAttr(softcap),
       left, right, softmaxType);
   if (!attention)
     return failure();
-  Value result = attention.getResult();
+  Value result = v.cast(attention.getResult(), type);
   if (isFlat) {
     result = c.make<nn::TransposeOp>(result, ArrayRef<int64_t>{0, 2, 1, 3});
     result = c.make<nn::CollapseOp>(result, 2, 4);
   }
-  return c.setResults({result, key, value, attention.getScores()});
+  Value scores = attention.getScores();
+  return c.setResults({result, key, value, scores ? v.cast(scores, type) : Value()});
 }
 
 //===----------------------------------------------------------------------===//

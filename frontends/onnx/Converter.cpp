@@ -219,9 +219,11 @@ Value NodeContext::intsOperand(StringRef attr, unsigned index,
   auto values = constantInts(value);
   if (values && type.getRank() <= 1)
     return intsConstant(*values);
+  if (isa<IntegerType>(type.getElementType()) && type.getRank() == 1)
+    return make<nn::CastOp>(value, Type(builder.getI64Type()));
   (void)error("input " + Twine(index) + " (" + attr +
               ") is a tensor of another type than " +
-              "a list of 64-bit integers");
+              "a list of integers");
   return {};
 }
 

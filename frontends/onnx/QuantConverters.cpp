@@ -139,10 +139,10 @@ static Type quantizedType(NodeContext &c, Type type) {
   return {};
 }
 
-/// What scales are calculated with: their type, f32 for powers of two.
+/// What scales are calculated with: their type, f32 for powers of two and integers.
 static Type scaleType(NodeContext &c, Value scale) {
   Type type = NodeContext::typeOf(scale).getElementType();
-  return nn::isCoded(type) ? Type(c.getBuilder().getF32Type()) : type;
+  return nn::isArithmeticFloat(type) ? type : Type(c.getBuilder().getF32Type());
 }
 
 //===----------------------------------------------------------------------===//
@@ -216,6 +216,14 @@ static Value makeMatMul(NodeContext &c, Value a, Value aZero, Value b,
   }
   Value lhs = subtractZero(c, a, alignRows(c, aZero));
   Value rhs = subtractZero(c, b, bZero);
+  if (c.hadError())
+    return {};
+  // A float of 8 bits may meet an integer.
+  auto isFloat = [](Value side) { return isa<FloatType>(NodeContext::typeOf(side).getElementType()); };
+  if (isFloat(lhs) || isFloat(rhs)) {
+    lhs = castTo(c, lhs, c.getBuilder().getF32Type());
+    rhs = castTo(c, rhs, c.getBuilder().getF32Type());
+  }
   return c.make<nn::MatMulOp>(lhs, rhs, /*transpose_lhs=*/false,
                               /*transpose_rhs=*/false);
 }
