@@ -61,11 +61,6 @@ static Value padMask(NodeContext &c, Value mask, Value key) {
   ShapeVectors v(c);
   int64_t rank = c.rankOf(mask);
   Type type = elementTypeOf(mask);
-  if (!type.isInteger(1) && !isa<FloatType>(type)) {
-    (void)c.error("the mask has elements of type " + getDataTypeName(getDataType(type)) +
-                  ", expected bool or floating-point ones");
-    return {};
-  }
   if (rank == 0 || (c.typeOf(mask).getDimSize(rank - 1) == c.typeOf(key).getDimSize(2) &&
                     !c.typeOf(key).isDynamicDim(2)))
     return mask;
@@ -132,12 +127,15 @@ static LogicalResult convertAttention(NodeContext &c) {
   }
   if (!left && !right)
     offset = nullptr;
-  Value mask = padMask(c, c.input(3), key);
   if (c.hadError())
     return failure();
   Type type = elementTypeOf(query), compute = getCommonType(c, type, elementTypeOf(value));
-  if (mask && isa<FloatType>(elementTypeOf(mask)))
+  Value mask = c.input(3);
+  if (mask && !elementTypeOf(mask).isInteger(1)) // numbers of any type that are added
     mask = v.cast(mask, compute);
+  mask = padMask(c, mask, key);
+  if (c.hadError())
+    return failure();
   Builder &b = c.getBuilder();
   auto attention = c.createTyped<nn::AttentionOp>(
       {}, v.cast(query, compute), v.cast(key, compute), v.cast(value, compute), mask, lengths, offset, *kind,

@@ -520,3 +520,22 @@ def test_trained_models_keep_coded_weights() -> None:
     h = x @ (w * 0.5)
     v -= 0.1 * h.T @ (2 / 6 * (h @ v))
     np.testing.assert_allclose(program.read_parameter("v"), v, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_packed_elements_in_another_file(size: int, tmp_path: Path) -> None:
+    """Five elements of four bits need three bytes, no more and no less."""
+    x = all_codes(TensorProto.UINT4)[:5]
+    tensor = numpy_helper.from_array(x, "w")
+    (tmp_path / "weights").write_bytes((tensor.raw_data + b"\0")[:size])
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights")
+    tensor.external_data.add(key="length", value=str(size))
+    model = make_model([helper.make_node("Cast", ["w"], ["y"], to=1)], [], [info("y", 1, [5])], [tensor])
+    onnx.save(model, tmp_path / "model.onnx")
+    if size == 3:
+        np.testing.assert_array_equal(module().compile(tmp_path / "model.onnx")(), np.arange(5))
+        return
+    with pytest.raises(module().CompileError, match=f"its data has {size} bytes, its type needs 3"):
+        module().compile(tmp_path / "model.onnx")

@@ -78,6 +78,20 @@ def test_attention_with_values_of_another_type(of_values: type) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16, np.float64])
+def test_attention_with_a_mask_of_another_type(dtype: type) -> None:
+    rng = np.random.default_rng(5)
+    q, k, v = (rng.normal(size=(1, 2, n, 4)).astype(np.float32) for n in (3, 5, 5))
+    mask = rng.integers(0, 5, (3, 5)).astype(dtype)
+    got, model = compute("Attention", {"q": q, "k": k, "v": v, "m": mask}, TensorProto.FLOAT)
+    wanted, _ = compute("Attention", {"q": q, "k": k, "v": v, "m": mask.astype(np.float32)}, TensorProto.FLOAT)
+    np.testing.assert_array_equal(got, wanted)
+    short, _ = compute("Attention", {"q": q, "k": k, "v": v, "m": mask[:, :3]}, TensorProto.FLOAT)
+    seen, _ = compute("Attention", {"q": q, "k": k[:, :, :3], "v": v[:, :, :3], "m": mask[:, :3]}, TensorProto.FLOAT)
+    np.testing.assert_allclose(short, seen, rtol=1e-5, atol=1e-6)  # columns that are missing are not seen
+    np.testing.assert_allclose(got, ReferenceEvaluator(model).run(None, {"q": q, "k": k, "v": v, "m": mask})[0], rtol=1e-4, atol=1e-5)
+
+
 def test_products_of_8_bit_floats_and_integers() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.normal(size=(3, 8)).astype(ml_dtypes.float8_e4m3fn), rng.integers(-9, 9, (8, 5)).astype(np.int8)
