@@ -1,6 +1,7 @@
 //===- Parameters.cpp - Where parameters lie, and their bytes ---*- C++ -*-===//
 #include "compiler/codegen/Parameters.h"
 #include "compiler/codegen/Signature.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "runtime/abi/nacre_dtype.h"
 
@@ -12,33 +13,14 @@ using namespace nacre::codegen;
 // ParameterBytes
 //===----------------------------------------------------------------------===//
 
-namespace {
-
-/// Packs elements of a byte each into `bits` bits each, lowest bits first.
-std::vector<char> pack(ArrayRef<char> elements, int32_t bits) {
-  int64_t perByte = 8 / bits;
-  std::vector<char> packed(llvm::divideCeil(elements.size(), perByte), 0);
-  for (auto [i, element] : llvm::enumerate(elements))
-    packed[i / perByte] |= (element & ((1 << bits) - 1)) << (i % perByte * bits);
-  return packed;
-}
-
-} // namespace
-
 FailureOr<ParameterBytes> ParameterBytes::get(nn::ParameterOp parameter) {
   RankedTensorType type = parameter.getType();
-  Type element = type.getElementType();
-  int32_t dtype = getDtype(element);
+  int32_t dtype = getDtype(nn::getStoredType(type.getElementType()));
   ParameterBytes result;
   result.total =
       type.hasStaticShape() ? nacre_abi_dtype_bytes(dtype, type.getNumElements()) : -1;
   if (result.total < 0)
     return parameter.emitError("parameter of type ") << type << " cannot be stored";
-  int32_t bits = nacre_abi_dtype_bits(dtype);
-  auto keep = [&](std::vector<char> bytes) {
-    result.converted = std::move(bytes);
-    result.bytes = result.converted; // stays valid when the vector is moved
-  };
 
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(parameter.getValue())) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
@@ -46,32 +28,13 @@ FailureOr<ParameterBytes> ParameterBytes::get(nn::ParameterOp parameter) {
       return parameter.emitError("the value of this parameter is missing: was it elided when "
                                  "the module was printed?");
     result.bytes = blob->getData();
-    if (bits < 8 && int64_t(result.bytes.size()) == type.getNumElements() &&
-        result.total != type.getNumElements())
-      keep(pack(result.bytes, bits));
   } else if (auto dense = dyn_cast<DenseElementsAttr>(parameter.getValue())) {
-    bool isBool = element.isInteger(1);
+    dense = nn::getStored(dense);
     if (dense.isSplat()) {
-      char byte = isBool ? dense.getSplatValue<bool>() : dense.getRawData()[0];
-      if (bits < 8)
-        result.pattern = std::string(1, pack(SmallVector<char>(8 / bits, byte), bits)[0]);
-      else if (isBool)
-        result.pattern = std::string(1, byte);
-      else
-        result.pattern = std::string(dense.getRawData().data(), bits / 8);
+      result.pattern = std::string(dense.getRawData().data(), nacre_abi_dtype_bits(dtype) / 8);
       return result;
     }
-    if (isBool)
-      {
-      std::vector<char> bytes;
-      for (bool value : dense.getValues<bool>())
-        bytes.push_back(value);
-      keep(std::move(bytes));
-    }
-    else if (bits < 8)
-      keep(pack(dense.getRawData(), bits));
-    else
-      result.bytes = dense.getRawData();
+    result.bytes = dense.getRawData();
   } else {
     return parameter.emitError("the value of this parameter is of a kind that cannot be stored: ")
            << parameter.getValue().getAbstractAttribute().getName();

@@ -10,15 +10,11 @@
 
 namespace nacre::codegen {
 
-/// The value of an nn.parameter as the ABI wants it: dense, booleans a byte each,
-/// types below a byte packed. Points into the attribute's memory where it can.
+/// The value of an nn.parameter as kernels read it: dense, booleans and what is smaller
+/// than a byte a byte each. Points into an attribute's memory.
 class ParameterBytes {
 public:
   static mlir::FailureOr<ParameterBytes> get(nn::ParameterOp parameter);
-  // Only moved: a copy would point into the original.
-  ParameterBytes(ParameterBytes &&) = default;
-  ParameterBytes &operator=(ParameterBytes &&) = default;
-
   int64_t size() const { return total; }
   bool isZero() const;
   /// All of it in memory as it is; empty if it has to be written out.
@@ -32,9 +28,8 @@ private:
   ParameterBytes() = default;
 
   int64_t total = 0;
-  llvm::ArrayRef<char> bytes;  // everything, or
-  std::string pattern;         // one element, repeated
-  std::vector<char> converted; // what `bytes` points to if it had to be made
+  llvm::ArrayRef<char> bytes; // everything, or
+  std::string pattern;        // one element, repeated
 };
 
 /// A parameter that the model needs at run time.

@@ -35,6 +35,8 @@ int32_t nacre::codegen::getDtype(Type type) {
       .Case([](Float8E4M3FNUZType) { return NACRE_DTYPE_F8E4M3FNUZ; })
       .Case([](Float8E5M2Type) { return NACRE_DTYPE_F8E5M2; })
       .Case([](Float8E5M2FNUZType) { return NACRE_DTYPE_F8E5M2FNUZ; })
+      .Case([](Float6E2M3FNType) { return NACRE_DTYPE_F6E2M3FN; })
+      .Case([](Float6E3M2FNType) { return NACRE_DTYPE_F6E3M2FN; })
       .Case([](Float4E2M1FNType) { return NACRE_DTYPE_F4E2M1FN; })
       .Case([](Float8E8M0FNUType) { return NACRE_DTYPE_F8E8M0FNU; })
       .Default([](Type) { return NACRE_DTYPE_UNDEFINED; });

@@ -18,6 +18,7 @@
 #include "compiler/graph/Passes.h"
 #include "dialects/nn/NNMovement.h"
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -39,7 +40,8 @@ constexpr int64_t maxScalars = 32;
 bool isSmall(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   return type && type.hasStaticShape() && type.getRank() <= 1 && type.getNumElements() <= maxScalars &&
-         (type.getElementType().isSignlessInteger() || isa<FloatType>(type.getElementType()));
+         (type.getElementType().isSignlessInteger() || isa<FloatType>(type.getElementType())) &&
+         !nn::isCoded(type.getElementType());
 }
 
 /// Whether an op's result could be computed from scalars.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Lowering.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -23,10 +24,7 @@ struct LowerConstant : lower::Lowering<nn::ConstantOp> {
       auto dense = dyn_cast<DenseElementsAttr>(value);
       if (!dense)
         return rewriter.notifyMatchFailure(op, "only dense values change their element type");
-      Type element = type.getElementType();
-      unsigned width = element.getIntOrFloatBitWidth();
-      value = cast<DenseIntElementsAttr>(dense).mapValues(
-          element, [&](const APInt &x) { return x.zextOrTrunc(width); });
+      value = nn::getStored(dense);
     }
     rewriter.replaceOpWithNewOp<arith::ConstantOp>(op, type, cast<TypedAttr>(value));
     return success();

@@ -1,25 +1,16 @@
 //===- Lowering.cpp - What lowering patterns share --------------*- C++ -*-===//
 #include "compiler/lower/Lowering.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace nacre;
 
-static Type convertElementType(Type type) {
-  if (type.isInteger(1))
-    return IntegerType::get(type.getContext(), 8);
-  if (isa<nn::StringType>(type))
-    return IntegerType::get(type.getContext(), 64);
-  if (type.isUnsignedInteger())
-    return IntegerType::get(type.getContext(), type.getIntOrFloatBitWidth());
-  return type;
-}
-
 lower::StorageTypeConverter::StorageTypeConverter() {
   addConversion([](Type type) { return type; });
   addConversion([](RankedTensorType type) -> Type {
-    return type.clone(convertElementType(type.getElementType()));
+    return type.clone(nn::getStoredType(type.getElementType()));
   });
   auto cast = [](OpBuilder &b, Type type, ValueRange inputs, Location loc) -> Value {
     // Reified sizes may be known where the op's type leaves them open.

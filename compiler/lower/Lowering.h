@@ -1,7 +1,7 @@
 //===- Lowering.h - What lowering patterns share ----------------*- C++ -*-===//
 //
 // Conventions of the lowering from nn to linalg:
-//  * operands come from the adaptor: unsigned types are signless, booleans are i8;
+//  * operands come from the adaptor: unsigned types are signless, booleans and coded types are i8;
 //    the op itself still has the original types, which tell signedness;
 //  * scalars inside a linalg body are converted with loadElement / storeElement, so
 //    that booleans are i1 there;
@@ -18,8 +18,8 @@
 
 namespace nacre::lower {
 
-/// nn's tensor types to those of linalg: ui8 → i8, i1 → i8, !nn.string → i64 (an
-/// address), elsewhere the same.
+/// nn's tensor types to those of linalg: ui8 → i8, i1 → i8, i4 and f8E5M2 → i8 (codes),
+/// !nn.string → i64 (an address), elsewhere the same (nn::getStoredType).
 struct StorageTypeConverter : mlir::TypeConverter {
   StorageTypeConverter();
 };

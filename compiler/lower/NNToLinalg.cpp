@@ -9,6 +9,7 @@
 #include "compiler/lower/Lowering.h"
 #include "compiler/lower/Passes.h"
 #include "dialects/kern/KernOps.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -80,8 +81,7 @@ struct ConvertFromElements : OpConversionPattern<tensor::FromElementsOp> {
   }
 };
 
-/// A parameter's value as it lies in memory: the same bytes, but for booleans that
-/// MLIR itself holds as bits.
+/// A parameter's value as it lies in memory. A resource has the same bytes.
 ElementsAttr getStored(ElementsAttr value, const TypeConverter &converter) {
   auto type = cast<RankedTensorType>(value.getShapedType());
   auto stored = cast<RankedTensorType>(converter.convertType(type));
@@ -89,15 +89,7 @@ ElementsAttr getStored(ElementsAttr value, const TypeConverter &converter) {
     return value;
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
     return DenseResourceElementsAttr::get(stored, resource.getRawHandle());
-  auto dense = cast<DenseElementsAttr>(value);
-  if (!type.getElementType().isInteger(1))
-    return dense.bitcast(stored.getElementType());
-  if (dense.isSplat())
-    return DenseElementsAttr::get(stored, APInt(8, dense.getSplatValue<bool>()));
-  SmallVector<APInt> bytes;
-  for (bool element : dense.getValues<bool>())
-    bytes.push_back(APInt(8, element));
-  return DenseElementsAttr::get(stored, bytes);
+  return nn::getStored(cast<DenseElementsAttr>(value));
 }
 
 struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/train/Differentiator.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -23,7 +24,7 @@ using nacre::train::Differentiator;
 
 static bool isFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && isa<FloatType>(tensor.getElementType());
+  return tensor && nn::isArithmeticFloat(tensor.getElementType());
 }
 
 llvm::SetVector<Value> Differentiator::getCaptured(Operation *op) {

@@ -10,6 +10,7 @@
 #include "compiler/train/Anomalies.h"
 #include "compiler/train/Differentiator.h"
 #include "compiler/train/LoopShapes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/TensorExpr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -51,7 +52,7 @@ SmallVector<Operation *> Differentiator::prepare(ArrayRef<Operation *> given) {
     ops.push_back(op);
     if (readsActive(op))
       for (Value result : op->getResults())
-        if (isa<FloatType>(getElementTypeOrSelf(result.getType())))
+        if (nn::isArithmeticFloat(getElementTypeOrSelf(result.getType())))
           active.insert(result);
   };
   for (Operation *op : given) {

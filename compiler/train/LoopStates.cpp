@@ -1,6 +1,7 @@
 //===- LoopStates.cpp - What a loop keeps for its gradient ------*- C++ -*-===//
 #include "compiler/train/LoopStates.h"
 #include "compiler/train/LoopShapes.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -123,7 +124,7 @@ LoopStates::LoopStates(scf::ForOp op, ArrayRef<Value> captured, graph::DimAnalys
 
 bool LoopStates::isFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && isa<FloatType>(tensor.getElementType());
+  return tensor && nn::isArithmeticFloat(tensor.getElementType());
 }
 
 SmallVector<OpFoldResult> LoopStates::mapAll(ArrayRef<OpFoldResult> values, const IRMapping &mapping) {

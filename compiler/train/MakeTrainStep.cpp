@@ -23,6 +23,7 @@
 #include "compiler/train/Passes.h"
 #include "compiler/train/Precision.h"
 #include "dialects/nn/Expr.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -134,7 +135,7 @@ private:
                      "the gradient of the parameter '" + nn::printable(variable.parameter.getSymName()) +
                          "' has a NaN or an infinity, though nothing before has");
     bool hasConstants = llvm::any_of(getOperation().getOps<nn::ParameterOp>(), [&](nn::ParameterOp parameter) {
-      return !parameter.getTrainable() && isa<FloatType>(parameter.getType().getElementType()) &&
+      return !parameter.getTrainable() && nn::isArithmeticFloat(parameter.getType().getElementType()) &&
              findGroup(groups, parameter.getSymName()) < 0;
     });
     llvm::DenseSet<Operation *> trained;

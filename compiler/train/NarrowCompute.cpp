@@ -23,6 +23,7 @@
 #include "compiler/graph/DimAnalysis.h"
 #include "compiler/train/Passes.h"
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -39,7 +40,7 @@ using namespace nacre;
 namespace {
 
 bool isF32(Value value) { return getElementTypeOrSelf(value.getType()).isF32(); }
-bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
+bool isFloat(Value value) { return nn::isArithmeticFloat(getElementTypeOrSelf(value.getType())); }
 
 class Narrowing {
 public:

@@ -141,9 +141,8 @@ Expr nn::remainder(Expr l, Expr r, bool isUnsigned) {
 // Conversions
 //===----------------------------------------------------------------------===//
 
-/// f64 to f32, rounded to odd: a further rounding to f16 or bf16 is then as if done
-/// at once. (A single truncf would call a function of the compiler's library.)
-static Expr roundToOdd(Expr x) {
+// (A single truncf to f16 or bf16 would call a function of the compiler's library.)
+Expr nn::roundToOdd(Expr x) {
   Builder &b = x.getBuilder();
   Expr nearest = x.convert<arith::TruncFOp>(b.getF32Type());
   Expr error = x - nearest.convert<arith::ExtFOp>(b.getF64Type());

@@ -125,6 +125,10 @@ Expr remainder(Expr l, Expr r, bool isUnsigned);
 /// even, once.
 Expr convert(Expr x, bool isUnsigned, mlir::Type element);
 
+/// f64 to f32, rounded to odd: a further rounding to a narrower type is then as if done
+/// at once.
+Expr roundToOdd(Expr x);
+
 /// f32 for f16 and bf16, else the same type.
 mlir::Type getComputeType(mlir::Type element);
 

@@ -22,7 +22,9 @@ def NN_Dialect : Dialect {
     The graph that every frontend produces and every graph pass transforms.
     Operations work on ranked tensors whose dimensions may be dynamic. Element
     types are f16, bf16, f32, f64, i8..i64 (signless, read as signed),
-    ui8..ui64 (unsigned), i1 (booleans) and `!nn.string`.
+    ui8..ui64 (unsigned), i1 (booleans) and `!nn.string`; coded ones, which are moved
+    and converted but not calculated with, are i2, i4, ui2, ui4 and floats of 4, 6 and 8
+    bits (CodedTypes.h).
   }];
   let useDefaultTypePrinterParser = 1;
   // Folders evaluate and reified sizes are built with these.
@@ -51,11 +53,16 @@ def NN_SInt : AnyTypeOf<[I8, I16, I32, I64], "signed integer">;
 def NN_UInt : AnyTypeOf<[UI8, UI16, UI32, UI64], "unsigned integer">;
 def NN_Bool : TypeAlias<I1, "boolean">;
 def NN_Number : AnyTypeOf<[NN_Float, NN_SInt, NN_UInt], "number">;
+def NN_CodedFloat : AnyTypeOf<[F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0FNU, F6E2M3FN, F6E3M2FN, F4E2M1FN],
+    "coded floating-point">;
+def NN_Coded : AnyTypeOf<[I<2>, I<4>, UI<2>, UI<4>, NN_CodedFloat], "coded number">;
 def NN_Element : AnyTypeOf<[NN_Number, NN_Bool], "number or boolean">;
-def NN_AnyElement : AnyTypeOf<[NN_Number, NN_Bool, NN_StringType], "number, boolean or string">;
+def NN_Convertible : AnyTypeOf<[NN_Element, NN_Coded], "number or boolean, also coded">;
+def NN_AnyElement : AnyTypeOf<[NN_Element, NN_Coded, NN_StringType], "number, boolean or string">;
 
 // Tensors.
 def NN_Tensor : RankedTensorOf<[NN_Element]>;
+def NN_ConvertibleTensor : RankedTensorOf<[NN_Convertible]>;
 // For ops that only move elements.
 def NN_AnyTensor : RankedTensorOf<[NN_AnyElement]>;
 def NN_StringTensor : RankedTensorOf<[NN_StringType]>;

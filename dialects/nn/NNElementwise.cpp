@@ -1,6 +1,7 @@
 //===- NNElementwise.cpp - Arithmetic, comparison, logic --------*- C++ -*-===//
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -291,11 +292,20 @@ OpFoldResult WhereOp::fold(FoldAdaptor adaptor) {
 //===----------------------------------------------------------------------===//
 
 SmallVector<Value> CastOp::buildElements(OpBuilder &b, Location loc, ValueRange e) {
-  return {convert(Expr(b, loc, e[0]), isUnsigned(getInput()), getTo())};
+  Type from = getElementTypeOrSelf(getInput());
+  Expr x(b, loc, e[0]);
+  if (isCoded(from))
+    x = decode(x, from);
+  if (isCoded(getTo()))
+    return {encode(x, isUnsigned(getInput()), getTo(), getSaturate(), getRounding())};
+  return {convert(x, isUnsigned(getInput()), getTo())};
 }
 
 OpFoldResult CastOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
+  // Saturation changes infinities.
+  auto type = dyn_cast<FloatType>(getTo());
+  bool changes = type && isCoded(type) && getSaturate() && APFloat::semanticsHasInf(type.getFloatSemantics());
+  return getInput().getType() == getType() && !changes ? OpFoldResult(getInput()) : OpFoldResult();
 }
 
 //===----------------------------------------------------------------------===//
@@ -313,6 +323,11 @@ LogicalResult BitcastOp::verify() {
 SmallVector<Value> BitcastOp::buildElements(OpBuilder &b, Location loc, ValueRange e) {
   Expr x(b, loc, e[0]);
   Type from = x.getElementType(), to = getTo();
+  if (isCoded(to) && !isa<FloatType>(to))
+    return {encode(x, /*isUnsigned=*/false, to, /*saturate=*/true, Rounding::up)};
+  if (isCoded(to) && isCoded(getElementTypeOrSelf(getInput())) && to.getIntOrFloatBitWidth() < 8)
+    return {x & x.constant((1 << to.getIntOrFloatBitWidth()) - 1)};
+  to = getFormulaType(to);
   if (from.isInteger(1) || to.isInteger(1) || (isa<IntegerType>(from) && isa<IntegerType>(to)))
     return {convert(x, /*isUnsigned=*/true, to)};
   if (auto integer = dyn_cast<IntegerType>(to))

@@ -302,6 +302,11 @@ def NN_WhereOp : NN_ElementwiseOp<"where", [NN_Differentiable], "::mlir::getElem
   let hasFolder = 1;
 }
 
+def NN_RoundingAttr : I32EnumAttr<"Rounding", "where a number between two is rounded to", [
+    I32EnumAttrCase<"up", 0>, I32EnumAttrCase<"down", 1>, I32EnumAttrCase<"nearest", 2>]> {
+  let cppNamespace = "::nacre::nn";
+}
+
 def NN_CastOp : NN_ElementwiseOp<"cast", [NN_Differentiable],
     "properties.as<Properties *>()->getTo().getValue()"> {
   let summary = "Converts the element type";
@@ -311,11 +316,19 @@ def NN_CastOp : NN_ElementwiseOp<"cast", [NN_Differentiable],
     value of 32 or 64 bits, whose low bits the narrower types take; only zero becomes
     false; floats are rounded to nearest even, once, and overflow to infinity.
 
+    Floats of at most 8 bits overflow, infinities included, to the largest number with `saturate`
+    and where there is nothing else, without it to infinity or, where there is none, to
+    NaN. Powers of two (f8E8M0FNU) are rounded as `rounding` says, away from zero (up),
+    towards it, or to the nearest (ties up); the sign is dropped, and what is too small
+    is the smallest with `saturate`, else NaN.
+
     ```mlir
-    %y = nn.cast %x to i64 : (tensor<4xf32>) -> tensor<4xi64>
+    %y = nn.cast %x to f8E5M2 {saturate = false} : (tensor<4xf32>) -> tensor<4xf8E5M2>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let kinks = "coded types and integers are steps, which pass nothing on";
+  let arguments = (ins NN_ConvertibleTensor:$input, TypeAttr:$to, DefaultValuedAttr<BoolAttr, "true">:$saturate,
+                   DefaultValuedAttr<NN_RoundingAttr, "::nacre::nn::Rounding::up">:$rounding);
   let assemblyFormat = "$input `to` $to attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
 }
@@ -331,7 +344,7 @@ def NN_BitcastOp : NN_ElementwiseOp<"bitcast", [NN_ComputesWide],
     %y = nn.bitcast %x to i32 : (tensor<4xf32>) -> tensor<4xi32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let arguments = (ins NN_ConvertibleTensor:$input, TypeAttr:$to);
   let assemblyFormat = "$input `to` $to attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let hasFolder = 1;

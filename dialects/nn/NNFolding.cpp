@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NNFolding.h"
 #include "dialects/nn/NNInterfaces.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
@@ -15,20 +16,6 @@ using namespace nacre::nn;
 /// More elements than this are not folded: shapes and small tables are meant.
 static constexpr int64_t maxFoldedElements = 1024;
 
-/// The type and attribute of an element as bodies see it: signless.
-static Type getBodyType(Type type) {
-  if (type.isUnsignedInteger())
-    return IntegerType::get(type.getContext(), type.getIntOrFloatBitWidth());
-  return type;
-}
-
-static Attribute changeType(Attribute attr, Type type) {
-  auto integer = dyn_cast<IntegerAttr>(attr);
-  if (!integer || integer.getType() == type)
-    return attr;
-  return IntegerAttr::get(type, integer.getValue());
-}
-
 namespace {
 /// Runs a body on attributes.
 class Evaluator {
@@ -37,7 +24,7 @@ public:
     OpBuilder builder(op.getContext());
     builder.setInsertionPointToStart(&block);
     for (Value operand : op->getOperands())
-      block.addArgument(getBodyType(getElementTypeOrSelf(operand.getType())), op.getLoc());
+      block.addArgument(getFormulaType(getElementTypeOrSelf(operand.getType())), op.getLoc());
     results = op.buildElements(builder, op.getLoc(), block.getArguments());
   }
 
@@ -45,7 +32,7 @@ public:
   Attribute run(ArrayRef<Attribute> arguments) {
     values.clear();
     for (auto [argument, value] : llvm::zip(block.getArguments(), arguments))
-      values[argument] = changeType(value, argument.getType());
+      values[argument] = toFormula(value);
     for (Operation &op : block)
       step(op);
     return values.lookup(results.front());
@@ -138,7 +125,7 @@ OpFoldResult nn::detail::foldElementwise(Operation *op, ArrayRef<Attribute> oper
     Attribute result = evaluator.run(arguments);
     if (!result)
       return {};
-    results.push_back(changeType(result, type.getElementType()));
+    results.push_back(fromFormula(result, type.getElementType()));
     for (int64_t d = type.getRank(); d-- > 0 && ++index[d] == type.getDimSize(d);)
       index[d] = 0;
   }

@@ -142,6 +142,8 @@ LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *context, std::optional
     return emitOptionalError(loc, "input and grid have different batch sizes: ", input, " and ", grid);
   if (adaptor.getInterpolation() == Interpolation::Cubic && rank > 4)
     return emitOptionalError(loc, "cubic interpolation of more than two dimensions");
+  if (grid.getElementType().isF64() && !input.getElementType().isF64())
+    return emitOptionalError(loc, "a grid of f64 needs an input of f64, found ", input);
   SmallVector<int64_t> shape(input.getShape().take_front(2));
   if (ShapedType::isDynamic(shape[0]))
     shape[0] = grid.getDimSize(0);

@@ -248,9 +248,9 @@ def NN_CacheWriteOp : NN_TensorOp<"cache_write", [NN_Differentiable, NN_HasKerne
         : (tensor<2x8x64x16xf32>, tensor<2x8x1x16xf32>, tensor<2xi64>) -> tensor<2x8x64x16xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$cache, NN_Tensor:$update, NN_IndexVector:$positions, I64Attr:$axis,
+  let arguments = (ins NN_AnyTensor:$cache, NN_AnyTensor:$update, NN_IndexVector:$positions, I64Attr:$axis,
                    UnitAttr:$circular, UnitAttr:$in_bounds);
-  let results = (outs NN_Tensor:$result);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$cache `,` $update `,` $positions `along` $axis attr-dict `:` functional-type(operands, results)";
 }
 

@@ -34,8 +34,6 @@ static LogicalResult getHeads(NodeContext &c, Value &query, Value &key,
       return c.error("inputs Q, K and V have ranks " + Twine(c.rankOf(query)) +
                      ", " + Twine(c.rankOf(key)) + " and " +
                      Twine(c.rankOf(value)) + ", expected 3, or 4, for all");
-  if (elementTypeOf(value) != elementTypeOf(query))
-    return c.error("values of another type than the queries' are not supported");
   if (c.rankOf(query) == 4) // said again by the shapes
     return success();
   if (!queryHeads || !heads || *queryHeads < 1 || *heads < 1)
@@ -47,6 +45,14 @@ static LogicalResult getHeads(NodeContext &c, Value &query, Value &key,
   return success(query && key && value);
 }
 
+/// What all is computed in where queries and values differ: the wider type, or f32.
+static Type getCommonType(NodeContext &c, Type a, Type b) {
+  if (a == b)
+    return a;
+  unsigned widthA = a.getIntOrFloatBitWidth(), widthB = b.getIntOrFloatBitWidth();
+  return widthA == widthB ? Type(c.getBuilder().getF32Type()) : widthA > widthB ? a : b;
+}
+
 /// A mask that, as of opset 24, may have fewer columns than there are keys: those
 /// that are missing are not seen.
 static Value padMask(NodeContext &c, Value mask, Value key) {
@@ -55,11 +61,6 @@ static Value padMask(NodeContext &c, Value mask, Value key) {
   ShapeVectors v(c);
   int64_t rank = c.rankOf(mask);
   Type type = elementTypeOf(mask);
-  if (!type.isInteger(1) && !isa<FloatType>(type)) {
-    (void)c.error("the mask has elements of type " + getDataTypeName(getDataType(type)) +
-                  ", expected bool or floating-point ones");
-    return {};
-  }
   if (rank == 0 || (c.typeOf(mask).getDimSize(rank - 1) == c.typeOf(key).getDimSize(2) &&
                     !c.typeOf(key).isDynamicDim(2)))
     return mask;
@@ -126,22 +127,29 @@ static LogicalResult convertAttention(NodeContext &c) {
   }
   if (!left && !right)
     offset = nullptr;
-  Value mask = padMask(c, c.input(3), key);
+  if (c.hadError())
+    return failure();
+  Type type = elementTypeOf(query), compute = getCommonType(c, type, elementTypeOf(value));
+  Value mask = c.input(3);
+  if (mask && !elementTypeOf(mask).isInteger(1)) // numbers of any type that are added
+    mask = v.cast(mask, compute);
+  mask = padMask(c, mask, key);
   if (c.hadError())
     return failure();
   Builder &b = c.getBuilder();
   auto attention = c.createTyped<nn::AttentionOp>(
-      {}, query, key, value, mask, lengths, offset, *kind,
+      {}, v.cast(query, compute), v.cast(key, compute), v.cast(value, compute), mask, lengths, offset, *kind,
       scale ? b.getF64FloatAttr(*scale) : FloatAttr(), b.getF64FloatAttr(softcap),
       left, right, softmaxType);
   if (!attention)
     return failure();
-  Value result = attention.getResult();
+  Value result = v.cast(attention.getResult(), type);
   if (isFlat) {
     result = c.make<nn::TransposeOp>(result, ArrayRef<int64_t>{0, 2, 1, 3});
     result = c.make<nn::CollapseOp>(result, 2, 4);
   }
-  return c.setResults({result, key, value, attention.getScores()});
+  Value scores = attention.getScores();
+  return c.setResults({result, key, value, scores ? v.cast(scores, type) : Value()});
 }
 
 //===----------------------------------------------------------------------===//

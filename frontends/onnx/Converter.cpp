@@ -1,5 +1,6 @@
 //===- Converter.cpp - How one ONNX node becomes nn ops ---------*- C++ -*-===//
 #include "frontends/onnx/Converter.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "dialects/rt/RtOps.h"
 #include "frontends/onnx/GraphImporter.h"
@@ -163,7 +164,7 @@ static std::optional<SmallVector<Number>> getNumbers(ElementsAttr attr) {
     // For what passes ask, some thousand elements are many; a copy for the time
     // being.
     auto tensor = cast<RankedTensorType>(attr.getShapedType());
-    if (tensor.getNumElements() > (1 << 20))
+    if (tensor.getNumElements() > (1 << 20) || nn::isCoded(type))
       return std::nullopt;
     if (type.isInteger(1)) {
       SmallVector<bool> flags(resource.getData().begin(),
@@ -218,9 +219,11 @@ Value NodeContext::intsOperand(StringRef attr, unsigned index,
   auto values = constantInts(value);
   if (values && type.getRank() <= 1)
     return intsConstant(*values);
+  if (isa<IntegerType>(type.getElementType()) && type.getRank() == 1)
+    return make<nn::CastOp>(value, Type(builder.getI64Type()));
   (void)error("input " + Twine(index) + " (" + attr +
               ") is a tensor of another type than " +
-              "a list of 64-bit integers");
+              "a list of integers");
   return {};
 }
 

@@ -355,7 +355,7 @@ Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
 /// root's own is infinite. Null after an error.
 Value makeRoot(NodeContext &c, Value sum, int64_t p);
 /// Casts from and to strings, and their comparison (TextConverters.cpp).
-LogicalResult convertTextCast(NodeContext &c, Value value, mlir::Type to);
+LogicalResult convertTextCast(NodeContext &c, Value value, mlir::Type to, bool saturates, nn::Rounding rounding);
 LogicalResult convertTextEqual(NodeContext &c);
 /// Einsum (EinsumConverter.cpp), of the family Linear.
 LogicalResult convertEinsum(NodeContext &c);

@@ -1,5 +1,6 @@
 //===- GraphImporter.cpp - Graphs, functions and their names ----*- C++ -*-===//
 #include "frontends/onnx/GraphImporter.h"
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/TensorData.h"
 
@@ -95,7 +96,7 @@ void GraphImporter::makeVariable(Scope &scope, StringRef name, Value &value,
   if (!value || scope.variables.empty() || !scope.variables.contains(name))
     return;
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || !isa<FloatType>(type.getElementType()))
+  if (!type || !nn::isArithmeticFloat(type.getElementType()))
     return;
   // Another one wherever a function or the body of a loop is expanded.
   std::string unique = name.str();
@@ -609,7 +610,7 @@ Value GraphImporter::createTensor(const TensorProto &tensor, StringRef name,
     (void)error(loc, what + ": " + problem);
     return {};
   }
-  bool trains = isInitializer && options.trainable && isa<FloatType>(type.getElementType());
+  bool trains = isInitializer && options.trainable && nn::isArithmeticFloat(type.getElementType());
   bool inIR = isSmall(type) && !trains;
   if (Value known = inIR ? Value() : tensorValues.lookup(&tensor))
     return known;

@@ -1,4 +1,5 @@
 //===- MathConverters.cpp - Arithmetic, logic, activations ------*- C++ -*-===//
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Converter.h"
 #include "llvm/ADT/Sequence.h"
@@ -86,8 +87,18 @@ static LogicalResult convertEqual(NodeContext &c) {
                                                               : convertCompare<nn::ComparePredicate::eq>(c);
 }
 
+/// Floats of at most 8 bits as f32, which has all of them.
+static Value widenFloat(NodeContext &c, Value x) {
+  bool isCoded = x && nn::isCoded(c.typeOf(x).getElementType());
+  return isCoded ? c.make<nn::CastOp>(x, c.getBuilder().getF32Type()) : x;
+}
+
+static LogicalResult convertIsNaN(NodeContext &c) {
+  return c.replaceWith<nn::IsNaNOp>(widenFloat(c, c.input(0)));
+}
+
 static LogicalResult convertIsInf(NodeContext &c) {
-  return c.replaceWith<nn::IsInfOp>(c.input(0),
+  return c.replaceWith<nn::IsInfOp>(widenFloat(c, c.input(0)),
                                     c.getFlag("detect_positive", true),
                                     c.getFlag("detect_negative", true));
 }
@@ -105,12 +116,6 @@ static LogicalResult convertBitShift(NodeContext &c) {
 //===----------------------------------------------------------------------===//
 // Conversion
 //===----------------------------------------------------------------------===//
-
-/// Both attributes concern 8-bit floats only, which are not among nn's types.
-static void ignoreNarrowFloatRules(NodeContext &c) {
-  c.ignoreAttr("saturate");
-  c.ignoreAttr("round_mode");
-}
 
 /// Until opset 5 the type was given by name.
 static Type getCastType(NodeContext &c) {
@@ -138,19 +143,22 @@ static Type getCastType(NodeContext &c) {
 }
 
 static LogicalResult castTo(NodeContext &c, Type type) {
+  bool saturates = c.version() < 19 || c.getInt("saturate", 1) != 0;
+  StringRef mode = c.version() < 24 ? "up" : c.getString("round_mode", "up");
+  auto rounding = nn::symbolizeRounding(mode);
+  if (!rounding)
+    return c.error("round_mode is " + nn::quoted(mode) + ", expected 'up', 'down' or 'nearest'");
   if (isa<nn::StringType>(type) || isa<nn::StringType>(c.inputType(0).getElementType()))
-    return convertTextCast(c, c.input(0), type);
-  return c.replaceWith<nn::CastOp>(c.input(0), type);
+    return convertTextCast(c, c.input(0), type, saturates, *rounding);
+  return c.replaceWith<nn::CastOp>(c.input(0), type, saturates, *rounding);
 }
 
 static LogicalResult convertCast(NodeContext &c) {
-  ignoreNarrowFloatRules(c);
   Type type = getCastType(c);
   return type ? castTo(c, type) : failure();
 }
 
 static LogicalResult convertCastLike(NodeContext &c) {
-  ignoreNarrowFloatRules(c);
   return castTo(c, c.inputType(1).getElementType());
 }
 
@@ -327,7 +335,7 @@ void nacre::frontend::registerMathConverters(ConverterTable &table) {
   table.add("LessOrEqual", convertCompare<nn::ComparePredicate::le>);
   table.add("Greater", convertCompare<nn::ComparePredicate::gt>);
   table.add("GreaterOrEqual", convertCompare<nn::ComparePredicate::ge>);
-  table.add("IsNaN", convertUnary<nn::IsNaNOp>);
+  table.add("IsNaN", convertIsNaN);
   table.add("IsInf", convertIsInf);
   table.add("And", convertBroadcasting<nn::AndOp>);
   table.add("Or", convertBroadcasting<nn::OrOp>);

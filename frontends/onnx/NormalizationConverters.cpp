@@ -274,7 +274,8 @@ static LogicalResult convertRMSNorm(NodeContext &c) {
   if (!axes || failed(checkStashType(c)))
     return failure();
   Value y = c.make<nn::NormalizeOp>(c.input(0), *axes, epsilon, true);
-  return c.replaceWith<nn::MulOp>(y, c.input(1));
+  // The scale's type, which the result has, may be another one.
+  return c.replaceWith<nn::MulOp>(castTo(c, y, elementTypeOf(c.input(1))), c.input(1));
 }
 
 /// (x - mean) / (deviation + 1e-9); the square of that is enough to keep a

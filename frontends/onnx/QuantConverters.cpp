@@ -4,7 +4,9 @@
 // `contract-quantized` makes products of 8-bit integers.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/nn/CodedTypes.h"
 #include "frontends/onnx/ShapeVectors.h"
+#include "frontends/onnx/TensorData.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -67,8 +69,8 @@ static Value alignParameter(NodeContext &c, Value parameter, Value tensor,
                   ", expected 0 or 1");
     return {};
   }
-  // One for all needs no axis.
-  if (type.getDimSize(0) == 1)
+  // One for all needs no axis, nor does a vector, whose only one it is.
+  if (type.getDimSize(0) == 1 || rank == 1)
     return parameter;
   auto normal = c.normalizeAxis(axis, rank);
   if (!normal)
@@ -82,21 +84,33 @@ static Value castTo(NodeContext &c, Value value, Type type) {
   if (!value || c.hadError() ||
       NodeContext::typeOf(value).getElementType() == type)
     return value;
-  return c.make<nn::CastOp>(value, TypeAttr::get(type));
+  return c.make<nn::CastOp>(value, type);
 }
 
-/// value - zeroPoint as 32-bit integers.
+/// value - zeroPoint as 32-bit integers, of floats as f32.
 static Value subtractZero(NodeContext &c, Value value, Value zeroPoint) {
-  Type i32 = c.getBuilder().getI32Type();
-  Value wide = castTo(c, value, i32);
-  return zeroPoint ? c.make<nn::SubOp>(wide, castTo(c, zeroPoint, i32)) : wide;
+  if (!value || c.hadError())
+    return {};
+  bool isFloat = isa<FloatType>(NodeContext::typeOf(value).getElementType());
+  Type type = isFloat ? Type(c.getBuilder().getF32Type()) : Type(c.getBuilder().getI32Type());
+  Value wide = castTo(c, value, type);
+  return zeroPoint ? c.make<nn::SubOp>(wide, castTo(c, zeroPoint, type)) : wide;
+}
+
+/// What quantisation to floats ends with: add the zero point, convert.
+static Value convertToFloat(NodeContext &c, Value scaled, Value zeroPoint, Type type, bool saturates) {
+  if (scaled && zeroPoint)
+    scaled = c.make<nn::AddOp>(scaled, castTo(c, zeroPoint, NodeContext::typeOf(scaled).getElementType()));
+  return scaled ? c.make<nn::CastOp>(scaled, type, saturates) : Value();
 }
 
 /// What quantisation ends with: round, add the zero point, saturate, convert.
-static Value saturate(NodeContext &c, Value scaled, Value zeroPoint,
-                      IntegerType type) {
+static Value quantize(NodeContext &c, Value scaled, Value zeroPoint, Type quantized, bool saturates = true) {
   if (c.hadError())
     return {};
+  auto type = dyn_cast<IntegerType>(quantized);
+  if (!type)
+    return convertToFloat(c, scaled, zeroPoint, quantized, saturates);
   Type compute = NodeContext::typeOf(scaled).getElementType();
   // A half can't hold every 16-bit integer.
   if (compute.getIntOrFloatBitWidth() < 32)
@@ -113,15 +127,22 @@ static Value saturate(NodeContext &c, Value scaled, Value zeroPoint,
   return castTo(c, both, type);
 }
 
-/// An 8- or 16-bit integer type, or null after an error.
-static IntegerType quantizedType(NodeContext &c, Type type) {
-  auto integer = dyn_cast_or_null<IntegerType>(type);
-  if (integer && (integer.getWidth() == 8 || integer.getWidth() == 16))
-    return integer;
-  if (!c.hadError())
-    (void)c.error("quantising to this element type is not supported; expected "
-                  "8 or 16 bits");
+/// An integer type of 2 to 16 bits or a float of 4 to 8, or null after an error.
+static Type quantizedType(NodeContext &c, Type type) {
+  if (!type || c.hadError())
+    return {};
+  bool isPower = isa<Float8E8M0FNUType>(type); // for scales
+  if ((nn::isCoded(type) && !isPower) || type.isInteger(8) || type.isInteger(16))
+    return type;
+  (void)c.error("the element type " + getDataTypeName(getDataType(type)) +
+                " is not quantised to; expected integers of 2 to 16 bits or floats of 4 to 8 bits");
   return {};
+}
+
+/// What scales are calculated with: their type, f32 for powers of two and integers.
+static Type scaleType(NodeContext &c, Value scale) {
+  Type type = NodeContext::typeOf(scale).getElementType();
+  return nn::isArithmeticFloat(type) ? type : Type(c.getBuilder().getF32Type());
 }
 
 //===----------------------------------------------------------------------===//
@@ -132,22 +153,26 @@ static LogicalResult convertQuantizeLinear(NodeContext &c) {
   int64_t axis = c.version() >= 13 ? c.getInt("axis", 1) : 1;
   int64_t block = c.version() >= 21 ? c.getInt("block_size", 0) : 0;
   int64_t wanted = c.version() >= 21 ? c.getInt("output_dtype", 0) : 0;
-  c.ignoreAttr("saturate"); // of float8 results, which are refused
-  if (c.getInt("precision", 0) != 0)
-    return c.error("a precision other than the scale's is not supported");
+  int64_t precision = c.version() >= 23 ? c.getInt("precision", 0) : 0;
+  bool saturates = c.version() < 19 || c.getInt("saturate", 1) != 0;
   Type type = c.getBuilder().getIntegerType(8, /*isSigned=*/false);
   if (c.hasInput(2))
     type = c.inputType(2).getElementType();
   else if (wanted)
     type = c.elementType(wanted);
-  IntegerType quantized = quantizedType(c, type);
+  Type quantized = quantizedType(c, type);
   Value scale = alignParameter(c, c.input(1), c.input(0), axis, block);
   Value zeroPoint = alignParameter(c, c.input(2), c.input(0), axis, block);
   if (!quantized || c.hadError())
     return failure();
-  Value x = castTo(c, c.input(0), NodeContext::typeOf(scale).getElementType());
-  Value scaled = c.make<nn::DivOp>(x, scale);
-  return c.replaceWith(saturate(c, scaled, zeroPoint, quantized));
+  Type compute = precision ? c.elementType(precision) : scaleType(c, scale);
+  if (!compute)
+    return failure();
+  if (!nn::isArithmeticFloat(compute))
+    return c.error("the precision is " + getDataTypeName(getDataType(compute)) +
+                   ", expected a floating-point type of at least 16 bits");
+  Value scaled = c.make<nn::DivOp>(castTo(c, c.input(0), compute), castTo(c, scale, compute));
+  return c.replaceWith(quantize(c, scaled, zeroPoint, quantized, saturates));
 }
 
 static LogicalResult convertDequantizeLinear(NodeContext &c) {
@@ -158,12 +183,16 @@ static LogicalResult convertDequantizeLinear(NodeContext &c) {
   Value zeroPoint = alignParameter(c, c.input(2), c.input(0), axis, block);
   if (c.hadError())
     return failure();
-  Type compute = NodeContext::typeOf(scale).getElementType();
-  Type result = wanted ? c.elementType(wanted) : compute;
-  if (!isa<IntegerType>(c.inputType(0).getElementType()))
-    return c.error("dequantising this element type is not supported");
+  Type compute = scaleType(c, scale);
+  Type result = wanted ? c.elementType(wanted) : NodeContext::typeOf(scale).getElementType();
+  if (!result)
+    return failure();
+  if (!nn::isArithmeticFloat(result))
+    return c.error("the result's element type is " + getDataTypeName(getDataType(result)) +
+                   ", expected a floating-point type of at least 16 bits" +
+                   (wanted ? "" : ": give output_dtype"));
   Value difference = castTo(c, subtractZero(c, c.input(0), zeroPoint), compute);
-  Value y = c.make<nn::MulOp>(difference, scale);
+  Value y = c.make<nn::MulOp>(difference, castTo(c, scale, compute));
   return c.replaceWith(castTo(c, y, result));
 }
 
@@ -187,6 +216,14 @@ static Value makeMatMul(NodeContext &c, Value a, Value aZero, Value b,
   }
   Value lhs = subtractZero(c, a, alignRows(c, aZero));
   Value rhs = subtractZero(c, b, bZero);
+  if (c.hadError())
+    return {};
+  // A float of 8 bits may meet an integer.
+  auto isFloat = [](Value side) { return isa<FloatType>(NodeContext::typeOf(side).getElementType()); };
+  if (isFloat(lhs) || isFloat(rhs)) {
+    lhs = castTo(c, lhs, c.getBuilder().getF32Type());
+    rhs = castTo(c, rhs, c.getBuilder().getF32Type());
+  }
   return c.make<nn::MatMulOp>(lhs, rhs, /*transpose_lhs=*/false,
                               /*transpose_rhs=*/false);
 }
@@ -202,13 +239,12 @@ static Value requantize(NodeContext &c, Value sums, Value aScale, Value bScale,
   if (c.hadError())
     return {};
   Type compute = c.getBuilder().getF32Type();
-  IntegerType type =
-      quantizedType(c, NodeContext::typeOf(zeroPoint).getElementType());
+  Type type = quantizedType(c, NodeContext::typeOf(zeroPoint).getElementType());
   Value factor = c.make<nn::DivOp>(
       c.make<nn::MulOp>(castTo(c, aScale, compute), castTo(c, bScale, compute)),
       castTo(c, scale, compute));
   Value scaled = c.make<nn::MulOp>(castTo(c, sums, compute), factor);
-  return type ? saturate(c, scaled, zeroPoint, type) : Value();
+  return type ? quantize(c, scaled, zeroPoint, type) : Value();
 }
 
 static LogicalResult convertQLinearMatMul(NodeContext &c) {

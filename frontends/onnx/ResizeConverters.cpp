@@ -1,6 +1,7 @@
 //===- ResizeConverters.cpp - Resize and regions of images ------*- C++ -*-===//
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
+#include "frontends/onnx/TensorData.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -229,7 +230,19 @@ static LogicalResult convertGridSample(NodeContext &c) {
   bool alignCorners = c.getFlag("align_corners");
   if (!mode || !padding)
     return failure();
-  return c.replaceWith<nn::GridSampleOp>(c.input(0), c.input(1), *mode, *padding, alignCorners);
+  // Computed in the wider of both types; integers as floats that hold them, of which the
+  // result is truncated, as the standard's reference has it.
+  Builder &b = c.getBuilder();
+  Type element = c.inputType(0).getElementType(), grid = c.inputType(1).getElementType(), compute = element;
+  if (isa<nn::StringType>(element) || element.isInteger(64))
+    return c.error("interpolating elements of type " + getDataTypeName(getDataType(element)) + " is not supported");
+  if (isa<IntegerType>(element))
+    compute = element.getIntOrFloatBitWidth() < 32 ? b.getF32Type() : b.getF64Type();
+  if (grid.isF64())
+    compute = grid;
+  Value x = compute == element ? c.input(0) : c.make<nn::CastOp>(c.input(0), compute);
+  Value y = c.make<nn::GridSampleOp>(x, c.input(1), *mode, *padding, alignCorners);
+  return y && compute != element ? c.replaceWith<nn::CastOp>(y, element) : c.replaceWith(y);
 }
 
 /// The corners or centres of the elements of an image in [-1, 1], times matrices.

@@ -1,6 +1,7 @@
 //===- TensorData.cpp - TensorProto as an attribute -------------*- C++ -*-===//
 #include "frontends/onnx/TensorData.h"
 #include "dialects/nn/NNOps.h"
+#include "dialects/nn/CodedTypes.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -52,6 +53,30 @@ Type frontend::getElementType(MLIRContext *context, int64_t dataType) {
     return b.getI1Type();
   case TensorProto::STRING:
     return nn::StringType::get(context);
+  case TensorProto::INT4:
+    return b.getIntegerType(4);
+  case TensorProto::INT2:
+    return b.getIntegerType(2);
+  case TensorProto::UINT4:
+    return unsignedType(4);
+  case TensorProto::UINT2:
+    return unsignedType(2);
+  case TensorProto::FLOAT8E4M3FN:
+    return b.getType<Float8E4M3FNType>();
+  case TensorProto::FLOAT8E4M3FNUZ:
+    return b.getType<Float8E4M3FNUZType>();
+  case TensorProto::FLOAT8E5M2:
+    return b.getType<Float8E5M2Type>();
+  case TensorProto::FLOAT8E5M2FNUZ:
+    return b.getType<Float8E5M2FNUZType>();
+  case TensorProto::FLOAT8E8M0:
+    return b.getType<Float8E8M0FNUType>();
+  case TensorProto::FLOAT6E2M3:
+    return b.getType<Float6E2M3FNType>();
+  case TensorProto::FLOAT6E3M2:
+    return b.getType<Float6E3M2FNType>();
+  case TensorProto::FLOAT4E2M1:
+    return b.getType<Float4E2M1FNType>();
   default:
     return {};
   }
@@ -77,9 +102,9 @@ bool frontend::isSmall(RankedTensorType type) {
          (type.getElementType().isInteger() ? 256 : 16);
 }
 
-/// Bytes of an element where it is stored; booleans take one.
-static unsigned elementBytes(Type type) {
-  return isa<nn::StringType>(type) ? 8 : llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
+/// Bits of an element where it is stored; booleans take a byte.
+static unsigned elementBits(Type type) {
+  return isa<nn::StringType>(type) ? 64 : type.isInteger(1) ? 8 : type.getIntOrFloatBitWidth();
 }
 
 RankedTensorType frontend::getTensorType(MLIRContext *context,
@@ -98,7 +123,7 @@ RankedTensorType frontend::getTensorType(MLIRContext *context,
   if (tensor.dims_size() > kMaxRank)
     return refuse("its rank is " + Twine(tensor.dims_size()) +
                   ", expected at most " + Twine(kMaxRank));
-  int64_t bytes = elementBytes(element);
+  int64_t bytes = llvm::divideCeil(elementBits(element), 8);
   for (int64_t size : tensor.dims()) {
     if (size < 0)
       return refuse("it has the negative size " + Twine(size));
@@ -161,6 +186,18 @@ static bool readTypedData(const TensorProto &tensor, std::vector<char> &bytes,
     return narrow<uint16_t>(tensor.int32_data(), bytes, error);
   case TensorProto::UINT8:
   case TensorProto::BOOL:
+  case TensorProto::INT4: // as packed bytes, the lowest bits first
+  case TensorProto::UINT4:
+  case TensorProto::INT2:
+  case TensorProto::UINT2:
+  case TensorProto::FLOAT4E2M1:
+  case TensorProto::FLOAT6E2M3: // and these floats as their bits
+  case TensorProto::FLOAT6E3M2:
+  case TensorProto::FLOAT8E4M3FN:
+  case TensorProto::FLOAT8E4M3FNUZ:
+  case TensorProto::FLOAT8E5M2:
+  case TensorProto::FLOAT8E5M2FNUZ:
+  case TensorProto::FLOAT8E8M0:
     return narrow<uint8_t>(tensor.int32_data(), bytes, error);
   case TensorProto::UINT32:
     return narrow<uint32_t>(tensor.uint64_data(), bytes, error);
@@ -176,8 +213,11 @@ static std::optional<Storage> getStorage(const TensorProto &tensor,
                                          RankedTensorType type, ModelFile &file,
                                          std::string &error) {
   Storage storage;
-  uint64_t expected =
-      uint64_t(type.getNumElements()) * elementBytes(type.getElementType());
+  unsigned bits = elementBits(type.getElementType());
+  // Elements of six bits are packed in raw data only.
+  bool isPacked = bits < 8 && (bits != 6 || tensor.int32_data_size() == 0);
+  uint64_t expected = isPacked ? nn::getPackedBytes(type.getNumElements(), bits)
+                               : uint64_t(type.getNumElements()) * llvm::divideCeil(bits, 8);
   bool external = tensor.data_location() == TensorProto::EXTERNAL;
   size_t typed = tensor.float_data_size() + tensor.double_data_size() +
                  tensor.int32_data_size() + tensor.int64_data_size() +
@@ -204,6 +244,16 @@ static std::optional<Storage> getStorage(const TensorProto &tensor,
     error = "its data has " + std::to_string(storage.bytes.size()) +
             " bytes, its type needs " + std::to_string(expected);
     return std::nullopt;
+  }
+  if (bits < 8) {
+    auto elements = std::make_unique<std::vector<char>>(type.getNumElements());
+    if (isPacked)
+      nn::unpackElements(storage.bytes, bits, type.getElementType().isSignlessInteger(), *elements);
+    else
+      llvm::transform(storage.bytes, elements->begin(), [&](char code) { return code & ((1 << bits) - 1); });
+    storage.heap = std::move(elements);
+    storage.bytes = *storage.heap;
+    storage.file.reset();
   }
   // A boolean is 0 or 1 everywhere after here.
   if (type.getElementType().isInteger(1) &&
@@ -247,6 +297,12 @@ ElementsAttr frontend::getTensorValue(const TensorProto &tensor,
     }
     if (storage->bytes.empty())
       return DenseElementsAttr::get(type, ArrayRef<Attribute>());
+    if (unsigned bits = elementBits(type.getElementType()); bits < 8) { // no sign above them here
+      SmallVector<char> elements(storage->bytes);
+      for (char &element : elements)
+        element &= (1 << bits) - 1;
+      return DenseElementsAttr::getFromRawBuffer(type, elements);
+    }
     return DenseElementsAttr::getFromRawBuffer(type, storage->bytes);
   }
   // Bytes in a file may be aligned to less than an element: readers copy them.

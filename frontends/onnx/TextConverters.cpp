@@ -1,4 +1,5 @@
 //===- TextConverters.cpp - Strings, labels, n-grams ------------*- C++ -*-===//
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 
@@ -16,23 +17,26 @@ LogicalResult frontend::convertTextEqual(NodeContext &c) {
   return c.replaceWith<nn::StringEqualOp>(c.input(0), c.input(1));
 }
 
-/// The 16-bit floats go by way of 32 bits.
-LogicalResult frontend::convertTextCast(NodeContext &c, Value value, Type to) {
+/// What has no text of its own goes by way of 32 bits.
+LogicalResult frontend::convertTextCast(NodeContext &c, Value value, Type to, bool saturates, nn::Rounding rounding) {
   Type from = c.typeOf(value).getElementType();
-  Type f32 = c.getBuilder().getF32Type();
-  auto isNarrow = [](Type type) { return isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32; };
+  auto getWide = [&](Type type) -> Type {
+    if (isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32)
+      return c.getBuilder().getF32Type();
+    return nn::isCoded(type) ? Type(c.getBuilder().getI32Type()) : type;
+  };
   if (isText(from) && isText(to))
     return c.replaceWith(value);
   if (isText(to)) {
-    if (isNarrow(from))
-      value = c.make<nn::CastOp>(value, f32);
+    if (getWide(from) != from)
+      value = c.make<nn::CastOp>(value, getWide(from));
     return value ? c.replaceWith<nn::StringFormatOp>(value) : failure();
   }
   if (to.isInteger(1))
     return c.error("a cast from strings to booleans is not supported");
-  Value number = c.make<nn::StringParseOp>(value, isNarrow(to) ? f32 : to);
-  if (number && isNarrow(to))
-    number = c.make<nn::CastOp>(number, to);
+  Value number = c.make<nn::StringParseOp>(value, getWide(to));
+  if (number && getWide(to) != to)
+    number = c.make<nn::CastOp>(number, to, saturates, rounding);
   return number ? c.replaceWith(number) : failure();
 }
 

@@ -11,7 +11,7 @@ using namespace nacre::python;
 
 namespace {
 
-constexpr int32_t kDtypeCount = NACRE_I2 + 1;
+constexpr int32_t kDtypeCount = NACRE_F6E3M2FN + 1;
 
 /// NumPy's number of a type that NumPy has itself, else -1.
 int toNumpyType(int32_t dtype) {
@@ -76,6 +76,10 @@ const char *getForeignName(int32_t dtype) {
     return "uint2";
   case NACRE_I2:
     return "int2";
+  case NACRE_F6E2M3FN:
+    return "float6_e2m3fn";
+  case NACRE_F6E3M2FN:
+    return "float6_e3m2fn";
   default:
     return nullptr;
   }
@@ -121,24 +125,6 @@ int32_t getElementType(PyArrayObject *array) {
       if (getForeignName(dtype) && findDescriptor(dtype)->type_num == number)
         return dtype;
   return NACRE_UNDEFINED;
-}
-
-/// Elements of a byte each into packed ones, lowest bits first.
-std::vector<uint8_t> pack(const uint8_t *elements, npy_intp count, int bits) {
-  std::vector<uint8_t> packed((count * bits + 7) / 8);
-  for (npy_intp i = 0; i < count; ++i)
-    packed[i * bits / 8] |= (elements[i] & ((1 << bits) - 1)) << (i * bits % 8);
-  return packed;
-}
-
-/// The reverse; int4 and int2 get their sign back.
-void unpack(const uint8_t *packed, npy_intp count, int bits, bool isSigned, uint8_t *elements) {
-  for (npy_intp i = 0; i < count; ++i) {
-    uint8_t value = (packed[i * bits / 8] >> (i * bits % 8)) & ((1 << bits) - 1);
-    if (isSigned && value >> (bits - 1))
-      value |= uint8_t(0xff << bits);
-    elements[i] = value;
-  }
 }
 
 /// The bytes of the Python strings (or bytes objects) of an object array, which keeps
@@ -206,7 +192,11 @@ int32_t getElementType(nb::dlpack::dtype type) {
     return choose({{16, NACRE_BF16}});
   case Code::Bool:
     return choose({{8, NACRE_BOOL}});
-  default:
+  default: // nanobind names no others
+    for (auto [code, dtype] : {std::pair(10, NACRE_F8E4M3FN), {11, NACRE_F8E4M3FNUZ}, {12, NACRE_F8E5M2},
+                               {13, NACRE_F8E5M2FNUZ}, {14, NACRE_F8E8M0FNU}})
+      if (type.code == code && type.bits == 8)
+        return dtype;
     return NACRE_UNDEFINED;
   }
 }
@@ -331,7 +321,8 @@ nacre_tensor nacre::python::toTensor(nb::handle object, InputMemory &memory) {
     return tensor;
   }
   if (int bits = nacre_dtype_bits(tensor.dtype); bits < 8) {
-    memory.packed = pack(static_cast<uint8_t *>(tensor.data), PyArray_SIZE(array), bits);
+    memory.packed.resize(size_t(PyArray_SIZE(array) * bits + 7) / 8);
+    nacre_dtype_pack(tensor.dtype, tensor.data, PyArray_SIZE(array), memory.packed.data());
     tensor.data = memory.packed.data();
   }
   return tensor;
@@ -413,9 +404,7 @@ nb::object nacre::python::toArray(nacre_tensor &tensor) {
   auto *object = reinterpret_cast<PyArrayObject *>(array.ptr());
   if (!owned) {
     if (count > 0)
-      unpack(static_cast<uint8_t *>(tensor.data), count, bits,
-             tensor.dtype == NACRE_I4 || tensor.dtype == NACRE_I2,
-             static_cast<uint8_t *>(PyArray_DATA(object)));
+      nacre_dtype_unpack(tensor.dtype, tensor.data, count, PyArray_DATA(object));
     return array;
   }
   auto *kept = new nacre_tensor(tensor);

@@ -18,8 +18,9 @@ extern "C" {
 
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
  * 4: values of inputs. 5: the context's work. 6: the memory of loops; memory that
- * is asked for with the node that wants it. */
-#define NACRE_ABI_VERSION 6u
+ * is asked for with the node that wants it. 7: elements below a byte are bytes
+ * in a run. */
+#define NACRE_ABI_VERSION 7u
 /* The oldest version that a runtime of this one runs: docs/abi.md. */
 #define NACRE_ABI_OLDEST 4u
 /* "NACR" read as a little-endian 32-bit integer. */
@@ -33,7 +34,7 @@ extern "C" {
 #define NACRE_ABI_MAX_RANK 16
 
 /* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types
- * are packed, lowest bits first. Booleans are one byte, 0 or 1. */
+ * are packed, lowest bits first, but in a run (nacre_abi_tensor). Booleans are one byte, 0 or 1. */
 enum nacre_abi_dtype {
   NACRE_DTYPE_UNDEFINED = 0,
   NACRE_DTYPE_F32 = 1,
@@ -61,7 +62,9 @@ enum nacre_abi_dtype {
   NACRE_DTYPE_F4E2M1FN = 23,
   NACRE_DTYPE_F8E8M0FNU = 24,
   NACRE_DTYPE_U2 = 25,
-  NACRE_DTYPE_I2 = 26
+  NACRE_DTYPE_I2 = 26,
+  NACRE_DTYPE_F6E2M3FN = 27,
+  NACRE_DTYPE_F6E3M2FN = 28
 };
 
 /* Why a run failed; 0 is success. Passed to nacre_abi_context.fail. */
@@ -84,7 +87,8 @@ typedef struct nacre_abi_string {
 } nacre_abi_string;
 
 /* A dense, row-major tensor. data may be NULL only when it has no elements.
- * Inputs overlap no output. */
+ * Inputs overlap no output. Elements below a byte take one here: i4 and i2 as
+ * their values, others as their bits with zeros above. So do the outputs'. */
 typedef struct nacre_abi_tensor {
   void *data;
   const int64_t *dims; /* rank values, never negative */

@@ -1,5 +1,6 @@
 // DLPack in and out. The structs are those of dlpack.h, whose layout is fixed.
 #include "runtime/api/nacre.h"
+#include "runtime/abi/nacre_dtype.h"
 #include "runtime/core/Status.h"
 #include "runtime/core/Support.h"
 
@@ -40,6 +41,8 @@ struct Type {
   int32_t dtype;
   uint8_t code, bits;
 };
+// What is smaller than a byte is packed in DLPack too, unless a flag of its newer
+// struct says otherwise.
 constexpr Type types[] = {
     {NACRE_I8, 0, 8},         {NACRE_I16, 0, 16},       {NACRE_I32, 0, 32},
     {NACRE_I64, 0, 64},       {NACRE_U8, 1, 8},         {NACRE_U16, 1, 16},
@@ -47,7 +50,9 @@ constexpr Type types[] = {
     {NACRE_F32, 2, 32},       {NACRE_F64, 2, 64},       {NACRE_BF16, 4, 16},
     {NACRE_C64, 5, 64},       {NACRE_C128, 5, 128},     {NACRE_BOOL, 6, 8},
     {NACRE_F8E4M3FN, 10, 8},  {NACRE_F8E4M3FNUZ, 11, 8}, {NACRE_F8E5M2, 12, 8},
-    {NACRE_F8E5M2FNUZ, 13, 8}, {NACRE_F8E8M0FNU, 14, 8}};
+    {NACRE_F8E5M2FNUZ, 13, 8}, {NACRE_F8E8M0FNU, 14, 8}, {NACRE_F6E2M3FN, 15, 6},
+    {NACRE_F6E3M2FN, 16, 6}, {NACRE_F4E2M1FN, 17, 4},   {NACRE_I4, 0, 4},
+    {NACRE_I2, 0, 2},        {NACRE_U4, 1, 4},          {NACRE_U2, 1, 2}};
 
 // A tensor on its way out: freed by its deleter.
 struct Exported {
@@ -109,8 +114,9 @@ nacre_status nacre_tensor_from_dlpack(const DLTensor *dlpack,
   }
   tensor->rank = dlpack->ndim;
   tensor->data = static_cast<char *>(dlpack->data) + dlpack->byte_offset;
-  if (__builtin_mul_overflow(elements, nacre_dtype_bits(tensor->dtype) / 8,
-                             &tensor->size)) {
+  int64_t bytes = nacre_abi_dtype_bytes(tensor->dtype, elements);
+  tensor->size = bytes;
+  if (bytes < 0) {
     *tensor = {};
     return fail(NACRE_INVALID_SHAPE, "DLPack: the tensor's size overflows");
   }

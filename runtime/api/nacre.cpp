@@ -33,7 +33,9 @@ static_assert(int(NACRE_UNDEFINED) == int(NACRE_DTYPE_UNDEFINED) &&
               int(NACRE_F4E2M1FN) == int(NACRE_DTYPE_F4E2M1FN) &&
               int(NACRE_F8E8M0FNU) == int(NACRE_DTYPE_F8E8M0FNU) &&
               int(NACRE_U2) == int(NACRE_DTYPE_U2) &&
-              int(NACRE_I2) == int(NACRE_DTYPE_I2));
+              int(NACRE_I2) == int(NACRE_DTYPE_I2) &&
+              int(NACRE_F6E2M3FN) == int(NACRE_DTYPE_F6E2M3FN) &&
+              int(NACRE_F6E3M2FN) == int(NACRE_DTYPE_F6E3M2FN));
 static_assert(NACRE_MAX_RANK == NACRE_ABI_MAX_RANK);
 
 static Model *unwrap(nacre_model *m) { return reinterpret_cast<Model *>(m); }
@@ -111,6 +113,23 @@ const char *nacre_dtype_name(int32_t dtype) {
 }
 
 int32_t nacre_dtype_bits(int32_t dtype) { return nacre_abi_dtype_bits(dtype); }
+
+static bool isPacked(int32_t dtype) {
+  int32_t bits = nacre_abi_dtype_bits(dtype);
+  return bits > 0 && bits < 8;
+}
+
+void nacre_dtype_pack(int32_t dtype, const void *elements, int64_t count,
+                      void *packed) {
+  if (isPacked(dtype))
+    nacre_abi_pack(dtype, elements, count, packed);
+}
+
+void nacre_dtype_unpack(int32_t dtype, const void *packed, int64_t count,
+                        void *elements) {
+  if (isPacked(dtype))
+    nacre_abi_unpack(dtype, packed, count, elements);
+}
 
 // ---- Models -----------------------------------------------------------------
 

@@ -75,7 +75,9 @@ typedef enum nacre_dtype {
   NACRE_F4E2M1FN = 23,
   NACRE_F8E8M0FNU = 24,
   NACRE_U2 = 25,
-  NACRE_I2 = 26
+  NACRE_I2 = 26,
+  NACRE_F6E2M3FN = 27,
+  NACRE_F6E3M2FN = 28
 } nacre_dtype;
 
 typedef enum nacre_status {
@@ -115,6 +117,14 @@ NACRE_API const char *nacre_dtype_name(int32_t dtype);
 
 /* Bits of an element; 0 for NACRE_STRING and what is no type. Thread-safe. */
 NACRE_API int32_t nacre_dtype_bits(int32_t dtype);
+
+/* Packs elements of a type below a byte, which stand in the low bits of a byte
+ * each, as tensors have them: (count * bits + 7) / 8 bytes. The reverse gives
+ * i4 and i2 their sign back. Nothing is done for other types. Thread-safe. */
+NACRE_API void nacre_dtype_pack(int32_t dtype, const void *elements,
+                                int64_t count, void *packed);
+NACRE_API void nacre_dtype_unpack(int32_t dtype, const void *packed,
+                                  int64_t count, void *elements);
 
 /* ---- Models -------------------------------------------------------------- */
 

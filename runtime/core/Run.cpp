@@ -335,11 +335,14 @@ void *Run::provideOutputFor(nacre_abi_context *context, int32_t index,
   if (bytes < 0)
     return outOfMemory();
   slot.bytes = bytes;
-  if (info.dtype == NACRE_DTYPE_STRING) { // read by writeStrings
-    slot.strings = static_cast<Handle *>(run.allocateBlock(
-        false, bytes / int64_t(sizeof(nacre_string) / sizeof(Handle)), node));
-    slot.produced = slot.strings != nullptr;
-    return slot.strings;
+  if (int64_t inside = bytesInside(info.dtype, rank, dims)) {
+    slot.inside = run.allocateBlock(false, inside, node); // read by writeOutputs
+    if (!slot.inside)
+      return nullptr;
+    if (info.dtype == NACRE_DTYPE_STRING) {
+      slot.produced = true;
+      return slot.inside;
+    }
   }
   if (slot.memory) {
     if (bytes > slot.capacity) {
@@ -356,7 +359,7 @@ void *Run::provideOutputFor(nacre_abi_context *context, int32_t index,
       return nullptr;
     }
     slot.produced = true;
-    return slot.memory;
+    return slot.inside ? slot.inside : slot.memory;
   }
   if (!slot.block || slot.block->capacity < bytes) {
     Allocator::release(slot.block);
@@ -366,7 +369,7 @@ void *Run::provideOutputFor(nacre_abi_context *context, int32_t index,
   }
   slot.block->setUsed(bytes);
   slot.produced = true;
-  return slot.block->data();
+  return slot.inside ? slot.inside : slot.block->data();
 }
 
 int32_t Run::observeKernel(nacre_abi_context *context, int32_t kernel,
@@ -459,75 +462,6 @@ nacre_status Run::prepare(const nacre_tensor *given, int32_t givenCount,
   return NACRE_OK;
 }
 
-// Makes addresses of the strings that the caller gave. What is allocated goes
-// when the run ends.
-nacre_status Run::readStrings() {
-  for (int32_t i = 0; i < function->input_count; ++i) {
-    const nacre_abi_tensor_info &info = function->inputs[i];
-    if (info.dtype != NACRE_DTYPE_STRING)
-      continue;
-    static_assert(sizeof(nacre_string) == sizeof(nacre_abi_string) &&
-                  offsetof(nacre_string, size) ==
-                      offsetof(nacre_abi_string, size));
-    auto *given = static_cast<Handle>(inputs[i].data);
-    int64_t count = bytesOf(info.dtype, info.rank, inputs[i].dims) /
-                    int64_t(sizeof(nacre_string));
-    for (int64_t j = 0; j < count; ++j)
-      if (given[j].size < 0 || (given[j].size > 0 && !given[j].data))
-        return runtime::fail(NACRE_INVALID_VALUE,
-                             "input '%s': element %lld is no string: its size "
-                             "is %lld, its data %s",
-                             Quoted(info.name).text, static_cast<long long>(j),
-                             static_cast<long long>(given[j].size),
-                             given[j].data ? "not NULL" : "NULL");
-    auto *handles = static_cast<Handle *>(
-        allocateMemory(this, count * int64_t(sizeof(Handle))));
-    if (!handles)
-      return runtime::fail(NACRE_OUT_OF_MEMORY, "%s", failText);
-    for (int64_t j = 0; j < count; ++j)
-      handles[j] = given[j].size > 0 ? &given[j] : nullptr;
-    inputs[i].data = handles;
-  }
-  return NACRE_OK;
-}
-
-// Copies strings that the run has made into memory that outlives it: the
-// elements, then their bytes. Never memory that an output had before: an input
-// of this run may lie there.
-nacre_status Run::writeStrings() {
-  for (int32_t i = 0; i < function->output_count; ++i) {
-    OutputSlot &slot = slots[i];
-    if (function->outputs[i].dtype != NACRE_DTYPE_STRING || !slot.target ||
-        !slot.strings)
-      continue;
-    int64_t count = slot.bytes / int64_t(sizeof(nacre_string));
-    int64_t total = slot.bytes;
-    for (int64_t j = 0; j < count && total >= 0; ++j)
-      if (slot.strings[j] &&
-          __builtin_add_overflow(total, slot.strings[j]->size, &total))
-        total = -1;
-    Block *block = session.getAllocator().allocate(total);
-    if (!block)
-      return runtime::fail(
-          NACRE_OUT_OF_MEMORY,
-          "output '%s': no memory for %lld bytes (the session's limit is %lld)",
-          Quoted(function->outputs[i].name).text, static_cast<long long>(total),
-          static_cast<long long>(session.getAllocator().getLimit()));
-    auto *elements = static_cast<nacre_string *>(block->data());
-    char *text = static_cast<char *>(block->data()) + slot.bytes;
-    for (int64_t j = 0; j < count; ++j) {
-      int64_t size = slot.strings[j] ? slot.strings[j]->size : 0;
-      if (size > 0)
-        std::memcpy(text, slot.strings[j]->data, static_cast<size_t>(size));
-      elements[j] = {text, size};
-      text += size;
-    }
-    Allocator::release(slot.block);
-    slot.block = block;
-  }
-  return NACRE_OK;
-}
-
 nacre_status Run::call() {
   recording.start(session.profiling.load(std::memory_order_relaxed),
                   session.getModel().abi().kernel_count, track);
@@ -537,15 +471,15 @@ nacre_status Run::call() {
   thread = {this, &callerScratch, -1};
   session.getPool().beginRun();
   int32_t returned = 0;
-  nacre_status strings = NACRE_OK;
+  nacre_status elements = NACRE_OK;
   // It may have been cancelled while it waited for the one before.
   if (loadStop(*this) == 0) {
     StandardFloats standardFloats;
-    strings = readStrings();
-    if (strings == NACRE_OK)
+    elements = readInputs();
+    if (elements == NACRE_OK)
       returned = function->run(this, inputs.data());
-    if (strings == NACRE_OK && returned == 0 && loadStop(*this) == 0)
-      strings = writeStrings();
+    if (elements == NACRE_OK && returned == 0 && loadStop(*this) == 0)
+      elements = writeOutputs();
   }
   session.getPool().endRun();
   thread = saved;
@@ -562,8 +496,8 @@ nacre_status Run::call() {
   }
 
   int32_t stopped = __atomic_exchange_n(&stop, idle, __ATOMIC_RELAXED);
-  if (strings != NACRE_OK)
-    return strings;
+  if (elements != NACRE_OK)
+    return elements;
   if (failed)
     return runtime::fail(static_cast<nacre_status>(stopped), "%s", failText);
   if (stopped != 0)

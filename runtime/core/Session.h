@@ -20,7 +20,7 @@ struct OutputSlot {
   int64_t capacity = 0;           // of memory
   Block *block = nullptr;         // the session's memory, if there is no other
   bool produced = false;
-  Handle *strings = nullptr; // of an output of strings: the run's own memory
+  void *inside = nullptr; // elements of another form in the run, in its own memory
   int64_t bytes = 0;
   int64_t dims[NACRE_MAX_RANK] = {};
 };
@@ -83,8 +83,13 @@ private:
 
   nacre_status prepare(const nacre_tensor *inputs, int32_t inputCount,
                        nacre_tensor *outputs, int32_t outputCount);
-  nacre_status readStrings();
-  nacre_status writeStrings();
+  // Elements whose form in a run is another than outside of it (Elements.cpp).
+  static int64_t bytesInside(int32_t dtype, int32_t rank, const int64_t *dims);
+  nacre_status readInputs();
+  nacre_status readStrings(int32_t input);
+  nacre_status readPacked(int32_t input);
+  nacre_status writeOutputs();
+  nacre_status writeStrings(int32_t output);
   nacre_status call();
   void deliver(bool success);
 

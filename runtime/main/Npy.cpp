@@ -59,7 +59,8 @@ Bytes::~Bytes() {
 }
 
 // NumPy's name of a type: kind and bytes. What NumPy lacks is raw bytes, as its
-// packages for such types save them; 0 if a file cannot hold it.
+// packages for such types save them, one at least for an element; 0 if a file cannot
+// hold it.
 static char kindOf(int32_t dtype) {
   switch (dtype) {
   case NACRE_F16:
@@ -82,7 +83,7 @@ static char kindOf(int32_t dtype) {
   case NACRE_C128:
     return 'c';
   default:
-    return nacre_dtype_bits(dtype) >= 8 ? 'V' : 0;
+    return nacre_dtype_bits(dtype) > 0 ? 'V' : 0;
   }
 }
 
@@ -209,13 +210,16 @@ nacre_status parseNpy(const char *file, const char *data, size_t size,
     return fail(NACRE_INVALID_VALUE,
                 "%s: not a .npy file with an array of numbers", file);
   char kind = kindOf(info.dtype), expected[32];
-  int32_t elementBytes = nacre_dtype_bits(info.dtype) / 8;
+  bool isPacked = nacre_dtype_bits(info.dtype) < 8;
+  int32_t elementBytes = isPacked ? 1 : nacre_dtype_bits(info.dtype) / 8;
   if (!kind)
     return fail(NACRE_INVALID_VALUE,
                 "%s: input '%s' has the type %s, which .npy files cannot hold",
                 file, info.name, nacre_dtype_name(info.dtype));
   std::snprintf(expected, sizeof expected, "%c%d", kind, elementBytes);
-  if (std::strcmp(header.descr + 1, expected) != 0 || header.descr[0] == '>')
+  // One package has a name of its own for its f8E5M2.
+  bool isE5M2 = info.dtype == NACRE_F8E5M2 && std::strcmp(header.descr, "<f1") == 0;
+  if (!isE5M2 && (std::strcmp(header.descr + 1, expected) != 0 || header.descr[0] == '>'))
     return fail(NACRE_INVALID_VALUE,
                 "%s: has elements of the type '%s', but input '%s' is %s "
                 "('<%s')",
@@ -225,7 +229,9 @@ nacre_status parseNpy(const char *file, const char *data, size_t size,
   bool fits = true;
   for (int32_t d = 0; d < header.rank; ++d)
     fits &= !__builtin_mul_overflow(count, header.dims[d], &count);
-  int64_t total = fits ? nacre_abi_dtype_bytes(info.dtype, count) : -1;
+  int64_t total = fits ? nacre_abi_dtype_bytes(
+                             isPacked ? int32_t(NACRE_U8) : info.dtype, count)
+                       : -1;
   size_t rest = size - begin - length;
   if (total < 0 || static_cast<uint64_t>(total) > rest)
     return fail(NACRE_INVALID_VALUE,
@@ -236,14 +242,14 @@ nacre_status parseNpy(const char *file, const char *data, size_t size,
   tensor.name = info.name;
   tensor.dtype = info.dtype;
   tensor.rank = header.rank;
-  tensor.size = total;
+  tensor.size = isPacked ? nacre_abi_dtype_bytes(info.dtype, count) : total;
   for (int32_t d = 0; d < header.rank; ++d)
     tensor.dims[d] = header.dims[d];
   const char *elements = data + begin + length;
   bool isAligned = reinterpret_cast<uintptr_t>(elements) % 8 == 0;
   bool isTransposed = header.isFortran && header.rank > 1;
   tensor.data = const_cast<char *>(elements);
-  if (total == 0 || (isAligned && !isTransposed))
+  if (total == 0 || (isAligned && !isTransposed && !isPacked))
     return NACRE_OK;
   owned = std::malloc(static_cast<size_t>(total));
   if (!owned)
@@ -253,6 +259,8 @@ nacre_status parseNpy(const char *file, const char *data, size_t size,
               static_cast<size_t>(elementBytes));
   else
     std::memcpy(owned, elements, static_cast<size_t>(total));
+  if (isPacked) // in place: what is written has been read
+    nacre_dtype_pack(info.dtype, owned, count, owned);
   tensor.data = owned;
   return NACRE_OK;
 }
@@ -290,7 +298,8 @@ nacre_status writeNpy(const char *folder, const char *name,
   std::snprintf(temporary, sizeof temporary, "%s.tmp", path);
 
   char header[1024];
-  int32_t elementBytes = nacre_dtype_bits(tensor.dtype) / 8;
+  bool isPacked = nacre_dtype_bits(tensor.dtype) < 8;
+  int32_t elementBytes = isPacked ? 1 : nacre_dtype_bits(tensor.dtype) / 8;
   size_t length = 10;
   auto add = [&](const char *format, auto... values) {
     length += static_cast<size_t>(std::snprintf(
@@ -309,16 +318,31 @@ nacre_status writeNpy(const char *folder, const char *name,
   header[8] = static_cast<char>((length - 10) & 0xff);
   header[9] = static_cast<char>((length - 10) >> 8);
 
+  size_t size = static_cast<size_t>(tensor.size);
+  const void *elements = tensor.data;
+  void *unpacked = nullptr;
+  if (isPacked && size > 0) {
+    int64_t count = 1;
+    for (int32_t d = 0; d < tensor.rank; ++d)
+      count *= tensor.dims[d];
+    size = static_cast<size_t>(count);
+    elements = unpacked = std::malloc(size);
+    if (!unpacked)
+      return fail(NACRE_OUT_OF_MEMORY, "%s: out of memory", path);
+    nacre_dtype_unpack(tensor.dtype, tensor.data, count, unpacked);
+  }
   FILE *out = std::fopen(temporary, "wbe");
-  if (!out)
+  if (!out) {
+    std::free(unpacked);
     return fail(NACRE_IO_ERROR, "%s: cannot be written: %s", path,
                 std::strerror(errno));
-  size_t size = static_cast<size_t>(tensor.size);
+  }
   bool good = std::fwrite(header, 1, length, out) == length &&
-              (size == 0 || std::fwrite(tensor.data, 1, size, out) == size) &&
+              (size == 0 || std::fwrite(elements, 1, size, out) == size) &&
               std::fflush(out) == 0 && fsync(fileno(out)) == 0;
   int error = errno;
   good &= std::fclose(out) == 0;
+  std::free(unpacked);
   if (good && std::rename(temporary, path) == 0)
     return NACRE_OK;
   error = good ? errno : error;

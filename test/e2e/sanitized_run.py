@@ -38,6 +38,9 @@ def hostile(value: Any, random: np.random.Generator, small: bool) -> Any:
         return [hostile(v, random, small) for v in value]
     if not isinstance(value, np.ndarray) or value.size == 0 or random.random() < 0.25:
         return value
+    if value.dtype.kind != "O" and value.dtype.isbuiltin != 1:  # a type of ml_dtypes: any bits
+        bits = random.integers(0, 256, value.nbytes, np.uint8).view(value.dtype).reshape(value.shape)
+        return np.where(random.random(value.shape) < 0.5, value, bits)
     if value.dtype.kind in "iu":
         limits = np.iinfo(value.dtype)
         pool = [-1, 0, 1, 2, 3, 5, 8, -2, -7, limits.max, limits.min, limits.max - 1, limits.min + 1, *value.shape]

@@ -63,6 +63,15 @@ HostTensor tool::makeRandom(nacre_dtype dtype, std::span<const int64_t> dims, ui
   case NACRE_BF16: // 0x3f00 to 0x3f7f is 0.5 to 1
     fill(uint16_t(), [&] { return 0x3f00 + engine() % 0x80; });
     break;
+  case NACRE_F8E8M0FNU: // powers of two about 1
+    fill(uint8_t(), [&] { return 124 + engine() % 8; });
+    break;
+  case NACRE_F8E4M3FN: case NACRE_F8E4M3FNUZ: // about 1
+    fill(uint8_t(), [&] { return 0x30 + engine() % 0x10; });
+    break;
+  case NACRE_F8E5M2: case NACRE_F8E5M2FNUZ:
+    fill(uint8_t(), [&] { return 0x38 + engine() % 0x08; });
+    break;
   case NACRE_I64: case NACRE_U64: fill(uint64_t(), small); break;
   case NACRE_I32: case NACRE_U32: fill(uint32_t(), small); break;
   case NACRE_I16: case NACRE_U16: fill(uint16_t(), small); break;

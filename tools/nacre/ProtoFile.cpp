@@ -49,7 +49,13 @@ void readElements(const onnx::TensorProto &proto, HostTensor &tensor) {
   case NACRE_BF16:
     return append<uint16_t>(tensor, proto.int32_data());
   default:
-    return append<uint8_t>(tensor, proto.int32_data());
+    append<uint8_t>(tensor, proto.int32_data());
+  }
+  // Elements of six bits are packed in raw data only.
+  if (nacre_dtype_bits(tensor.dtype) == 6) {
+    std::vector<std::byte> elements = std::move(tensor.data);
+    tensor.data.assign((elements.size() * 6 + 7) / 8, std::byte());
+    nacre_dtype_pack(tensor.dtype, elements.data(), int64_t(elements.size()), tensor.data.data());
   }
 }
 

@@ -3,6 +3,7 @@
 // Those of functions of one number stand with their definition (NNMathOps.td).
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/TensorExpr.h"
 
@@ -121,7 +122,7 @@ LogicalResult WhereOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradien
 
 LogicalResult CastOp::buildGradient(OpBuilder &b, ValueRange gradients, Gradients &operands) {
   Type type = getElementTypeOrSelf(getInput());
-  operands.push_back(isa<FloatType>(type) ? CastOp::create(b, getLoc(), gradients[0], type).getResult() : Value());
+  operands.push_back(isArithmeticFloat(type) ? CastOp::create(b, getLoc(), gradients[0], type).getResult() : Value());
   return success();
 }
 

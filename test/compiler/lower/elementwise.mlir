@@ -71,3 +71,18 @@ func.func @bitcast(%a: tensor<4xf32>) -> tensor<4xui32> {
   %0 = nn.bitcast %a to ui32 : (tensor<4xf32>) -> tensor<4xui32>
   return %0 : tensor<4xui32>
 }
+
+// -----
+
+// Coded types are i8 everywhere, constants too: integers as values, floats as bits.
+// CHECK-LABEL: @coded
+// CHECK-SAME: (%{{.*}}: tensor<4xi8>) -> (tensor<4xf32>, tensor<2xi8>, tensor<2xi8>)
+func.func @coded(%a: tensor<4xui4>) -> (tensor<4xf32>, tensor<2xi4>, tensor<2xf8E5M2>) {
+  // CHECK: arith.uitofp %{{.*}} : i8 to f32
+  // CHECK: arith.constant dense<[-8, 7]> : tensor<2xi8>
+  // CHECK: arith.constant dense<[60, -68]> : tensor<2xi8>
+  %0 = nn.cast %a to f32 : (tensor<4xui4>) -> tensor<4xf32>
+  %1 = nn.constant dense<[-8, 7]> : tensor<2xi4>
+  %2 = nn.constant dense<[1.0, -1.0]> : tensor<2xf8E5M2>
+  return %0, %1, %2 : tensor<4xf32>, tensor<2xi4>, tensor<2xf8E5M2>
+}

@@ -126,3 +126,12 @@ func.func @col2im(%x: tensor<1x13x5xf32>) {
       : (tensor<1x13x5xf32>, tensor<2xi64>, tensor<2xi64>) -> tensor<1x2x5x6xf32>
   return
 }
+
+// -----
+
+func.func @wide_grid(%x: tensor<1x1x4x4xf32>, %grid: tensor<1x2x2x2xf64>) {
+  // expected-error@+2 {{a grid of f64 needs an input of f64, found 'tensor<1x1x4x4xf32>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.grid_sample %x, %grid linear zeros : (tensor<1x1x4x4xf32>, tensor<1x2x2x2xf64>) -> tensor<1x1x2x2xf32>
+  return
+}

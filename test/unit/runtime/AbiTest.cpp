@@ -57,13 +57,13 @@ TEST(DTypeTest, SizesAndNames) {
   EXPECT_EQ(nacre_dtype_bits(NACRE_I2), 2);
   EXPECT_EQ(nacre_dtype_bits(NACRE_STRING), 0);
   EXPECT_EQ(nacre_dtype_bits(-1), 0);
-  EXPECT_EQ(nacre_dtype_bits(27), 0);
+  EXPECT_EQ(nacre_dtype_bits(29), 0);
   EXPECT_STREQ(nacre_dtype_name(NACRE_BF16), "bf16");
   EXPECT_STREQ(nacre_dtype_name(NACRE_I2), "i2");
-  EXPECT_STREQ(nacre_dtype_name(27), "undefined");
+  EXPECT_STREQ(nacre_dtype_name(29), "undefined");
   EXPECT_STREQ(nacre_dtype_name(INT32_MIN), "undefined");
   // The digits in a name are its bits, but for the complex ones' and bool's.
-  for (int32_t dtype = 1; dtype <= NACRE_I2; ++dtype) {
+  for (int32_t dtype = 1; dtype <= NACRE_F6E3M2FN; ++dtype) {
     std::string name = nacre_dtype_name(dtype);
     if (name == "string" || name == "bool")
       continue;
@@ -72,10 +72,29 @@ TEST(DTypeTest, SizesAndNames) {
   }
   EXPECT_EQ(nacre_abi_dtype_bytes(NACRE_DTYPE_I4, 3), 2);
   EXPECT_EQ(nacre_abi_dtype_bytes(NACRE_DTYPE_U2, 5), 2);
+  EXPECT_EQ(nacre_abi_dtype_bytes(NACRE_DTYPE_F6E2M3FN, 5), 4);
   EXPECT_EQ(nacre_abi_dtype_bytes(NACRE_DTYPE_F64, INT64_MAX / 8),
             INT64_MAX - 7);
   EXPECT_EQ(nacre_abi_dtype_bytes(NACRE_DTYPE_F64, INT64_MAX / 8 + 1), -1);
   EXPECT_EQ(nacre_abi_dtype_bytes(NACRE_DTYPE_F32, -1), -1);
+}
+
+// The bytes are those of onnx.numpy_helper's packing.
+TEST(DTypeTest, PackedElements) {
+  auto check = [](int32_t dtype, std::vector<uint8_t> elements, std::vector<uint8_t> packed) {
+    std::vector<uint8_t> made(packed.size(), 0xaa), back(elements.size(), 0xaa);
+    nacre_dtype_pack(dtype, elements.data(), int64_t(elements.size()), made.data());
+    EXPECT_EQ(made, packed) << nacre_dtype_name(dtype);
+    nacre_dtype_unpack(dtype, packed.data(), int64_t(elements.size()), back.data());
+    EXPECT_EQ(back, elements) << nacre_dtype_name(dtype);
+  };
+  check(NACRE_I4, {1, 0xfe, 7, 0xf8, 0xff}, {0xe1, 0x87, 0x0f});
+  check(NACRE_U4, {1, 14, 7}, {0xe1, 0x07});
+  check(NACRE_F4E2M1FN, {8, 15}, {0xf8});
+  check(NACRE_I2, {1, 0xfe, 0, 0xff, 1}, {0xc9, 0x01});
+  check(NACRE_U2, {1, 2, 0, 3, 1}, {0xc9, 0x01});
+  check(NACRE_F6E2M3FN, {1, 2, 3, 63, 33}, {0x81, 0x30, 0xfc, 0x21});
+  check(NACRE_I4, {}, {});
 }
 
 // What artefacts in the world rely on: change it with NACRE_ABI_VERSION only.

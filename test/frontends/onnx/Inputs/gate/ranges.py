@@ -36,10 +36,6 @@ def range_case(build, expected, name):
 
 # Each by its name: what is built, and what must be said.
 FAULTS = {
-    "attention_mask_of_integers": (
-        lambda: model(node("Attention", "q k v m", "y"),
-                      inputs=[*(info(name, [1, 2, 3, 4]) for name in "qkv"), info("m", [3, 2], INTS)],
-                      opset=24), "node 'n' (Attention): the mask has elements of type INT64, expected bool or floating-point ones"),
     **{
         f"scan_of_{count}_inputs": (
             lambda count=count: model(
