@@ -132,10 +132,10 @@ static std::optional<SmallVector<Value>> buildScan(NodeContext &c, ScanParts &pa
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
   size_t stateCount = parts.states.size();
-  auto body = convertBody(c, parts.graph, parts.states, 0, [&](Block &block) {
+  auto body = convertBody(c, parts.graph, parts.states, 0, [&](Block &block, ArrayRef<Value> current) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(&block);
-    SmallVector<Value> arguments(block.getArguments().drop_front());
+    SmallVector<Value> arguments(current);
     Value last = arith::SubIOp::create(b, loc, parts.count, arith::ConstantIndexOp::create(b, loc, 1));
     for (auto [i, tensor] : llvm::enumerate(parts.tensors)) {
       auto [axis, isReversed] = parts.slices[i];
@@ -166,7 +166,7 @@ static std::optional<SmallVector<Value>> buildScan(NodeContext &c, ScanParts &pa
     }
     collected.emplace_back(values[i], (*parts.places)[i - stateCount].isReversed);
   }
-  return buildLoop(c, *body, parts.states, values.take_front(stateCount), collected, parts.count,
+  return buildLoop(c, *body, parts.states, collected, parts.count,
                    /*condition=*/Value(), arith::ConstantIntOp::create(b, loc, 1, 1));
 }
 
@@ -208,7 +208,7 @@ static LogicalResult convertBatchedScan(NodeContext &c) {
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
   Value count = getSize(c, samples, 0), most = getSize(c, samples, 1);
-  LoopBody outer{createDraft(c), {}};
+  LoopBody outer{createDraft(c), {}, {}, {}};
   Block &block = *outer.draft.block;
   Value number = block.addArgument(b.getIndexType(), loc);
   SmallVector<Collected> collected;
@@ -243,7 +243,7 @@ static LogicalResult convertBatchedScan(NodeContext &c) {
       collected.emplace_back(value);
     }
   }
-  auto results = buildLoop(c, outer, {}, {}, collected, count, /*condition=*/Value(),
+  auto results = buildLoop(c, outer, ArrayRef<Value>(), ArrayRef<Value>(), collected, count, /*condition=*/Value(),
                            arith::ConstantIntOp::create(b, loc, 1, 1));
   if (!results)
     return failure();
@@ -367,7 +367,7 @@ static LogicalResult convertLinearAttention(NodeContext &c) {
   // The loop carries the state under the sizes that are known of it now.
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
-  LoopBody body{createDraft(c), {state.getType()}};
+  LoopBody body{createDraft(c), {state.getType()}, {}, {}};
   Block &block = *body.draft.block;
   Value token = block.addArgument(b.getIndexType(), loc), last = block.addArgument(state.getType(), loc);
   std::pair<Value, Value> step;
