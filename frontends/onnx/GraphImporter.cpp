@@ -385,6 +385,11 @@ bool GraphImporter::reportUnknown(StringRef opType, StringRef domain,
                      ", but opset " + Twine(version) + " is imported"));
 }
 
+/// What ONNX Runtime's optimiser writes into the default domain, whatever the opset.
+static bool isOnnxRuntimes(StringRef domain, StringRef opType) {
+  return domain.empty() && (opType == "LayerNormalization" || opType == "SimplifiedLayerNormalization");
+}
+
 bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
                                 ArrayRef<NamedValue> inputs, Scope &scope,
                                 const Frame &frame, OpBuilder &builder,
@@ -396,7 +401,7 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
                  (frame.function ? "its function" : "the model") + " imports"));
   int64_t version = opset->second;
   const OpSchema *schema = findSchema(domain, node.op_type(), version);
-  if (!schema && isStandardDomain(domain))
+  if (!schema && isStandardDomain(domain) && !isOnnxRuntimes(domain, node.op_type()))
     return reportUnknown(node.op_type(), domain, version, loc);
 
   SmallVector<std::pair<StringRef, NodeAttribute>> attributes;
