@@ -312,7 +312,7 @@ LogicalResult convertTreeEnsemble(NodeContext &c) {
 }
 
 //===----------------------------------------------------------------------===//
-// TreeEnsembleRegressor: until opset 5
+// TreeEnsembleRegressor, TreeEnsembleClassifier: until opset 5
 //===----------------------------------------------------------------------===//
 
 /// A list of numbers, or, since opset 3, a tensor, and its type: f64 only as such a tensor.
@@ -457,10 +457,76 @@ LogicalResult convertTreeRegressor(NodeContext &c) {
   return result ? c.replaceWith(result) : failure();
 }
 
+/// Scores of two classes of which the trees know one: those of the other follow.
+Value completeScores(NodeContext &c, Value score, bool arePositive, Transform kind) {
+  ShapeVectors v(c);
+  if (!score)
+    return {};
+  Type element = NodeContext::typeOf(score).getElementType();
+  Value other = arePositive ? v.sub(c.scalarConstant(element, 1), score) : c.make<nn::NegOp>(score);
+  Value both = other ? c.make<nn::ConcatOp>(ValueRange{other, score}, 1) : Value();
+  return arePositive ? both : transform(c, both, kind);
+}
+
+/// A label for each row, and the scores of all classes.
+LogicalResult convertTreeClassifier(NodeContext &c) {
+  auto kind = getTransform(c);
+  SmallVector<StringRef> names = c.hasAttr("classlabels_strings") ? c.getStrings("classlabels_strings") : SmallVector<StringRef>();
+  SmallVector<int64_t> numbers = c.hasAttr("classlabels_int64s") ? c.getInts("classlabels_int64s") : SmallVector<int64_t>();
+  Forest forest;
+  forest.targets = names.empty() ? numbers.size() : names.size();
+  SmallVector<double> base = getFloats(c, "base_values");
+  bool isDouble = false;
+  if (forest.targets < 2)
+    return c.error("it has " + Twine(forest.targets) + " labels, expected 2 or more");
+  if (!kind || failed(readNamedForest(c, "class", forest, isDouble)))
+    return failure();
+  ShapeVectors v(c);
+  Type element = isDouble ? Type(c.getBuilder().getF64Type()) : Type(c.getBuilder().getF32Type());
+  // Two classes, but all weights are one's.
+  bool arePositive = true, isOneSided = forest.targets == 2;
+  std::optional<int64_t> only;
+  for (const auto &leaf : forest.leaves)
+    for (auto [target, weight] : leaf) {
+      isOneSided &= !only || *only == target;
+      arePositive &= weight >= 0;
+      only = target;
+    }
+  isOneSided &= bool(only);
+  if (!base.empty() && int64_t(base.size()) != forest.targets && !(isOneSided && base.size() == 1))
+    return c.error("it has " + Twine(forest.targets) + " classes and " + Twine(base.size()) + " values to begin with");
+  if (isOneSided) {
+    for (auto &leaf : forest.leaves)
+      for (auto &[target, weight] : leaf)
+        target = 0;
+    forest.targets = 1;
+    if (base.size() == 2)
+      base = {base[1]};
+  }
+  Value leaves = findLeaves(c, forest, element);
+  Value joined = addBase(c, leaves ? joinLeaves(c, forest, leaves, Joining::Sum, element, element) : Value(), base);
+  if (!joined)
+    return failure();
+  Value places, scores;
+  if (isOneSided) {
+    Value isSecond = v.compare(nn::ComparePredicate::gt, joined, c.scalarConstant(element, arePositive ? 0.5 : 0));
+    places = isSecond ? c.make<nn::SqueezeOp>(v.toI64(isSecond), ArrayRef<int64_t>{1}) : Value();
+    scores = completeScores(c, joined, arePositive, *kind);
+  } else {
+    places = c.make<nn::ArgReduceOp>(nn::ReduceKind::max, joined, 1, /*keepdims=*/false, /*select_last=*/false);
+    scores = transform(c, joined, *kind);
+  }
+  Value labels = names.empty() ? c.intsConstant(numbers) : c.stringsConstant(names);
+  Value label = places && labels ? c.make<nn::GatherOp>(labels, places, 0, /*in_bounds=*/true) : Value();
+  scores = v.cast(scores, c.getBuilder().getF32Type());
+  return label && scores ? c.setResults({label, scores}) : failure();
+}
+
 } // namespace
 
 void nacre::frontend::registerTreeConverters(ConverterTable &table) {
   StringRef domain = "ai.onnx.ml";
   table.add("TreeEnsemble", convertTreeEnsemble, domain);
+  table.add("TreeEnsembleClassifier", convertTreeClassifier, domain);
   table.add("TreeEnsembleRegressor", convertTreeRegressor, domain);
 }

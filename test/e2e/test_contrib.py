@@ -150,6 +150,14 @@ def test_matrices() -> None:
     check("Trilu", {"x": f32(3, 4, 5), "k": np.array(1)}, upper=0)
 
 
+def test_frequencies() -> None:
+    x = f32(2, 3, 8)
+    wanted = np.fft.rfft(x)
+    check("Rfft", {"x": x}, expected=[np.stack([wanted.real, wanted.imag], -1)], signal_ndim=1, normalized=0, onesided=1)
+    parts = f32(2, 5, 2)
+    check("Irfft", {"x": parts}, expected=[np.fft.irfft(parts[..., 0] + 1j * parts[..., 1])], signal_ndim=1, normalized=0, onesided=1)
+
+
 @pytest.mark.parametrize("mask", [None, [3, 4], "raw"])
 @pytest.mark.parametrize("causal", [0, 1])
 def test_attention(causal: int, mask: Any) -> None:

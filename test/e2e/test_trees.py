@@ -173,3 +173,51 @@ def test_faults() -> None:
     program = module().compile(ensemble(forest | {"feature": [9] * len(forest["feature"])}, np.float32, 1, 1, 0, True))
     with pytest.raises(module().RunError, match="the trees look at feature 9 of too few"):
         program(np.zeros((64, FEATURES), np.float32))
+
+
+@pytest.mark.parametrize("labels", ["numbers", "strings"])
+@pytest.mark.parametrize("post", ["NONE", "LOGISTIC", "SOFTMAX"])
+@pytest.mark.parametrize(("classes", "of_one"), [(3, False), (5, False), (2, True)])
+def test_classifier(classes: int, of_one: bool, post: str, labels: str) -> None:
+    random = np.random.default_rng(classes)
+    nodes: list[tuple] = []
+    leaves: list[tuple] = []
+
+    def node(tree: int, depth: int) -> int:
+        number, at = sum(n[0] == tree for n in nodes), len(nodes)
+        nodes.append((tree, number))
+        if depth > 3 or (depth > 0 and random.uniform() < 0.3):
+            nodes[at] = (tree, number, 0, 0.0, "LEAF", 0, 0)
+            leaves.extend((tree, number, k, float(np.float32(random.normal()))) for k in range(1 if of_one else classes))
+        else:
+            yes, no = node(tree, depth + 1), node(tree, depth + 1)
+            nodes[at] = (tree, number, int(random.integers(FEATURES)), float(random.normal()), "BRANCH_LEQ", yes, no)
+        return number
+
+    for tree in range(4):
+        node(tree, 0)
+    names = ["nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_values", "nodes_modes", "nodes_truenodeids", "nodes_falsenodeids"]
+    attributes = {n: [row[i] for row in nodes] for i, n in enumerate(names)}
+    for i, n in enumerate(["class_treeids", "class_nodeids", "class_ids", "class_weights"]):
+        attributes[n] = [row[i] for row in leaves]
+    if labels == "numbers":
+        attributes["classlabels_int64s"] = [10 * k for k in range(classes)]
+    else:
+        attributes["classlabels_strings"] = [f"class {k}" for k in range(classes)]
+    made = helper.make_node("TreeEnsembleClassifier", ["X"], ["L", "S"], domain="ai.onnx.ml", post_transform=post, **attributes)
+    graph = helper.make_graph(
+        [made], "g",
+        [helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["N", FEATURES])],
+        [helper.make_tensor_value_info("L", onnx.TensorProto.INT64 if labels == "numbers" else onnx.TensorProto.STRING, ["N"]),
+         helper.make_tensor_value_info("S", onnx.TensorProto.FLOAT, ["N", classes])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("", 17)], ir_version=8)
+    x = random.normal(0, 1, (64, FEATURES)).astype(np.float32)
+    peer = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    expected = peer.run(None, {"X": x})
+    if of_one and post == "SOFTMAX":  # which ONNX Runtime leaves out here; ONNX's reference does not
+        powers = np.exp(expected[1])
+        expected[1] = powers / powers.sum(1, keepdims=True)
+    label, scores = module().compile(model).run([x])
+    assert label.tolist() == expected[0].tolist()
+    np.testing.assert_allclose(scores, expected[1], rtol=1e-5, atol=1e-6)
