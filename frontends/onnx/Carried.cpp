@@ -2,6 +2,7 @@
 #include "frontends/onnx/Carried.h"
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -28,6 +29,12 @@ std::optional<Carried> frontend::describe(Value value) {
     auto inner = describe(element);
     return inner ? std::optional(makeKind(kind, {*inner})) : std::nullopt;
   };
+  if (auto choice = getChoice(value)) {
+    auto yes = describe(choice->yes), no = describe(choice->no);
+    if (!yes || !no)
+      return std::nullopt;
+    return Carried{Kind::Either, RankedTensorType::get({}, choice->condition.getType()), {*yes, *no}, {}};
+  }
   if (auto optional = getRuntimeOptional(value)) {
     auto maybe = part(Kind::Maybe, optional->element);
     if (maybe)
@@ -111,7 +118,29 @@ static std::optional<Carried> joinSequences(const Carried &lhs, const Carried &r
   return makePackedKind(l->element, std::max(l->rank, r->rank), l->isUniform && r->isUniform && l->rank == r->rank);
 }
 
+/// With a choice: part by part, or into the part that holds the other.
+static std::optional<Carried> joinChoices(const Carried &choice, const Carried &other) {
+  Carried result = choice;
+  if (other.kind == Kind::Either) {
+    for (auto [part, more] : llvm::zip_equal(result.parts, other.parts)) {
+      auto joined = join(part, more);
+      if (!joined)
+        return std::nullopt;
+      part = *joined;
+    }
+    return result;
+  }
+  for (Carried &part : result.parts)
+    if (auto joined = join(part, other)) {
+      part = *joined;
+      return result;
+    }
+  return std::nullopt;
+}
+
 std::optional<Carried> frontend::join(const Carried &lhs, const Carried &rhs) {
+  if (lhs.kind == Kind::Either || rhs.kind == Kind::Either)
+    return lhs.kind == Kind::Either ? joinChoices(lhs, rhs) : joinChoices(rhs, lhs);
   if (lhs.kind == Kind::Tensor && rhs.kind == Kind::Tensor) {
     RankedTensorType type = joinTypes(lhs.type, rhs.type);
     return type ? std::optional(Carried{Kind::Tensor, type, {}, {}}) : std::nullopt;
@@ -158,14 +187,13 @@ void frontend::getTypes(const Carried &carried, SmallVectorImpl<Type> &types) {
     types.push_back(RankedTensorType::get({ShapedType::kDynamic}, carried.element));
     types.push_back(RankedTensorType::get({ShapedType::kDynamic, carried.rank}, IntegerType::get(context, 64)));
   }
-  if (carried.kind == Kind::Maybe)
+  if (carried.kind == Kind::Maybe || carried.kind == Kind::Either)
     types.push_back(carried.type); // the truth
   for (const Carried &part : carried.parts)
     getTypes(part, types);
 }
 
-/// What stands for an element that is not there.
-static bool makeStandIns(NodeContext &c, const Carried &carried, SmallVectorImpl<Value> &tensors) {
+bool frontend::makeStandIns(NodeContext &c, const Carried &carried, SmallVectorImpl<Value> &tensors) {
   SmallVector<Type> types;
   getTypes(carried, types);
   for (Type type : types) {
@@ -185,8 +213,12 @@ static bool makeStandIns(NodeContext &c, const Carried &carried, SmallVectorImpl
 
 bool frontend::flatten(NodeContext &c, const Carried &carried, Value value, SmallVectorImpl<Value> &tensors) {
   auto elementOf = [](Value optional) { return isOptionalValue(optional) ? *getOptionalElement(optional) : optional; };
-  if (!isOptional(carried))
+  if (!isOptional(carried) && carried.kind != Kind::Either)
     value = elementOf(value);
+  auto constant = [&](bool truth) {
+    auto type = RankedTensorType::get({}, c.getBuilder().getI1Type());
+    return c.constant(DenseElementsAttr::get(type, truth));
+  };
   switch (carried.kind) {
   case Kind::Tensor:
     tensors.push_back(value);
@@ -206,11 +238,18 @@ bool frontend::flatten(NodeContext &c, const Carried &carried, Value value, Smal
     return true;
   case Kind::Some:
     return flatten(c, carried.parts.front(), elementOf(value), tensors);
+  case Kind::Either: {
+    if (auto choice = getChoice(value)) {
+      tensors.push_back(tensor::FromElementsOp::create(c.getBuilder(), c.getLoc(), carried.type, choice->condition));
+      return flatten(c, carried.parts[0], choice->yes, tensors) && flatten(c, carried.parts[1], choice->no, tensors);
+    }
+    auto own = describe(value);
+    bool isFirst = own && join(carried.parts[0], *own);
+    tensors.push_back(constant(isFirst));
+    return isFirst ? flatten(c, carried.parts[0], value, tensors) && makeStandIns(c, carried.parts[1], tensors)
+                   : makeStandIns(c, carried.parts[0], tensors) && flatten(c, carried.parts[1], value, tensors);
+  }
   case Kind::Maybe: {
-    auto constant = [&](bool isThere) {
-      auto type = RankedTensorType::get({}, c.getBuilder().getI1Type());
-      return c.constant(DenseElementsAttr::get(type, isThere));
-    };
     if (auto optional = getRuntimeOptional(value)) {
       tensors.push_back(optional->isThere);
       return flatten(c, carried.parts.front(), optional->element, tensors);
@@ -249,6 +288,11 @@ Value frontend::assemble(NodeContext &c, const Carried &carried, ValueRange &ten
     return makeOptional(b, loc, Value());
   case Kind::Some:
     return makeOptional(b, loc, assemble(c, carried.parts.front(), tensors));
+  case Kind::Either: {
+    Value condition = tensor::ExtractOp::create(b, loc, take(), ValueRange());
+    Value yes = assemble(c, carried.parts[0], tensors), no = assemble(c, carried.parts[1], tensors);
+    return makeChoice(b, loc, {condition, yes, no});
+  }
   case Kind::Maybe: {
     Value isThere = take();
     return makeRuntimeOptional(b, loc, {isThere, assemble(c, carried.parts.front(), tensors)});

@@ -19,11 +19,12 @@ struct Carried {
     Packed,  // one of unknown length: PackedSequence
     Nothing, // an optional without an element
     Some,    // one with an element
-    Maybe    // RuntimeOptional
+    Maybe,   // RuntimeOptional
+    Either   // Choice
   };
   Kind kind;
-  RankedTensorType type;      // Tensor; Maybe: that of its truth
-  std::vector<Carried> parts; // List; Some and Maybe: the element
+  RankedTensorType type;      // Tensor; Maybe and Either: that of the truth
+  std::vector<Carried> parts; // List; Some and Maybe: the element; Either: both
   mlir::Type element;         // Packed
   int64_t rank = 0;
   bool isUniform = true;
@@ -43,6 +44,8 @@ void getTypes(const Carried &carried, SmallVectorImpl<mlir::Type> &types);
 /// The tensors of a value that `carried` holds, whose sizes may be known more precisely.
 /// False after an error.
 bool flatten(NodeContext &c, const Carried &carried, Value value, SmallVectorImpl<Value> &tensors);
+/// What stands for the tensors of a value that is not there. False after an error.
+bool makeStandIns(NodeContext &c, const Carried &carried, SmallVectorImpl<Value> &tensors);
 /// The value again; takes its tensors off the front.
 Value assemble(NodeContext &c, const Carried &carried, mlir::ValueRange &tensors);
 

@@ -18,8 +18,8 @@ using ::onnx::GraphProto;
 //===----------------------------------------------------------------------===//
 
 /// A branch whose condition is known is converted alone, in place. The others
-/// become scf.if; tensors that the branches size differently get dynamic sizes, and sequences
-/// and optionals what holds both (Carried.h).
+/// become scf.if; tensors that the branches size differently get dynamic sizes, sequences
+/// and optionals what holds both (Carried.h), and what nothing holds is left to what takes it.
 static LogicalResult convertIf(NodeContext &c) {
   const GraphProto *graphs[] = {c.getGraph("then_branch"),
                                 c.getGraph("else_branch")};
@@ -50,36 +50,8 @@ static LogicalResult convertIf(NodeContext &c) {
   }
   if (!complete)
     return failure();
-  SmallVector<Type> types;
-  SmallVector<Carried> outputs;
-  for (unsigned i = 0; i < c.numOutputs(); ++i) {
-    auto yes = describe(drafts[0].values[i]), no = describe(drafts[1].values[i]);
-    auto joined = yes && no ? join(*yes, *no) : std::nullopt;
-    if (!joined)
-      return c.error("output " + Twine(i) +
-                     " has another rank or element type in one branch than in the other, which is not supported");
-    getTypes(*joined, types);
-    outputs.push_back(*joined);
-  }
-  SmallVector<Value> tensors[2];
-  for (unsigned i : {0u, 1u}) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(drafts[i].block);
-    for (auto [carried, value] : llvm::zip(outputs, drafts[i].values))
-      if (!flatten(c, carried, value, tensors[i]))
-        return failure();
-    for (auto [tensor, type] : llvm::zip_equal(tensors[i], types))
-      tensor = castSizes(b, loc, type, tensor);
-    scf::YieldOp::create(b, loc, tensors[i]);
-  }
-  auto result = scf::IfOp::create(b, loc, types, condition);
-  for (unsigned i : {0u, 1u})
-    moveDraft(drafts[i], result->getRegion(i));
-  SmallVector<Value> values;
-  ValueRange rest = result.getResults();
-  for (const Carried &carried : outputs)
-    values.push_back(assemble(c, carried, rest));
-  return c.setResults(values);
+  auto values = mergeBranches(c, condition, drafts, c.numOutputs());
+  return values ? c.setResults(*values) : failure();
 }
 
 //===----------------------------------------------------------------------===//

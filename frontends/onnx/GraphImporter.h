@@ -174,6 +174,12 @@ private:
   //===--- nodes ---===//
   void importNode(const ::onnx::NodeProto &node, Scope &scope,
                   const Frame &frame, mlir::OpBuilder &builder);
+  /// Calls its function, or converts it, with these inputs; false after an error.
+  bool importWith(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
+                  mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
+  /// For either of the values that an input may be, as branches.
+  bool importForChoice(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
+                       mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
   bool convertNode(const ::onnx::NodeProto &node, StringRef domain,
                    ArrayRef<NamedValue> inputs, Scope &scope,
                    const Frame &frame, mlir::OpBuilder &builder,

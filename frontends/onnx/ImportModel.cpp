@@ -86,6 +86,8 @@ std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &ou
   bool isOptional = declared->has_optional_type();
   if (isOptional)
     declared = &declared->optional_type().elem_type();
+  if (getChoice(value))
+    return refuse("has another rank or element type in one branch of an If than in the other, which is not supported");
   Value isThere;
   if (auto optional = getRuntimeOptional(value)) {
     isThere = optional->isThere;

@@ -1,5 +1,6 @@
 //===- Loops.cpp - What If, Loop and Scan share -----------------*- C++ -*-===//
 #include "frontends/onnx/Loops.h"
+#include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -63,6 +64,64 @@ Draft frontend::createDraft(NodeContext &c) {
 void frontend::moveDraft(Draft &draft, Region &region) {
   region.takeBody(draft.holder->getRegion(0));
   draft.holder->erase();
+}
+
+std::optional<SmallVector<Value>> frontend::mergeBranches(NodeContext &c, Value condition,
+                                                          MutableArrayRef<Draft> drafts, unsigned count) {
+  struct Output {
+    std::optional<Carried> joined;
+    Carried parts[2]; // where nothing holds both
+  };
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  SmallVector<Type> types;
+  SmallVector<Output> outputs;
+  for (unsigned i = 0; i < count; ++i) {
+    auto yes = describe(drafts[0].values[i]), no = describe(drafts[1].values[i]);
+    if (!yes || !no) {
+      (void)c.error("output " + Twine(i) + " is a value that branches cannot give");
+      return std::nullopt;
+    }
+    outputs.push_back({join(*yes, *no), {*yes, *no}});
+    if (outputs.back().joined)
+      getTypes(*outputs.back().joined, types);
+    else
+      for (const Carried &part : outputs.back().parts)
+        getTypes(part, types);
+  }
+  SmallVector<Value> tensors[2];
+  for (unsigned i : {0u, 1u}) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(drafts[i].block);
+    for (auto [output, value] : llvm::zip(outputs, drafts[i].values)) {
+      bool good = true;
+      if (output.joined)
+        good = flatten(c, *output.joined, value, tensors[i]);
+      else
+        for (unsigned part : {0u, 1u})
+          good &= part == i ? flatten(c, output.parts[part], value, tensors[i])
+                            : makeStandIns(c, output.parts[part], tensors[i]);
+      if (!good)
+        return std::nullopt;
+    }
+    for (auto [tensor, type] : llvm::zip_equal(tensors[i], types))
+      tensor = castSizes(b, loc, type, tensor);
+    scf::YieldOp::create(b, loc, tensors[i]);
+  }
+  auto result = scf::IfOp::create(b, loc, types, condition);
+  for (unsigned i : {0u, 1u})
+    moveDraft(drafts[i], result->getRegion(i));
+  SmallVector<Value> values;
+  ValueRange rest = result.getResults();
+  for (const Output &output : outputs) {
+    if (output.joined) {
+      values.push_back(assemble(c, *output.joined, rest));
+    } else {
+      Value yes = assemble(c, output.parts[0], rest), no = assemble(c, output.parts[1], rest);
+      values.push_back(makeChoice(b, loc, {condition, yes, no}));
+    }
+  }
+  return values;
 }
 
 /// [first, 0, ...] of a tensor whose rows have the given sizes.

@@ -32,6 +32,11 @@ Draft createDraft(NodeContext &c);
 /// Moves the finished graph into a region of its op.
 void moveDraft(Draft &draft, mlir::Region &region);
 
+/// What two branches give, `count` values of each draft, as an scf.if: values that hold both, or
+/// choices (Sequences.h). nullopt after an error.
+std::optional<SmallVector<Value>> mergeBranches(NodeContext &c, Value condition, llvm::MutableArrayRef<Draft> drafts,
+                                                unsigned count);
+
 /// A tensor that a loop collects, one slice in each iteration. Each is put into
 /// room that is carried, which has its size from the start where the number of
 /// slices is known, and else is doubled when it is full. Where a slice's sizes are

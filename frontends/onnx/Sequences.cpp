@@ -28,7 +28,8 @@ Value frontend::makeSequence(OpBuilder &b, Location loc, ValueRange elements) {
 
 std::optional<SmallVector<Value>> frontend::getSequenceElements(Value value) {
   UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || isOptionalValue(value) || beginsWith<IndexType>(value) || beginsWith<IntegerType>(value))
+  if (!made || isOptionalValue(value) || beginsWith<IndexType>(value) || beginsWith<IntegerType>(value) ||
+      beginsWith<FloatType>(value))
     return std::nullopt;
   return SmallVector<Value>(made.getInputs());
 }
@@ -62,6 +63,18 @@ std::optional<RuntimeOptional> frontend::getRuntimeOptional(Value value) {
   if (!made || !isOptionalValue(value) || type.size() != 2 || !isa<IntegerType>(type.getType(1)))
     return std::nullopt;
   return RuntimeOptional{made.getInputs()[0], made.getInputs()[1]};
+}
+
+Value frontend::makeChoice(OpBuilder &b, Location loc, const Choice &choice) {
+  Type mark = b.getF64Type();
+  return makeTuple(b, loc, mark, {choice.condition, choice.yes, choice.no}).getResult(0);
+}
+
+std::optional<Choice> frontend::getChoice(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || !beginsWith<FloatType>(value))
+    return std::nullopt;
+  return Choice{made.getInputs()[0], made.getInputs()[1], made.getInputs()[2]};
 }
 
 Value frontend::makePacked(OpBuilder &b, Location loc, const PackedSequence &sequence) {

@@ -8,7 +8,9 @@
 // A sequence whose length only a run tells is known in two forms: the pieces of a tensor
 // (RuntimeSplit), a cast to a tuple of one `index`, and, where it has grown piece by piece,
 // was carried by a loop or comes from one branch of two, packed (PackedSequence), a cast to a
-// tuple of one `i1`. An optional of which only a run tells whether it has an element is a cast
+// tuple of one `i1`. Where a run chooses between two values that no type holds, tensors of
+// different rank, say, what takes them is converted for either (Choice), a cast to a tuple of
+// one `f64`. An optional of which only a run tells whether it has an element is a cast
 // of that truth and an element, to a tuple of `none` and `i1`.
 //
 //===----------------------------------------------------------------------===//
@@ -62,6 +64,13 @@ LogicalResult convertPackedErase(NodeContext &c, const PackedSequence &sequence)
 LogicalResult convertPackedConcat(NodeContext &c, const PackedSequence &sequence, int64_t axis, bool isNew);
 /// SequenceMap over sequences of which a run tells the length.
 LogicalResult convertPackedMap(NodeContext &c);
+
+/// `yes` where `condition`, an i1, holds, else `no`. The other of them is anything of its type.
+struct Choice {
+  Value condition, yes, no;
+};
+Value makeChoice(mlir::OpBuilder &b, mlir::Location loc, const Choice &choice);
+std::optional<Choice> getChoice(Value value);
 
 /// `source` in pieces along an axis.
 struct RuntimeSplit {
