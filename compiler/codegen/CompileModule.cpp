@@ -364,16 +364,16 @@ private:
       return module.emitError(llvm::toString(support.takeError()));
     if (*support)
       objects.push_back({"nacre.support", std::move(*support), {}});
-    auto needsHost = needsHostLibrary(buffers);
-    if (!needsHost)
-      return module.emitError(llvm::toString(needsHost.takeError()));
-    if (!*needsHost)
-      return success();
-    auto library = getEmbedded(Embedded::Host, cpu.getTriple());
-    if (!library)
-      return module.emitError(llvm::toString(library.takeError()));
-    objects.push_back({library->getBufferIdentifier().str(),
-                       llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}});
+    auto libraries = findHostLibraries(buffers);
+    if (!libraries)
+      return module.emitError(llvm::toString(libraries.takeError()));
+    for (Embedded which : *libraries) {
+      auto library = getEmbedded(which, cpu.getTriple());
+      if (!library)
+        return module.emitError(llvm::toString(library.takeError()));
+      objects.push_back({library->getBufferIdentifier().str(),
+                         llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}});
+    }
     return success();
   }
 

@@ -1,5 +1,7 @@
 //===- Jit.cpp - Objects in this process's memory ---------------*- C++ -*-===//
 #include "compiler/codegen/Jit.h"
+#include "compiler/codegen/Embedded.h"
+#include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
 #include "llvm/ExecutionEngine/Orc/Core.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h"
@@ -45,8 +47,17 @@ Expected<std::unique_ptr<JitCode>> JitCode::load(ArrayRef<MemoryBufferRef> objec
   if (!sanitizer)
     return sanitizer.takeError();
   session->library.addGenerator(std::move(*sanitizer));
+  // Made of libraries that would each start anew; they are in this process already.
+  SymbolMap here;
+  for (const LibraryFunction &function : getLibraryFunctions())
+    here[session->execution.intern(function.symbol)] = {ExecutorAddr::fromPtr(function.address),
+                                                        JITSymbolFlags::Exported | JITSymbolFlags::Callable};
+  if (Error error = session->library.define(absoluteSymbols(std::move(here))))
+    return error;
   for (MemoryBufferRef object : objects)
-    if (Error error = session->linking.add(
+    if (object.getBufferIdentifier() == kLibraryName)
+      continue;
+    else if (Error error = session->linking.add(
             session->library, MemoryBuffer::getMemBuffer(object, /*RequiresNullTerminator=*/false)))
       return error;
   return std::unique_ptr<JitCode>(new JitCode(std::move(session)));

@@ -27,6 +27,13 @@ using namespace nacre::codegen;
 
 namespace {
 
+// The addresses of threads' variables are asked of it.
+#if defined(__aarch64__)
+constexpr const char *kLoader = "ld-linux-aarch64.so.1";
+#else
+constexpr const char *kLoader = "ld-linux-x86-64.so.2";
+#endif
+
 // The usual layout of a small shared library or program, with one addition: the parameters
 // are the last segment. They have no contents in lld's output and none of the
 // other addresses depends on their size, which may be beyond 2 GiB.
@@ -65,12 +72,15 @@ SECTIONS {
   .rela.plt : { *(.rela.plt) } :rodata
   .rodata : { *(.rodata .rodata.*) } :rodata
   .eh_frame : { *(.eh_frame) } :rodata
+  .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) } :rodata
   . = ALIGN(CONSTANT(MAXPAGESIZE));
   .text : { *(.text .text.*) } :text
   .plt : { *(.plt .plt.*) } :text
   . = ALIGN(CONSTANT(MAXPAGESIZE));
   .tdata : { *(.tdata .tdata.*) } :data :relro :thread
   .tbss : { *(.tbss .tbss.*) } :data :relro :thread
+  .init_array : { *(SORT_BY_INIT_PRIORITY(.init_array.*)) *(.init_array) } :data :relro
+  .fini_array : { *(SORT_BY_INIT_PRIORITY(.fini_array.*)) *(.fini_array) } :data :relro
   .data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :data :relro
   .dynamic : { *(.dynamic) } :data :relro :dynamic
   .got : { *(.got) } :data :relro
@@ -258,7 +268,7 @@ nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, const LinkOptions &optio
   add({"--whole-archive", archiveFile->getPath(), "--no-whole-archive"});
   if (options.kind != LinkKind::Relocatable) {
     add({"--as-needed"});
-    for (const char *name : {"libm.so.6", "libc.so.6"}) {
+    for (const char *name : {"libm.so.6", "libc.so.6", kLoader}) {
       auto library = findSystemLibrary(name);
       if (!library)
         return library.takeError();

@@ -84,7 +84,7 @@ static LogicalResult readTensors(func::FuncOp function, StringRef attribute,
 
 /// `nn.input_values` and `nn.output_values`, which frontends put on a function some of whose
 /// inputs or outputs are no tensors: the values' names, kinds ("tensor", "sequence",
-/// "nothing", "optional tensor", ...) and how many arguments or results each is.
+/// "packed", "nothing", "optional tensor", "maybe tensor", ...) and how many arguments or results each is.
 static LogicalResult readValues(func::FuncOp function, StringRef attribute, size_t tensorCount,
                                 std::vector<ValueInfo> &values) {
   auto list = function->getAttrOfType<ArrayAttr>(attribute);
@@ -99,10 +99,11 @@ static LogicalResult readValues(func::FuncOp function, StringRef attribute, size
     StringRef text = kind.getValue();
     ValueInfo value;
     value.name = name.str();
-    value.isOptional = text.consume_front("optional ");
+    value.isOptional = text.consume_front("optional ") ? 1 : text.consume_front("maybe ") ? 2 : 0;
     value.kind = llvm::StringSwitch<int32_t>(text)
                      .Case("tensor", NACRE_ABI_TENSOR)
                      .Case("sequence", NACRE_ABI_SEQUENCE)
+                     .Case("packed", NACRE_ABI_PACKED)
                      .Default(NACRE_ABI_NOTHING);
     value.first = next;
     next += value.count = count.getInt();

@@ -154,12 +154,18 @@ Error addUndefined(MemoryBufferRef buffer, StringSet<> &undefined) {
 
 } // namespace
 
-Expected<bool> nacre::codegen::needsHostLibrary(ArrayRef<MemoryBufferRef> objects) {
+Expected<SmallVector<Embedded>> nacre::codegen::findHostLibraries(ArrayRef<MemoryBufferRef> objects) {
   StringSet<> undefined;
   for (MemoryBufferRef object : objects)
     if (Error error = addUndefined(object, undefined))
       return error;
-  return any_of(undefined.keys(), [](StringRef name) { return name.starts_with("nacre_host_"); });
+  SmallVector<Embedded> libraries;
+  for (const LibraryFunction &function : getLibraryFunctions())
+    if (undefined.erase(function.symbol))
+      libraries.push_back(function.library);
+  if (any_of(undefined.keys(), [](StringRef name) { return name.starts_with("nacre_host_"); }))
+    libraries.push_back(Embedded::Host);
+  return libraries;
 }
 
 Expected<std::unique_ptr<MemoryBuffer>>

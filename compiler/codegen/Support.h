@@ -3,6 +3,7 @@
 #define NACRE_COMPILER_CODEGEN_SUPPORT_H
 
 #include "compiler/codegen/CpuTarget.h"
+#include "compiler/codegen/Embedded.h"
 #include "llvm/ADT/ArrayRef.h"
 
 namespace nacre::codegen {
@@ -13,8 +14,8 @@ namespace nacre::codegen {
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 makeSupport(llvm::ArrayRef<llvm::MemoryBufferRef> objects, const CpuTarget &target);
 
-/// Whether an object calls the host library (Embedded::Host).
-llvm::Expected<bool> needsHostLibrary(llvm::ArrayRef<llvm::MemoryBufferRef> objects);
+/// The parts of the host library that objects call.
+llvm::Expected<llvm::SmallVector<Embedded>> findHostLibraries(llvm::ArrayRef<llvm::MemoryBufferRef> objects);
 
 } // namespace nacre::codegen
 

@@ -100,6 +100,7 @@ void populateRegionsToLinalgPatterns(const mlir::TypeConverter &converter, mlir:
 void populatePooledRegionsToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateBlocksToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateRandomToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateTreesToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateTrainToLinalgPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateViewsToLinalgPatterns(const mlir::TypeConverter &converter,
                                    mlir::RewritePatternSet &patterns);

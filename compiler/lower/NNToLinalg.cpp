@@ -117,6 +117,7 @@ struct NNToLinalgPass : lower::impl::NNToLinalgPassBase<NNToLinalgPass> {
     lower::populateReduceToLinalgPatterns(converter, patterns);
     lower::populateRecurrentToLinalgPatterns(converter, patterns);
     lower::populateShapeToLinalgPatterns(converter, patterns);
+    lower::populateTreesToLinalgPatterns(converter, patterns);
     lower::populateTrainToLinalgPatterns(converter, patterns);
     lower::populateRandomToLinalgPatterns(converter, patterns);
     lower::populateViewsToLinalgPatterns(converter, patterns);

@@ -278,7 +278,9 @@ struct LowerGridSample : Lowering<nn::GridSampleOp> {
         at.push_back(arith::ConstantIndexOp::create(b, l, n - 1 - i)); // the last dimension comes first
         Expr g(b, l, lower::widen(b, l, tensor::ExtractOp::create(b, l, adaptor.getGrid(), at), wide));
         Expr size = toWide(extents[i]);
-        Expr x = alignCorners ? (g + 1.0) / 2.0 * (size - 1.0) : ((g + 1.0) * size - 1.0) / 2.0;
+        Expr x = g;
+        if (!op.getInElements())
+          x = alignCorners ? (g + 1.0) / 2.0 * (size - 1.0) : ((g + 1.0) * size - 1.0) / 2.0;
         Expr low = x.constant(alignCorners ? 0.0 : -0.5), high = alignCorners ? size - 1.0 : size - 0.5;
         if (op.getInterpolation() == nn::Interpolation::Nearest)
           x = x.apply<math::RoundEvenOp>();

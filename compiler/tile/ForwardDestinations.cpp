@@ -70,6 +70,18 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value de
   return op;
 }
 
+/// Whether nothing but `init` may write over its value, or be it: two that are made of one value
+/// can't both be computed in its place, and a result that stands in another's destination is
+/// lost when that one is stored.
+bool isOnlyInit(OpOperand &init) {
+  return llvm::all_of(init.get().getUses(), [&](OpOperand &use) {
+    if (&use == &init || isa<tensor::ExtractOp, tensor::DimOp>(use.getOwner()))
+      return true;
+    auto op = dyn_cast<DestinationStyleOpInterface>(use.getOwner());
+    return op && op.isDpsInput(&use);
+  });
+}
+
 /// Follows the chain of inits from a returned value to its start.
 void forward(OpResult result, Value destination) {
   for (;;) {
@@ -104,7 +116,7 @@ void forward(OpResult result, Value destination) {
     }
     OpOperand *init = op.getTiedOpOperand(result);
     Operation *start = init->get().getDefiningOp();
-    if (!start)
+    if (!start || (!isa<tensor::EmptyOp>(start) && !isOnlyInit(*init)))
       return;
     if (isa<tensor::EmptyOp>(start)) {
       if (init->get().getType() == destination.getType())

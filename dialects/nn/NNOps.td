@@ -19,5 +19,6 @@ include "dialects/nn/NNResampleOps.td"
 include "dialects/nn/NNSpatialOps.td"
 include "dialects/nn/NNTextOps.td"
 include "dialects/nn/NNTrainOps.td"
+include "dialects/nn/NNTreeOps.td"
 
 #endif // NACRE_DIALECTS_NN_NNOPS_TD

@@ -88,7 +88,8 @@ def NN_GridSampleOp : NN_TensorOp<"grid_sample", [NN_Decomposable, NN_HasKernelR
   let summary = "The input at places that a grid names";
   let description = [{
     `input` is [N, C, D1..Dn], `grid` is [N, O1..On, n]; the result is [N, C, O1..On].
-    A place of the grid holds coordinates in [-1, 1], of the last dimension first.
+    A place of the grid holds coordinates in [-1, 1], of the last dimension first;
+    with `in_elements` they are positions of elements, from 0 on.
 
     ```mlir
     %y = nn.grid_sample %x, %grid linear zeros
@@ -96,7 +97,7 @@ def NN_GridSampleOp : NN_TensorOp<"grid_sample", [NN_Decomposable, NN_HasKernelR
     ```
   }];
   let arguments = (ins NN_FloatTensor:$input, NN_FloatTensor:$grid, EnumProp<NN_Interpolation>:$interpolation,
-                   EnumProp<NN_GridPadding>:$padding, UnitAttr:$align_corners);
+                   EnumProp<NN_GridPadding>:$padding, UnitAttr:$align_corners, UnitAttr:$in_elements);
   let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = "$input `,` $grid $interpolation $padding attr-dict `:` functional-type(operands, results)";
 }

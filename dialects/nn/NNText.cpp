@@ -88,6 +88,46 @@ LogicalResult StringSplitOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShaped
 SmallVector<unsigned> StringSplitOp::getShapeOperands() { return {2}; }
 
 //===----------------------------------------------------------------------===//
+// StringBytesOp, DecodeImageOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult StringBytesOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, ValueRange operands,
+                                              DictionaryAttr, OpaqueProperties, RegionRange,
+                                              SmallVectorImpl<Type> &types) {
+  if (failed(verifyScalars(loc, operands)))
+    return failure();
+  auto known = getKnownInts(operands[1]);
+  int64_t count = known && (*known)[0] && *(*known)[0] >= 0 ? *(*known)[0] : ShapedType::kDynamic;
+  types.push_back(RankedTensorType::get({count}, IntegerType::get(context, 8, IntegerType::Unsigned)));
+  return success();
+}
+
+LogicalResult StringBytesOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  SizeMath m(b, getLoc());
+  int64_t size = typeOf(getResult()).getDimSize(0);
+  dims.push_back({ShapedType::isDynamic(size) ? m.max(m.element(getCount(), 0), m.constant(0)) : m.constant(size)});
+  return success();
+}
+
+SmallVector<unsigned> StringBytesOp::getShapeOperands() { return {1}; }
+
+LogicalResult DecodeImageOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, ValueRange operands,
+                                              DictionaryAttr, OpaqueProperties, RegionRange,
+                                              SmallVectorImpl<Type> &types) {
+  if (typeOf(operands[0]).getRank() != 1)
+    return emitOptionalError(loc, "expected the bytes of a file, found ", operands[0].getType());
+  types.push_back(RankedTensorType::get({}, StringType::get(context)));
+  types.push_back(RankedTensorType::get({3}, IntegerType::get(context, 64)));
+  return success();
+}
+
+LogicalResult DecodeImageOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
+  dims.emplace_back();
+  dims.push_back({b.getIndexAttr(3)});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // LookupOp
 //===----------------------------------------------------------------------===//
 

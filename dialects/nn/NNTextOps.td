@@ -218,6 +218,58 @@ def NN_LookupOp : NN_SameShapeHostOp<"lookup", "nacre_host_lookup",
   let hasVerifier = 1;
 }
 
+def NN_StringMatchOp : NN_SameShapeHostOp<"string_match", "nacre_host_string_match",
+    "::mlir::IntegerType::get(context, 1)"> {
+  let summary = "Whether strings match a regular expression from end to end";
+  let description = [{
+    `pattern` has RE2's syntax. One that is none ends the run with a status. Strings are
+    UTF-8; one that is not matches nothing but bytes.
+
+    ```mlir
+    %y = nn.string_match %x to %pattern : (tensor<?x!nn.string>, tensor<!nn.string>) -> tensor<?xi1>
+    ```
+  }];
+  let arguments = (ins NN_StringTensor:$input, NN_StringTensor:$pattern);
+  let results = (outs NN_BoolTensor:$result);
+  let assemblyFormat = "$input `to` $pattern attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_StringBytesOp : NN_HostOp<"string_bytes", "nacre_host_string_bytes", [NN_HasShapeOperands]> {
+  let summary = "The bytes of a string";
+  let description = [{
+    As many as `count` says: what the string lacks is 0, what it has beyond is left out.
+
+    ```mlir
+    %y = nn.string_bytes %x, %n : (tensor<!nn.string>, tensor<i64>) -> tensor<?xui8>
+    ```
+  }];
+  let arguments = (ins NN_StringTensor:$input, RankedTensorOf<[I64]>:$count);
+  let results = (outs RankedTensorOf<[UI8]>:$result);
+  let assemblyFormat = "$input `,` $count attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_PixelFormat : I32Enum<"PixelFormat", "what a pixel is made of", [
+    I32EnumCase<"RGB", 0, "rgb">, I32EnumCase<"BGR", 1, "bgr">, I32EnumCase<"Gray", 2, "gray">]> {
+  let cppNamespace = "::nacre::nn";
+}
+
+def NN_DecodeImageOp : NN_HostOp<"decode_image", "nacre_host_decode_image"> {
+  let summary = "The pixels of an image file";
+  let description = [{
+    `input` holds the bytes of a file: BMP, JPEG, JPEG 2000, TIFF, PNG, WebP or PNM.
+    `sizes` are height, width and channels of the image; `pixels` has that many bytes, the
+    channels of a pixel together. A file that can't be decoded has 0 pixels.
+
+    ```mlir
+    %pixels, %sizes = nn.decode_image %file to rgb : (tensor<?xui8>) -> (tensor<!nn.string>, tensor<3xi64>)
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[UI8]>:$input, EnumProp<NN_PixelFormat>:$format);
+  let results = (outs NN_StringTensor:$pixels, RankedTensorOf<[I64]>:$sizes);
+  let assemblyFormat = "$input `to` $format attr-dict `:` functional-type(operands, results)";
+  let numbers = "{int64_t(getFormat())}";
+}
+
 def NN_NgramWeighting : I32Enum<"NgramWeighting", "what an n-gram counts for", [
     I32EnumCase<"Count", 0, "count">, I32EnumCase<"Weight", 1, "weight">,
     I32EnumCase<"WeightedCount", 2, "weighted_count">]> {

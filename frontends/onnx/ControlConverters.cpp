@@ -1,4 +1,5 @@
 //===- ControlConverters.cpp - If, Loop -------------------------*- C++ -*-===//
+#include "frontends/onnx/Carried.h"
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,29 +17,9 @@ using ::onnx::GraphProto;
 // If
 //===----------------------------------------------------------------------===//
 
-/// What a value is made of: itself, or the tensors of a sequence or optional (see
-/// SequenceConverters.cpp); nullopt if those are not known.
-static std::optional<SmallVector<Value>> getTensors(Value value) {
-  if (!isa<TupleType>(value.getType()))
-    return SmallVector<Value>{value};
-  if (!isOptionalValue(value))
-    return getSequenceElements(value);
-  auto element = getOptionalElement(value);
-  if (!element)
-    return std::nullopt;
-  return *element ? SmallVector<Value>{*element} : SmallVector<Value>();
-}
-
-/// A sequence or optional as `like` is one, made of other tensors.
-static Value remake(NodeContext &c, Value like, ValueRange tensors) {
-  if (isOptionalValue(like))
-    return makeOptional(c.getBuilder(), c.getLoc(), tensors.empty() ? Value() : tensors.front());
-  return isa<TupleType>(like.getType()) ? makeSequence(c.getBuilder(), c.getLoc(), tensors) : tensors.front();
-}
-
 /// A branch whose condition is known is converted alone, in place. The others
-/// become scf.if; tensors that the branches size differently get dynamic sizes.
-/// A sequence has as many elements in one branch as in the other.
+/// become scf.if; tensors that the branches size differently get dynamic sizes, sequences
+/// and optionals what holds both (Carried.h), and what nothing holds is left to what takes it.
 static LogicalResult convertIf(NodeContext &c) {
   const GraphProto *graphs[] = {c.getGraph("then_branch"),
                                 c.getGraph("else_branch")};
@@ -69,78 +50,41 @@ static LogicalResult convertIf(NodeContext &c) {
   }
   if (!complete)
     return failure();
-  SmallVector<Type> types;
-  SmallVector<Value> tensors[2];
-  for (unsigned i = 0; i < c.numOutputs(); ++i) {
-    Value made[] = {drafts[0].values[i], drafts[1].values[i]};
-    auto yes = getTensors(made[0]), no = getTensors(made[1]);
-    auto size = [&](unsigned branch) {
-      auto tuple = dyn_cast<TupleType>(made[branch].getType());
-      return tuple ? int64_t(tuple.size()) : -1;
-    };
-    if (!yes || !no || yes->size() != no->size() || size(0) != size(1))
-      return c.error("output " + Twine(i) + " is a sequence or optional whose length or presence is not the same " +
-                     "in both branches, which is not supported");
-    for (auto [lhs, rhs] : llvm::zip_equal(*yes, *no)) {
-      types.push_back(joinTypes(lhs.getType(), rhs.getType()));
-      if (!types.back())
-        return c.error("output " + Twine(i) +
-                       " has another rank or element type in one branch " +
-                       "than in the other, which is not supported");
-    }
-    llvm::append_range(tensors[0], *yes);
-    llvm::append_range(tensors[1], *no);
-  }
-  auto result = scf::IfOp::create(b, loc, types, condition);
-  for (unsigned i : {0u, 1u}) {
-    OpBuilder inside = OpBuilder::atBlockEnd(drafts[i].block);
-    SmallVector<Value> values;
-    for (auto [value, type] : llvm::zip_equal(tensors[i], types))
-      values.push_back(castSizes(inside, loc, type, value));
-    scf::YieldOp::create(inside, loc, values);
-    moveDraft(drafts[i], result->getRegion(i));
-  }
-  SmallVector<Value> outputs;
-  ValueRange rest = result.getResults();
-  for (unsigned i = 0; i < c.numOutputs(); ++i) {
-    Value like = drafts[0].values[i];
-    size_t count = getTensors(like)->size();
-    outputs.push_back(remake(c, like, rest.take_front(count)));
-    rest = rest.drop_front(count);
-  }
-  return c.setResults(outputs);
+  auto values = mergeBranches(c, condition, drafts, c.numOutputs());
+  return values ? c.setResults(*values) : failure();
 }
 
 //===----------------------------------------------------------------------===//
 // Loop
 //===----------------------------------------------------------------------===//
 
+/// Whether a body's condition is known, once the one before it is.
+static bool knowsCondition(NodeContext &c, const GraphProto &graph, ArrayRef<Value> arguments) {
+  Draft draft = createDraft(c);
+  auto values = c.importSubgraph(graph, arguments, *draft.block);
+  bool isKnown = !values || c.constantInts(values->front()); // a fault is found again
+  draft.holder->erase();
+  return isKnown;
+}
+
 /// A loop that carries sequences or optionals, whose lengths may change from iteration to
-/// iteration: the graph once for each, in place. So how many there are must be known.
-static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph) {
-  constexpr int64_t kMaxIterations = 1 << 16;
+/// iteration, and that has so many of these: the graph once for each, in place.
+static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph, int64_t count, bool go) {
   OpBuilder &b = c.getBuilder();
   SmallVector<Value> states(c.allInputs().drop_front(2));
-  auto count = c.hasInput(0) ? c.constantInts(c.input(0)) : std::nullopt;
-  auto go = c.hasInput(1) ? c.constantInts(c.input(1)) : SmallVector<int64_t>{1};
-  if (!count || !go)
-    return c.error("a loop that carries a sequence or optional, but whose trip count or condition is not known at "
-                   "compile time, is not supported");
-  if (count->front() > kMaxIterations)
-    return c.error("a loop that carries a sequence or optional has " + Twine(count->front()) +
-                   " iterations, expected at most " + Twine(kMaxIterations));
   SmallVector<SmallVector<Value>> slices(graph.output_size() - 1 - states.size());
   auto isTrue = DenseElementsAttr::get(RankedTensorType::get({}, b.getI1Type()), true);
-  for (int64_t i = 0; i < count->front() && go->front(); ++i) {
+  for (int64_t i = 0; i < count && go; ++i) {
     SmallVector<Value> arguments{c.scalarConstant(b.getI64Type(), i), c.constant(isTrue)};
     llvm::append_range(arguments, states);
     auto values = c.importSubgraph(graph, arguments, *b.getInsertionBlock());
     if (!values)
       return failure();
-    go = c.constantInts(values->front());
-    if (!go || go->size() != 1)
+    auto condition = c.constantInts(values->front());
+    if (!condition || condition->size() != 1)
       return c.error("a loop that carries a sequence or optional, but whose body's condition is not known at compile "
-                     "time, is not supported");
+                     "time in all iterations, is not supported");
+    go = condition->front();
     llvm::copy(ArrayRef(*values).slice(1, states.size()), states.begin());
     for (auto [list, value] : llvm::zip(slices, ArrayRef(*values).drop_front(1 + states.size())))
       list.push_back(value);
@@ -150,8 +94,6 @@ static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph) {
       c.setResult(i, states[i]);
     } else if (c.hasOutput(i)) {
       SmallVector<Value> &parts = slices[i - states.size()];
-      if (parts.empty())
-        return c.error("without an iteration, the shape of output " + Twine(i) + " is not known");
       for (Value &part : parts) {
         if (!isa<RankedTensorType>(part.getType()))
           return c.error("collecting what is no tensor is not supported");
@@ -162,6 +104,25 @@ static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph) {
     }
   }
   return success(!c.hadError());
+}
+
+/// How many iterations a loop that carries sequences or optionals is unrolled for; nullopt if it
+/// is not. Those that a run tells, and many, are a loop.
+static std::optional<int64_t> getUnrolled(NodeContext &c, const GraphProto &graph, ArrayRef<Value> states, bool &go) {
+  constexpr int64_t kMaxIterations = 256;
+  OpBuilder &b = c.getBuilder();
+  auto count = c.hasInput(0) ? c.constantInts(c.input(0)) : std::nullopt;
+  auto first = c.hasInput(1) ? c.constantInts(c.input(1)) : SmallVector<int64_t>{1};
+  if (llvm::none_of(states, [](Value state) { return isa<TupleType>(state.getType()); }) || !count || !first ||
+      count->front() > kMaxIterations || ((count->front() < 1 || !first->front()) && c.numOutputs() > states.size()))
+    return std::nullopt;
+  go = first->front();
+  auto isTrue = DenseElementsAttr::get(RankedTensorType::get({}, b.getI1Type()), true);
+  SmallVector<Value> arguments{c.scalarConstant(b.getI64Type(), 0), c.constant(isTrue)};
+  llvm::append_range(arguments, states);
+  if (count->front() > 0 && go && !knowsCondition(c, graph, arguments))
+    return std::nullopt;
+  return count->front();
 }
 
 /// Inputs: trip count (optional), condition (optional), states. The graph maps
@@ -184,10 +145,11 @@ static LogicalResult convertLoop(NodeContext &c) {
     if (c.hasInput(i) && !mayHaveOneElement(c.inputType(i)))
       return c.error("input " + Twine(i) +
                      " has more or fewer elements than 1");
-  if (llvm::any_of(states, [](Value state) { return isa<TupleType>(state.getType()); }))
-    return unrollLoop(c, graph);
+  bool go = true;
+  if (auto unrolled = getUnrolled(c, graph, states, go))
+    return unrollLoop(c, graph, *unrolled, go);
 
-  auto body = convertBody(c, graph, states, 1, [&](Block &block) {
+  auto body = convertBody(c, graph, states, 1, [&](Block &block, ArrayRef<Value> current) {
     OpBuilder inside = OpBuilder::atBlockEnd(&block);
     Value iteration = arith::IndexCastOp::create(
         inside, loc, inside.getI64Type(), block.getArgument(0));
@@ -199,7 +161,7 @@ static LogicalResult convertLoop(NodeContext &c) {
             iteration),
         nn::ConstantOp::create(inside, loc, flagType,
                                DenseElementsAttr::get(flagType, true))};
-    llvm::append_range(arguments, block.getArguments().drop_front());
+    llvm::append_range(arguments, current);
     return arguments;
   });
   if (!body)
@@ -235,8 +197,7 @@ static LogicalResult convertLoop(NodeContext &c) {
       collected.emplace_back(values[1 + i]);
       outputs.push_back(i);
     }
-  auto results = buildLoop(c, *body, states, values.slice(1, stateCount),
-                           collected, count, condition, first);
+  auto results = buildLoop(c, *body, states, collected, count, condition, first);
   if (!results)
     return failure();
   for (auto [output, value] : llvm::zip_equal(outputs, *results))

@@ -1,6 +1,7 @@
 //===- ConvConverters.cpp - Convolution and pooling -------------*- C++ -*-===//
+#include "dialects/nn/Expr.h"
 #include "dialects/nn/NodeLocation.h"
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/ShapeVectors.h"
 #include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
@@ -77,6 +78,136 @@ LogicalResult convertConvTranspose(NodeContext &c) {
       c.input(0), c.input(1), c.input(2), window->strides, window->dilations, window->pads, padding,
       shape ? c.getBuilder().getDenseI64ArrayAttr(*shape) : nullptr, window->autoPad, groups,
       /*channels_last=*/false);
+}
+
+//===----------------------------------------------------------------------===//
+// DeformConv
+//===----------------------------------------------------------------------===//
+
+Value product(ShapeVectors &v, Value sizes, int64_t count) {
+  Value all = v.part(sizes, 0, 1);
+  for (int64_t i = 1; i < count; ++i)
+    all = v.mul(all, v.part(sizes, i, i + 1));
+  return all;
+}
+
+/// What the converter of DeformConv is given. Vectors of sizes have an element for each
+/// spatial dimension.
+struct DeformedWindow {
+  WindowAttributes window;
+  int64_t rank, groups, offsetGroups; // rank: of space
+  Value kernel, places;               // sizes
+  Value taps, placeCount;             // their products
+};
+
+/// Required: offsets are given for as many places as the window has.
+LogicalResult checkPlaces(NodeContext &c, const DeformedWindow &d) {
+  ShapeVectors v(c);
+  int64_t n = d.rank;
+  SmallVector<int64_t> padding, steps(d.window.strides);
+  for (int64_t i = 0; i < n; ++i)
+    padding.push_back(d.window.pads[i] + d.window.pads[n + i]);
+  Value reach = v.add(v.mul(v.sub(d.kernel, 1), v.constant(d.window.dilations)), 1);
+  Value room = v.sub(v.add(v.part(v.shape(c.input(0)), 2, 2 + n), v.constant(padding)), reach);
+  // A window that does not fit has no place, and division rounds to 0.
+  Value count = v.div(v.max(v.add(room, v.constant(steps)), 0), v.constant(steps));
+  Value isRight = v.all(v.compare(nn::ComparePredicate::eq, count, d.places));
+  return isRight ? c.require(isRight, "the offsets are not those of the window's places") : failure();
+}
+
+/// Where each tap of the window reads, [N * offset groups, taps, places, 1..., dimensions],
+/// the last dimension first.
+Value makeTapGrid(NodeContext &c, const DeformedWindow &d, Type wide) {
+  ShapeVectors v(c);
+  int64_t n = d.rank;
+  Value offset = c.input(2), groups = v.constant(d.offsetGroups);
+  Value apart = v.concat({v.size(offset, 0), groups, d.kernel, v.constant(n), d.places});
+  Value offsets = apart ? c.make<nn::ReshapeOp>(v.cast(offset, wide), apart, /*allowzero=*/true) : Value();
+  auto line = [&](int64_t start, int64_t step, Value count, int64_t dim) -> Value {
+    Value from = c.scalarConstant(wide, start), by = c.scalarConstant(wide, step), scalar = v.toScalar(count);
+    Value numbers = from && by && scalar ? c.make<nn::RangeOp>(from, by, scalar) : Value();
+    SmallVector<int64_t> others = llvm::to_vector(llvm::seq<int64_t>(0, 2 * n));
+    others.erase(others.begin() + dim);
+    return numbers ? c.make<nn::UnsqueezeOp>(numbers, others) : Value();
+  };
+  SmallVector<Value> coordinates;
+  for (int64_t i = n; i-- > 0;) {
+    Value taps = line(0, d.window.dilations[i], v.part(d.kernel, i, i + 1), i);
+    Value places = line(-d.window.pads[i], d.window.strides[i], v.part(d.places, i, i + 1), n + i);
+    Value own = offsets && taps && places ? c.make<nn::GatherOp>(offsets, v.scalar(i), 2 + n, /*in_bounds=*/true) : Value();
+    Value moved = v.add(own, v.add(taps, places));
+    coordinates.push_back(moved ? c.make<nn::UnsqueezeOp>(moved, ArrayRef<int64_t>{2 * n + 2}) : Value());
+  }
+  if (llvm::is_contained(coordinates, Value()))
+    return {};
+  Value grid = c.make<nn::ConcatOp>(coordinates, 2 * n + 2);
+  SmallVector<Value> shape{v.mul(v.size(offset, 0), groups)};
+  if (n == 1)
+    shape.push_back(v.mul(d.taps, d.placeCount));
+  else
+    shape.append({d.taps, d.placeCount, v.repeat(1, n - 2)});
+  shape.push_back(v.constant(n));
+  Value sizes = v.concat(shape);
+  return grid && sizes ? c.make<nn::ReshapeOp>(grid, sizes, /*allowzero=*/true) : Value();
+}
+
+/// The input is sampled at what each tap reads, and the samples are multiplied by the weights
+/// as a matrix product, which takes most of the time.
+LogicalResult convertDeformConv(NodeContext &c) {
+  auto window = readWindow(c);
+  if (!window)
+    return failure();
+  ShapeVectors v(c);
+  Value x = c.input(0), weight = c.input(1), offset = c.input(2), bias = c.input(3), mask = c.input(4);
+  int64_t rank = c.rankOf(x), n = rank - 2;
+  DeformedWindow d{*window, n, c.getInt("group", 1), c.getInt("offset_group", 1), {}, {}, {}, {}};
+  auto isPositive = [](int64_t number) { return number > 0; };
+  if (int64_t(window->strides.size()) != n || int64_t(window->dilations.size()) != n ||
+      int64_t(window->pads.size()) != 2 * n || !llvm::all_of(window->strides, isPositive) ||
+      !llvm::all_of(window->dilations, isPositive))
+    return c.error("expected " + Twine(n) + " positive strides and dilations, and " + Twine(2 * n) + " pads");
+  for (Value other : {weight, offset, mask})
+    if (other && c.rankOf(other) != rank)
+      return c.error("an input has rank " + Twine(c.rankOf(other)) + ", expected " + Twine(rank));
+  if (bias && c.rankOf(bias) != 1)
+    return c.error("the bias has rank " + Twine(c.rankOf(bias)) + ", expected 1");
+  auto divides = [](int64_t groups, int64_t size) {
+    return groups > 0 && (ShapedType::isDynamic(size) || size % groups == 0);
+  };
+  int64_t channels = c.inputType(0).getDimSize(1), perGroup = c.inputType(1).getDimSize(1);
+  if (!divides(d.groups, channels) || !divides(d.offsetGroups, channels) || !divides(d.groups, c.inputType(1).getDimSize(0)) ||
+      (!ShapedType::isDynamic(channels) && !ShapedType::isDynamic(perGroup) && perGroup * d.groups != channels))
+    return c.error(Twine(d.groups) + " groups and " + Twine(d.offsetGroups) + " groups of offsets do not fit the channels");
+  checkKernelShape(c, window->kernel, c.inputType(1));
+  d.kernel = v.part(v.shape(weight), 2, rank);
+  d.places = v.part(v.shape(offset), 2, rank);
+  d.taps = product(v, d.kernel, n);
+  d.placeCount = product(v, d.places, n);
+  if (c.hadError() || failed(checkPlaces(c, d)))
+    return failure();
+
+  auto reshape = [&](Value tensor, ArrayRef<Value> sizes) -> Value {
+    Value shape = v.concat(sizes);
+    return tensor && shape ? c.make<nn::ReshapeOp>(tensor, shape, /*allowzero=*/true) : Value();
+  };
+  Type element = c.inputType(0).getElementType();
+  Value grid = makeTapGrid(c, d, nn::getComputeType(element));
+  Value groups = v.constant(d.groups), offsetGroups = v.constant(d.offsetGroups);
+  Value batch = v.size(x, 0), images = v.mul(batch, offsetGroups);
+  Value apart = reshape(x, {images, v.div(v.size(x, 1), offsetGroups), v.part(v.shape(x), 2, rank)});
+  Value samples = grid && apart ? c.make<nn::GridSampleOp>(apart, grid, nn::Interpolation::Linear, nn::GridPadding::Zeros,
+                                                           /*align_corners=*/true, /*in_elements=*/true)
+                                : Value();
+  if (mask)
+    samples = v.mul(reshape(samples, {images, v.div(v.size(x, 1), offsetGroups), d.taps, d.placeCount}),
+                    reshape(mask, {images, v.constant(1), d.taps, d.placeCount}));
+  Value columns = reshape(samples, {batch, groups, v.mul(v.div(v.size(x, 1), groups), d.taps), d.placeCount});
+  Value rows = reshape(weight, {groups, v.div(v.size(weight, 0), groups), v.mul(v.size(weight, 1), d.taps)});
+  Value sums = rows && columns ? c.make<nn::MatMulOp>(rows, columns, false, false) : Value();
+  Value result = reshape(sums, {batch, v.size(weight, 0), d.places});
+  if (bias)
+    result = v.add(result, reshape(bias, {v.size(bias, 0), v.repeat(1, n)}));
+  return result ? c.replaceWith(result) : failure();
 }
 
 LogicalResult convertMaxPool(NodeContext &c) {
@@ -169,6 +300,7 @@ Value nacre::frontend::makeConv(NodeContext &c, Value input, Value weight, Value
 void nacre::frontend::registerConvConverters(ConverterTable &table) {
   table.add("Conv", convertConv);
   table.add("ConvTranspose", convertConvTranspose);
+  table.add("DeformConv", convertDeformConv);
   table.add("MaxPool", convertMaxPool);
   table.add("AveragePool", convertAveragePool);
   table.add("LpPool", convertLpPool);

@@ -466,6 +466,8 @@ const ConverterTable &ConverterTable::get() {
     registerLossConverters(all);
     registerTrainingConverters(all);
     registerMlConverters(all);
+    registerTreeConverters(all);
+    registerContribConverters(all);
     registerConvConverters(all);
     registerRecurrentConverters(all);
     registerShapeConverters(all);

@@ -369,6 +369,8 @@ void registerAttentionConverters(ConverterTable &table);
 void registerLossConverters(ConverterTable &table);
 void registerTrainingConverters(ConverterTable &table);
 void registerMlConverters(ConverterTable &table);
+void registerTreeConverters(ConverterTable &table);
+void registerContribConverters(ConverterTable &table);
 void registerConvConverters(ConverterTable &table);
 void registerRecurrentConverters(ConverterTable &table);
 void registerShapeConverters(ConverterTable &table);

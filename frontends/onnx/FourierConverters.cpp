@@ -183,6 +183,27 @@ static LogicalResult convertDFT(NodeContext &c) {
   return c.replaceWith(Transform(c, isInverse, isOneSided).apply(x, length, *axis));
 }
 
+/// com.microsoft's Rfft and Irfft: real signals along the last dimension, and half of their
+/// frequencies.
+template <bool isInverse> static LogicalResult convertRealTransform(NodeContext &c) {
+  ShapeVectors v(c);
+  if (c.numInputs() != 1 || c.rankOf(c.input(0)) < 1 + isInverse)
+    return c.error("expected one tensor of rank " + Twine(1 + isInverse) + " or more");
+  if (c.getInt("signal_ndim", 1) != 1 || c.getInt("normalized", 0) != 0 || c.getInt("onesided", 1) != 1)
+    return c.error("signals of several dimensions, normalised or two-sided transforms are not supported");
+  Value x = c.input(0);
+  if (!isInverse)
+    x = c.make<nn::UnsqueezeOp>(x, ArrayRef<int64_t>{c.rankOf(x)});
+  if (!x || !mayBeComplex(c.typeOf(x)))
+    return c.error("the last dimension is not that of real and imaginary parts");
+  int64_t axis = c.rankOf(x) - 2;
+  Value length = isInverse ? v.mul(v.sub(v.size(x, axis), 1), 2) : v.size(x, axis);
+  Value y = Transform(c, isInverse, /*isOneSided=*/true).apply(x, length, axis);
+  if (!y || !isInverse)
+    return y ? c.replaceWith(y) : failure();
+  return c.replaceWith<nn::GatherOp>(y, v.scalar(0), axis + 1, /*in_bounds=*/true);
+}
+
 /// Windows of the signal, `frame_step` apart, each weighted and transformed.
 static LogicalResult convertSTFT(NodeContext &c) {
   ShapeVectors v(c);
@@ -274,6 +295,8 @@ static LogicalResult convertMelWeightMatrix(NodeContext &c) {
 
 void nacre::frontend::registerFourierConverters(ConverterTable &table) {
   table.add("DFT", convertDFT);
+  table.add("Rfft", convertRealTransform<false>, "com.microsoft");
+  table.add("Irfft", convertRealTransform<true>, "com.microsoft");
   table.add("STFT", convertSTFT);
   table.add("MelWeightMatrix", convertMelWeightMatrix);
 }

@@ -109,4 +109,5 @@ void nacre::frontend::registerGenerateConverters(ConverterTable &table) {
   table.add("Range", convertRange);
   table.add("ReverseSequence", convertReverseSequence);
   table.add("Trilu", convertTrilu);
+  table.add("Trilu", convertTrilu, "com.microsoft");
 }

@@ -2,6 +2,8 @@
 #include "frontends/onnx/GraphImporter.h"
 #include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
+#include "frontends/onnx/Loops.h"
+#include "frontends/onnx/Sequences.h"
 #include "frontends/onnx/TensorData.h"
 
 using namespace mlir;
@@ -330,20 +332,64 @@ void GraphImporter::importNode(const NodeProto &node, Scope &scope,
     inputs.push_back(found);
   }
 
-  StringRef domain = normalizeDomain(node.domain());
+  if (!importWith(node, inputs, scope, frame, builder, loc, name))
+    defineFailed(node, scope, builder, loc);
+}
+
+bool GraphImporter::importWith(const NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
+                               OpBuilder &builder, Location loc, StringRef name) {
+  if (llvm::any_of(inputs, [](const NamedValue &input) { return input.value && getChoice(input.value); }))
+    return importForChoice(node, inputs, scope, frame, builder, loc, name);
   const FunctionProto *function = functions.lookup(getFunctionKey(node));
-  if (!function && !node.overload().empty()) {
-    (void)error(loc, "the model has no function " + quoted(node.op_type()) +
-                         " with the overload " + quoted(node.overload()));
-    defineFailed(node, scope, builder, loc);
-    return;
+  if (!function && !node.overload().empty())
+    return succeeded(error(loc, "the model has no function " + quoted(node.op_type()) +
+                                    " with the overload " + quoted(node.overload())));
+  if (function)
+    return expandFunction(node, *function, inputs, scope, frame, builder, loc, name);
+  return convertNode(node, normalizeDomain(node.domain()), inputs, scope, frame, builder, loc, name);
+}
+
+bool GraphImporter::importForChoice(const NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope,
+                                    const Frame &frame, OpBuilder &builder, Location loc, StringRef name) {
+  Value condition;
+  for (const NamedValue &input : inputs)
+    if (auto choice = input.value && !condition ? getChoice(input.value) : std::nullopt)
+      condition = choice->condition;
+  NodeContext c(*this, builder, loc);
+  Draft drafts[2];
+  for (unsigned branch : {0u, 1u}) {
+    if (!spend(getWork(node), loc))
+      return false;
+    // Those that the same condition chooses; others are left to the next round.
+    SmallVector<NamedValue> chosen(inputs);
+    for (NamedValue &input : chosen)
+      if (auto choice = input.value ? getChoice(input.value) : std::nullopt)
+        if (choice->condition == condition)
+          input.value = branch == 0 ? choice->yes : choice->no;
+    Scope inside;
+    inside.parent = &scope;
+    inside.depth = scope.depth;
+    inside.declared = scope.declared;
+    inside.outputs = scope.outputs;
+    inside.nodes = scope.nodes;
+    drafts[branch] = createDraft(c);
+    OpBuilder at = OpBuilder::atBlockEnd(drafts[branch].block);
+    if (!importWith(node, chosen, inside, frame, at, loc, name))
+      return false;
+    for (const std::string &output : node.output())
+      if (!output.empty())
+        drafts[branch].values.push_back(inside.values.lookup(output).value);
+    if (llvm::is_contained(drafts[branch].values, Value()))
+      return false;
   }
-  bool converted = function ? expandFunction(node, *function, inputs, scope,
-                                             frame, builder, loc, name)
-                            : convertNode(node, domain, inputs, scope, frame,
-                                          builder, loc, name);
-  if (!converted)
-    defineFailed(node, scope, builder, loc);
+  auto values = mergeBranches(c, condition, drafts, drafts[0].values.size());
+  if (!values)
+    return false;
+  unsigned next = 0;
+  for (const std::string &output : node.output())
+    if (!output.empty())
+      define(scope, output, {(*values)[next++], false}, builder, loc);
+  return true;
 }
 
 bool GraphImporter::readAttributes(
@@ -386,6 +432,11 @@ bool GraphImporter::reportUnknown(StringRef opType, StringRef domain,
                      ", but opset " + Twine(version) + " is imported"));
 }
 
+/// What ONNX Runtime's optimiser writes into the default domain, whatever the opset.
+static bool isOnnxRuntimes(StringRef domain, StringRef opType) {
+  return domain.empty() && (opType == "LayerNormalization" || opType == "SimplifiedLayerNormalization");
+}
+
 bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
                                 ArrayRef<NamedValue> inputs, Scope &scope,
                                 const Frame &frame, OpBuilder &builder,
@@ -397,7 +448,7 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
                  (frame.function ? "its function" : "the model") + " imports"));
   int64_t version = opset->second;
   const OpSchema *schema = findSchema(domain, node.op_type(), version);
-  if (!schema && isStandardDomain(domain))
+  if (!schema && isStandardDomain(domain) && !isOnnxRuntimes(domain, node.op_type()))
     return reportUnknown(node.op_type(), domain, version, loc);
 
   SmallVector<std::pair<StringRef, NodeAttribute>> attributes;

@@ -99,6 +99,10 @@ struct InputTensor {
 struct OutputValue {
   std::string kind;
   SmallVector<Value> tensors;
+  /// What is put behind the output's name for each of them.
+  SmallVector<std::string> suffixes;
+  /// How many of them, from the first on, hold elements of the declared type.
+  size_t elementCount = 0;
 };
 
 class GraphImporter {
@@ -129,7 +133,8 @@ private:
           &imports,
       OpsetMap &opsets, const Twine &where);
   void removeStandIns();
-  std::optional<OutputValue> flattenOutput(const ::onnx::ValueInfoProto &output, Value value);
+  std::optional<OutputValue> flattenOutput(const ::onnx::ValueInfoProto &output, Value value,
+                                           mlir::OpBuilder &builder);
   LogicalResult checkOutput(const ::onnx::ValueInfoProto &output, Value value);
 
   //===--- the model's inputs (ModelInputs.cpp) ---===//
@@ -169,6 +174,12 @@ private:
   //===--- nodes ---===//
   void importNode(const ::onnx::NodeProto &node, Scope &scope,
                   const Frame &frame, mlir::OpBuilder &builder);
+  /// Calls its function, or converts it, with these inputs; false after an error.
+  bool importWith(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
+                  mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
+  /// For either of the values that an input may be, as branches.
+  bool importForChoice(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
+                       mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
   bool convertNode(const ::onnx::NodeProto &node, StringRef domain,
                    ArrayRef<NamedValue> inputs, Scope &scope,
                    const Frame &frame, mlir::OpBuilder &builder,

@@ -76,40 +76,54 @@ bool GraphImporter::checkModel() {
 //===----------------------------------------------------------------------===//
 
 /// What an output of the model is: tensors, and the kind that they are together.
-std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &output, Value value) {
+std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &output, Value value,
+                                                        OpBuilder &builder) {
   auto refuse = [&](const Twine &why) {
     (void)error(modelLoc, "output " + quoted(output.name()) + " " + why);
     return std::nullopt;
   };
-  const StringRef unknown = "is a sequence or optional whose length or presence is known only at run time, "
-                            "which is not supported";
   const auto *declared = &output.type();
   bool isOptional = declared->has_optional_type();
   if (isOptional)
     declared = &declared->optional_type().elem_type();
-  if (isOptionalValue(value)) {
+  if (getChoice(value))
+    return refuse("has another rank or element type in one branch of an If than in the other, which is not supported");
+  Value isThere;
+  if (auto optional = getRuntimeOptional(value)) {
+    isThere = optional->isThere;
+    value = optional->element;
+  } else if (isOptionalValue(value)) {
     isOptional = true;
     auto element = getOptionalElement(value);
     if (!element)
-      return refuse(unknown);
+      return refuse("is an optional of which nobody knows whether it has an element");
     if (!*element)
-      return OutputValue{"optional nothing", {}};
+      return OutputValue{"optional nothing", {}, {}};
     value = *element;
   }
-  OutputValue result{"tensor", {value}};
+  OutputValue result{"tensor", {value}, {""}, 1};
   auto tuple = dyn_cast<TupleType>(value.getType());
-  if (tuple) {
-    auto elements = getSequenceElements(value);
-    if (!elements)
-      return refuse(unknown);
-    result = {"sequence", *elements};
+  if (auto elements = tuple ? getSequenceElements(value) : std::nullopt) {
+    result = {"sequence", *elements, {}, elements->size()};
+    for (size_t i = 0; i < elements->size(); ++i)
+      result.suffixes.push_back("[" + std::to_string(i) + "]");
+  } else if (tuple) {
+    NodeContext c(*this, builder, modelLoc);
+    auto packed = pack(c, value, Type(), 0);
+    if (!packed)
+      return std::nullopt;
+    result = {"packed", {packed->data, packed->shapes}, {".data", ".shapes"}, 1};
   }
   if (!llvm::all_of(result.tensors, [](Value tensor) { return isa<RankedTensorType>(tensor.getType()); }))
     return refuse("holds something else than tensors, which is not supported");
   if (declared->value_case() != ::onnx::TypeProto::VALUE_NOT_SET && declared->has_sequence_type() != bool(tuple))
     return refuse(tuple ? "is a sequence, but not by its declaration" : "is no tensor by its declaration");
-  if (isOptional)
-    result.kind = "optional " + result.kind;
+  if (isThere) {
+    result.tensors.push_back(isThere);
+    result.suffixes.push_back(".given");
+  }
+  if (isThere || isOptional)
+    result.kind = (isThere ? "maybe " : "optional ") + result.kind;
   return result;
 }
 
@@ -222,17 +236,17 @@ LogicalResult GraphImporter::run() {
       (void)error(modelLoc, "two outputs are named " + quoted(name));
   };
   for (auto [output, value] : llvm::zip_equal(graph.output(), *results)) {
-    auto flat = flattenOutput(output, value);
+    auto flat = flattenOutput(output, value, builder);
     if (!flat)
       continue;
-    bool isOne = StringRef(flat->kind).ends_with("tensor");
     allTensors &= flat->kind == "tensor";
-    if (!isOne)
+    if (!llvm::is_contained(flat->suffixes, ""))
       addName(output.name());
     for (auto [i, tensor] : llvm::enumerate(flat->tensors)) {
-      std::string name = output.name() + (isOne ? "" : "[" + std::to_string(i) + "]");
+      std::string name = output.name() + flat->suffixes[i];
       addName(name);
-      (void)checkOutput(output, tensor);
+      if (i < flat->elementCount)
+        (void)checkOutput(output, tensor);
       tensors.push_back(tensor);
       resultAttributes.push_back(b.getDictionaryAttr(b.getNamedAttr("nn.name", b.getStringAttr(name))));
     }

@@ -146,10 +146,6 @@ static LogicalResult convertUnique(NodeContext &c) {
   }
   if (!slices)
     return failure();
-  // The count of a single slice comes out as 0 where everything folds: refused until
-  // the fault is found.
-  if (slices && NodeContext::typeOf(slices).getDimSize(0) == 1 && c.hasOutput(3))
-    return c.error("the counts of one single slice are not supported");
   auto unique = c.create<nn::UniqueOp>(slices, sorted);
   if (!unique)
     return failure();

@@ -119,7 +119,7 @@ static LogicalResult convertDet(NodeContext &c) {
     return failure();
 
   SmallVector<Value> states{matrices, det}, next = states;
-  LoopBody body{createDraft(c), {matrices.getType(), det.getType()}};
+  LoopBody body{createDraft(c), {matrices.getType(), det.getType()}, {}, {}};
   Block &block = *body.draft.block;
   Value column = block.addArgument(b.getIndexType(), loc);
   for (Value &state : next)
@@ -138,9 +138,84 @@ static LogicalResult convertDet(NodeContext &c) {
   return results ? c.replaceWith(v.cast((*results)[1], type.getElementType())) : failure();
 }
 
+/// One column of Gauss and Jordan's elimination, on [matrix, what becomes the inverse].
+static void clearColumn(NodeContext &c, std::pair<Value, Value> &state, Value k, Value rows) {
+  int64_t rank = c.rankOf(state.first);
+  Value zero = c.scalarConstant(c.typeOf(state.first).getElementType(), 0);
+  Value minusOne = c.scalarConstant(c.typeOf(state.first).getElementType(), -1);
+  auto compare = [&](nn::ComparePredicate p, Value lhs, Value rhs) { return c.make<nn::CompareOp>(p, lhs, rhs); };
+  auto standing = [&](Value row) { return c.make<nn::UnsqueezeOp>(row, ArrayRef<int64_t>{c.rankOf(row)}); };
+  Value column = c.make<nn::GatherOp>(state.first, k, rank - 1, /*in_bounds=*/true);
+  if (c.hadError())
+    return;
+  Value sizes = c.make<nn::WhereOp>(compare(nn::ComparePredicate::ge, rows, k), c.make<nn::AbsOp>(column), minusOne);
+  Value place = c.make<nn::ArgReduceOp>(nn::ReduceKind::max, sizes, rank - 2, /*keepdims=*/true, /*select_last=*/false);
+  Value isPivot = standing(compare(nn::ComparePredicate::eq, rows, place)), isK = standing(compare(nn::ComparePredicate::eq, rows, k));
+  // The row of the pivot, and the k-th in its place.
+  auto exchange = [&](Value x) -> std::pair<Value, Value> {
+    Value rowK = c.make<nn::GatherOp>(x, k, rank - 2, /*in_bounds=*/true);
+    if (c.hadError())
+      return {};
+    rowK = c.make<nn::UnsqueezeOp>(rowK, ArrayRef<int64_t>{rank - 2});
+    Value pivotRow = c.make<nn::ReduceOp>(nn::ReduceKind::sum, c.make<nn::WhereOp>(isPivot, x, zero),
+                                          ArrayRef<int64_t>{rank - 2}, /*keepdims=*/true);
+    return {pivotRow, c.make<nn::WhereOp>(isPivot, rowK, x)};
+  };
+  auto [pivotRow, matrix] = exchange(state.first);
+  auto [otherRow, other] = exchange(state.second);
+  if (c.hadError())
+    return;
+  Value pivot = standing(c.make<nn::GatherOp>(pivotRow, k, rank - 1, /*in_bounds=*/true));
+  Value factors = standing(c.make<nn::GatherOp>(matrix, k, rank - 1, /*in_bounds=*/true));
+  auto clear = [&](Value x, Value row) {
+    Value scaled = c.make<nn::DivOp>(row, pivot);
+    return c.make<nn::WhereOp>(isK, scaled, c.make<nn::SubOp>(x, c.make<nn::MulOp>(factors, scaled)));
+  };
+  state = {clear(matrix, pivotRow), clear(other, otherRow)};
+}
+
+/// com.microsoft's Inverse, of matrices; narrow types in f32.
+static LogicalResult convertInverse(NodeContext &c) {
+  ShapeVectors v(c);
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  if (c.numInputs() != 1 || c.rankOf(c.input(0)) < 2)
+    return c.error("expected matrices");
+  int64_t rank = c.rankOf(c.input(0));
+  Type element = c.inputType(0).getElementType(), compute = nn::getComputeType(element);
+  Value matrices = v.cast(c.input(0), compute), size = v.size(matrices, rank - 1);
+  Value isSquare = v.compare(nn::ComparePredicate::eq, v.toScalar(v.size(matrices, rank - 2)), v.toScalar(size));
+  if (failed(c.require(isSquare, "expected square matrices")))
+    return failure();
+  Value rows = c.make<nn::RangeOp>(v.scalar(0), v.scalar(1), v.toScalar(size));
+  Value diagonal = rows ? v.compare(nn::ComparePredicate::eq, c.make<nn::UnsqueezeOp>(rows, ArrayRef<int64_t>{1}), rows) : Value();
+  Value ones = v.cast(diagonal, compute), identity = ones ? c.make<nn::BroadcastOp>(ones, v.shape(matrices)) : Value();
+  if (c.hadError())
+    return failure();
+  SmallVector<Value> states{matrices, identity}, next;
+  LoopBody body{createDraft(c), {matrices.getType(), identity.getType()}, {}, {}};
+  Block &block = *body.draft.block;
+  Value column = block.addArgument(b.getIndexType(), loc);
+  std::pair<Value, Value> current{block.addArgument(matrices.getType(), loc), block.addArgument(identity.getType(), loc)};
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(&block);
+    column = arith::IndexCastOp::create(b, loc, b.getI64Type(), column);
+    Value k = tensor::FromElementsOp::create(b, loc, RankedTensorType::get({}, b.getI64Type()), column);
+    clearColumn(c, current, k, rows);
+  }
+  if (c.hadError())
+    return failure();
+  next = {current.first, current.second};
+  Value count = tensor::DimOp::create(b, loc, matrices, rank - 1);
+  auto results = buildLoop(c, body, states, next, {}, count, /*condition=*/{}, /*first=*/{});
+  return results ? c.replaceWith(v.cast((*results)[1], element)) : failure();
+}
+
 void nacre::frontend::registerLinearConverters(ConverterTable &table) {
   table.add("MatMul", convertMatMul);
   table.add("Gemm", convertGemm);
   table.add("Einsum", convertEinsum);
   table.add("Det", convertDet);
+  table.add("Inverse", convertInverse, "com.microsoft");
 }

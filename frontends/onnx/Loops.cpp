@@ -1,5 +1,6 @@
 //===- Loops.cpp - What If, Loop and Scan share -----------------*- C++ -*-===//
 #include "frontends/onnx/Loops.h"
+#include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -65,6 +66,64 @@ void frontend::moveDraft(Draft &draft, Region &region) {
   draft.holder->erase();
 }
 
+std::optional<SmallVector<Value>> frontend::mergeBranches(NodeContext &c, Value condition,
+                                                          MutableArrayRef<Draft> drafts, unsigned count) {
+  struct Output {
+    std::optional<Carried> joined;
+    Carried parts[2]; // where nothing holds both
+  };
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  SmallVector<Type> types;
+  SmallVector<Output> outputs;
+  for (unsigned i = 0; i < count; ++i) {
+    auto yes = describe(drafts[0].values[i]), no = describe(drafts[1].values[i]);
+    if (!yes || !no) {
+      (void)c.error("output " + Twine(i) + " is a value that branches cannot give");
+      return std::nullopt;
+    }
+    outputs.push_back({join(*yes, *no), {*yes, *no}});
+    if (outputs.back().joined)
+      getTypes(*outputs.back().joined, types);
+    else
+      for (const Carried &part : outputs.back().parts)
+        getTypes(part, types);
+  }
+  SmallVector<Value> tensors[2];
+  for (unsigned i : {0u, 1u}) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(drafts[i].block);
+    for (auto [output, value] : llvm::zip(outputs, drafts[i].values)) {
+      bool good = true;
+      if (output.joined)
+        good = flatten(c, *output.joined, value, tensors[i]);
+      else
+        for (unsigned part : {0u, 1u})
+          good &= part == i ? flatten(c, output.parts[part], value, tensors[i])
+                            : makeStandIns(c, output.parts[part], tensors[i]);
+      if (!good)
+        return std::nullopt;
+    }
+    for (auto [tensor, type] : llvm::zip_equal(tensors[i], types))
+      tensor = castSizes(b, loc, type, tensor);
+    scf::YieldOp::create(b, loc, tensors[i]);
+  }
+  auto result = scf::IfOp::create(b, loc, types, condition);
+  for (unsigned i : {0u, 1u})
+    moveDraft(drafts[i], result->getRegion(i));
+  SmallVector<Value> values;
+  ValueRange rest = result.getResults();
+  for (const Output &output : outputs) {
+    if (output.joined) {
+      values.push_back(assemble(c, *output.joined, rest));
+    } else {
+      Value yes = assemble(c, output.parts[0], rest), no = assemble(c, output.parts[1], rest);
+      values.push_back(makeChoice(b, loc, {condition, yes, no}));
+    }
+  }
+  return values;
+}
+
 /// [first, 0, ...] of a tensor whose rows have the given sizes.
 static SmallVector<OpFoldResult> inFrontOf(OpFoldResult first, ArrayRef<int64_t> row, Builder &b, bool zeros) {
   SmallVector<OpFoldResult> all{first};
@@ -74,6 +133,8 @@ static SmallVector<OpFoldResult> inFrontOf(OpFoldResult first, ArrayRef<int64_t>
 }
 
 ArrayRef<int64_t> Collected::getRow() const {
+  if (asRows)
+    return type.getShape().drop_front();
   return type.hasStaticShape() ? type.getShape() : ArrayRef<int64_t>();
 }
 
@@ -99,7 +160,8 @@ SmallVector<Value> Collected::createInitial(NodeContext &c) const {
   llvm::append_range(shape, getRow());
   Value room = tensor::EmptyOp::create(b, loc, shape, type.getElementType(), capacity);
   SmallVector<Value> carried{room, zero};
-  carried.append(type.getNumDynamicDims(), zero);
+  if (!asRows)
+    carried.append(type.getNumDynamicDims(), zero);
   return carried;
 }
 
@@ -108,8 +170,8 @@ SmallVector<Value> Collected::add(NodeContext &c, ValueRange carried) const {
   Location loc = c.getLoc();
   Value room = carried[0], used = carried[1], part = slice;
   Value count = arith::ConstantIndexOp::create(b, loc, 1);
-  if (!type.hasStaticShape()) {
-    part = c.make<nn::CollapseOp>(slice, int64_t(0), type.getRank());
+  if (!isOneRow()) {
+    part = asRows ? slice : c.make<nn::CollapseOp>(slice, int64_t(0), type.getRank());
     if (!part)
       return {};
     count = tensor::DimOp::create(b, loc, part, 0);
@@ -137,9 +199,10 @@ SmallVector<Value> Collected::add(NodeContext &c, ValueRange carried) const {
     all = grown.getResult(0);
   }
   OpFoldResult place = inFront ? beginIn(b, sizeOf(b, all), needed) : OpFoldResult(used);
-  SmallVector<Value> next{putRows(b, loc, part, all, place, type.hasStaticShape() ? b.getIndexAttr(1) : OpFoldResult(count)),
-                          needed};
-  for (int64_t i = 0; i < type.getRank(); ++i)
+  int64_t known = asRows ? type.getDimSize(0) : isOneRow() ? 1 : ShapedType::kDynamic;
+  OpFoldResult rows = ShapedType::isDynamic(known) ? OpFoldResult(count) : b.getIndexAttr(known);
+  SmallVector<Value> next{putRows(b, loc, part, all, place, rows), needed};
+  for (int64_t i = 0; i < (asRows ? 0 : type.getRank()); ++i)
     if (type.isDynamicDim(i))
       next.push_back(
           tensor::DimOp::create(c.getBuilder(), c.getLoc(), slice, i));
@@ -164,7 +227,7 @@ Value Collected::finish(NodeContext &c, ValueRange carried, Value count) const {
     return tensor::FromElementsOp::create(b, loc, values);
   };
   Value rows = c.make<nn::SliceOp>(carried[0], vector(begin, 0), vector(end, INT64_MAX), vector({}, 1));
-  if (!rows || type.hasStaticShape())
+  if (!rows || isOneRow() || asRows)
     return rows ? castSizes(b, loc, carried[0].getType(), rows) : rows;
   SmallVector<Value> sizes{toI64(count)};
   unsigned next = 2;
@@ -178,44 +241,88 @@ Value Collected::finish(NodeContext &c, ValueRange carried, Value count) const {
 std::optional<LoopBody>
 frontend::convertBody(NodeContext &c, const GraphProto &graph, ArrayRef<Value> states,
             unsigned firstState,
-            llvm::function_ref<SmallVector<Value>(Block &)> getArguments) {
+            llvm::function_ref<SmallVector<Value>(Block &, ArrayRef<Value>)> getArguments) {
+  OpBuilder &b = c.getBuilder();
   LoopBody body;
-  llvm::append_range(body.types, ValueRange(states).getTypes());
+  for (auto [i, state] : llvm::enumerate(states)) {
+    auto carried = describe(state);
+    if (!carried) {
+      (void)c.error("carried value " + Twine(i) + " has the type " + debugString(state.getType()) +
+                    ", which is not supported");
+      return std::nullopt;
+    }
+    body.states.push_back(*carried);
+  }
   for (unsigned attempt = 0;; ++attempt) {
+    body.types.clear();
+    for (const Carried &carried : body.states)
+      getTypes(carried, body.types);
     body.draft = createDraft(c);
     Block &block = *body.draft.block;
-    block.addArgument(c.getBuilder().getIndexType(), c.getLoc());
+    block.addArgument(b.getIndexType(), c.getLoc());
     for (Type type : body.types)
       block.addArgument(type, c.getLoc());
-    SmallVector<Value> arguments = getArguments(block);
+    SmallVector<Value> current, tensors(block.getArguments().drop_front());
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToEnd(&block);
+      ValueRange rest = tensors;
+      for (const Carried &carried : body.states)
+        current.push_back(assemble(c, carried, rest));
+    }
+    SmallVector<Value> arguments = getArguments(block, current);
     auto values = c.importSubgraph(graph, arguments, block);
     if (!values)
       return std::nullopt;
     bool stable = true;
-    for (auto [i, type] : llvm::enumerate(body.types)) {
-      Type next = (*values)[firstState + i].getType();
-      RankedTensorType joined = joinTypes(type, next);
+    for (auto [i, carried] : llvm::enumerate(body.states)) {
+      Value next = (*values)[firstState + i];
+      auto described = describe(next);
+      auto joined = described ? join(carried, *described) : std::nullopt;
       if (!joined) {
         (void)c.error("carried value " + Twine(i) + " has the type " +
-                      debugString(type) + " in one iteration and " +
-                      debugString(next) +
+                      debugString(current[i].getType()) + " in one iteration and " +
+                      debugString(next.getType()) +
                       " in the next, which is not supported");
         return std::nullopt;
       }
-      if (joined != type) {
-        stable = false;
-        type = attempt ? withoutSizes(joined) : joined;
-      }
+      if (*joined == carried)
+        continue;
+      stable = false;
+      carried = attempt ? withoutSizes(*joined) : *joined;
     }
     if (stable) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToEnd(&block);
+      for (auto [carried, next] : llvm::zip(body.states, ArrayRef(*values).drop_front(firstState)))
+        if (!flatten(c, carried, next, body.next))
+          return std::nullopt;
       body.draft.values = std::move(*values);
       return body;
     }
     if (attempt == 2)
-      for (Type &type : body.types)
-        type = withoutSizes(cast<RankedTensorType>(type));
+      for (Carried &carried : body.states)
+        carried = withoutSizes(carried);
     body.draft.holder->erase();
   }
+}
+
+std::optional<SmallVector<Value>>
+frontend::buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states, MutableArrayRef<Collected> collected,
+                    Value count, Value condition, Value first) {
+  SmallVector<Value> tensors;
+  for (auto [carried, state] : llvm::zip_equal(body.states, states))
+    if (!flatten(c, carried, state, tensors))
+      return std::nullopt;
+  auto results = buildLoop(c, body, tensors, body.next, collected, count, condition, first);
+  if (!results)
+    return std::nullopt;
+  SmallVector<Value> values;
+  ValueRange rest = *results;
+  for (const Carried &carried : body.states)
+    values.push_back(assemble(c, carried, rest));
+  llvm::append_range(values, rest);
+  return values;
 }
 
 std::optional<SmallVector<Value>>

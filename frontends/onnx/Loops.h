@@ -7,7 +7,7 @@
 #ifndef NACRE_FRONTENDS_ONNX_LOOPS_H
 #define NACRE_FRONTENDS_ONNX_LOOPS_H
 
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/Carried.h"
 
 namespace nacre::frontend {
 
@@ -32,6 +32,11 @@ Draft createDraft(NodeContext &c);
 /// Moves the finished graph into a region of its op.
 void moveDraft(Draft &draft, mlir::Region &region);
 
+/// What two branches give, `count` values of each draft, as an scf.if: values that hold both, or
+/// choices (Sequences.h). nullopt after an error.
+std::optional<SmallVector<Value>> mergeBranches(NodeContext &c, Value condition, llvm::MutableArrayRef<Draft> drafts,
+                                                unsigned count);
+
 /// A tensor that a loop collects, one slice in each iteration. Each is put into
 /// room that is carried, which has its size from the start where the number of
 /// slices is known, and else is doubled when it is full. Where a slice's sizes are
@@ -39,14 +44,15 @@ void moveDraft(Draft &draft, mlir::Region &region);
 /// sizes before the first iteration.
 class Collected {
 public:
-  /// With `inFront` each slice goes before those of earlier iterations.
-  Collected(Value slice, bool inFront = false)
-      : slice(slice), type(NodeContext::typeOf(slice)), inFront(inFront) {}
+  /// With `inFront` each slice goes before those of earlier iterations. With `asRows` a slice
+  /// is any number of rows of the result, not one.
+  Collected(Value slice, bool inFront = false, bool asRows = false)
+      : slice(slice), type(NodeContext::typeOf(slice)), inFront(inFront), asRows(asRows) {}
 
   /// States how many slices there will be, an index.
   void expect(Value count) { slices = count; }
   /// Whether all of the room is there, and used up, when the loop ends.
-  bool isExact() const { return slices && type.hasStaticShape(); }
+  bool isExact() const { return slices && isOneRow(); }
 
   /// What is carried into the first iteration: room, how much of it is used, and sizes.
   SmallVector<Value> createInitial(NodeContext &c) const;
@@ -63,27 +69,33 @@ private:
   Value putRows(mlir::OpBuilder &b, mlir::Location loc, Value rows, Value tensor, mlir::OpFoldResult first,
                 mlir::OpFoldResult count) const;
 
+  /// Whether a slice is one row, all of whose sizes are known.
+  bool isOneRow() const { return !asRows && type.hasStaticShape(); }
+
   Value slice, slices;
   RankedTensorType type;
-  bool inFront;
+  bool inFront, asRows;
 };
 
-/// The graph of a loop, converted, with the types of what it carries. Its block has
-/// the iteration, an index, and the states as arguments.
+/// The graph of a loop, converted, with the types of the tensors that it carries. Its block has
+/// the iteration, an index, and these as arguments.
 struct LoopBody {
   Draft draft;
   SmallVector<mlir::Type> types;
+  /// Of a converted graph: what the states are, and the next ones' tensors.
+  SmallVector<Carried> states;
+  SmallVector<Value> next;
 };
 
 /// Converts a loop's graph in a block of an index (the iteration) and the
-/// states, which `getArguments` makes the graph's inputs of. The graph's
-/// outputs from `firstState` on are the next states. A state whose sizes change
+/// states' tensors; of the states `getArguments` makes the graph's inputs. The graph's
+/// outputs from `firstState` on are the next states. A state whose sizes or length change
 /// gets dynamic ones, and as that may change others, the graph is converted
 /// again, with ever fewer sizes.
 std::optional<LoopBody>
 convertBody(NodeContext &c, const ::onnx::GraphProto &graph, ArrayRef<Value> states,
             unsigned firstState,
-            llvm::function_ref<SmallVector<Value>(mlir::Block &)> getArguments);
+            llvm::function_ref<SmallVector<Value>(mlir::Block &, ArrayRef<Value> states)> getArguments);
 
 /// Builds the loop of a converted body: scf.for if `condition` is null and sizes
 /// stay, else scf.while, which ends before iteration `count` (if that is not null) and
@@ -92,6 +104,11 @@ convertBody(NodeContext &c, const ::onnx::GraphProto &graph, ArrayRef<Value> sta
 std::optional<SmallVector<Value>>
 buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states,
           ArrayRef<Value> nextStates, llvm::MutableArrayRef<Collected> collected,
+          Value count, Value condition, Value first);
+
+/// The same of a converted graph, from any values to such ones, then the collected tensors.
+std::optional<SmallVector<Value>>
+buildLoop(NodeContext &c, LoopBody &body, ArrayRef<Value> states, llvm::MutableArrayRef<Collected> collected,
           Value count, Value condition, Value first);
 
 /// The iterations, indices, of the loops around a place, the innermost first.

@@ -81,40 +81,64 @@ static Value moveFirstTo(NodeContext &c, Value tensor, int64_t axis) {
   return c.make<nn::TransposeOp>(tensor, permutation);
 }
 
-/// Inputs: states, and tensors whose slices are the graph's last inputs, one in each
-/// iteration. The graph's outputs are the next states, and slices of collected tensors.
-static LogicalResult convertScan(NodeContext &c) {
-  if (c.version() < 9)
-    return c.error("scanning each sample of a batch, as of opset 8, is not supported");
+namespace {
+
+/// A scan: what it carries, and what it takes slices of along `slices`.
+struct ScanParts {
+  const GraphProto &graph;
+  SmallVector<Value> states, tensors;
+  SmallVector<Slices> slices;
+  Value count; // of iterations, an index
+
+  /// The graph's outputs that are wanted, by their numbers; the states come first.
+  SmallVector<unsigned> outputs;
+  /// Where the slices of the collected ones go.
+  std::optional<SmallVector<Slices>> places;
+};
+
+} // namespace
+
+/// What the node and its graph have of each kind. Inputs from `first` on are states and tensors.
+static std::optional<ScanParts> getScanParts(NodeContext &c, unsigned first) {
   const GraphProto &graph = *c.getGraph("body");
-  int64_t scanned = c.getInt("num_scan_inputs", 0), inputs = c.numInputs();
+  int64_t scanned = c.getInt("num_scan_inputs", 0), inputs = c.numInputs() - first;
   bool isInRange = scanned >= 1 && scanned <= inputs;
   int64_t stateCount = isInRange ? inputs - scanned : 0;
   if (!isInRange || graph.input_size() != inputs ||
-      graph.output_size() < stateCount || int(c.numOutputs()) > graph.output_size())
-    return c.error("the body has " + Twine(graph.input_size()) + " inputs and " +
-                   Twine(graph.output_size()) + " outputs, which does not fit the node's " +
-                   Twine(inputs) + " and " + Twine(c.numOutputs()) + ", of which " + Twine(scanned) +
-                   " inputs are scanned");
-  ArrayRef<Value> states = c.allInputs().take_front(stateCount), tensors = c.allInputs().take_back(scanned);
-  for (Value input : c.allInputs())
-    if (!isa<RankedTensorType>(input.getType()))
-      return c.error("states and scanned inputs that are no tensors are not supported");
-  auto slices = getSlices(c, "scan_input_axes", "scan_input_directions", scanned,
-                          [&](size_t i) { return c.rankOf(tensors[i]); });
-  if (!slices)
-    return failure();
+      graph.output_size() < stateCount || int(c.numOutputs()) > graph.output_size()) {
+    (void)c.error("the body has " + Twine(graph.input_size()) + " inputs and " +
+                  Twine(graph.output_size()) + " outputs, which does not fit the node's " +
+                  Twine(inputs) + " and " + Twine(c.numOutputs()) + ", of which " + Twine(scanned) +
+                  " inputs are scanned");
+    return std::nullopt;
+  }
+  ArrayRef<Value> given = c.allInputs().drop_front(first);
+  for (Value input : given)
+    if (!input || !isa<RankedTensorType>(input.getType())) {
+      (void)c.error("states and scanned inputs that are no tensors are not supported");
+      return std::nullopt;
+    }
+  ScanParts parts{graph, SmallVector<Value>(given.take_front(stateCount)), SmallVector<Value>(given.take_back(scanned)), {}, {}, {}, {}};
+  parts.outputs = llvm::to_vector(llvm::seq<unsigned>(0, stateCount));
+  for (unsigned i = stateCount; i < c.numOutputs(); ++i)
+    if (c.hasOutput(i))
+      parts.outputs.push_back(i);
+  return parts;
+}
 
+/// The loop at the builder's place: final states and collected tensors, one for each of the
+/// wanted outputs, the slices along dimension 0. nullopt after an error.
+static std::optional<SmallVector<Value>> buildScan(NodeContext &c, ScanParts &parts) {
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
-  Value count = getSize(c, tensors[0], slices->front().axis);
-  auto body = convertBody(c, graph, states, 0, [&](Block &block) {
+  size_t stateCount = parts.states.size();
+  auto body = convertBody(c, parts.graph, parts.states, 0, [&](Block &block, ArrayRef<Value> current) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(&block);
-    SmallVector<Value> arguments(block.getArguments().drop_front());
-    Value last = arith::SubIOp::create(b, loc, count, arith::ConstantIndexOp::create(b, loc, 1));
-    for (auto [i, tensor] : llvm::enumerate(tensors)) {
-      auto [axis, isReversed] = (*slices)[i];
+    SmallVector<Value> arguments(current);
+    Value last = arith::SubIOp::create(b, loc, parts.count, arith::ConstantIndexOp::create(b, loc, 1));
+    for (auto [i, tensor] : llvm::enumerate(parts.tensors)) {
+      auto [axis, isReversed] = parts.slices[i];
       Value iteration = block.getArgument(0);
       if (isReversed)
         iteration = arith::SubIOp::create(b, loc, last, iteration);
@@ -125,31 +149,130 @@ static LogicalResult convertScan(NodeContext &c) {
     return arguments;
   });
   if (!body)
-    return failure();
+    return std::nullopt;
   ArrayRef<Value> values = body->draft.values;
-  size_t collectedCount = graph.output_size() - stateCount;
-  auto places = getSlices(c, "scan_output_axes", "scan_output_directions", collectedCount, [&](size_t i) {
-    auto type = dyn_cast<RankedTensorType>(values[stateCount + i].getType());
-    return type ? type.getRank() + 1 : 1;
-  });
-  if (!places)
-    return failure();
+  parts.places = getSlices(c, "scan_output_axes", "scan_output_directions", parts.graph.output_size() - stateCount,
+                           [&](size_t i) {
+                             auto type = dyn_cast<RankedTensorType>(values[stateCount + i].getType());
+                             return type ? type.getRank() + 1 : 1;
+                           });
+  if (!parts.places)
+    return std::nullopt;
   SmallVector<Collected> collected;
-  auto outputs = llvm::to_vector(llvm::seq<unsigned>(0, stateCount));
-  for (unsigned i = stateCount; i < c.numOutputs(); ++i)
-    if (c.hasOutput(i)) {
-      if (!isa<RankedTensorType>(values[i].getType()))
-        return c.error("collecting what is no tensor is not supported");
-      collected.emplace_back(values[i], (*places)[i - stateCount].isReversed);
-      outputs.push_back(i);
+  for (unsigned i : ArrayRef(parts.outputs).drop_front(stateCount)) {
+    if (!isa<RankedTensorType>(values[i].getType())) {
+      (void)c.error("collecting what is no tensor is not supported");
+      return std::nullopt;
     }
-  auto results = buildLoop(c, *body, states, values.take_front(stateCount), collected, count,
-                           /*condition=*/Value(), arith::ConstantIntOp::create(b, loc, 1, 1));
+    collected.emplace_back(values[i], (*parts.places)[i - stateCount].isReversed);
+  }
+  return buildLoop(c, *body, parts.states, collected, parts.count,
+                   /*condition=*/Value(), arith::ConstantIntOp::create(b, loc, 1, 1));
+}
+
+/// Until opset 8: states and tensors have a first dimension of samples, each of which is
+/// scanned by itself, in as many iterations as `sequence_lens` says. What is collected has
+/// zeros from there on.
+static LogicalResult convertBatchedScan(NodeContext &c) {
+  auto parts = getScanParts(c, 1);
+  if (!parts)
+    return failure();
+  size_t stateCount = parts->states.size();
+  ShapeVectors v(c);
+  for (Value tensor : parts->tensors)
+    if (c.rankOf(tensor) < 2)
+      return c.error("a scanned input has rank " + Twine(c.rankOf(tensor)) + ", expected 2 or more");
+  for (Value state : parts->states)
+    if (c.rankOf(state) < 1)
+      return c.error("a state is a scalar, expected a dimension of samples");
+  auto slices = getSlices(c, "scan_input_axes", "directions", parts->tensors.size(),
+                          [&](size_t i) { return c.rankOf(parts->tensors[i]) - 1; });
+  if (!slices)
+    return failure();
+  parts->slices = *slices;
+  Value samples = parts->tensors[0], length = v.toScalar(v.size(samples, 1)), lengths = v.toI64(c.input(0));
+  if (lengths) {
+    Value batch = v.size(samples, 0), given = v.shape(lengths);
+    if (c.rankOf(lengths) != 1)
+      return c.error("'sequence_lens' has rank " + Twine(c.rankOf(lengths)) + ", expected 1");
+    Value fits = v.all(v.compare(nn::ComparePredicate::eq, given, batch));
+    if (failed(c.require(fits, "'sequence_lens' has not one number for each sample")))
+      return failure();
+    Value isLong = v.all(v.compare(nn::ComparePredicate::ge, lengths, v.scalar(0)));
+    Value isShort = v.all(v.compare(nn::ComparePredicate::le, lengths, length));
+    if (failed(c.require(isLong, "a sequence's length is negative")) ||
+        failed(c.require(isShort, "a sequence's length is above that of the inputs")))
+      return failure();
+  }
+
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  Value count = getSize(c, samples, 0), most = getSize(c, samples, 1);
+  LoopBody outer{createDraft(c), {}, {}, {}};
+  Block &block = *outer.draft.block;
+  Value number = block.addArgument(b.getIndexType(), loc);
+  SmallVector<Collected> collected;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(&block);
+    Value sample = toTensor(b, loc, number);
+    // Of those behind the first the number of samples may be another, which ends the run.
+    auto pick = [&](Value tensor) { return c.make<nn::GatherOp>(tensor, sample, 0, /*in_bounds=*/tensor == samples); };
+    Value own = lengths ? c.make<nn::GatherOp>(lengths, sample, 0, /*in_bounds=*/true) : Value();
+    for (Value &state : parts->states)
+      state = pick(state);
+    for (Value &tensor : parts->tensors)
+      tensor = pick(tensor);
+    if (c.hadError())
+      return failure();
+    parts->count = own ? arith::IndexCastOp::create(b, loc, b.getIndexType(), tensor::ExtractOp::create(b, loc, own, ValueRange()))
+                       : most;
+    auto made = buildScan(c, *parts);
+    if (!made)
+      return failure();
+    for (auto [i, value] : llvm::enumerate(*made)) {
+      if (own && i >= stateCount) {
+        int64_t rank = c.rankOf(value);
+        Value missing = v.toVector(v.sub(length, own));
+        Value pads = v.concat({v.repeat(0, rank), missing, v.repeat(0, rank - 1)});
+        value = pads ? c.make<nn::PadOp>(value, pads, c.scalarConstant(c.typeOf(value).getElementType(), 0), nn::PadMode::Constant)
+                     : Value();
+      }
+      if (!value)
+        return failure();
+      collected.emplace_back(value);
+    }
+  }
+  auto results = buildLoop(c, outer, ArrayRef<Value>(), ArrayRef<Value>(), collected, count, /*condition=*/Value(),
+                           arith::ConstantIntOp::create(b, loc, 1, 1));
   if (!results)
     return failure();
-  for (auto [output, value] : llvm::zip_equal(outputs, *results)) {
+  for (auto [output, value] : llvm::zip_equal(parts->outputs, *results))
+    c.setResult(output, value);
+  return success();
+}
+
+/// Inputs: states, and tensors whose slices are the graph's last inputs, one in each
+/// iteration. The graph's outputs are the next states, and slices of collected tensors.
+static LogicalResult convertScan(NodeContext &c) {
+  if (c.version() < 9)
+    return convertBatchedScan(c);
+  auto parts = getScanParts(c, 0);
+  if (!parts)
+    return failure();
+  auto slices = getSlices(c, "scan_input_axes", "scan_input_directions", parts->tensors.size(),
+                          [&](size_t i) { return c.rankOf(parts->tensors[i]); });
+  if (!slices)
+    return failure();
+  parts->slices = *slices;
+  parts->count = getSize(c, parts->tensors[0], slices->front().axis);
+  auto results = buildScan(c, *parts);
+  if (!results)
+    return failure();
+  size_t stateCount = parts->states.size();
+  for (auto [output, value] : llvm::zip_equal(parts->outputs, *results)) {
     if (output >= stateCount)
-      value = moveFirstTo(c, value, (*places)[output - stateCount].axis);
+      value = moveFirstTo(c, value, (*parts->places)[output - stateCount].axis);
     if (!value)
       return failure();
     c.setResult(output, value);
@@ -244,7 +367,7 @@ static LogicalResult convertLinearAttention(NodeContext &c) {
   // The loop carries the state under the sizes that are known of it now.
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
-  LoopBody body{createDraft(c), {state.getType()}};
+  LoopBody body{createDraft(c), {state.getType()}, {}, {}};
   Block &block = *body.draft.block;
   Value token = block.addArgument(b.getIndexType(), loc), last = block.addArgument(state.getType(), loc);
   std::pair<Value, Value> step;

@@ -135,7 +135,14 @@ static LogicalResult convertSequenceEmpty(NodeContext &c) {
   return c.replaceWith(makeSequence(c, {}));
 }
 
+/// Whether the sequence's length is not known; then it is to be taken in packed form.
+static bool isOfRun(NodeContext &c) { return !getSequenceElements(c.input(0)); }
+
 static LogicalResult convertSequenceInsert(NodeContext &c) {
+  if (isOfRun(c)) {
+    auto packed = pack(c, c.input(0), Type(), 0);
+    return packed ? convertPackedInsert(c, *packed) : failure();
+  }
   auto elements = getElements(c, c.input(0));
   if (!elements)
     return failure();
@@ -169,6 +176,10 @@ static LogicalResult convertSequenceInsert(NodeContext &c) {
 }
 
 static LogicalResult convertSequenceErase(NodeContext &c) {
+  if (isOfRun(c)) {
+    auto packed = pack(c, c.input(0), Type(), 0);
+    return packed ? convertPackedErase(c, *packed) : failure();
+  }
   auto elements = getElements(c, c.input(0));
   if (!elements)
     return failure();
@@ -195,6 +206,8 @@ static LogicalResult convertSequenceErase(NodeContext &c) {
 static LogicalResult convertSequenceAt(NodeContext &c) {
   if (auto split = getRuntimeSplit(c.input(0)))
     return convertSplitAt(c, *split);
+  if (auto packed = getPacked(c.input(0)))
+    return convertPackedAt(c, *packed);
   auto elements = getElements(c, c.input(0));
   if (elements && !elements->empty() && isRuntimePosition(c, 1)) {
     Value position = getRuntimePosition(c, 1, elements->size());
@@ -210,6 +223,11 @@ static LogicalResult convertSequenceAt(NodeContext &c) {
 static LogicalResult convertSequenceLength(NodeContext &c) {
   if (auto split = getRuntimeSplit(c.input(0)))
     return convertSplitLength(c, *split);
+  if (auto packed = getPacked(c.input(0))) {
+    Value length = getPackedLength(c, *packed);
+    return c.replaceWith(tensor::FromElementsOp::create(
+        c.getBuilder(), c.getLoc(), RankedTensorType::get({}, length.getType()), length));
+  }
   auto elements = getElements(c, c.input(0));
   if (!elements)
     return failure();
@@ -222,6 +240,8 @@ static LogicalResult convertConcatFromSequence(NodeContext &c) {
   bool isNew = c.getFlag("new_axis");
   if (auto split = getRuntimeSplit(c.input(0)))
     return convertSplitConcat(c, *split, axis, isNew);
+  if (auto packed = getPacked(c.input(0)))
+    return convertPackedConcat(c, *packed, axis, isNew);
   auto elements = getElements(c, c.input(0));
   if (!elements)
     return failure();
@@ -239,12 +259,9 @@ static LogicalResult convertConcatFromSequence(NodeContext &c) {
   return c.replaceWith<nn::ConcatOp>(*elements, *normal);
 }
 
-/// The graph once for each element, in place.
+/// The graph once for each element, in place, or in a loop.
 static LogicalResult convertSequenceMap(NodeContext &c) {
   const ::onnx::GraphProto &graph = *c.getGraph("body");
-  auto first = getElements(c, c.input(0));
-  if (!first)
-    return failure();
   SmallVector<SmallVector<Value>> results(c.numOutputs());
   if (graph.input_size() != int(c.numInputs()) ||
       graph.output_size() < int(c.numOutputs()))
@@ -252,6 +269,11 @@ static LogicalResult convertSequenceMap(NodeContext &c) {
                    " inputs and " + Twine(graph.output_size()) +
                    " outputs, which does not fit the node's " +
                    Twine(c.numInputs()) + " and " + Twine(c.numOutputs()));
+  if (llvm::any_of(c.allInputs(), [](Value input) { return isa<TupleType>(input.getType()) && !getSequenceElements(input); }))
+    return convertPackedMap(c);
+  auto first = getElements(c, c.input(0));
+  if (!first)
+    return failure();
   for (size_t i = 0; i < first->size(); ++i) {
     SmallVector<Value> arguments;
     for (Value input : c.allInputs()) {
@@ -294,12 +316,19 @@ static Value getElement(Value value) {
 }
 
 static LogicalResult convertOptionalHasElement(NodeContext &c) {
+  if (auto optional = c.hasInput(0) ? getRuntimeOptional(c.input(0)) : std::nullopt)
+    return c.replaceWith(optional->isThere);
   bool has = c.hasInput(0) && getElement(c.input(0));
   auto type = RankedTensorType::get({}, c.getBuilder().getI1Type());
   return c.replaceWith(c.constant(DenseElementsAttr::get(type, has)));
 }
 
 static LogicalResult convertOptionalGetElement(NodeContext &c) {
+  if (auto optional = getRuntimeOptional(c.input(0))) {
+    if (failed(c.require(optional->isThere, "the optional has no element")))
+      return failure();
+    return c.replaceWith(optional->element);
+  }
   Value element = getElement(c.input(0));
   return element ? c.replaceWith(element)
                  : c.error("the optional has no element");

@@ -65,8 +65,7 @@ static Value compare(NodeContext &c, arith::CmpIPredicate predicate, Value lhs, 
   return arith::CmpIOp::create(c.getBuilder(), c.getLoc(), predicate, lhs, rhs);
 }
 
-/// How many pieces there are, as i64.
-static Value getLength(NodeContext &c, const RuntimeSplit &split) {
+Value frontend::getSplitLength(NodeContext &c, const RuntimeSplit &split) {
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
   if (split.isVector())
@@ -87,27 +86,33 @@ static Value sumBefore(NodeContext &c, Value vector, Value end) {
 }
 
 LogicalResult frontend::convertSplitLength(NodeContext &c, const RuntimeSplit &split) {
-  return c.replaceWith(toTensor(c, getLength(c, split)));
+  return c.replaceWith(toTensor(c, getSplitLength(c, split)));
 }
 
-/// One piece, at a position that may be a negative one.
-LogicalResult frontend::convertSplitAt(NodeContext &c, const RuntimeSplit &split) {
+Value frontend::getPositionWithin(NodeContext &c, unsigned index, Value length, bool orEnd) {
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
-  if (!mayHaveOneElement(c.inputType(1)))
-    return c.error("the position has more or fewer elements than 1");
-  Value zero = makeInt(c, 0), given = extractInt(c, c.input(1)), length = getLength(c, split);
+  if (!mayHaveOneElement(c.inputType(index))) {
+    (void)c.error("the position has more or fewer elements than 1");
+    return {};
+  }
+  Value zero = makeInt(c, 0), given = extractInt(c, c.input(index));
   Value isBehind = compare(c, arith::CmpIPredicate::slt, given, zero);
   Value position = arith::SelectOp::create(b, loc, isBehind,
                                            arith::AddIOp::create(b, loc, given, length), given);
+  auto isBelow = orEnd ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt;
   Value inRange = arith::AndIOp::create(b, loc, compare(c, arith::CmpIPredicate::sge, position, zero),
-                                        compare(c, arith::CmpIPredicate::slt, position, length));
+                                        compare(c, isBelow, position, length));
   if (failed(c.require(toTensor(c, inRange), "the position is out of range for the sequence")))
-    return failure();
-  if (!split.keepsAxis) {
-    Value piece = c.make<nn::GatherOp>(split.source, toTensor(c, position), split.axis);
-    return piece ? c.replaceWith(piece) : failure();
-  }
+    return {};
+  return position;
+}
+
+Value frontend::getSplitPiece(NodeContext &c, const RuntimeSplit &split, Value position) {
+  OpBuilder &b = c.getBuilder();
+  Location loc = c.getLoc();
+  if (!split.keepsAxis)
+    return c.make<nn::GatherOp>(split.source, toTensor(c, position), split.axis);
   Value start, end, next = arith::AddIOp::create(b, loc, position, makeInt(c, 1));
   if (split.isVector()) {
     start = sumBefore(c, split.sizes, position);
@@ -119,7 +124,13 @@ LogicalResult frontend::convertSplitAt(NodeContext &c, const RuntimeSplit &split
     Value rest = arith::SubIOp::create(b, loc, size, start);
     end = arith::AddIOp::create(b, loc, start, arith::MinSIOp::create(b, loc, rest, split.sizes));
   }
-  Value piece = start && end ? sliceAlong(c, split.source, split.axis, start, end) : Value();
+  return start && end ? sliceAlong(c, split.source, split.axis, start, end) : Value();
+}
+
+/// One piece, at a position that may be a negative one.
+LogicalResult frontend::convertSplitAt(NodeContext &c, const RuntimeSplit &split) {
+  Value position = getPositionWithin(c, 1, getSplitLength(c, split));
+  Value piece = position ? getSplitPiece(c, split, position) : Value();
   return piece ? c.replaceWith(piece) : failure();
 }
 
@@ -129,10 +140,11 @@ LogicalResult frontend::convertSplitConcat(NodeContext &c, const RuntimeSplit &s
   auto normal = c.normalizeAxis(axis, rank - !split.keepsAxis + isNew);
   if (!normal)
     return failure();
-  if (*normal != split.axis || isNew == split.keepsAxis)
-    return c.error("a sequence whose length is not known at compile time can be joined along the axis of its split "
-                   "alone");
-  Value some = compare(c, arith::CmpIPredicate::sgt, getLength(c, split), makeInt(c, 0));
+  if (*normal != split.axis || isNew == split.keepsAxis) { // of other tensors than the one that was split
+    auto packed = pack(c, c.input(0), NodeContext::typeOf(split.source).getElementType(), 0);
+    return packed ? convertPackedConcat(c, *packed, axis, isNew) : failure();
+  }
+  Value some = compare(c, arith::CmpIPredicate::sgt, getSplitLength(c, split), makeInt(c, 0));
   if (failed(c.require(toTensor(c, some), "the sequence is empty")))
     return failure();
   return c.replaceWith(split.source);

@@ -28,7 +28,8 @@ Value frontend::makeSequence(OpBuilder &b, Location loc, ValueRange elements) {
 
 std::optional<SmallVector<Value>> frontend::getSequenceElements(Value value) {
   UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || isOptionalValue(value) || beginsWith<IndexType>(value))
+  if (!made || isOptionalValue(value) || beginsWith<IndexType>(value) || beginsWith<IntegerType>(value) ||
+      beginsWith<FloatType>(value))
     return std::nullopt;
   return SmallVector<Value>(made.getInputs());
 }
@@ -47,9 +48,48 @@ bool frontend::isOptionalValue(Value value) { return beginsWith<NoneType>(value)
 
 std::optional<Value> frontend::getOptionalElement(Value value) {
   UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || !isOptionalValue(value))
+  if (!made || !isOptionalValue(value) || getRuntimeOptional(value))
     return std::nullopt;
   return made.getInputs().empty() ? Value() : made.getInputs().front();
+}
+
+Value frontend::makeRuntimeOptional(OpBuilder &b, Location loc, const RuntimeOptional &optional) {
+  return makeTuple(b, loc, {b.getNoneType(), b.getI1Type()}, {optional.isThere, optional.element}).getResult(0);
+}
+
+std::optional<RuntimeOptional> frontend::getRuntimeOptional(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  auto type = dyn_cast<TupleType>(value.getType());
+  if (!made || !isOptionalValue(value) || type.size() != 2 || !isa<IntegerType>(type.getType(1)))
+    return std::nullopt;
+  return RuntimeOptional{made.getInputs()[0], made.getInputs()[1]};
+}
+
+Value frontend::makeChoice(OpBuilder &b, Location loc, const Choice &choice) {
+  Type mark = b.getF64Type();
+  return makeTuple(b, loc, mark, {choice.condition, choice.yes, choice.no}).getResult(0);
+}
+
+std::optional<Choice> frontend::getChoice(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || !beginsWith<FloatType>(value))
+    return std::nullopt;
+  return Choice{made.getInputs()[0], made.getInputs()[1], made.getInputs()[2]};
+}
+
+Value frontend::makePacked(OpBuilder &b, Location loc, const PackedSequence &sequence) {
+  Type mark = b.getI1Type();
+  auto made = makeTuple(b, loc, mark, {sequence.data, sequence.shapes});
+  made->setAttr("is_uniform", b.getBoolAttr(sequence.isUniform));
+  return made.getResult(0);
+}
+
+std::optional<PackedSequence> frontend::getPacked(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || !beginsWith<IntegerType>(value))
+    return std::nullopt;
+  return PackedSequence{made.getInputs()[0], made.getInputs()[1],
+                        made->getAttrOfType<BoolAttr>("is_uniform").getValue()};
 }
 
 Value frontend::makeRuntimeSplit(OpBuilder &b, Location loc, const RuntimeSplit &split) {

@@ -2,6 +2,7 @@
 #include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
+#include "runtime/abi/nacre_regex.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -90,6 +91,43 @@ static LogicalResult convertStringSplit(NodeContext &c) {
   width = v.max(width, 0);
   Value pieces = width ? c.make<nn::StringSplitOp>(x, delimiter, width, most) : Value();
   return pieces ? c.setResults({pieces, counts}) : failure();
+}
+
+/// A pattern that is none is refused here, not in a run.
+static LogicalResult convertRegexFullMatch(NodeContext &c) {
+  StringRef pattern = c.getString("pattern");
+  char message[256];
+  if (!nacre_regex_check(pattern.data(), pattern.size(), message, sizeof message))
+    return c.error("the attribute 'pattern' is " + nn::quoted(pattern) + ", which is no regular expression of RE2's: " +
+                   Twine(message));
+  return c.replaceWith<nn::StringMatchOp>(c.input(0), c.stringConstant(pattern));
+}
+
+//===----------------------------------------------------------------------===//
+// ImageDecoder
+//===----------------------------------------------------------------------===//
+
+/// The pixels are a string between decoding and the time when their number is known.
+static LogicalResult convertImageDecoder(NodeContext &c) {
+  ShapeVectors v(c);
+  StringRef name = c.getString("pixel_format", "RGB");
+  auto format = llvm::StringSwitch<std::optional<nn::PixelFormat>>(name)
+                    .Case("RGB", nn::PixelFormat::RGB)
+                    .Case("BGR", nn::PixelFormat::BGR)
+                    .Case("Grayscale", nn::PixelFormat::Gray)
+                    .Default(std::nullopt);
+  if (!format)
+    return c.error("the attribute 'pixel_format' is " + nn::quoted(name) + ", expected RGB, BGR or Grayscale");
+  if (c.rankOf(c.input(0)) != 1)
+    return c.error("the encoded stream has rank " + Twine(c.rankOf(c.input(0))) + ", expected 1");
+  auto image = c.create<nn::DecodeImageOp>(c.input(0), *format);
+  if (!image)
+    return failure();
+  Value height = v.part(image.getSizes(), 0, 1), width = v.part(image.getSizes(), 1, 2);
+  Value channels = v.constant(*format == nn::PixelFormat::Gray ? 1 : 3);
+  Value count = v.toScalar(v.mul(v.mul(height, width), channels)), sizes = v.concat({height, width, channels});
+  Value bytes = count ? c.make<nn::StringBytesOp>(image.getPixels(), count) : Value();
+  return bytes && sizes ? c.replaceWith<nn::ReshapeOp>(bytes, sizes, /*allowzero=*/true) : failure();
 }
 
 //===----------------------------------------------------------------------===//
@@ -221,6 +259,8 @@ static LogicalResult convertTfIdfVectorizer(NodeContext &c) {
 
 void nacre::frontend::registerTextConverters(ConverterTable &table) {
   table.add("LabelEncoder", convertLabelEncoder, "ai.onnx.ml");
+  table.add("ImageDecoder", convertImageDecoder);
+  table.add("RegexFullMatch", convertRegexFullMatch);
   table.add("StringConcat", convertStringConcat);
   table.add("StringNormalizer", convertStringNormalizer);
   table.add("StringSplit", convertStringSplit);

@@ -345,6 +345,24 @@ std::vector<nb::object> Program::collectOutputs(const Entry &function, nb::handl
   return arrays;
 }
 
+/// The arrays of a packed sequence (nacre_value_info).
+static nb::list unpackSequence(nb::handle data, nb::handle shapes) {
+  nb::list arrays;
+  Py_ssize_t begin = 0;
+  for (nb::handle row : shapes.attr("tolist")()) {
+    nb::list sizes;
+    Py_ssize_t count = 1;
+    for (nb::handle size : row)
+      if (nb::cast<int64_t>(size) >= 0) {
+        sizes.append(size);
+        count *= nb::cast<Py_ssize_t>(size);
+      }
+    arrays.append(data[nb::slice(begin, begin + count)].attr("reshape")(nb::tuple(sizes)));
+    begin += count;
+  }
+  return arrays;
+}
+
 nb::list Program::run(nb::handle given, const std::string &name, nb::handle out) {
   Result<int32_t> index = model->findFunction(name);
   if (!index)
@@ -390,7 +408,13 @@ nb::list Program::run(nb::handle given, const std::string &name, nb::handle out)
         checkWritten(value, asked[tensor], results.tensors[tensor]);
       arrays.append(targets[tensor].is_valid() ? targets[tensor] : toArray(results.tensors[tensor]));
     }
-    if (value.kind == NACRE_VALUE_SEQUENCE)
+    if (value.isMaybe && !nb::cast<bool>(nb::object(arrays[size_t(value.count) - 1]).attr("item")()))
+      list.append(nb::none());
+    else if (value.kind == NACRE_VALUE_PACKED)
+      list.append(unpackSequence(nb::object(arrays[0]), nb::object(arrays[1])));
+    else if (value.kind == NACRE_VALUE_SEQUENCE && value.isMaybe)
+      list.append(nb::object(arrays.attr("__getitem__")(nb::slice(0, value.count - 1))));
+    else if (value.kind == NACRE_VALUE_SEQUENCE)
       list.append(arrays);
     else
       list.append(value.count ? nb::object(arrays[0]) : nb::none());

@@ -19,7 +19,7 @@ extern "C" {
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
  * 4: values of inputs. 5: the context's work. 6: the memory of loops; memory that
  * is asked for with the node that wants it. 7: elements below a byte are bytes
- * in a run. */
+ * in a run; values of which a run tells more. */
 #define NACRE_ABI_VERSION 7u
 /* The oldest version that a runtime of this one runs: docs/abi.md. */
 #define NACRE_ABI_OLDEST 4u
@@ -195,13 +195,19 @@ typedef struct nacre_abi_tensor_info {
 enum nacre_abi_value_kind {
   NACRE_ABI_TENSOR = 0,   /* one tensor */
   NACRE_ABI_SEQUENCE = 1, /* as many tensors as it has elements */
-  NACRE_ABI_NOTHING = 2   /* an optional without an element: no tensor */
+  NACRE_ABI_NOTHING = 2,  /* an optional without an element: no tensor */
+  /* A sequence whose length a run tells: its elements' elements one after the
+   * other, and i64[length, rank], the sizes of each; -1 behind those of an
+   * element of a lower rank. */
+  NACRE_ABI_PACKED = 3
 };
 
 typedef struct nacre_abi_value_info {
   const char *name;
   int32_t kind;        /* enum nacre_abi_value_kind */
-  int32_t is_optional; /* 1: declared optional, whether it has an element or not */
+  /* 1: declared optional, whether it has an element or not. 2: a run tells
+   * whether it has one, by one more tensor, a boolean, behind the others. */
+  int32_t is_optional;
   int32_t first;       /* which of the function's tensors it is made of */
   int32_t count;
 } nacre_abi_value_info;

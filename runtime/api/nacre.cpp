@@ -267,7 +267,8 @@ static nacre_status getValue(const char *what,
                              nacre_value_info &info) {
   static_assert(int(NACRE_VALUE_TENSOR) == NACRE_ABI_TENSOR &&
                 int(NACRE_VALUE_SEQUENCE) == NACRE_ABI_SEQUENCE &&
-                int(NACRE_VALUE_NOTHING) == NACRE_ABI_NOTHING);
+                int(NACRE_VALUE_NOTHING) == NACRE_ABI_NOTHING &&
+                int(NACRE_VALUE_PACKED) == NACRE_ABI_PACKED);
   bool isPlain = valueCount == 0;
   if (nacre_status s =
           checkIndex(what, index, isPlain ? tensorCount : valueCount))

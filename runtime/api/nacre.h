@@ -185,16 +185,22 @@ typedef struct nacre_function_info {
 typedef enum nacre_value_kind {
   NACRE_VALUE_TENSOR = 0,
   NACRE_VALUE_SEQUENCE = 1,
-  NACRE_VALUE_NOTHING = 2 /* an optional without an element */
+  NACRE_VALUE_NOTHING = 2, /* an optional without an element */
+  NACRE_VALUE_PACKED = 3   /* a sequence whose length a run tells */
 } nacre_value_kind;
 
 /* An input or output as the model's author sees it. Runs deal in tensors alone:
  * a sequence is `count` inputs or outputs of the function, from `first` on; a
- * tensor is one, an optional without an element none. */
+ * tensor is one, an optional without an element none. A packed sequence is two:
+ * the elements of all its tensors one after the other, and i64[length, rank], a
+ * row with the sizes of each tensor; one of a lower rank than others has -1
+ * behind its sizes. */
 typedef struct nacre_value_info {
   const char *name;
   int32_t kind;        /* nacre_value_kind */
-  int32_t is_optional; /* 1: declared optional */
+  /* 1: declared optional. 2: only a run tells whether it has an element, by a
+   * boolean behind the other tensors, which hold anything where it is false. */
+  int32_t is_optional;
   int32_t first;
   int32_t count;
 } nacre_value_info;

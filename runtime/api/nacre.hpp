@@ -313,15 +313,51 @@ inline std::string toString(const TensorView &tensor) {
 struct ValueInfo {
   explicit ValueInfo(const nacre_value_info &info)
       : name(info.name), kind(nacre_value_kind(info.kind)),
-        isOptional(info.is_optional != 0), first(info.first),
-        count(info.count) {}
+        isOptional(info.is_optional != 0), isMaybe(info.is_optional == 2),
+        first(info.first), count(info.count) {}
 
   std::string_view name;
   nacre_value_kind kind = NACRE_VALUE_TENSOR;
   bool isOptional = false;
+  bool isMaybe = false; // optional, and a run tells whether it has an element
   int32_t first = 0;
   int32_t count = 0;
 };
+
+// What a run gave for a value: `value` becomes a tensor, a sequence or nothing, and
+// of its `tensors`, of which there are `count`, come views of these.
+inline std::vector<TensorView> unpack(ValueInfo &value,
+                                      std::vector<TensorView> tensors) {
+  if (value.isMaybe) {
+    bool isThere = *static_cast<const uint8_t *>(tensors.back().data());
+    tensors.pop_back();
+    if (!isThere) {
+      value.kind = NACRE_VALUE_NOTHING;
+      tensors.clear();
+    }
+  }
+  if (value.kind == NACRE_VALUE_PACKED) {
+    TensorView all = tensors[0];
+    std::span<const int64_t> sizes = tensors[1].as<int64_t>();
+    size_t rank = size_t(tensors[1].dims()[1]);
+    int64_t length = tensors[1].dims()[0];
+    auto *at = static_cast<const char *>(all.data());
+    tensors.clear();
+    for (int64_t i = 0; i < length; ++i) {
+      std::span<const int64_t> row = sizes.subspan(size_t(i) * rank, rank);
+      size_t own = 0;
+      while (own < rank && row[own] >= 0)
+        ++own;
+      TensorView element(at, all.dtype(), row.first(own));
+      tensors.push_back(element);
+      at += element.elements() * (nacre_dtype_bits(all.dtype()) / 8);
+    }
+    value.kind = NACRE_VALUE_SEQUENCE;
+  }
+  value.isMaybe = false;
+  value.count = int32_t(tensors.size());
+  return tensors;
+}
 
 struct Function {
   int32_t index = 0;

@@ -54,10 +54,12 @@ static nacre_status checkValues(const char *what, const char *kind,
   bool good = count >= 0 && (count == 0 || values);
   for (int32_t i = 0; good && i < count; ++i) {
     const nacre_abi_value_info &value = values[i];
-    good = value.name && value.first == next && value.count >= 0 &&
+    int32_t own = value.count - (value.is_optional == 2);
+    good = value.name && value.first == next && own >= 0 &&
            value.count <= tensorCount - next &&
            (value.kind == NACRE_ABI_SEQUENCE ||
-            (value.kind == NACRE_ABI_TENSOR && value.count == 1) ||
+            (value.kind == NACRE_ABI_TENSOR && own == 1) ||
+            (value.kind == NACRE_ABI_PACKED && own == 2) ||
             (value.kind == NACRE_ABI_NOTHING && value.count == 0));
     next += value.count;
   }

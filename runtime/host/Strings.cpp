@@ -121,6 +121,18 @@ void splitAt(Text text, Text delimiter, int64_t most, Take take) {
 
 } // namespace
 
+NACRE_HOST_FUNCTION(string_bytes) {
+  Call call(context, description);
+  Tensor result = call.output(0);
+  Text text = call.input(0).text(0);
+  int64_t count = result.count(), given = text.size < count ? text.size : count;
+  auto *to = result.as<char>();
+  if (given > 0)
+    std::memcpy(to, text.data, static_cast<size_t>(given));
+  if (count > given)
+    std::memset(to + given, 0, static_cast<size_t>(count - given));
+}
+
 NACRE_HOST_FUNCTION(string_concat) {
   Call call(context, description);
   combine<Handle>(call, [&](Handle lhs, Handle rhs) {

@@ -422,6 +422,19 @@ SUBJECTS["grid_sample"] = Subject(
     [],
     [({"g": np.full((1, 2, 2, 2), v, np.float32)}, [np.zeros((1, 1, 2, 2), np.float32)]) for v in (1e30, -1e30, 1e10)],
 )
+DEFORM = "m (float[1, 1, 4, 4] x, float[1, 1, 2, 2] w, float[1, 8, h, v] o) => (float[1, 1, 3, 3] y) { y = DeformConv (x, w, o) }"
+SUBJECTS["deform_conv"] = Subject(
+    '<ir_version: 10, opset_import: ["" : 22]> ' + DEFORM,
+    {"x": numbers(1, 1, 4, 4), "w": numbers(1, 1, 2, 2), "o": numbers(1, 8, 3, 3)},
+    [({"o": numbers(1, 8, *s)}, "the offsets are not those of the window's places") for s in ((3, 4), (0, 3), (2, 9))],
+    [({"o": np.full((1, 8, 3, 3), v, np.float32)}, [np.zeros((1, 1, 3, 3), np.float32)]) for v in (1e30, -1e30, 1e10)],
+)
+SUBJECTS["sequence_of_a_run"] = Subject(
+    "m (float[n, 2] x, int64 k, int64 i) => (float[a, b] y)"
+    " { s = SplitToSequence <axis = 0> (x, k) t = SequenceErase (s, i) u = SequenceInsert (t, x, i) y = SequenceAt (u, i) }",
+    {"x": numbers(6, 2), "k": scalar(2), "i": scalar(1)},
+    [({"i": scalar(v)}, "the position is out of range") for v in (MOST, LEAST, 3, -4)] + [({"k": scalar(v)}, "a size below 1") for v in (0, -1, LEAST)],
+)
 for mode in ("border", "reflection"):
     for kind in ("nearest", "linear", "cubic"):
         SUBJECTS[f"grid_sample_{mode}_{kind}"] = Subject(

@@ -68,3 +68,50 @@ def test_what_stands_for_a_scalar(text: str, given: str) -> None:
     for shape in wrong:
         with pytest.raises(module().RunError, match="node '"):
             made(x, np.ones(shape, dtype))
+
+
+# y has a rank of its own in each branch; what is made of it has one.
+CHOICES = {
+    "sum": ("float[?, ?] z", "z = Add (y, m)"),
+    "several": ("float[?, ?] z, int64[?] s", "a = Neg (y) b = Exp (a) z = Mul (m, b) s = Shape (z)"),
+    "size": ("int64 n", "n = Size (y)"),
+    "reshaped": ("float[?] z", "k = Constant <value_ints = [-1]> () z = Reshape (y, k)"),
+    "two of them": ("float[?, ?] z", "w = If (j) <then_branch = e () => (float v) { v = ReduceSum <keepdims = 0> (y) }, else_branch = f () => (float[?] u) { u = Identity (x) }> d = Add (w, y) z = Add (d, m)"),
+    "in a branch": ("float[?, ?] z", "z = If (j) <then_branch = e () => (float[?, ?] v) { v = Add (m, y) }, else_branch = f () => (float[?, ?] u) { u = Mul (y, m) }>"),
+    "in a loop": ("float[?, ?] z", "k = Constant <value_int = 3> () t = Constant <value = bool {1}> () z = Loop (k, t, m) <body = b (int64 n, bool c, float[?, ?] q) => (bool c2, float[?, ?] r) { c2 = Identity (c) r = Add (q, y) }>"),
+    "not taken": ("float[?, ?] z", "z = Neg (m)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", ["3", "N"])
+@pytest.mark.parametrize("case", CHOICES)
+def test_branches_of_other_ranks(case: str, sizes: str) -> None:
+    outputs, nodes = CHOICES[case]
+    made = model(f"""g (float[{sizes}] x, float[2, 3] m, bool i, bool j) => ({outputs}) {{
+        y = If (i) <then_branch = a () => (float p) {{ p = ReduceSum <keepdims = 0> (x) }},
+                    else_branch = b () => (float[K] q) {{ q = Neg (x) }}>
+        {nodes}
+    }}""")
+    program = module().compile(made)
+    x, m = np.arange(3, dtype=np.float32) / 4, np.arange(6, dtype=np.float32).reshape(2, 3)
+    for i in (True, False):
+        for j in (True, False):
+            feed = {"x": x, "m": m, "i": np.array(i), "j": np.array(j)}
+            for found, expected in zip(program.run(list(feed.values())), ReferenceEvaluator(made).run(None, feed), strict=True):
+                np.testing.assert_allclose(found, expected, 1e-5)
+
+
+def test_branches_of_other_types() -> None:
+    made = model("""g (float[N] x, bool i) => (float[N] z) {
+        y = If (i) <then_branch = a () => (int64[N] p) { p = Cast <to = 7> (x) }, else_branch = b () => (float[N] q) { q = Identity (x) }>
+        w = Cast <to = 1> (y)
+        z = Neg (w)
+    }""")
+    program = module().compile(made)
+    x = np.array([0.5, 1.5, -2.5], np.float32)
+    np.testing.assert_array_equal(program(x, np.array(True)), [0, -1, 2])
+    np.testing.assert_array_equal(program(x, np.array(False)), -x)
+    with pytest.raises(module().CompileError, match="output 'y' has another rank or element type in one branch of an If than in the other"):
+        module().compile(model("""g (float[N] x, bool i) => (float[N] y) {
+            y = If (i) <then_branch = a () => (int64[N] p) { p = Cast <to = 7> (x) }, else_branch = b () => (float[N] q) { q = Identity (x) }>
+        }"""))

@@ -94,7 +94,7 @@ static int runRun() {
     return fail(directory + ": " + error.message());
   llvm::json::Array written;
   llvm::StringSet<> names;
-  for (const ValueInfo &value : function.outputValues) {
+  for (ValueInfo value : function.outputValues) {
     std::string name(value.name), file = getFileName(name);
     while (!names.insert(file).second) // a/b and a_b are two outputs
       file += '_';
@@ -103,6 +103,7 @@ static int runRun() {
     std::vector<TensorView> tensors;
     for (int32_t i = 0; i < value.count; ++i)
       tensors.push_back((*outputs)[size_t(value.first + i)].view());
+    tensors = unpack(value, std::move(tensors));
     Result<std::string> result = writeValue(std::string(place), value, tensors);
     if (!result)
       return fail(result.error());

@@ -156,9 +156,9 @@ TensorExpr cubicOuter(TensorExpr x) { return ((x * -0.75 + 3.75) * x - 6.0) * x 
 
 GridAxis locate(GridSampleOp op, TensorExpr g, OpFoldResult extent) {
   TensorExpr size = createSizeLike(g, extent), last = size - 1.0, x = g;
-  if (op.getAlignCorners())
+  if (!op.getInElements() && op.getAlignCorners())
     x = (g + 1.0) / 2.0 * last;
-  else
+  else if (!op.getInElements())
     x = ((g + 1.0) * size - 1.0) / 2.0;
   TensorExpr low = g.constant(op.getAlignCorners() ? 0 : -0.5), high = op.getAlignCorners() ? last : size - 0.5;
   if (op.getInterpolation() == Interpolation::Nearest)

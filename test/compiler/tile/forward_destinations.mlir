@@ -103,3 +103,18 @@ kern.func @slabs(%arg0: tensor<8xf32>, %arg1: tensor<4x8xf32>) -> tensor<4x8xf32
   }
   kern.return %1 : tensor<4x8xf32>
 }
+
+// Two results are made of one tensor, which can be computed in the place of neither.
+// CHECK-LABEL: kern.func @two
+// CHECK: %[[FILL:.*]] = linalg.fill ins(%{{.*}}) outs(%{{[0-9]+}} :
+// CHECK: kern.return
+kern.func @two(%arg0: tensor<1xi64>, %arg1: tensor<1xi64>) -> (tensor<1xi64>, tensor<1xi64>) {
+  %c0 = arith.constant 0 : index
+  %c0_i64 = arith.constant 0 : i64
+  %c1_i64 = arith.constant 1 : i64
+  %0 = tensor.empty() : tensor<1xi64>
+  %1 = linalg.fill ins(%c0_i64 : i64) outs(%0 : tensor<1xi64>) -> tensor<1xi64>
+  %2 = tensor.insert %c0_i64 into %1[%c0] : tensor<1xi64>
+  %3 = tensor.insert %c1_i64 into %1[%c0] : tensor<1xi64>
+  kern.return %2, %3 : tensor<1xi64>, tensor<1xi64>
+}

@@ -27,6 +27,12 @@ func.func @types(%x: tensor<?x!nn.string>, %n: tensor<i64>, %k: tensor<3xi64>, %
   // CHECK: nn.ngrams {{.*}} count {{.*}} -> tensor<7xf32>
   %8 = nn.ngrams %x in %c, %k, %k, %w count {max_length = 2 : i64, max_skip = 0 : i64, min_length = 2 : i64, size = 7 : i64}
       : (tensor<?x!nn.string>, tensor<3x!nn.string>, tensor<3xi64>, tensor<3xi64>, tensor<3xf32>) -> tensor<7xf32>
+  // CHECK: nn.string_match {{.*}} to {{.*}} -> tensor<?xi1>
+  %9 = nn.string_match %x to %s : (tensor<?x!nn.string>, tensor<!nn.string>) -> tensor<?xi1>
+  // CHECK: nn.string_bytes {{.*}} -> tensor<?xui8>
+  %10 = nn.string_bytes %s, %n : (tensor<!nn.string>, tensor<i64>) -> tensor<?xui8>
+  // CHECK: nn.decode_image {{.*}} to gray : {{.*}} -> (tensor<!nn.string>, tensor<3xi64>)
+  %pixels, %sizes = nn.decode_image %10 to gray : (tensor<?xui8>) -> (tensor<!nn.string>, tensor<3xi64>)
   // Strings move as anything else does.
   // CHECK: nn.concat {{.*}} -> tensor<?x!nn.string>
   %5 = nn.concat %words, %c along 0 : (tensor<?x!nn.string>, tensor<3x!nn.string>) -> tensor<?x!nn.string>

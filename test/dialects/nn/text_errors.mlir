@@ -109,3 +109,29 @@ func.func @ngrams(%x: tensor<3x!nn.string>, %p: tensor<10xi64>, %i: tensor<2xi64
       : (tensor<3x!nn.string>, tensor<10xi64>, tensor<2xi64>, tensor<2xi64>, tensor<7xf32>) -> tensor<7xf32>
   return
 }
+
+// -----
+
+func.func @pattern(%x: tensor<2x!nn.string>, %k: tensor<i64>) {
+  // expected-error@+1 {{operand #1 must be ranked tensor of A string: bytes, by convention UTF-8 values}}
+  %0 = nn.string_match %x to %k : (tensor<2x!nn.string>, tensor<i64>) -> tensor<2xi1>
+  return
+}
+
+// -----
+
+func.func @bytes(%x: tensor<2x!nn.string>, %k: tensor<i64>) {
+  // expected-error@+2 {{expected a scalar, found 'tensor<2x!nn.string>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = nn.string_bytes %x, %k : (tensor<2x!nn.string>, tensor<i64>) -> tensor<?xui8>
+  return
+}
+
+// -----
+
+func.func @file(%x: tensor<2x3xui8>) {
+  // expected-error@+2 {{expected the bytes of a file, found 'tensor<2x3xui8>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0, %1 = nn.decode_image %x to rgb : (tensor<2x3xui8>) -> (tensor<!nn.string>, tensor<3xi64>)
+  return
+}
