@@ -31,6 +31,7 @@ class Case:
     task: str = "inference"
     sizes: Sizes = field(default_factory=dict)  # of the dynamic dimensions
     dynamic: bool = False  # they stay so
+    occurs: dict[str, int] = field(default_factory=dict)  # an operator: how often in which model
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,14 @@ def files(case: Case, precision: str, optimizer: str, folder: Path) -> Files:
     if case.task == "training":
         prepare.call("training", case.source, optimizer, folder)
         return with_data(folder / "model.onnx", folder / "data.npz")
-    found = zoo.get(case.source)
-    data = next(p for p in sorted(found.model.parent.glob("*.npz")) if sizes_of(found.model, p) == case.sizes)
-    model = found.model if case.dynamic or not case.sizes else fixed(found.model, case.sizes)
+    model, made = model_of(case), zoo.get(case.source).model
+    data = next(p for p in sorted(made.parent.glob("*.npz")) if sizes_of(made, p) == case.sizes)
     return with_data(quantised(model, data) if precision == "int8" else model, data)
+
+
+def model_of(case: Case) -> Path:
+    made = zoo.get(case.source).model
+    return made if case.dynamic or not case.sizes else fixed(made, case.sizes)
 
 
 def with_data(model: Path, data: Path) -> Files:
@@ -144,4 +149,5 @@ def job(case: Case, made: Files, folder: Path, threads: int, precision: str, opt
         dynamic=case.dynamic,
         optimizer=optimizer,
         preset=preset,
+        forms=None,
     )

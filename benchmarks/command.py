@@ -20,7 +20,7 @@ from .engines import ENGINES, ROOT
 from .environments import python_of, versions
 
 Prepare = Callable[[Case, str, str, Path], Files]
-QUICK = rounds.Timing(rounds=1, seconds=0.02, timeout=240)
+QUICK = rounds.Timing(rounds=1, seconds=0.02, timeout=180, forms=1)
 
 
 def parser(name: str, description: str, chosen: list[str]) -> argparse.ArgumentParser:
@@ -103,6 +103,7 @@ def measure(
         "case": case.id,
         "task": case.task,
         "sizes": case.sizes,
+        **({"occurs": case.occurs} if case.task == "operator" else {}),
         "shapes": "dynamic" if case.dynamic else "static",
         "threads": threads,
         "precision": precision,

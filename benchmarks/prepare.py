@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,5 +75,18 @@ def int8(model: str, data: str, made: str) -> None:
     )
 
 
+def operators(model: str, folder: str, told: str) -> None:
+    """The model's operators, and how often each occurs, as JSON."""
+    from .collect import collect
+
+    Path(told).write_text(json.dumps(collect(Path(model), Path(folder))))
+
+
+def square(size: str, kind: str, folder: str) -> None:
+    from .collect import square
+
+    square(int(size), kind == "constant", Path(folder))
+
+
 if __name__ == "__main__":
-    {"training": training, "int8": int8}[sys.argv[1]](*sys.argv[2:])
+    {"training": training, "int8": int8, "operators": operators, "square": square}[sys.argv[1]](*sys.argv[2:])

@@ -61,6 +61,9 @@ TABLES: dict[str, Cell] = {
 }
 
 
+TASKS = {"inference": "Inference", "training": "Training steps", "operator": "Operators"}
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
@@ -100,6 +103,20 @@ def failures(results: list[dict[str, Any]], engines: dict[str, str]) -> str:
     return "\n".join([f"{FAILED} says that there is no figure:\n", *lines]) + "\n" if lines else ""
 
 
+def sums(results: list[dict[str, Any]], engines: dict[str, str]) -> str:
+    """Of a model's operators, each as often as it occurs, those that all engines can."""
+    totals: dict[str, dict[str, float]] = {}
+    for result in results:
+        if all("ms" in result["engines"].get(engine, {}) for engine in engines):
+            for model, count in result.get("occurs", {}).items():
+                total = totals.setdefault(model, dict.fromkeys(engines, 0.0))
+                for engine in engines:
+                    total[engine] += count * result["engines"][engine]["ms"]
+    rows = [[model, *(figure(total[engine]) for engine in engines)] for model, total in totals.items()]
+    title = "### All operators of a model, as often as they occur, ms\n\n"
+    return title + table(["", *engines.values()], rows) if rows else ""
+
+
 def of_machine(machine: dict[str, Any]) -> str:
     caches = ", ".join(f"{level} {size >> 10} KiB" for level, size in machine["caches"].items())
     text = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory_bytes'] / 1e9:.0f} GB of memory; {caches}; "
@@ -123,9 +140,9 @@ def markdown(made: dict[str, Any]) -> str:
         concerned = {e for result in results for e in result["engines"]}
         engines = {e: told["title"] for e, told in made["engines"].items() if e in concerned}
         plural = "thread" if threads == 1 else "threads"
-        parts.append(f"## {task.capitalize()}, {precision}, {threads} {plural}\n")
+        parts.append(f"## {TASKS[task]}, {precision}, {threads} {plural}\n")
         parts.append("Milliseconds, in brackets Nacre's over theirs: below 1 Nacre is faster.\n")
-        parts += [latencies(results, engines), failures(results, engines)]
+        parts += [latencies(results, engines), failures(results, engines), sums(results, engines)]
         for title, cell in TABLES.items():
             if found := matrix(results, engines, cell):
                 parts.append(f"### {title}\n\n{found}")
@@ -140,7 +157,7 @@ def line(result: dict[str, Any]) -> str:
     ]
     what = f"{result['case']} {result['precision']} {result['threads']}t"
     reasons = [f"\n    {e}: {told['failed']}" for e, told in result["engines"].items() if "failed" in told]
-    return f"{what:32}" + ", ".join(cells) + "".join(reasons)
+    return f"{what:31} " + ", ".join(cells) + "".join(reasons)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Timing:
     rounds: int
     seconds: float  # the least time of a round
     timeout: float  # for an engine until its first answers, and for each round
+    forms: int | None = None  # of an engine are tried; None: all
 
 
 class Failed(Exception):
@@ -56,23 +58,27 @@ class Process:
             text=True,
             start_new_session=True,
         )
-        self.found = self._receive()
+        try:
+            self.found = self._receive()
+        except BaseException:
+            self.end()
+            raise
 
     def round(self, seconds: float) -> float:
         assert self._process.stdin
-        try:
+        with suppress(BrokenPipeError):  # it has ended, as _receive tells
             print(seconds, file=self._process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # it has ended, as _receive tells
         return float(self._receive()["seconds"])
 
     def end(self) -> None:
         """Ends it and what it started."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._process.communicate()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream
+            with suppress(BrokenPipeError):
+                stream.close()
+        self._process.wait()
 
     def _receive(self) -> dict[str, Any]:
         assert self._process.stdout
@@ -80,17 +86,17 @@ class Process:
 
         def give_up() -> None:
             late.set()
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
         timer = threading.Timer(self._timeout, give_up)
         timer.start()
         line = self._process.stdout.readline()
         timer.cancel()
-        told = json.loads(line) if line else {"failed": f"no answer within {self._timeout:.0f} s"}
+        told = json.loads(line) if line else {"failed": f"no answer within {self._timeout:g} s"}
         if not line and not late.is_set():
             told = {"failed": self._end_of()}
         if "failed" in told:
-            self.end()
             raise Failed(told["failed"])
         return told
 
@@ -136,29 +142,37 @@ def measure(job: Job, engines: list[str], timing: Timing, expected: list[float])
     """The job on each engine: what they told, and their times; "peak_gflops" is what the machine reached meanwhile."""
     results: dict[str, dict[str, Any]] = {}
     running: dict[str, Process] = {}
-    for engine in engines:
-        started = start(replace(job, engine=engine, folder=f"{job.folder}/{engine}"), timing, expected)
-        if isinstance(started, Process):
-            running[engine] = started
-            results[engine] = dict(started.found)
-        else:
-            results[engine] = started
-    times: dict[str, list[float]] = {engine: [] for engine in running}
-    peaks = []
     try:
-        for number in range(timing.rounds):
-            peaks.append(machine.fma_peak(job.threads))
-            for engine in list(running) if number % 2 else list(reversed(running)):
-                try:
-                    times[engine].append(running[engine].round(timing.seconds))
-                except Failed as failure:
-                    results[engine]["failed"] = str(failure)
-                    del running[engine]
-                time.sleep(0.05)  # the engine's threads stop spinning
+        for engine in engines:
+            its = replace(job, engine=engine, forms=timing.forms, folder=f"{job.folder}/{engine}")
+            started = start(its, timing, expected)
+            if isinstance(started, Process):
+                running[engine], results[engine] = started, dict(started.found)
+            else:
+                results[engine] = started
+        peaks = take_turns(running, results, timing, job.threads)
     finally:
         for process in running.values():
             process.end()
+    return {"peak_gflops": statistics.median(peaks), "engines": results}
+
+
+def take_turns(
+    running: dict[str, Process], results: dict[str, dict[str, Any]], timing: Timing, threads: int
+) -> list[float]:
+    """Times the engines into their results; the machine's peaks meanwhile."""
+    times: dict[str, list[float]] = {engine: [] for engine in running}
+    peaks = []
+    for number in range(timing.rounds):
+        peaks.append(machine.fma_peak(threads))
+        for engine in list(running) if number % 2 else list(reversed(running)):
+            try:
+                times[engine].append(running[engine].round(timing.seconds))
+            except Failed as failure:
+                results[engine]["failed"] = str(failure)
+                running.pop(engine).end()
+            time.sleep(0.05)  # the engine's threads stop spinning
     for engine in running:
         results[engine]["rounds_ms"] = [1e3 * seconds for seconds in times[engine]]
         results[engine]["ms"] = 1e3 * statistics.median(times[engine])
-    return {"peak_gflops": statistics.median(peaks), "engines": results}
+    return peaks

@@ -18,6 +18,7 @@ JOB = json.loads(sys.argv[1])
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: JOB["threads"]])
 
 import resource  # noqa: E402
+from itertools import islice  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -88,7 +89,7 @@ def main() -> None:
     forms: dict[str, dict[str, Any]] = {}
     chosen: tuple[float, str, Program] | None = None
     failure: Exception | None = None
-    for name, make in ENGINES[job.engine].forms(job):
+    for name, make in islice(ENGINES[job.engine].forms(job), job.forms):
         library = status("VmRSS")
         begin_peak()
         start = time.perf_counter()

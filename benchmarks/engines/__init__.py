@@ -37,6 +37,7 @@ class Job:
     dynamic: bool
     optimizer: str
     preset: str
+    forms: int | None  # so many are tried; None: all
 
     def arrays(self, part: str) -> dict[str, np.ndarray]:
         with np.load(self.data) as arrays:

@@ -10,6 +10,9 @@ from typing import Any
 from . import LEARNING_RATE, ROOT, Forms, Job, Program
 
 
+CHANNELS_LAST, ONEDNN = "channels last", "oneDNN's layouts"
+
+
 def inference(job: Job) -> Forms:
     yield from inference_forms(job, compiles=False)
 
@@ -52,12 +55,15 @@ def inference_forms(job: Job, compiles: bool) -> Forms:
 
         return generate.build(specs.SPECS[job.name])
 
-    def make(channels_last: bool) -> Program:
-        module = build()
-        values = [torch.from_numpy(v) for v in job.arrays("in").values()]
-        if channels_last:
+    arrays_in = [torch.from_numpy(v) for v in job.arrays("in").values()]
+
+    def make(layout: str) -> Program:
+        module, values = build(), arrays_in
+        if layout == CHANNELS_LAST:
             module = module.to(memory_format=torch.channels_last)
             values = [v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for v in values]
+        if layout == ONEDNN:
+            module, values = torch.utils.mkldnn.to_mkldnn(module), [v.to_mkldnn() for v in values]
         if compiles:
             torch._inductor.config.freezing = True  # weights are constants, as they are for the others
             module = torch.compile(module, dynamic=job.dynamic)
@@ -68,13 +74,24 @@ def inference_forms(job: Job, compiles: bool) -> Forms:
 
         return Program(run, arrays)
 
-    yield "", lambda: make(False)
-    if any(v.ndim == 4 and v.shape[1] > 1 for v in job.arrays("in").values()):
-        yield "channels last", lambda: make(True)
+    yield "", lambda: make("")
+    if any(v.ndim == 4 and v.shape[1] > 1 for v in arrays_in):
+        yield CHANNELS_LAST, lambda: make(CHANNELS_LAST)
+    if job.task == "operator" and not compiles and job.precision == "f32" and is_layer(build()):
+        yield ONEDNN, lambda: make(ONEDNN)
+
+
+def is_layer(module: Any) -> bool:
+    """Whether oneDNN can have the module's weights, and what it reads and writes, in orders of its own."""
+    import torch
+    import torch.utils.mkldnn
+
+    return isinstance(module, (torch.nn.Conv2d, torch.nn.Linear))
 
 
 def arrays(result: Any) -> list[Any]:
-    return [value.float().numpy() for value in (result if isinstance(result, (tuple, list)) else [result])]
+    results = result if isinstance(result, (tuple, list)) else [result]
+    return [(value.to_dense() if value.is_mkldnn else value).float().numpy() for value in results]
 
 
 def training_forms(job: Job, compiles: bool) -> Forms:

@@ -7,6 +7,7 @@ the operations of its contractions, `flops`; DIR/measured-<n>.npz for benchmarks
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from pathlib import Path
@@ -37,6 +38,10 @@ def export(spec: Spec, model: nn.Module, path: Path) -> None:
             return
         axes = tuple(spec.dynamic.get(name, {}) for name in feeds)
         shapes = tuple({a: torch.export.Dim(d) for a, d in axis.items()} for axis in axes)
+        parameters = list(inspect.signature(model.forward).parameters.values())
+        if parameters[-1].kind == inspect.Parameter.VAR_POSITIONAL:  # torch.export wants a tuple of these
+            first = len(parameters) - 1
+            shapes = (*shapes[:first], shapes[first:])
         torch.onnx.export(
             model,
             tuple(feeds.values()),

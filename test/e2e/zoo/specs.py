@@ -120,6 +120,7 @@ SPECS: dict[str, Spec] = {
         text.Gpt2Decode,
         decode_feeds,
         ["logits", *CACHE],
+        dynamic={"input_ids": BATCH} | {f"past_{name}": {0: "batch", 2: "past"} for name in CACHE},
         data_sets=[{"batch": 1, "past": 512}],
         external_data=True,
     ),
