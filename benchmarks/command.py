@@ -24,9 +24,10 @@ QUICK = rounds.Timing(rounds=1, seconds=0.02, timeout=180, forms=1)
 
 
 def parser(name: str, description: str, chosen: list[str]) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog=f"benchmarks/{name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    as_written = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(prog=f"benchmarks/{name}", description=description, formatter_class=as_written)
     add = made.add_argument
-    add("cases", nargs="*", metavar="CASE", help="as --list tells them, or the part before the '/', or a pattern ('*/16')")
+    add("cases", nargs="*", metavar="CASE", help="as --list tells, or what is before the '/', or a pattern ('*/16')")
     add("--list", action="store_true", help="tell what can be measured, and stop")
     add("--engines", nargs="+", choices=ENGINES, metavar="ENGINE", default=chosen, help=f"of {' '.join(chosen)}")
     add("--threads", nargs="+", type=int, default=[2], metavar="N", help="one after the other (default 2)")

@@ -31,8 +31,8 @@ def python_of(environment: str | None) -> str:
         print(f"filling {folder.relative_to(ROOT)} with {requirements.relative_to(ROOT)}", file=sys.stderr, flush=True)
         if not python.exists():
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input", "-r", requirements]
-        subprocess.run(pip, check=True)
+        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
+        subprocess.run([*pip, "-r", str(requirements)], check=True)
         stamp.write_text(key)
     return str(python)
 

@@ -19,12 +19,12 @@ def program() -> Path:
     if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
         WORK.mkdir(parents=True, exist_ok=True)
         options = ["-O2", "-march=native", "-ffp-contract=fast", "-pthread"]
-        subprocess.run(["clang-22", *options, source, "-o", made], check=True)
+        subprocess.run(["clang-22", *options, str(source), "-o", str(made)], check=True)
     return made
 
 
 def measure(threads: int, *sizes: int) -> list[float]:
-    command = [program(), str(threads), *map(str, sizes)]
+    command = [str(program()), str(threads), *map(str, sizes)]
     cpus = sorted(os.sched_getaffinity(0))[:threads]
     ran = subprocess.run(
         command, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus)

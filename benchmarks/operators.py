@@ -60,7 +60,8 @@ def main() -> int:
     if options.cases and all(name.startswith("square") for name in options.cases):
         models = []  # none is needed
     found = operators(models)
-    chosen = command.choose([Case(name, name, "operator", occurs=count) for name, count in found.items()], options.cases)
+    available = [Case(name, name, "operator", occurs=occurs) for name, occurs in found.items()]
+    chosen = command.choose(available, options.cases)
     if options.list:
         for case in chosen:
             print(case.id, " ".join(f"{model}:{count}" for model, count in case.occurs.items()))

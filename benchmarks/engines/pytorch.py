@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -46,7 +45,7 @@ def precision(job: Job) -> AbstractContextManager[Any]:
 def inference_forms(job: Job, compiles: bool) -> Forms:
     torch = start(job)
 
-    def build() -> Callable[..., Any]:
+    def build() -> Any:
         if job.task == "operator":
             from benchmarks.torch_operators import read
 
