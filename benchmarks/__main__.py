@@ -9,8 +9,8 @@
 Each engine has a process of its own, and their rounds alternate. A latency is the median over the rounds of the
 least time in a round; a ratio below 1 says that Nacre is faster. Answers are checked against float64 references
 (training: the first losses against PyTorch's); who is wrong, refuses, crashes or takes too long has the reason in
-its place. Compile time is from the model's file to the first answer, without the library's import and with nothing
-compiled before. Memory is what the process grew by from when its library was loaded, at its peak, while compiling
+its place. Compile time is from the model's file to the first answer, without the library's import, with nothing compiled
+before, and on as many CPUs as there are threads. Memory is what the process grew by from when its library was loaded, at its peak, while compiling
 and while running.
 
 Peers are installed into build/benchmarks-venv when first asked for. The results are a JSON file with everything and

@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from .torch_operators import BUILDERS, read
 
-Shapes = dict[str, tuple[int, list[int]]]  # element type and shape, by the value's name
+Operand = tuple[int, list[int]]  # element type and shape; of what is left out, 0
+Integers = dict[int, np.ndarray]  # constants that are axes and the like, by their place
 
 
 def simplified(model: Path) -> onnx.ModelProto:
@@ -38,8 +39,8 @@ def simplified(model: Path) -> onnx.ModelProto:
         return shape_inference.infer_shapes(made, data_prop=True)
 
 
-def shapes_of(graph: onnx.GraphProto) -> Shapes:
-    found: Shapes = {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in graph.initializer}
+def shapes_of(graph: onnx.GraphProto) -> dict[str, Operand]:
+    found: dict[str, Operand] = {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in graph.initializer}
     for info in [*graph.input, *graph.value_info, *graph.output]:
         kind = info.type.tensor_type
         if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim):
@@ -47,18 +48,23 @@ def shapes_of(graph: onnx.GraphProto) -> Shapes:
     return found
 
 
-def name_of(node: onnx.NodeProto, operands: list[tuple[int, list[int]]], constant: list[bool]) -> str:
+def name_of(node: onnx.NodeProto, operands: list[Operand], constant: list[bool], integers: Integers) -> str:
     """Shapes one can read, and a hash of all else that matters."""
-    shapes = ["x".join(map(str, shape)) for _, shape in operands[:2] if shape]
-    rest = [node.op_type, operands, constant, sorted(a.SerializeToString() for a in node.attribute)]
+    shapes = ["x".join(map(str, shape)) for kind, shape in operands[:2] if kind == TensorProto.FLOAT]
+    settings = sorted(a.SerializeToString() for a in node.attribute)
+    rest = [node.op_type, operands, constant, settings, [value.tolist() for value in integers.values()]]
     return "-".join([*shapes, hashlib.sha256(repr(rest).encode()).hexdigest()[:6]])
 
 
-def write(node: onnx.NodeProto, operands: list[tuple[int, list[int]]], constant: list[bool], folder: Path) -> None:
+def write(
+    node: onnx.NodeProto, operands: list[Operand], constant: list[bool], integers: Integers, folder: Path
+) -> None:
     """The operator as a model, with random values; weights are such that what they make does not grow."""
     random = np.random.default_rng(1)
     ranges = [shape[-1] ** -0.5 if c and len(shape) > 1 else 1.0 for (_, shape), c in zip(operands, constant)]
     values = [random.uniform(-r, r, shape).astype(np.float32) for r, (_, shape) in zip(ranges, operands)]
+    for place, value in integers.items():
+        values[place] = value
     names = [f"x{i}" if name else "" for i, name in enumerate(node.input)]
     outputs = [f"y{i}" if name else "" for i, name in enumerate(node.output)]
     alone = onnx.NodeProto()
@@ -102,18 +108,20 @@ def add_references(model: Path, feeds: dict[str, np.ndarray]) -> None:
 def collect(model: Path, folder: Path) -> dict[str, int]:
     """Writes the model's operators; how often each occurs."""
     graph = simplified(model).graph
-    shapes, constants = shapes_of(graph), {tensor.name for tensor in graph.initializer}
+    shapes, constants = shapes_of(graph), {tensor.name: tensor for tensor in graph.initializer}
     counts: dict[str, int] = {}
     for node in graph.node:
         operands = [shapes.get(name, (0, [])) if name else (0, []) for name in node.input]
-        known = all(kind == TensorProto.FLOAT for (kind, _), name in zip(operands, node.input) if name)
-        if node.op_type not in BUILDERS or not known:
-            continue
         constant = [name in constants for name in node.input]
-        name = f"{node.op_type.lower()}/{name_of(node, operands, constant)}"
+        places = [i for i, name in enumerate(node.input) if constant[i] and operands[i][0] == TensorProto.INT64]
+        floats = [kind == TensorProto.FLOAT for (kind, _), name in zip(operands, node.input) if name]
+        if node.op_type not in BUILDERS or sum(floats) + len(places) < len(floats):
+            continue
+        integers = {i: numpy_helper.to_array(constants[node.input[i]]) for i in places}
+        name = f"{node.op_type.lower()}/{name_of(node, operands, constant, integers)}"
         if not (folder / name / "data.npz").exists():
             try:
-                write(node, operands, constant, folder / name)
+                write(node, operands, constant, integers, folder / name)
             except NotImplementedError as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 continue
@@ -124,4 +132,4 @@ def collect(model: Path, folder: Path) -> dict[str, int]:
 def square(size: int, constant: bool, folder: Path) -> None:
     """A product of square matrices: how near to its peak the machine comes."""
     node = helper.make_node("MatMul", ["a", "b"], ["c"])
-    write(node, [(TensorProto.FLOAT, [size, size])] * 2, [False, constant], folder)
+    write(node, [(TensorProto.FLOAT, [size, size])] * 2, [False, constant], {}, folder)

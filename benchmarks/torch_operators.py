@@ -115,8 +115,9 @@ class Recurrent(nn.Module):
         return y.unsqueeze(1), h, c
 
 
-def simple(function: Callable[..., Any]) -> Builder:
-    return lambda _, constants: Function(function, constants)
+def mean(attributes: Attributes, constants: Constants) -> nn.Module:
+    axes, keep = constants[1].tolist(), bool(attributes.get("keepdims", 1))
+    return Function(lambda x: x.mean(axes, keepdim=keep), {})
 
 
 def gelu(attributes: Attributes, constants: Constants) -> nn.Module:
@@ -129,11 +130,11 @@ BUILDERS: dict[str, Builder] = {
     "ConvTranspose": transposed_convolution,
     "Gemm": gemm,
     "Gelu": gelu,
-    "GlobalAveragePool": simple(lambda x: x.mean((2, 3), keepdim=True)),
     "LSTM": lambda attributes, constants: Recurrent(constants),
     "LayerNormalization": layer_norm,
     "MatMul": product,
     "MaxPool": pool,
+    "ReduceMean": mean,
     "Softmax": lambda attributes, _: nn.Softmax(attributes.get("axis", -1)),
     "Transpose": lambda attributes, _: Function(lambda x: x.permute(attributes["perm"]).contiguous(), {}),
 }
