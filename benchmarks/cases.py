@@ -37,6 +37,7 @@ class Case:
 @dataclass(frozen=True)
 class Files:
     model: Path
+    folded: Path | None  # see Job
     data: Path
     flops: int
     losses: list[float]  # PyTorch's, of the first training steps
@@ -82,7 +83,8 @@ def files(case: Case, precision: str, optimizer: str, folder: Path) -> Files:
         return with_data(folder / "model.onnx", folder / "data.npz")
     model, made = model_of(case), zoo.get(case.source).model
     data = next(p for p in sorted(made.parent.glob("*.npz")) if sizes_of(made, p) == case.sizes)
-    return with_data(quantised(model, data) if precision == "int8" else model, data)
+    model = quantised(model, data) if precision == "int8" else model
+    return with_data(model, data, None if case.dynamic else folded(model))
 
 
 def model_of(case: Case) -> Path:
@@ -90,10 +92,10 @@ def model_of(case: Case) -> Path:
     return made if case.dynamic or not case.sizes else fixed(made, case.sizes)
 
 
-def with_data(model: Path, data: Path) -> Files:
+def with_data(model: Path, data: Path, folded: Path | None = None) -> Files:
     with np.load(data) as arrays:
         losses = arrays["losses"].tolist() if "losses" in arrays else []
-        return Files(model, data, int(arrays["flops"]), losses)
+        return Files(model, folded, data, int(arrays["flops"]), losses)
 
 
 def sizes_of(model: Path, data: Path) -> Sizes:
@@ -122,14 +124,24 @@ def fixed(path: Path, sizes: Sizes) -> Path:
 
 
 def quantised(path: Path, data: Path) -> Path:
-    """The model in 8-bit integers, in a folder of its own: its weights are not the same."""
-    folder = path.parent / f"int8-{path.stem}"
+    """The model in 8-bit integers."""
+    return derived(path, "int8", data)
+
+
+def folded(path: Path) -> Path:
+    """The model after constants are folded."""
+    return derived(path, "folded")
+
+
+def derived(path: Path, what: str, *arguments: Path) -> Path:
+    """What prepare.py makes of a model, in a folder of its own: its weights are not the same."""
+    folder = path.parent / f"{what}-{path.stem}"
     made = folder / "model.onnx"
     if not made.exists() or made.stat().st_mtime < path.stat().st_mtime:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
-            prepare.call("int8", path, data, made)
+            prepare.call(what, path, made, *arguments)
         except BaseException:
             shutil.rmtree(folder)
             raise
@@ -142,6 +154,7 @@ def job(case: Case, made: Files, folder: Path, threads: int, precision: str, opt
         task=case.task,
         name=case.source,
         model=str(made.model),
+        folded=str(made.folded or ""),
         data=str(made.data),
         folder=str(folder),
         threads=threads,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,6 @@ from .torch_operators import BUILDERS, read
 
 Operand = tuple[int, list[int]]  # element type and shape; of what is left out, 0
 Integers = dict[int, np.ndarray]  # constants that are axes and the like, by their place
-
-
-def simplified(model: Path) -> onnx.ModelProto:
-    """What ONNX Runtime makes of the model before it chooses kernels, with all shapes."""
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = f"{folder}/model.onnx"
-        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
-        options.log_severity_level = 3
-        onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        made = onnx.load(f"{folder}/model.onnx", load_external_data=False)
-        return shape_inference.infer_shapes(made, data_prop=True)
 
 
 def shapes_of(graph: onnx.GraphProto) -> dict[str, Operand]:
@@ -106,8 +90,8 @@ def add_references(model: Path, feeds: dict[str, np.ndarray]) -> None:
 
 
 def collect(model: Path, folder: Path) -> dict[str, int]:
-    """Writes the model's operators; how often each occurs."""
-    graph = simplified(model).graph
+    """Writes the operators of a folded model; how often each occurs."""
+    graph = shape_inference.infer_shapes(onnx.load(model, load_external_data=False), data_prop=True).graph
     shapes, constants = shapes_of(graph), {tensor.name: tensor for tensor in graph.initializer}
     counts: dict[str, int] = {}
     for node in graph.node:

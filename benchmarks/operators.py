@@ -32,7 +32,7 @@ def operators(models: list[Case]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {f"square/{name}": {} for name in SQUARES}
     for case in models:
         print(f"operators of {case.id}", file=sys.stderr, flush=True)
-        model = cases.model_of(case)
+        model = cases.folded(cases.model_of(case))
         told = FOLDER / "models" / f"{case.id.replace('/', '-')}.json"
         if not told.exists() or told.stat().st_mtime < model.stat().st_mtime:
             told.parent.mkdir(parents=True, exist_ok=True)

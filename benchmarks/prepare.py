@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,19 @@ def training(name: str, optimizer: str, folder: str) -> None:
     np.savez(Path(folder) / "data.npz", losses=losses, flops=counter.get_total_flops(), **arrays)
 
 
-def int8(model: str, data: str, made: str) -> None:
+def folded(model: str, made: str) -> None:
+    """What ONNX Runtime makes of the model before it chooses kernels; weights in a file beside it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = made
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.data")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def int8(model: str, made: str, data: str) -> None:
     """The model with its convolutions and products between 8-bit integers, calibrated by its data."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -88,5 +101,13 @@ def square(size: str, kind: str, folder: str) -> None:
     square(int(size), kind == "constant", Path(folder))
 
 
+WHAT: dict[str, Callable[..., None]] = {
+    "training": training,
+    "folded": folded,
+    "int8": int8,
+    "operators": operators,
+    "square": square,
+}
+
 if __name__ == "__main__":
-    {"training": training, "int8": int8, "operators": operators, "square": square}[sys.argv[1]](*sys.argv[2:])
+    WHAT[sys.argv[1]](*sys.argv[2:])

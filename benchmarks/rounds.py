@@ -33,7 +33,7 @@ class Timing:
     rounds: int
     seconds: float  # the least time of a round
     timeout: float  # for an engine until its first answers, and for each round
-    forms: int | None = None  # of an engine are tried; None: all
+    forms: int | None = None  # so many of an engine are enough; None: all that there are
 
 
 class Failed(Exception):

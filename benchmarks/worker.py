@@ -18,7 +18,6 @@ JOB = json.loads(sys.argv[1])
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: JOB["threads"]])
 
 import resource  # noqa: E402
-from itertools import islice  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -89,7 +88,7 @@ def main() -> None:
     forms: dict[str, dict[str, Any]] = {}
     chosen: tuple[float, str, Program] | None = None
     failure: Exception | None = None
-    for name, make in islice(ENGINES[job.engine].forms(job), job.forms):
+    for name, make in ENGINES[job.engine].forms(job):
         library = status("VmRSS")
         begin_peak()
         start = time.perf_counter()
@@ -117,6 +116,8 @@ def main() -> None:
         forms[name] = checked | {"seconds": seconds}
         if chosen is None or seconds < chosen[0]:
             chosen = seconds, name, program
+        if len(forms) == job.forms:
+            break
     if chosen is None:
         assert failure
         raise failure

@@ -30,6 +30,7 @@ class Job:
     task: str  # "inference", "training" or "operator"
     name: str  # of the architecture
     model: str  # the ONNX file
+    folded: str  # the same after constants are folded, if all sizes are fixed, for who cannot do so; or empty
     data: str  # the arrays: `in:NAME`, `out:NAME`; training has `weight:NAME`, `state:NAME`
     folder: str  # for what is made meanwhile
     threads: int
@@ -37,7 +38,7 @@ class Job:
     dynamic: bool
     optimizer: str
     preset: str
-    forms: int | None  # so many are tried; None: all
+    forms: int | None  # so many are enough; None: all that there are
 
     def arrays(self, part: str) -> dict[str, np.ndarray]:
         with np.load(self.data) as arrays:
@@ -92,6 +93,13 @@ ENGINES: dict[str, Engine] = {
     "jax": Engine("JAX", "jax", ("jax",), None, (), F32),
     "tensorflow": Engine("TensorFlow", "tensorflow", ("tensorflow-cpu",), "tensorflow", (), F32),
 }
+
+
+def of_files(job: Job, make: Callable[[str], Program]) -> Forms:
+    """The model as it is, and folded."""
+    yield "", lambda: make(job.model)
+    if job.folded:
+        yield "folded", lambda: make(job.folded)
 
 
 def files_size(*paths: str | Path) -> int:

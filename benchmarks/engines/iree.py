@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import Forms, Job, Program, files_size
+from . import Forms, Job, Program, files_size, of_files
 
 # Without these it is several times slower.
 FLAGS = (
@@ -15,15 +15,16 @@ FLAGS = (
     "--iree-hal-local-target-device-backends=llvm-cpu",
     "--iree-llvmcpu-target-cpu=host",
     "--iree-opt-level=O3",
+    "--iree-llvmcpu-stack-allocation-limit=262144",  # else it refuses BERT
 )
 
 
 def inference(job: Job) -> Forms:
     import iree.runtime as runtime
 
-    def make() -> Program:
+    def make(model: str) -> Program:
         imported, made = Path(job.folder) / "model.mlir", Path(job.folder) / "model.vmfb"
-        call("iree.compiler.tools.import_onnx", job.model, "-o", imported)
+        call("iree.compiler.tools.import_onnx", model, "-o", imported)
         call("iree.compiler.tools.scripts.iree_compile", imported, "-o", made, *FLAGS)
         runtime.flags.parse_flags(f"--task_topology_group_count={job.threads}")
         config = runtime.Config("local-sync" if job.threads == 1 else "local-task")
@@ -42,7 +43,7 @@ def inference(job: Job) -> Forms:
 
         return Program(run, artefact=lambda: files_size(made))
 
-    yield "", make
+    yield from of_files(job, make)
 
 
 def call(module: str, *arguments: str | Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Forms, Job, Program, files_size
+from . import Forms, Job, Program, files_size, of_files
 
 
 def inference(job: Job) -> Forms:
@@ -16,9 +16,8 @@ def inference(job: Job) -> Forms:
     from tvm import relax
     from tvm.relax.frontend.onnx import from_onnx
 
-    def make() -> Program:
-        model = onnx.load(job.model)
-        module = from_onnx(model, keep_params_in_input=False)
+    def make(model: str) -> Program:
+        module = from_onnx(onnx.load(model), keep_params_in_input=False)
         target = tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()})
         with target:
             executable = tvm.compile(module, target=target)
@@ -33,7 +32,7 @@ def inference(job: Job) -> Forms:
 
         return Program(lambda: main(*feeds), arrays, artefact)
 
-    yield "", make
+    yield from of_files(job, make)
 
 
 def arrays(result: Any) -> list[np.ndarray]:
