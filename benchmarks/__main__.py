@@ -34,7 +34,7 @@ def main() -> int:
     if options.list:
         print("\n".join(case.id for case in chosen))
         return 0
-    return command.compare(chosen, options, cases.files, options.optimizer)
+    return command.compare(chosen, options, cases.files)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,79 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from .torch_operators import BUILDERS, read
 
-Operand = tuple[int, list[int]]  # element type and shape; of what is left out, 0
-Integers = dict[int, np.ndarray]  # constants that are axes and the like, by their place
+Operand = tuple[int, list[int]]  # element type and shape; (0, []) where they are not known
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+@dataclass(frozen=True)
+class Operator:
+    node: onnx.NodeProto
+    operands: list[Operand]
+    constant: list[bool]
+    integers: dict[int, np.ndarray]  # constants that are axes and the like, by their place
+
+    def can_be_measured(self) -> bool:
+        given = [
+            kind == FLOAT or place in self.integers
+            for place, ((kind, _), name) in enumerate(zip(self.operands, self.node.input))
+            if name
+        ]
+        return self.node.op_type in BUILDERS and all(given)
+
+    def name(self) -> str:
+        """Shapes one can read, and a hash of all else that matters."""
+        shapes = ["x".join(map(str, shape)) for kind, shape in self.operands[:2] if kind == FLOAT]
+        settings = sorted(a.SerializeToString() for a in self.node.attribute)
+        integers = [value.tolist() for value in self.integers.values()]
+        rest = [self.node.op_type, self.operands, self.constant, settings, integers]
+        return f"{self.node.op_type.lower()}/{'-'.join([*shapes, hashlib.sha256(repr(rest).encode()).hexdigest()[:6]])}"
+
+    def values(self) -> list[np.ndarray]:
+        """Random ones; weights are such that what they make does not grow."""
+        random, made = np.random.default_rng(1), []
+        for place, (_, shape) in enumerate(self.operands):
+            limit = shape[-1] ** -0.5 if self.constant[place] and len(shape) > 1 else 1.0
+            drawn = random.uniform(-limit, limit, shape).astype(np.float32)
+            made.append(self.integers.get(place, drawn))
+        return made
+
+    def write(self, folder: Path) -> None:
+        """The operator as a model, and its data."""
+        names = [f"x{i}" if name else "" for i, name in enumerate(self.node.input)]
+        outputs = [f"y{i}" if name else "" for i, name in enumerate(self.node.output)]
+        alone = onnx.NodeProto()
+        alone.CopyFrom(self.node)
+        del alone.input[:], alone.output[:]
+        alone.input.extend(names)
+        alone.output.extend(outputs)
+        alone.name = self.node.op_type.lower()
+        values = [(name, value, c) for name, value, c in zip(names, self.values(), self.constant) if name]
+        feeds = {name: value for name, value, is_constant in values if not is_constant}
+        graph = helper.make_graph(
+            [alone],
+            "operator",
+            [helper.make_tensor_value_info(name, FLOAT, value.shape) for name, value in feeds.items()],
+            [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs if name],
+            [numpy_helper.from_array(value, name) for name, value, is_constant in values if is_constant],
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        onnx.save(shape_inference.infer_shapes(model), folder / "model.onnx")
+        write_data(folder, feeds)
+
+
+def write_data(folder: Path, feeds: dict[str, np.ndarray]) -> None:
+    """What goes in, what comes out in float64, and the operations."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    module, counter = read(str(folder / "model.onnx")).double(), FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        results = module(*(torch.from_numpy(v).double() for v in feeds.values()))
+    outputs = results if isinstance(results, tuple) else (results,)
+    arrays: dict[str, Any] = {f"in:{name}": value for name, value in feeds.items()}
+    arrays |= {f"out:{i}": value.numpy() for i, value in enumerate(outputs)}
+    np.savez(folder / "data.npz", flops=counter.get_total_flops(), **arrays)
 
 
 def shapes_of(graph: onnx.GraphProto) -> dict[str, Operand]:
@@ -32,83 +105,33 @@ def shapes_of(graph: onnx.GraphProto) -> dict[str, Operand]:
     return found
 
 
-def name_of(node: onnx.NodeProto, operands: list[Operand], constant: list[bool], integers: Integers) -> str:
-    """Shapes one can read, and a hash of all else that matters."""
-    shapes = ["x".join(map(str, shape)) for kind, shape in operands[:2] if kind == TensorProto.FLOAT]
-    settings = sorted(a.SerializeToString() for a in node.attribute)
-    rest = [node.op_type, operands, constant, settings, [value.tolist() for value in integers.values()]]
-    return "-".join([*shapes, hashlib.sha256(repr(rest).encode()).hexdigest()[:6]])
-
-
-def write(
-    node: onnx.NodeProto, operands: list[Operand], constant: list[bool], integers: Integers, folder: Path
-) -> None:
-    """The operator as a model, with random values; weights are such that what they make does not grow."""
-    random = np.random.default_rng(1)
-    ranges = [shape[-1] ** -0.5 if c and len(shape) > 1 else 1.0 for (_, shape), c in zip(operands, constant)]
-    values = [random.uniform(-r, r, shape).astype(np.float32) for r, (_, shape) in zip(ranges, operands)]
-    for place, value in integers.items():
-        values[place] = value
-    names = [f"x{i}" if name else "" for i, name in enumerate(node.input)]
-    outputs = [f"y{i}" if name else "" for i, name in enumerate(node.output)]
-    alone = onnx.NodeProto()
-    alone.CopyFrom(node)
-    del alone.input[:], alone.output[:]
-    alone.input.extend(names)
-    alone.output.extend(outputs)
-    alone.name = node.op_type.lower()
-
-    def info(name: str, shape: list[int] | None) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    inputs = [i for i, name in enumerate(names) if name and not constant[i]]
-    graph = helper.make_graph(
-        [alone],
-        "operator",
-        [info(names[i], operands[i][1]) for i in inputs],
-        [info(name, None) for name in outputs if name],
-        [numpy_helper.from_array(values[i], names[i]) for i in range(len(names)) if names[i] and constant[i]],
-    )
-    folder.mkdir(parents=True)
-    path = folder / "model.onnx"
-    opset = helper.make_opsetid("", 20)
-    onnx.save(shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[opset], ir_version=10)), path)
-    add_references(path, {names[i]: values[i] for i in inputs})
-
-
-def add_references(model: Path, feeds: dict[str, np.ndarray]) -> None:
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    module, counter = read(str(model)).double(), FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        results = module(*(torch.from_numpy(v).double() for v in feeds.values()))
-    outputs = results if isinstance(results, tuple) else (results,)
-    arrays: dict[str, Any] = {f"in:{name}": value for name, value in feeds.items()}
-    arrays |= {f"out:{i}": value.numpy() for i, value in enumerate(outputs)}
-    np.savez(model.with_name("data.npz"), flops=counter.get_total_flops(), **arrays)
+def operators_of(graph: onnx.GraphProto, folder: Path) -> Iterator[Operator]:
+    """Constants may lie in files in the folder."""
+    shapes, constants = shapes_of(graph), {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        operands = [shapes.get(name, (0, [])) for name in node.input]
+        integers = {
+            place: numpy_helper.to_array(constants[name], str(folder))
+            for place, name in enumerate(node.input)
+            if name in constants and constants[name].data_type == INT64
+        }
+        yield Operator(node, operands, [name in constants for name in node.input], integers)
 
 
 def collect(model: Path, folder: Path) -> dict[str, int]:
     """Writes the operators of a folded model; how often each occurs."""
-    graph = shape_inference.infer_shapes(onnx.load(model, load_external_data=False), data_prop=True).graph
-    shapes, constants = shapes_of(graph), {tensor.name: tensor for tensor in graph.initializer}
+    loaded = shape_inference.infer_shapes(onnx.load(model, load_external_data=False), data_prop=True)
     counts: dict[str, int] = {}
-    for node in graph.node:
-        operands = [shapes.get(name, (0, [])) if name else (0, []) for name in node.input]
-        constant = [name in constants for name in node.input]
-        places = [i for i, name in enumerate(node.input) if constant[i] and operands[i][0] == TensorProto.INT64]
-        floats = [kind == TensorProto.FLOAT for (kind, _), name in zip(operands, node.input) if name]
-        if node.op_type not in BUILDERS or sum(floats) + len(places) < len(floats):
+    for operator in operators_of(loaded.graph, model.parent):
+        if not operator.can_be_measured():
             continue
-        integers = {i: numpy_helper.to_array(constants[node.input[i]]) for i in places}
-        name = f"{node.op_type.lower()}/{name_of(node, operands, constant, integers)}"
-        if not (folder / name / "data.npz").exists():
-            try:
-                write(node, operands, constant, integers, folder / name)
-            except NotImplementedError as error:
-                print(f"{name}: {error}", file=sys.stderr)
-                continue
+        name = operator.name()
+        try:
+            if not (folder / name / "data.npz").exists():
+                operator.write(folder / name)
+        except NotImplementedError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
         counts[name] = counts.get(name, 0) + 1
     return counts
 
@@ -116,4 +139,4 @@ def collect(model: Path, folder: Path) -> dict[str, int]:
 def square(size: int, constant: bool, folder: Path) -> None:
     """A product of square matrices: how near to its peak the machine comes."""
     node = helper.make_node("MatMul", ["a", "b"], ["c"])
-    write(node, [(TensorProto.FLOAT, [size, size])] * 2, [False, constant], {}, folder)
+    Operator(node, [(FLOAT, [size, size])] * 2, [False, constant], {}).write(folder)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from fnmatch import fnmatch
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def named(case: Case, pattern: str) -> bool:
     return fnmatch(case.id, pattern) or case.id.split("/")[0] == pattern
 
 
-def compare(chosen: list[Case], options: argparse.Namespace, prepare: Prepare, optimizer: str = "adam") -> int:
+def compare(chosen: list[Case], options: argparse.Namespace, prepare: Prepare) -> int:
     """Measures the cases, and writes what there is after each."""
     timing = rounds.Timing(options.rounds, options.seconds, options.timeout)
     timing = QUICK if options.quick else timing
@@ -73,16 +74,17 @@ def compare(chosen: list[Case], options: argparse.Namespace, prepare: Prepare, o
         "results": [],
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    for threads in options.threads:
-        for precision in options.precision:
-            for case in chosen:
-                result = measure(case, threads, precision, options, timing, prepare, optimizer)
-                if not result:
-                    continue
-                made["results"].append(result)
-                print(report.line(result), flush=True)
-                options.output.with_suffix(".json").write_text(json.dumps(made, indent=1) + "\n")
-                options.output.with_suffix(".md").write_text(report.markdown(made))
+    for threads, precision, case in product(options.threads, options.precision, chosen):
+        try:
+            result = measure(case, threads, precision, options, timing, prepare)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        if result:
+            made["results"].append(result)
+            print(report.line(result), flush=True)
+            options.output.with_suffix(".json").write_text(json.dumps(made, indent=1) + "\n")
+            options.output.with_suffix(".md").write_text(report.markdown(made))
     print(f"written: {options.output.with_suffix('.json')}, {options.output.with_suffix('.md')}")
     return 0
 
@@ -94,7 +96,6 @@ def measure(
     options: argparse.Namespace,
     timing: rounds.Timing,
     prepare: Prepare,
-    optimizer: str,
 ) -> dict[str, Any] | None:
     """None if no engine does such a thing."""
     engines = [e for e in options.engines if precision in ENGINES[e].precisions(case.task)]
@@ -111,12 +112,12 @@ def measure(
     }
     with tempfile.TemporaryDirectory(prefix="nacre-benchmark-") as folder:
         try:
-            files = prepare(case, precision, optimizer, Path(folder))
+            files = prepare(case, precision, options.optimizer, Path(folder))
         except Exception as error:
             print(f"{case.id}: {error}", file=sys.stderr, flush=True)
             failed = {"failed": f"the model cannot be made: {str(error)[-300:]}"}
             return told | {"flops": 0, "peak_gflops": 0.0, "engines": dict.fromkeys(engines, failed)}
-        job = cases.job(case, files, Path(folder), threads, precision, optimizer, options.preset)
+        job = cases.job(case, files, Path(folder), threads, precision, options.optimizer, options.preset)
         measured = rounds.measure(job, engines, timing, files.losses)
     return told | {"flops": files.flops} | measured
 

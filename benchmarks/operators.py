@@ -52,6 +52,7 @@ def files(case: Case, precision: str, optimizer: str, folder: Path) -> Files:
 def main() -> int:
     parser = command.parser("kernels", __doc__ or "", ["nacre", "openvino", "eager"])
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="as benchmarks/run --list tells them")
+    parser.set_defaults(optimizer="")
     options = parser.parse_args()
     options.output = options.output or ROOT / "build" / "benchmarks" / "kernels"
     static = [case for case in cases.INFERENCE if not case.dynamic]
