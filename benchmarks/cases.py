@@ -22,6 +22,8 @@ sys.path.insert(0, str(ROOT / "test" / "e2e"))
 import zoo  # noqa: E402
 
 Sizes = dict[str, int]
+# The largest error of an answer, relative to its range.
+TOLERANCE = {"f32": 1e-4, "bf16": 0.05, "int8": 0.25}
 
 
 @dataclass(frozen=True)
@@ -163,4 +165,5 @@ def job(case: Case, made: Files, folder: Path, threads: int, precision: str, opt
         optimizer=optimizer,
         preset=preset,
         forms=None,
+        tolerance=TOLERANCE[precision],
     )

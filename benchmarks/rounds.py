@@ -23,8 +23,7 @@ from . import machine
 from .engines import ENGINES, ROOT, Job
 from .environments import python_of
 
-# The largest error of an answer, relative to its range; a loss's, relative to itself.
-TOLERANCE = {"f32": 1e-4, "bf16": 0.05, "int8": 0.25}
+# The largest error of a loss, relative to itself.
 LOSS_TOLERANCE = {"f32": 1e-4, "bf16": 0.02}
 
 
@@ -113,7 +112,7 @@ def check(job: Job, found: dict[str, Any]) -> None:
     """The answer of the form that is measured. Of training: the first loss, and what the next steps change of it."""
     form = found["forms"][found["form"]]
     if job.task != "training":
-        if not form["error"] <= TOLERANCE[job.precision]:
+        if not form["error"] <= job.tolerance:
             raise Failed(f"wrong by {form['error']:.2g} of the range")
         return
     losses, expected = form["losses"], found["expected"]

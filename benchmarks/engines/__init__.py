@@ -8,6 +8,7 @@ environment that has its library.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -39,6 +40,7 @@ class Job:
     optimizer: str
     preset: str
     forms: int | None  # so many are enough; None: all that there are
+    tolerance: float = math.inf  # of an answer's error, relative to its range
 
     def arrays(self, part: str) -> dict[str, np.ndarray]:
         with np.load(self.data) as arrays:
