@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zoo
 from support import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT))
@@ -60,7 +61,7 @@ def test_an_unknown_case() -> None:
 
 
 def job(folder: Path, model: str) -> Job:
-    data = ROOT / "build" / "models" / "mlp" / "data-0.npz"
+    data = zoo.get("mlp").model.with_name("data-0.npz")
     where = {"model": model, "folded": "", "data": str(data), "folder": str(folder / "made")}
     how = {"threads": 1, "precision": "f32", "dynamic": False, "optimizer": "adam", "preset": BUILD.name, "forms": None}
     return Job(engine="", task="inference", name="mlp", **where, **how)
