@@ -26,7 +26,8 @@ def inference(job: Job) -> Forms:
         imported, made = Path(job.folder) / "model.mlir", Path(job.folder) / "model.vmfb"
         call("iree.compiler.tools.import_onnx", model, "-o", imported)
         call("iree.compiler.tools.scripts.iree_compile", imported, "-o", made, *FLAGS)
-        runtime.flags.parse_flags(f"--task_topology_group_count={job.threads}")
+        # What is allowed on the stack above does not fit on that of the runtime's threads.
+        runtime.flags.parse_flags(f"--task_topology_group_count={job.threads}", "--task_worker_stack_size=2097152")
         config = runtime.Config("local-sync" if job.threads == 1 else "local-task")
         modules = runtime.load_vm_modules(
             runtime.create_hal_module(config.vm_instance, config.device),
