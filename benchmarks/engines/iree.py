@@ -23,7 +23,8 @@ def inference(job: Job) -> Forms:
     import iree.runtime as runtime
 
     def make(model: str) -> Program:
-        imported, made = Path(job.folder) / "model.mlir", Path(job.folder) / "model.vmfb"
+        made = Path(job.folder) / f"{Path(model).parent.name}.vmfb"  # stays open
+        imported = made.with_suffix(".mlir")
         call("iree.compiler.tools.import_onnx", model, "-o", imported)
         call("iree.compiler.tools.scripts.iree_compile", imported, "-o", made, *FLAGS)
         # What is allowed on the stack above does not fit on that of the runtime's threads.
