@@ -1,5 +1,5 @@
 """The architectures whose training is compared with PyTorch's: in two sizes, "small" for the tests and "full"
-for benchmarks/training.py.
+for benchmarks/run.
 
 Each is a PyTorch module from its inputs to what the loss takes, with examples and the loss, both as Nacre writes
 it and as PyTorch has it. Nothing in them is random in a step (no dropout), so that steps can be compared.

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("NACRE_MODELS", ROOT / "build" / "models"))
 HERE = Path(__file__).resolve().parent
 
+# What the tests run; specs.py has more, for benchmarks.
 NAMES = ("mlp", "lstm", "mobilenet_v2", "resnet50", "vit_b16", "bert_base", "gpt2")
 
 
@@ -33,6 +34,7 @@ class Data:
 
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
+    flops: int  # of contractions
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Files:
     model: Path
 
     def data_sets(self) -> list[Data]:
-        return [self._read(path) for path in sorted(self.model.parent.glob("data-*.npz"))]
+        return [read(path) for path in sorted(self.model.parent.glob("data-*.npz"))]
 
-    @staticmethod
-    def _read(path: Path) -> Data:
-        with np.load(path) as arrays:
-            inputs = {k[3:]: arrays[k] for k in arrays if k.startswith("in:")}
-            outputs = {k[4:]: arrays[k] for k in arrays if k.startswith("out:")}
-        return Data(inputs, outputs)
+
+def read(path: Path) -> Data:
+    with np.load(path) as arrays:
+        inputs = {k[3:]: arrays[k] for k in arrays if k.startswith("in:")}
+        outputs = {k[4:]: arrays[k] for k in arrays if k.startswith("out:")}
+        return Data(inputs, outputs, int(arrays["flops"]))
 
 
 def get(name: str) -> Files:

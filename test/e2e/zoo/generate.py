@@ -1,11 +1,13 @@
 """Exports one model and computes its float64 references: `python -m zoo.generate NAME DIR`.
 
 Writes DIR/model.onnx (with model.onnx.data where the weights lie outside) and
-DIR/data-<n>.npz per data set: `in:<name>` in float32, `out:<name>` in float64.
+DIR/data-<n>.npz per data set: `in:<name>` in float32, `out:<name>` in float64, and
+the operations of its contractions, `flops`; DIR/measured-<n>.npz for benchmarks.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from .specs import SPECS, Spec
 
@@ -34,6 +38,10 @@ def export(spec: Spec, model: nn.Module, path: Path) -> None:
             return
         axes = tuple(spec.dynamic.get(name, {}) for name in feeds)
         shapes = tuple({a: torch.export.Dim(d) for a, d in axis.items()} for axis in axes)
+        parameters = list(inspect.signature(model.forward).parameters.values())
+        if parameters[-1].kind == inspect.Parameter.VAR_POSITIONAL:  # torch.export wants a tuple of these
+            first = len(parameters) - 1
+            shapes = (*shapes[:first], shapes[first:])
         torch.onnx.export(
             model,
             tuple(feeds.values()),
@@ -50,21 +58,29 @@ def export(spec: Spec, model: nn.Module, path: Path) -> None:
 def references(spec: Spec, model: nn.Module, folder: Path) -> None:
     """Runs the model in double precision on every data set."""
     model = model.double()
-    for number, sizes in enumerate(spec.data_sets):
+    numbered = [(f"data-{n}", sizes) for n, sizes in enumerate(spec.data_sets)]
+    numbered += [(f"measured-{n}", sizes) for n, sizes in enumerate(spec.measured)]
+    for name, sizes in numbered:
         feeds = spec.feeds(sizes)
-        with torch.no_grad():
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
             results = model(*(v.double() if v.is_floating_point() else v for v in feeds.values()))
         outputs = (results,) if isinstance(results, Tensor) else tuple(results)
         arrays = {f"in:{name}": value.numpy() for name, value in feeds.items()}
         arrays |= {f"out:{n}": v.numpy() for n, v in zip(spec.outputs, outputs, strict=True)}
-        np.savez(folder / f"data-{number}.npz", **arrays)
+        np.savez(folder / f"{name}.npz", flops=counter.get_total_flops(), **arrays)
+
+
+def build(spec: Spec) -> nn.Module:
+    """The module, with the same weights each time."""
+    torch.manual_seed(2026)
+    return spec.build().eval()
 
 
 def main() -> int:
     name, folder = sys.argv[1], Path(sys.argv[2])
     spec = SPECS[name]
-    torch.manual_seed(2026)
-    model = spec.build().eval()
+    model = build(spec)
     export(spec, model, folder / "model.onnx")
     torch.manual_seed(7)
     references(spec, model, folder)
