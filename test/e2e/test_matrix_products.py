@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -114,6 +116,22 @@ def test_convolution(case: tuple, form: str) -> None:
         dilation=dilation, groups=groups,
     )  # fmt: skip
     close(got, wanted.numpy())
+
+
+@pytest.mark.parametrize(("target", "flag"), [("x86-64-v3", "avx2"), ("cooperlake", "avx512_bf16")])
+@pytest.mark.parametrize("form", ["static", "dynamic"])
+def test_on_other_cpus(target: str, flag: str, form: str) -> None:
+    """Two products at once (AVX512-BF16), or one after the other."""
+    if flag not in Path("/proc/cpuinfo").read_text().split():
+        pytest.skip(f"this CPU does not run code for {target}")
+    generator = np.random.default_rng(16)
+    for m, k, n in SIZES:
+        a, b = normal(generator, (m, k)), normal(generator, (k, n))
+        s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
+        text = f"""<ir_version: 10, opset_import: ["" : 23]>
+        m (bfloat16[{s[0]}, {s[1]}] a, bfloat16[{s[1]}, {s[2]}] b) => (bfloat16[{s[0]}, {s[2]}] y) {{ y = MatMul (a, b) }}"""
+        (got,) = module().compile(parser.parse_model(text).SerializeToString(), target_cpu=target).run({"a": a, "b": b})
+        close(got, a.astype(np.float64) @ b.astype(np.float64))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
