@@ -43,6 +43,8 @@ Status checkOutputs(const std::vector<std::pair<Emit, std::string>> &files, cons
     if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
       if (llvm::Error error = codegen::checkFileKind(*fileKind, *target))
         return Error{NACRE_INVALID_VALUE, llvm::toString(std::move(error))};
+    if (auto file = OutputFile::create(path); !file) // goes again
+      return Error{NACRE_IO_ERROR, "cannot write '" + path + "': " + llvm::toString(file.takeError())};
     if (kind != Emit::Header)
       continue;
     // It may be somebody's own, whose library has the name of the model.
@@ -95,6 +97,8 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
             library = file;
             break;
           }
+        // Headers first: one alone does no harm if there is no room for what it describes.
+        llvm::stable_sort(files, [](const auto &l, const auto &r) { return l.first == Emit::Header && r.first != Emit::Header; });
         for (const auto &[kind, file] : files)
           if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
             if (failed(codegen::emitFile(compiled, *fileKind, file, name, library)))

@@ -250,6 +250,7 @@ class _Request:
     dims: dict[str, int]
     input_shapes: dict[str, list[int]]
     input_lengths: dict[str, int | None]
+    precision: str
     target_cpu: str
     target_triple: str
     train: dict[str, str] | None
