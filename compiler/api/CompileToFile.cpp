@@ -98,7 +98,9 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
             break;
           }
         // Headers first: one alone does no harm if there is no room for what it describes.
-        llvm::stable_sort(files, [](const auto &l, const auto &r) { return l.first == Emit::Header && r.first != Emit::Header; });
+        auto header = llvm::find_if(files, [](const auto &file) { return file.first == Emit::Header; });
+        if (header != files.end())
+          std::rotate(files.begin(), header, header + 1);
         for (const auto &[kind, file] : files)
           if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
             if (failed(codegen::emitFile(compiled, *fileKind, file, name, library)))

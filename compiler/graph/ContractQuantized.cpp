@@ -140,12 +140,15 @@ Value alignTo(TensorMath &m, Value vector, int64_t behind) {
   return m.make<nn::UnsqueezeOp>(vector, llvm::to_vector(llvm::seq<int64_t>(1, 1 + behind)));
 }
 
-/// `product` is the i32 sums of values minus zero points: scaled as `old` was, and of its type.
+/// `product` is the i32 sums of values minus zero points: scaled as `old` was, and of its type. A
+/// narrow float does not hold the sums: they are scaled in f32.
 Value scale(TensorMath &m, Value product, Value lhs, Value rhs, Value old) {
   Type element = elementOf(old);
   if (!isa<FloatType>(element))
     return product;
-  return m.make<nn::MulOp>(m.cast(product, element), m.make<nn::MulOp>(lhs, rhs));
+  Type wide = element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(element.getContext()) : element;
+  Value factor = m.make<nn::MulOp>(m.cast(lhs, wide), m.cast(rhs, wide));
+  return m.cast(m.make<nn::MulOp>(m.cast(product, wide), factor), element);
 }
 
 struct ContractMatMul : OpRewritePattern<nn::MatMulOp> {
@@ -215,8 +218,9 @@ struct ContractConv : OpRewritePattern<nn::ConvOp> {
     if (!movesAlong(x->scale, rank, -1) || !movesAlong(w->scale, rank, 0))
       return rewriter.notifyMatchFailure(op, "a scale that moves along more than output channels");
     TensorMath m(rewriter, op.getLoc());
-    Value padding = x->zero ? getPadding(m, x->zero, elementOf(x->values)) : Value();
-    if (x->zero && (!padding || !movesAlong(x->zero, rank, -1) || op.getAutoPad() != nn::AutoPad::NotSet))
+    Value padding;
+    if (x->zero && (!movesAlong(x->zero, rank, -1) || op.getAutoPad() != nn::AutoPad::NotSet ||
+                    !(padding = getPadding(m, x->zero, elementOf(x->values)))))
       return rewriter.notifyMatchFailure(op, "a zero point that cannot be padded with");
     x->scale = toVector(rewriter, x->scale), w->scale = toVector(rewriter, w->scale), x->zero = toVector(rewriter, x->zero);
     Value input = x->values;

@@ -17,6 +17,9 @@ namespace nacre::tile {
 /// Rows and columns of a tile of sums, and groups of steps that one instruction takes.
 constexpr int64_t kTileEdge = 16;
 
+/// Below these numbers of rows and columns moving operands costs more than vectors' arithmetic.
+constexpr int64_t kFewestTileRows = 4, kFewestTileColumns = 8;
+
 /// Steps of one tile, of so many side by side: if possible tiles that leave none over.
 int64_t getTileDepth(int64_t steps, int64_t group);
 

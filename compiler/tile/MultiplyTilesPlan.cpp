@@ -15,8 +15,8 @@ using namespace nacre::tile;
 
 namespace {
 
-/// Below these sizes moving operands costs more than vectors' arithmetic.
-constexpr int64_t kFewestRows = 4, kFewestColumns = 8, kFewestSteps = 8;
+/// Below that moving operands costs more than vectors' arithmetic.
+constexpr int64_t kFewestSteps = 8;
 /// What is moved of the right operand, and in all, is on the thread's stack.
 constexpr int64_t kBufferBytes = 256 << 10, kBytesOfGroup = 4, kMostColumns = 256, kMostLeftGroups = 512;
 /// Steps of a piece where their number is not known.
@@ -87,7 +87,7 @@ private:
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop)
       if (contains(nest.parallel, loop) && output().strideAlong(loop) == 1)
         found = loop;
-    if (found < 0 || isShort(found, kFewestColumns))
+    if (found < 0 || isShort(found, kFewestTileColumns))
       return reason = "too few columns side by side", false;
     plan.columns = found;
     plan.left = contains(nest.accesses[0].loops, plan.columns) ? 1 : 0;
@@ -131,7 +131,7 @@ private:
     plan.movesLeft = step < 0;
     int best = -1;
     for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
-      if (!contains(nest.parallel & left().loops & ~right().loops, loop) || isShort(loop, kFewestRows) ||
+      if (!contains(nest.parallel & left().loops & ~right().loops, loop) || isShort(loop, kFewestTileRows) ||
           (plan.movesLeft && left().strideAlong(loop) != 1))
         continue;
       if (best < 0 || fillOf(loop) >= fillOf(best))

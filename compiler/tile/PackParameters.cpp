@@ -49,7 +49,7 @@ struct Packing {
 /// Lets steps lie in groups if the contraction will run on the matrix unit: its other operand has
 /// steps side by side, and rows.
 void chooseGroups(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
-  constexpr int64_t kFewestGroups = tile::kTileEdge / 2, kFewestRows = 4, kFewestColumns = 8;
+  constexpr int64_t kFewestGroups = tile::kTileEdge / 2;
   std::optional<tile::TileProduct> product = tile::getTileProduct(op);
   if (!product)
     return;
@@ -60,12 +60,12 @@ void chooseGroups(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
   auto isEnough = [&](unsigned loop, int64_t fewest) { return ShapedType::isDynamic(sizes[loop]) || sizes[loop] >= fewest; };
   if (!last || op.getIteratorTypesArray()[last.getPosition()] != utils::IteratorType::reduction ||
       !map.getResultPosition(last) || !isEnough(last.getPosition(), kFewestGroups * product->group()) ||
-      !isEnough(packing.lanesLoop, kFewestColumns))
+      !isEnough(packing.lanesLoop, tile::kFewestTileColumns))
     return;
   bool hasRows = false;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
     hasRows |= op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel && leftMap.isFunctionOfDim(loop) &&
-               !map.isFunctionOfDim(loop) && isEnough(loop, kFewestRows);
+               !map.isFunctionOfDim(loop) && isEnough(loop, tile::kFewestTileRows);
   if (!hasRows)
     return;
   packing.block = tile::kTileEdge;

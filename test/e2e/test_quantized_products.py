@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -185,3 +186,21 @@ def test_qlinear(type_: int) -> None:
     (wanted,) = ReferenceEvaluator(model).run(None, {"x": x})
     assert got.dtype == wanted.dtype
     assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("scale", ["float16", "bfloat16"])
+@pytest.mark.parametrize("rows", [8, "m"])
+def test_sums_beyond_narrow_scales(scale: str, rows: int | str) -> None:
+    """The sums of integers are larger than what f16 holds, scaled they are not."""
+    dtype = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}[scale]
+    a, w = np.full((8, 768), 127, np.int8), np.full((768, 16), 100, np.int8)
+    s, t = np.array(0.01, dtype), np.array(0.001, dtype)
+    text = f"""<ir_version: 10, opset_import: ["" : 21]>
+    m (int8[{rows}, 768] a) => ({scale}[{rows}, 16] y) {{
+      x = DequantizeLinear (a, s)
+      v = DequantizeLinear (w, t)
+      y = MatMul (x, v)
+    }}"""
+    (got,) = module().compile(build(text, {"w": w, "s": s, "t": t})).run([a])
+    exact = 768 * 127 * 100 * float(s) * float(t)
+    np.testing.assert_allclose(got.astype(np.float64), np.full((8, 16), exact), rtol=2**-7)
