@@ -158,6 +158,7 @@ Value Emitter::combineLanes(unsigned output, Value value) {
 /// Writes one block at the parallel loops' positions.
 void Emitter::emitBlock() {
   placeBlock();
+  placePrefetch();
   LoopSet partial = partialLoops(), block = nest.parallel | partial;
   for (unsigned loop : plan.reductionOrder)
     positions[loop] = {Value(), plan.copies[loop]};
@@ -246,6 +247,7 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth, SmallVector<Value> acc
 
 /// The innermost computation: new accumulators from old ones.
 SmallVector<Value> Emitter::emitInnermost(SmallVector<Value> accumulators) {
+  emitPrefetch();
   LoopSet block = nest.parallel | partialLoops();
   Block &body = nest.body();
   for (unsigned output = 0; output < nest.outputs; ++output)

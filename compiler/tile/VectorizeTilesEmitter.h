@@ -111,6 +111,7 @@ public:
   void run() {
     index(0); // the first constant: others stand before it
     prepare();
+    planPrefetch();
     emitParallel(0);
   }
 
@@ -200,6 +201,12 @@ private:
   bool isTransposed(unsigned access) const;
   SmallVector<Value> loadTransposed(unsigned access);
 
+  //===--- What will be needed next (VectorizeTilesPrefetch.cpp) -----------===//
+
+  void planPrefetch();
+  void placePrefetch();
+  void emitPrefetch();
+
   //===--- Body
   //------------------------------------------------------------===//
 
@@ -249,6 +256,15 @@ private:
   /// What the reduction loops placed so far add to it.
   SmallVector<Value> moved;
   DenseMap<Key, Value> scalars, vectors;
+
+  /// The operand whose next panel each block of rows asks for a part of.
+  struct Ahead {
+    unsigned access = 0;
+    Value start; ///< Of the operand, as a number; null: there is none.
+    int64_t panel = 0; ///< Its elements.
+    SmallVector<unsigned> rows; ///< The loops that walk by each panel.
+    Value perRow, shift, place;
+  } ahead;
 };
 
 } // namespace nacre::tile
