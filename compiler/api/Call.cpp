@@ -47,6 +47,10 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   pipeline.vectorRegisters = wide || isArm ? 32 : 16;
   // CPUs that multiply tiles add pairs at half the rate of fused multiplications: what fills no tiles
   // is better widened there (docs/performance.md).
+  if (target.hasFeature("amx-tile")) { // servers from Sapphire Rapids on
+    pipeline.l1Bytes = 48 << 10;
+    pipeline.l2Bytes = 2 << 20;
+  }
   pipeline.matrixTiles = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16") &&
                          target.hasFeature("amx-int8");
   pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixTiles;

@@ -122,8 +122,9 @@ int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> 
   AffineMap map = op.getMatchingIndexingMap(&operand);
   int64_t elements = 1;
   for (AffineExpr expr : map.getResults()) {
-    // The extent of an affine expression: the sum of its terms' extents.
-    int64_t extent = 1;
+    // The extent of an affine expression: the sum of its terms' extents; of a window with strides
+    // no more than what is read.
+    int64_t extent = 1, read = 1;
     SmallVector<int64_t> coefficients;
     for (unsigned dim = 0; dim < map.getNumDims(); ++dim)
       if (expr.isFunctionOfDim(dim)) {
@@ -136,8 +137,9 @@ int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> 
               scale = constant.getValue();
         });
         extent += scale * (sizes[dim] - 1);
+        read *= sizes[dim];
       }
-    elements *= extent;
+    elements *= std::min(extent, read);
   }
   return elements * static_cast<int64_t>(DataLayout().getTypeSize(type.getElementType()));
 }
@@ -272,19 +274,32 @@ private:
     return sizes;
   }
 
-  /// Panels of 64 columns; as many rows as keep the other input in half of the second-
+  /// Columns of a tile: 64, or a few more so that they are whole blocks of a packed operand.
+  static int64_t getColumns(linalg::LinalgOp op, unsigned columns) {
+    constexpr int64_t kColumns = 64;
+    int64_t block = 1;
+    for (OpOperand *operand : op.getDpsInputOperands())
+      for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
+        if (auto part = dyn_cast<AffineBinaryOpExpr>(expr))
+          if (part.getKind() == AffineExprKind::Mod && part.getLHS() == getAffineDimExpr(columns, op.getContext()))
+            block = std::max(block, cast<AffineConstantExpr>(part.getRHS()).getValue());
+    return llvm::alignTo(kColumns, block);
+  }
+
+  /// Panels of 64 columns or so; as many rows as keep the other input in three quarters of the second-
   /// level cache, or as many as make up for moving the columns if they are not packed; and
   /// more columns than 64 where rows are moved too; but tiles enough for several threads.
   SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
                                        ArrayRef<int64_t> ranges, const LoopTracer &tracer) {
     // Of two vectors of columns, so many rows at least keep the units busy.
-    constexpr int64_t kColumns = 64, kMinTiles = 8, kFewestRows = 6, kAssumedRows = 512;
+    constexpr int64_t kMinTiles = 8, kFewestRows = 6, kAssumedRows = 512;
     SmallVector<int64_t> anchorSizes;
     for (int64_t size : anchor.getStaticLoopRanges())
       anchorSizes.push_back(assume(size));
     // The anchor's parallel loops are the root's: both write the same shape.
     SmallVector<unsigned> parallel;
     anchor.getParallelDims(parallel);
+    const int64_t columns = getColumns(anchor, parallel.back());
     SmallVector<int64_t> sizes(ranges.size(), 0);
     if (parallel.size() != root.getNumParallelLoops() || root.getNumReductionLoops() != 0)
       if (root != anchor)
@@ -317,17 +332,17 @@ private:
         continue;
       int64_t size;
       if (i == static_cast<int64_t>(parallel.size()) - 1) {
-        size = movesRows ? divide(range, 4 * kColumns) : std::min(range, kColumns);
+        size = movesRows ? divide(range, 4 * columns) : std::min(range, columns);
         if (movesAlongColumns(anchor, parallel.back()))
           size = chooseUnsharedColumns(anchor, parallel, anchorSizes, range, tiles / range);
         if (matrixTile)
           size = std::min(range, matrixTile->columns);
-        isWide = size > kColumns && !movesRows;
+        isWide = size > columns && !movesRows;
       } else {
         // The largest size whose rows fit the cache and that leaves tiles enough.
         bool moved = inPlace(i) || matrixTile, isNext = i == static_cast<int64_t>(parallel.size()) - 2;
         // Of a window's rows all but the last are read again: some more than fit do well.
-        int64_t cache = isWide && isNext ? l1Bytes * 5 / 4 : l2Bytes / 2;
+        int64_t cache = isWide && isNext ? l1Bytes * 5 / 4 : l2Bytes * 3 / 4;
         auto fits = [&](int64_t candidate) {
           anchorSizes[parallel[i]] = candidate;
           bool isSmall =

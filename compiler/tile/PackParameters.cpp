@@ -78,7 +78,8 @@ void chooseGroups(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
 }
 
 /// Decides whether and how to pack an operand of a generic.
-std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t maxBlock, bool matrixTiles) {
+std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t vector, bool manyRegisters,
+                                     bool matrixTiles) {
   auto type = cast<RankedTensorType>(operand.get().getType());
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInits() != 1 || !type.hasStaticShape() ||
@@ -92,12 +93,15 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   packing.lanesLoop = lanes.getPosition();
   packing.lanesDim = *map.getResultPosition(lanes);
   int64_t size = type.getDimSize(packing.lanesDim);
-  // Rows that share the panel want it as wide as a register block. Without such rows, as
-  // in a depthwise convolution, one vector can be cut into tiles more freely.
+  // Rows that share the panel want it as wide as a register block: three vectors, which read less
+  // for each product, or two. Without such rows, as in a depthwise convolution, one vector can be
+  // cut into tiles more freely.
   bool isShared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *other) {
     return !op.getMatchingIndexingMap(other).isFunctionOfDim(packing.lanesLoop);
   });
-  packing.block = size <= maxBlock / 2 || !isShared ? maxBlock / 2 : maxBlock;
+  packing.block = size <= vector || !isShared                 ? vector
+                  : manyRegisters && size % (3 * vector) == 0 ? 3 * vector
+                                                              : 2 * vector;
 
   // Parallel loops first, then the panel, then the reductions.
   auto iterators = op.getIteratorTypesArray();
@@ -235,7 +239,7 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
         auto generic = dyn_cast<linalg::GenericOp>(operand.getOwner());
         if (!generic || parameter.getTrainable() || argument.getType() != get.getType())
           continue;
-        std::optional<Packing> packing = choosePacking(generic, operand, 2 * vectorBits / 32, matrixTiles);
+        std::optional<Packing> packing = choosePacking(generic, operand, vectorBits / 32, registers >= 32, matrixTiles);
         if (!packing)
           continue;
 

@@ -93,6 +93,7 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
     "::nacre::kern::KernDialect"];
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
+    Option<"registers", "registers", "unsigned", "32", "Number of vector registers">,
     Option<"matrixTiles", "matrix-tiles", "bool", "false",
            "Sums of products of bf16 and 8-bit integers run on a matrix unit">];
 }

@@ -87,15 +87,17 @@ private:
       return {};
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
-    Staged staged = stageOperands(rewriter, list[number], foldFills(*nest), epilogue,
-                                  {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8}, part);
+    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8};
+    SmallVector<Operation *> fills = foldFills(*nest);
+    Staged staged = part == StagedPart::Steps ? cutSteps(rewriter, list[number], fills, epilogue, target)
+                                              : stageOperands(rewriter, list[number], fills, epilogue, target, part);
     forget(list, staged.epilogue);
     return std::move(staged.ops);
   }
 
-  /// Vectorizes all of a list, first with rows staged, then columns of what that leaves.
+  /// Vectorizes all of a list, first with rows staged, then columns of what that leaves, or with steps cut.
   void stageAndVectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
-                         ArrayRef<StagedPart> parts = {StagedPart::Rows, StagedPart::Columns}) {
+                         ArrayRef<StagedPart> parts = {StagedPart::Rows, StagedPart::Columns, StagedPart::Steps}) {
     for (unsigned i = 0; i < list.size(); ++i) {
       if (!list[i])
         continue; // gone with one before it

@@ -206,14 +206,20 @@ struct Staged {
 
 /// Which operand of a contraction is staged: one along rows of the output that lies far apart,
 /// or one along its columns that lanes cannot follow, or whose rows are far apart and read
-/// often.
-enum class StagedPart { Rows, Columns };
+/// often; or whether its steps are cut into pieces (cutSteps).
+enum class StagedPart { Rows, Columns, Steps };
 
 /// Replaces a contraction with such an operand by loops that move tiles of it into a buffer
 /// first. `op` and its `fills` are gone then. No ops if there is nothing to stage.
 Staged stageOperands(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
                      llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
                      const VectorTarget &target, StagedPart part);
+
+/// Sums the products of a contraction in pieces, if panels of a packed operand are long. `op` and
+/// its `fills` are gone then. No ops if they are not.
+Staged cutSteps(mlir::RewriterBase &rewriter, mlir::linalg::GenericOp op,
+                llvm::ArrayRef<mlir::Operation *> fills, mlir::linalg::GenericOp epilogue,
+                const VectorTarget &target);
 
 /// A body that adds the product of two inputs of bf16 to an f32, or of two of 8 bits to an i32.
 struct TileProduct {

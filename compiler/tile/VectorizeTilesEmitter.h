@@ -203,6 +203,7 @@ private:
 
   //===--- What will be needed next (VectorizeTilesPrefetch.cpp) -----------===//
 
+  int64_t panelOf(const Access &access, const Term &block) const;
   void planPrefetch();
   void placePrefetch();
   void emitPrefetch();

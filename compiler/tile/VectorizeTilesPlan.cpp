@@ -290,6 +290,15 @@ private:
     return best;
   }
 
+  /// Some operand lies in blocks of three vectors.
+  bool isPackedInThrees() const {
+    return llvm::any_of(nest.getInputs(), [&](const Access &access) {
+      return llvm::any_of(access.terms, [&](const Term &term) {
+        return term.loop == plan.lanes && term.kind == Term::Mod && term.divisor == 3 * plan.width;
+      });
+    });
+  }
+
   void blockForContraction() {
     int64_t registers = target.registers / nest.outputs;
     blockLoop = chooseBlockLoop(bit(plan.lanes));
@@ -299,9 +308,9 @@ private:
     }
     int64_t rows = guess(nest.loops[blockLoop]);
     // Two vectors for each row; more when rows are few, and three rather than 2
-    // + 1.
+    // + 1 or where an operand is packed so.
     int64_t columns = std::min<int64_t>(vectors(), 2);
-    if (vectors() == 3 && nest.loops[plan.lanes].isStatic() && registers >= 32)
+    if (registers >= 32 && (isPackedInThrees() || (vectors() == 3 && nest.loops[plan.lanes].isStatic())))
       columns = 3;
     if (rows < 4)
       columns = std::min<int64_t>(vectors(), 8 / rows);

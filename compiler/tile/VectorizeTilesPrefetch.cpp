@@ -23,6 +23,19 @@ constexpr int64_t kSmallestPanelBytes = 2048;
 int64_t bytesOf(Type element) { return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
 } // namespace
 
+/// How many elements after a panel the next one is that will be needed.
+int64_t Emitter::panelOf(const Access &access, const Term &block) const {
+  const Loop &columns = nest.loops[plan.lanes];
+  if (!columns.isStatic() || columns.size > block.divisor)
+    return block.stride * llvm::divideCeil(plan.width * plan.copies[plan.lanes], block.divisor);
+  // A piece of one panel: what follows it in memory.
+  int64_t extent = block.divisor;
+  for (const Term &term : access.terms)
+    if (contains(nest.reduction, term.loop) && term.isStatic() && nest.loops[term.loop].isStatic())
+      extent = std::max(extent, term.stride * nest.loops[term.loop].size);
+  return extent;
+}
+
 /// Finds the packed operand that passes of rows have in common.
 void Emitter::planPrefetch() {
   if (nest.loops[plan.lanes].reduction || plan.reductionOrder.empty())
@@ -41,7 +54,7 @@ void Emitter::planPrefetch() {
     });
     if (block == access.terms.end() || !block->isStatic())
       continue;
-    int64_t panel = block->stride * llvm::divideCeil(plan.width * plan.copies[plan.lanes], block->divisor);
+    int64_t panel = panelOf(access, *block);
     if (panel * bytesOf(access.element) < kSmallestPanelBytes)
       continue;
     // Elements for each row, and what part of the panel a block of rows asks for.

@@ -25,6 +25,7 @@
 //   else:                 c(m, n) += a(m, k) * b(k, n)
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/tile/OpTiler.h"
 #include "compiler/tile/VectorizeTiles.h"
 #include "dialects/rt/RtOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -231,10 +232,9 @@ std::optional<Staging> findRows(linalg::GenericOp op, unsigned lanes, const Vect
   return std::nullopt;
 }
 
-class Stager {
+class Stager : OpTiler {
 public:
-  Stager(RewriterBase &b, linalg::GenericOp op, const Staging &staging)
-      : b(b), loc(op.getLoc()), op(op), staging(staging), tiles(op.getNumLoops(), 0) {
+  Stager(RewriterBase &b, linalg::GenericOp op, const Staging &staging) : OpTiler(b, op), staging(staging) {
     for (unsigned loop : staging.outer)
       tiles[loop] = 1;
     tiles[staging.along] = staging.width;
@@ -245,8 +245,7 @@ public:
   /// Writes everything at the builder's position. `epilogue` may be null.
   SmallVector<linalg::GenericOp> run(ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
                                      ArrayRef<unsigned> epilogueLoops) {
-    for (Range range : cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, loc))
-      bounds.push_back(range.size);
+    findBounds();
     if (staging.conditions.empty())
       return runStaged(fills, epilogue, epilogueLoops);
     auto choice = scf::IfOp::create(b, loc, pays(), /*withElseRegion=*/true);
@@ -286,23 +285,15 @@ private:
     if (!whole)
       for (Operation *fill : fills)
         b.clone(*fill);
-    ivs.resize(op.getNumLoops());
-    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
     scf::ForOp outermost;
     for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
       if (!tiles[loop])
         continue;
-      auto body = scf::ForOp::create(b, loc, zero,
-                                     getValueOrCreateConstantIndexOp(b, loc, bounds[loop]),
-                                     arith::ConstantIndexOp::create(b, loc, tiles[loop]));
+      scf::ForOp body = open(loop);
       if (!outermost)
         outermost = body;
-      b.setInsertionPointToStart(body.getBody());
-      ivs[loop] = body.getInductionVar();
     }
-    SmallVector<unsigned> identity(op.getNumLoops());
-    std::iota(identity.begin(), identity.end(), 0);
-    SmallVector<Value> operands = tile(op, identity);
+    SmallVector<Value> operands = tile(op, ownLoops());
     SmallVector<linalg::GenericOp> results = {stageOperand(operands)};
     if (whole)
       for (Operation *fill : fills)
@@ -318,23 +309,6 @@ private:
       results.push_back(cast<linalg::GenericOp>(b.clone(*epilogue)));
     }
     return results;
-  }
-
-  /// The operands of `other`, whose loops are `loops` of the op, in the current tile.
-  SmallVector<Value> tile(linalg::GenericOp other, ArrayRef<unsigned> loops) {
-    SmallVector<OpFoldResult> at, sizes, limits;
-    for (unsigned loop : loops) {
-      if (tiles[loop])
-        at.push_back(ivs[loop]);
-      sizes.push_back(b.getIndexAttr(tiles[loop]));
-      limits.push_back(bounds[loop]);
-    }
-    return linalg::makeTiledShapes(b, loc, other, other->getOperands(), at, sizes, limits,
-                                   /*omitPartialTileCheck=*/false);
-  }
-
-  linalg::GenericOp clone(linalg::GenericOp other, ValueRange operands) {
-    return cast<linalg::GenericOp>(mlir::clone(b, other.getOperation(), TypeRange(), operands));
   }
 
   /// From the op's loops to the buffer: reductions, then lanes or rows.
@@ -385,13 +359,7 @@ private:
         });
   }
 
-  RewriterBase &b;
-  Location loc;
-  linalg::GenericOp op;
   const Staging &staging;
-  SmallVector<int64_t> tiles;
-  SmallVector<OpFoldResult> bounds;
-  SmallVector<Value> ivs;
 };
 
 } // namespace

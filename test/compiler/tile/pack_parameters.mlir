@@ -100,6 +100,24 @@ kern.func @k(%x: tensor<1x9x9x48xf32>, %w: tensor<48x1x3x3xf32>, %d: tensor<1x7x
 
 // -----
 
+// 96 columns are two blocks of three vectors.
+nn.parameter @w = dense<1.0> : tensor<8x96xf32>
+
+// CHECK-LABEL: func.func @main
+// CHECK: nn.get_parameter @w.packed : tensor<2x8x48xf32>
+func.func @main(%x: tensor<4x8xf32>) -> tensor<4x96xf32> {
+  %w = nn.get_parameter @w : tensor<8x96xf32>
+  %d = tensor.empty() : tensor<4x96xf32>
+  %0 = kern.call @k ins(%x, %w : tensor<4x8xf32>, tensor<8x96xf32>) outs(%d : tensor<4x96xf32>) -> tensor<4x96xf32>
+  return %0 : tensor<4x96xf32>
+}
+kern.func @k(%x: tensor<4x8xf32>, %w: tensor<8x96xf32>, %d: tensor<4x96xf32>) -> tensor<4x96xf32> {
+  %0 = nn.matmul %x, %w : (tensor<4x8xf32>, tensor<8x96xf32>) -> tensor<4x96xf32>
+  kern.return %0 : tensor<4x96xf32>
+}
+
+// -----
+
 // What @prepare computes only to be packed is packed at once: its memory is free again
 // before the next one.
 nn.parameter @a = dense<0.0> : tensor<32x32xf32> {nn.computed}

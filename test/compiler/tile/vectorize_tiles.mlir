@@ -32,6 +32,61 @@ func.func @contraction(%a: memref<64x48xf32>, %b: memref<2x48x32xf32>, %c: memre
   return
 }
 
+// Each block of 8 rows asks for a quarter of the next panel, 48 x 32 elements on: 48 for each row.
+// CHECK-LABEL: func.func @prefetched
+// CHECK: %[[START:.+]] = memref.extract_aligned_pointer_as_index %arg1
+// CHECK: scf.for %[[N:.+]] = %c0 to %c64 step %c32
+// CHECK: scf.for %[[M:.+]] = %c0 to %c32 step %c8
+// CHECK: %[[PART:.+]] = arith.muli %[[M]], %c48
+// CHECK: %[[NEXT:.+]] = arith.addi %{{.+}}, %c1536
+// CHECK: %[[PLACE:.+]] = arith.addi %[[NEXT]], %[[PART]]
+// CHECK: %{{.+}}:16 = scf.for %[[K:.+]] = %c0 to %c48 step %c1
+// CHECK: %[[STEP:.+]] = arith.shrui %{{.+}}, %c2
+// CHECK: arith.addi %[[PLACE]], %[[STEP]]
+// CHECK: "llvm.intr.prefetch"(%{{.+}}) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
+func.func @prefetched(%a: memref<32x48xf32>, %b: memref<2x48x32xf32>, %c: memref<32x64xf32>) {
+  linalg.generic {indexing_maps = [#lhs, #packed, #out],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<32x48xf32>, memref<2x48x32xf32>) outs(%c : memref<32x64xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  return
+}
+
+// A panel of 2048 steps is summed in pieces, and what follows comes after the last one.
+// CHECK-LABEL: func.func @pieces
+// CHECK: scf.for %{{.+}} = %c0{{.*}} to %c96{{.*}} step %c48
+// CHECK: vector.store %{{.+}}, %{{.+}} : memref<{{.+}}>, vector<16xf32>
+// CHECK: scf.for %{{.+}} = %c0{{.*}} to %c2048{{.*}} step %c256
+// CHECK: %{{.+}}:24 = scf.for %{{.+}} = %c0{{.*}} to %c256{{.*}} step %c1
+// CHECK: "llvm.intr.prefetch"
+// CHECK-COUNT-24: vector.fma
+// CHECK: arith.maximumf
+#threes = affine_map<(m, n, k) -> (n floordiv 48, k, n mod 48)>
+#all = affine_map<(m, n) -> (m, n)>
+func.func @pieces(%a: memref<32x2048xf32>, %b: memref<2x2048x48xf32>, %c: memref<32x96xf32>, %d: memref<32x96xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%c : memref<32x96xf32>)
+  linalg.generic {indexing_maps = [#lhs, #threes, #out],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<32x2048xf32>, memref<2x2048x48xf32>) outs(%c : memref<32x96xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
+  }
+  linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%c : memref<32x96xf32>) outs(%d : memref<32x96xf32>) {
+  ^bb0(%x: f32, %out: f32):
+    %0 = arith.maximumf %x, %zero : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
 // Rows of 19: one full vector and one masked.
 // CHECK-LABEL: func.func @tail
 // CHECK: %[[MASK:.+]] = vector.create_mask %c3

@@ -6,6 +6,7 @@ strided layouts. Bodies: arithmetic, comparisons, casts, loop numbers. Around th
 of the outputs, an element-wise op on the result.
 """
 import math
+import re
 
 SIZES = [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 16, 17, 20, 24, 31, 32, 33, 48, 50, 64, 70]
 FLOATS = ("f16", "f32", "f64")
@@ -61,6 +62,7 @@ TEMPLATES = [
     ("ppr", ["d2, d0", "d2, d1"]),
     ("ppr", ["d2, d0", "d1, d2"]),
     ("ppr", ["d0, d2", "d1 floordiv 32, d2, d1 mod 32"]),
+    ("ppr", ["d0, d2", "d1 floordiv 48, d2, d1 mod 48"]),
     ("pppr", ["d0, d1, d3", "d0, d2, d3"]),
     ("pppr", ["d1, d0, d3", "d2, d0, d3"]),
     ("pppr", ["d0, d1, d3", "d0, d3, d2"]),
@@ -201,7 +203,7 @@ class RandomOp:
             if len(expr) == 2:
                 shape.append(self.sizes[loops[0]])
             else:
-                shape.append(eval(expr.replace("floordiv", "//").replace("mod 32", "* 0 + 31"),
+                shape.append(eval(re.sub(r"mod (\d+)", r"* 0 + \1 - 1", expr.replace("floordiv", "//")),
                                   largest.copy()) + 1)
             dynamic.append("mod" not in expr and any(self.dynamic[i] for i in loops))
         operand = Operand(name, self.element, exprs, shape, dynamic)
