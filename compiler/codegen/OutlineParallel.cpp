@@ -76,7 +76,7 @@ void outline(rt::ParallelOp parallel, kern::FuncOp kernel, StringRef name) {
 
   builder.setInsertionPoint(parallel);
   rt::LaunchOp::create(builder, parallel.getLoc(), name, captured,
-                       parallel.getCount(), parallel.getGrain());
+                       parallel.getCount(), parallel.getGrain(), parallel.getAlternating());
   parallel.erase();
 }
 

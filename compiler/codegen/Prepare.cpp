@@ -143,6 +143,7 @@ private:
 
   /// As many ranges as threads. Calls in a body run serially.
   void runParallel(nacre_abi_body body, void *environment, int64_t count, int64_t grain) {
+    grain &= ~NACRE_ABI_ALTERNATE;
     if (currentScratch)
       return runBody(body, environment, 0, count);
     int64_t pieces = llvm::divideCeil(count, grain);

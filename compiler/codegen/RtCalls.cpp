@@ -184,7 +184,7 @@ LLVM::LLVMFuncOp RtFunction::makeTask(LLVM::LLVMFuncOp body, LLVM::LLVMStructTyp
 }
 
 // count <= grain, or one thread and not many grains: call the body on the whole range,
-// unless it takes scratch, which only the pool gives back. Otherwise put the captured values into a struct and hand it to the pool, which cuts long
+// unless it takes scratch, which only the pool gives back, or runs backwards in turn. Otherwise put the captured values into a struct and hand it to the pool, which cuts long
 // loops so that they can be cancelled.
 void RtFunction::lowerLaunch(rt::LaunchOp op) {
   auto body = symbols.lookup<LLVM::LLVMFuncOp>(kernelSymbol(op.getBody()));
@@ -203,10 +203,11 @@ void RtFunction::lowerLaunch(rt::LaunchOp op) {
     Value stored = entryAlloca(environment, 1);
     calling.storeFields(builder, loc, captures, stored);
     Value task = LLVM::AddressOfOp::create(builder, loc, makeTask(body, environment, loc));
-    callField(abi::offset::parallelFor, voidType, {task, stored, count, grain});
+    Value marked = op.getAlternating() ? constant(op.getGrain() | NACRE_ABI_ALTERNATE) : grain;
+    callField(abi::offset::parallelFor, voidType, {task, stored, count, marked});
     cf::BranchOp::create(builder, loc, rest);
   };
-  if (body->hasAttr(takesScratch)) {
+  if (body->hasAttr(takesScratch) || op.getAlternating()) {
     callPool();
     op.erase();
     return;

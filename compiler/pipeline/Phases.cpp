@@ -112,7 +112,8 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(createCanonicalizerPass());
   kernel.addPass(tile::createForwardDestinationsPass());
   kernel.addPass(tile::createCarryInPlacePass());
-  kernel.addPass(tile::createSplitLoopsPass());
+  kernel.addPass(tile::createSplitLoopsPass({options.l2Bytes}));
+  kernel.addPass(tile::createSplitStepsPass());
   kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles}));
   kernel.addPass(tile::createTileAndFusePass());
   addCleanup(kernel);

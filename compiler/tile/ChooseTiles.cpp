@@ -274,18 +274,6 @@ private:
     return sizes;
   }
 
-  /// Columns of a tile: 64, or a few more so that they are whole blocks of a packed operand.
-  static int64_t getColumns(linalg::LinalgOp op, unsigned columns) {
-    constexpr int64_t kColumns = 64;
-    int64_t block = 1;
-    for (OpOperand *operand : op.getDpsInputOperands())
-      for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
-        if (auto part = dyn_cast<AffineBinaryOpExpr>(expr))
-          if (part.getKind() == AffineExprKind::Mod && part.getLHS() == getAffineDimExpr(columns, op.getContext()))
-            block = std::max(block, cast<AffineConstantExpr>(part.getRHS()).getValue());
-    return llvm::alignTo(kColumns, block);
-  }
-
   /// Panels of 64 columns or so; as many rows as keep the other input in three quarters of the second-
   /// level cache, or as many as make up for moving the columns if they are not packed; and
   /// more columns than 64 where rows are moved too; but tiles enough for several threads.
@@ -299,7 +287,7 @@ private:
     // The anchor's parallel loops are the root's: both write the same shape.
     SmallVector<unsigned> parallel;
     anchor.getParallelDims(parallel);
-    const int64_t columns = getColumns(anchor, parallel.back());
+    const int64_t columns = tile::getTileColumns(anchor, parallel.back());
     SmallVector<int64_t> sizes(ranges.size(), 0);
     if (parallel.size() != root.getNumParallelLoops() || root.getNumReductionLoops() != 0)
       if (root != anchor)
@@ -439,3 +427,18 @@ private:
 };
 
 } // namespace
+
+int64_t nacre::tile::getTileColumns(linalg::LinalgOp op, unsigned columns) {
+  constexpr int64_t kColumns = 64, kColumnsOfFewRows = 128;
+  int64_t block = 1, rows = 1;
+  for (auto [loop, size, iterator] : llvm::enumerate(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
+    if (loop != columns && iterator == utils::IteratorType::parallel)
+      rows *= assume(size);
+  for (OpOperand *operand : op.getDpsInputOperands())
+    for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
+      if (auto part = dyn_cast<AffineBinaryOpExpr>(expr))
+        if (part.getKind() == AffineExprKind::Mod && part.getLHS() == getAffineDimExpr(columns, op.getContext()))
+          block = std::max(block, cast<AffineConstantExpr>(part.getRHS()).getValue());
+  // Few rows wait for memory, which several panels at a time come faster from.
+  return rows < kFewestSharingRows ? llvm::alignDown(kColumnsOfFewRows, block) : llvm::alignTo(kColumns, block);
+}

@@ -56,6 +56,8 @@ void convert(scf::ForallOp op, int64_t grain) {
 
   auto parallel = rt::ParallelOp::create(
       b, loc, getValueOrCreateConstantIndexOp(b, loc, total), grain);
+  // A loop's iterations read the same weights.
+  parallel.setAlternating(isa<scf::ForOp>(op->getParentOp()));
   Block &body = parallel.getBody().front();
   b.setInsertionPointToStart(&body);
   auto loop = scf::ForOp::create(b, loc, body.getArgument(0), body.getArgument(1), one);

@@ -19,6 +19,7 @@
 #include "compiler/graph/Prepare.h"
 #include "compiler/tile/MultiplyTiles.h"
 #include "compiler/tile/Passes.h"
+#include "compiler/tile/VectorizeTiles.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -99,8 +100,12 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   bool isShared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *other) {
     return !op.getMatchingIndexingMap(other).isFunctionOfDim(packing.lanesLoop);
   });
+  int64_t rows = 1;
+  for (auto [loop, range, iterator] : llvm::enumerate(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
+    if (iterator == utils::IteratorType::parallel && !map.isFunctionOfDim(loop))
+      rows *= ShapedType::isDynamic(range) ? tile::kFewestSharingRows : range;
   packing.block = size <= vector || !isShared                 ? vector
-                  : manyRegisters && size % (3 * vector) == 0 ? 3 * vector
+                  : manyRegisters && size % (3 * vector) == 0 && rows >= tile::kFewestSharingRows ? 3 * vector
                                                               : 2 * vector;
 
   // Parallel loops first, then the panel, then the reductions.

@@ -64,10 +64,22 @@ def SplitLoopsPass : Pass<"split-loops", "::nacre::kern::FuncOp"> {
   let description = [{
     Precondition: structured ops on tensors. Postcondition: a kernel that is one loop of known
     sizes, in which rows are computed apart and which has much to do, is an scf.forall over
-    groups of rows, each with a loop of its own.
+    groups of rows, each with a loop of its own. Not where an iteration reads more than the
+    second-level cache holds: threads had better share that (split-steps).
   }];
+  let options = [Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">];
   let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::arith::ArithDialect"];
+}
+
+def SplitStepsPass : Pass<"split-steps", "::nacre::kern::FuncOp"> {
+  let summary = "Share the columns of contractions in a kernel's loop among threads";
+  let description = [{
+    Precondition: structured ops on tensors. Postcondition: a contraction that stands in a loop
+    of a kernel, in no scf.forall, and has much to do, is an scf.forall over its columns.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::affine::AffineDialect"];
 }
 
 def ForallToParallelPass : Pass<"forall-to-parallel", "::nacre::kern::FuncOp"> {

@@ -22,6 +22,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/DataLayoutInterfaces.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_SPLITLOOPSPASS
@@ -158,6 +160,8 @@ private:
 };
 
 struct SplitLoopsPass : tile::impl::SplitLoopsPassBase<SplitLoopsPass> {
+  using Base::Base;
+
   void runOnOperation() override {
     kern::FuncOp func = getOperation();
     Block &body = func.getBody().front();
@@ -168,7 +172,7 @@ struct SplitLoopsPass : tile::impl::SplitLoopsPassBase<SplitLoopsPass> {
           return;
         loop = found;
       }
-    if (!loop || countWork(loop) < kLeastWork)
+    if (!loop || countWork(loop) < kLeastWork || countBytes(loop) > l2Bytes)
       return;
     for (Value state : loop.getRegionIterArgs()) {
       RowTracer rows;
@@ -196,6 +200,21 @@ private:
     });
     std::optional<APInt> count = loop.getStaticTripCount();
     return count ? work * count->getSExtValue() : work;
+  }
+
+  /// Bytes that every iteration reads again.
+  static int64_t countBytes(scf::ForOp loop) {
+    llvm::SmallSetVector<Value, 4> read;
+    loop.walk([&](linalg::LinalgOp op) {
+      for (OpOperand *operand : op.getDpsInputOperands())
+        if (loop.isDefinedOutsideOfLoop(operand->get()))
+          read.insert(operand->get());
+    });
+    int64_t bytes = 0;
+    for (Value value : read)
+      if (auto type = dyn_cast<RankedTensorType>(value.getType()); type && type.hasStaticShape())
+        bytes += type.getNumElements() * int64_t(DataLayout().getTypeSize(type.getElementType()));
+    return bytes;
   }
 
   /// The least divisor of the rows that shares what is read for all rows among enough of them.

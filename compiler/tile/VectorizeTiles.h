@@ -231,6 +231,13 @@ struct TileProduct {
 };
 std::optional<TileProduct> getTileProduct(mlir::linalg::GenericOp op);
 
+/// So few rows and more share what is read along the columns.
+constexpr int64_t kFewestSharingRows = 4;
+
+/// Columns of a contraction's tile, along the loop `columns`: 64 or so, whole blocks of a packed
+/// operand; more where rows are few.
+int64_t getTileColumns(mlir::linalg::LinalgOp op, unsigned columns);
+
 /// The block at whose start the running thread takes stack memory once.
 mlir::Block *entryOfThread(mlir::Operation *op);
 

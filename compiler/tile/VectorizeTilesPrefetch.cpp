@@ -43,6 +43,8 @@ void Emitter::planPrefetch() {
   // Of the loops, those that walk inside of the columns.
   auto lanes = llvm::find(plan.parallelOrder, plan.lanes);
   SmallVector<unsigned> rows(lanes + 1, plan.parallelOrder.end());
+  if (rows.empty()) // memory is read once, from start to end: the hardware sees that
+    return;
   LoopSet rowSet = 0;
   for (unsigned loop : rows)
     rowSet |= bit(loop);
@@ -64,7 +66,7 @@ void Emitter::planPrefetch() {
       count = count ? mul(count, bounds[loop]) : bounds[loop];
       copies *= plan.copies[loop];
     }
-    std::optional<int64_t> known = count ? getConstantIntValue(count) : 1;
+    std::optional<int64_t> known = getConstantIntValue(count);
     ahead.access = number;
     ahead.panel = panel;
     ahead.rows = std::move(rows);

@@ -37,7 +37,8 @@ def Rt_ParallelOp : Rt_Op<"parallel", [
   let summary = "A parallel loop on the session's threads";
   let description = [{
     The region runs once per chunk [begin, end) of [0, count); chunks cover the range
-    exactly once and are multiples of `grain` but for the last. The two arguments are
+    exactly once and are multiples of `grain` but for the last. With `alternating` each
+    thread takes its chunks in turn forwards and backwards. The two arguments are
     begin and end. Outlined into a function at code generation. With a count of at
     most `grain` it runs in place.
 
@@ -47,7 +48,7 @@ def Rt_ParallelOp : Rt_Op<"parallel", [
     }
     ```
   }];
-  let arguments = (ins Index:$count, Rt_Grain:$grain);
+  let arguments = (ins Index:$count, Rt_Grain:$grain, UnitAttr:$alternating);
   let regions = (region AnyRegion:$body);
   let hasCustomAssemblyFormat = 1;
   let skipDefaultBuilders = 1;
@@ -77,9 +78,9 @@ def Rt_LaunchOp : Rt_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$body, Variadic<AnyType>:$captures, Index:$count,
-                   Rt_Grain:$grain);
+                   Rt_Grain:$grain, UnitAttr:$alternating);
   let assemblyFormat = [{
-    $body `(` ($captures^ `:` type($captures))? `)` `to` $count `grain` $grain attr-dict
+    $body `(` ($captures^ `:` type($captures))? `)` `to` $count `grain` $grain (`alternating` $alternating^)? attr-dict
   }];
 }
 

@@ -99,6 +99,11 @@ typedef struct nacre_abi_tensor {
 typedef void (*nacre_abi_body)(nacre_abi_context *context, void *environment,
                                int64_t begin, int64_t end);
 
+/* Added to a grain: loops that have it take their ranges in turn forwards and backwards. One
+ * that reads the same memory again and again, a little more than a cache holds, so finds most of
+ * it there. */
+#define NACRE_ABI_ALTERNATE (INT64_C(1) << 62)
+
 /* What generated code sees of a run. The runtime owns it; one per run in
  * flight. Generated code reads fields and calls the functions; it writes
  * nothing but `work`. */

@@ -206,7 +206,8 @@ void Run::parallelFor(nacre_abi_context *context, nacre_abi_body body,
   BodyLoop loop;
   loop.run = runChunk;
   loop.count = count;
-  loop.grain = grain;
+  loop.grain = grain & ~NACRE_ABI_ALTERNATE;
+  loop.alternate = (grain & NACRE_ABI_ALTERNATE) != 0;
   loop.owner = &run;
   loop.body = body;
   loop.environment = environment;

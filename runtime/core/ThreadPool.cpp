@@ -96,6 +96,10 @@ bool ThreadPool::take(std::atomic<uint64_t> &taken, uint64_t epoch,
   }
 }
 
+static void runChunk(const Loop &loop, Scratch &scratch, int64_t chunk) {
+  loop.run(loop, scratch, loop.boundary(chunk), loop.boundary(chunk + 1));
+}
+
 void ThreadPool::work(const Loop &loop, uint64_t epoch, int32_t self,
                       Scratch &scratch) {
   int64_t chunks = loop.chunks;
@@ -104,8 +108,7 @@ void ThreadPool::work(const Loop &loop, uint64_t epoch, int32_t self,
     int64_t first = chunks * owner / threads;
     int64_t count = chunks * (owner + 1) / threads - first, index;
     while (take(workers[owner].taken, epoch, count, index))
-      loop.run(loop, scratch, loop.boundary(first + index),
-               loop.boundary(first + index + 1));
+      runChunk(loop, scratch, first + place(loop, index, count));
   }
 }
 
@@ -113,12 +116,13 @@ void ThreadPool::run(Loop &newLoop, Scratch &scratch) {
   if (newLoop.count <= 0)
     return;
   newLoop.cut(threads);
+  if (newLoop.alternate)
+    newLoop.backwards = turns.fetch_add(1, std::memory_order_relaxed) & 1;
   if (threads == 1 || newLoop.chunks == 1 ||
       busy.exchange(true, std::memory_order_acquire)) {
     // In chunks here as well: a cancelled run should not wait for the end.
     for (int64_t i = 0; i < newLoop.chunks; ++i)
-      newLoop.run(newLoop, scratch, newLoop.boundary(i),
-                  newLoop.boundary(i + 1));
+      runChunk(newLoop, scratch, place(newLoop, i, newLoop.chunks));
     return;
   }
 

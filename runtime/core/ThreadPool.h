@@ -25,6 +25,9 @@ struct Loop {
   int64_t count;
   int64_t grain;
   int64_t chunks; // set by the pool
+  // Each thread takes its chunks backwards if the last such loop took them forwards.
+  bool alternate = false;
+  bool backwards = false; // set by the pool
 
   // Iterations [boundary(i), boundary(i + 1)) are chunk i.
   int64_t boundary(int64_t chunk) const;
@@ -77,6 +80,10 @@ private:
   };
 
   static void *main(void *worker);
+  // The place of the index-th of `count` chunks that are taken one after the other.
+  static int64_t place(const Loop &loop, int64_t index, int64_t count) {
+    return loop.backwards ? count - 1 - index : index;
+  }
   void work(const Loop &loop, uint64_t epoch, int32_t self, Scratch &scratch);
   bool waitForLoop(uint64_t seen);
   static bool take(std::atomic<uint64_t> &taken, uint64_t epoch, int64_t count,
@@ -92,6 +99,7 @@ private:
   std::atomic<uint32_t> wakeWord{0};
   std::atomic<bool> quit{false};
   std::atomic<int32_t> runs{0};
+  std::atomic<uint32_t> turns{0}; // of alternating loops
   alignas(64) std::atomic<bool> busy{false};
 };
 

@@ -1,4 +1,6 @@
 // RUN: nacre-opt %s --split-loops -split-input-file | FileCheck %s
+// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(split-loops{l2-bytes=8192}))' -split-input-file | FileCheck %s --check-prefix=LARGE
+// LARGE-NOT: scf.forall
 
 // 16 of 32 rows at a time go through all of the loop, with all of the weight. A body that asks
 // for the number of its row gets that in the whole tensor.

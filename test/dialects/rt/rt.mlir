@@ -45,6 +45,11 @@ kern.func @loop(%n: index, %d: memref<2xi64>, %x: memref<?xf32>) {
     %s = rt.scratch(%n) : memref<?xf32>
     rt.yield
   }
+  // CHECK: } {alternating}
+  rt.parallel (%begin, %end) to %n grain 4 {
+  } {alternating}
+  // CHECK: rt.launch @body(%{{.*}} : memref<?xf32>) to %{{.*}} grain 4 alternating
+  rt.launch @body(%x : memref<?xf32>) to %n grain 4 alternating
   // CHECK: rt.launch @body(%{{.*}} : memref<?xf32>) to %{{.*}} grain 4
   rt.launch @body(%x : memref<?xf32>) to %n grain 4
   // CHECK: rt.host_call "f" for "node 'c' (F): " [1, 2] ins(%{{.*}} : memref<?xf32>) outs(%{{.*}} : memref<2xi64>) {types = [f32, i64]}

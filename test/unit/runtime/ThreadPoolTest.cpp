@@ -45,7 +45,7 @@ struct ThreadPoolTest : testing::Test {
     ASSERT_EQ(pool.start(threads, nullptr, 0, allocator), NACRE_OK);
   }
   void check(int64_t count, int64_t grain, Scratch &scratch,
-             bool yields = false) {
+             bool yields = false, bool alternate = false) {
     std::vector<std::atomic<int>> hits(size_t(count > 0 ? count : 0));
     CountLoop loop;
     loop.run = countChunk;
@@ -53,6 +53,7 @@ struct ThreadPoolTest : testing::Test {
     loop.grain = grain;
     loop.hits = &hits;
     loop.yields = yields;
+    loop.alternate = alternate;
     pool.run(loop, scratch);
     for (auto &hit : hits)
       ASSERT_EQ(hit.load(), 1) << count << " by " << grain;
@@ -72,9 +73,31 @@ TEST_F(ThreadPoolTest, EveryIterationOnce) {
     pool.beginRun();
     for (int64_t count : {0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 100, 1000, 4097})
       for (int64_t grain : {-3, 0, 1, 2, 5, 16, 1000, 5000})
-        check(count, grain, scratch);
+        for (bool alternate : {false, true})
+          check(count, grain, scratch, false, alternate);
     pool.endRun();
     pool.stop();
+  }
+}
+
+TEST_F(ThreadPoolTest, AlternatesBetweenForwardsAndBackwards) {
+  struct OrderLoop : Loop {
+    std::vector<int64_t> order;
+  };
+  start(1);
+  Scratch scratch(allocator);
+  for (bool isBackwards : {false, true, false}) {
+    OrderLoop loop;
+    loop.run = [](const Loop &base, Scratch &, int64_t begin, int64_t) {
+      const_cast<OrderLoop &>(static_cast<const OrderLoop &>(base))
+          .order.push_back(begin);
+    };
+    loop.count = 8;
+    loop.grain = 1;
+    loop.alternate = true;
+    pool.run(loop, scratch);
+    EXPECT_EQ(loop.order, isBackwards ? (std::vector<int64_t>{6, 4, 2, 0})
+                                      : (std::vector<int64_t>{0, 2, 4, 6}));
   }
 }
 
