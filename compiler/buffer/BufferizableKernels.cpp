@@ -80,10 +80,36 @@ struct CallInterface : DstBufferizableOpInterfaceExternalModel<CallInterface<Cal
   }
 };
 
+/// Of kern.winograd: views may have any layout.
+struct WinogradInterface : DstBufferizableOpInterfaceExternalModel<WinogradInterface, kern::WinogradOp> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
+    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+  }
+  bool bufferizesToElementwiseAccess(Operation *, const AnalysisState &, ArrayRef<OpOperand *>) const {
+    return false;
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    rewriter.setInsertionPoint(op);
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+    kern::WinogradOp::create(rewriter, op->getLoc(), TypeRange(), buffers[0], buffers[1], buffers[2]);
+    replaceOpWithBufferizedValues(rewriter, op, buffers[2]);
+    return success();
+  }
+};
+
 } // namespace
 
 void buffer::registerBufferizableOpInterfaces(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, kern::KernDialect *) {
+    kern::WinogradOp::attachInterface<WinogradInterface>(*context);
     kern::CallOp::attachInterface<CallInterface<kern::CallOp>>(*context);
   });
   registry.addExtension(+[](MLIRContext *context, rt::RtDialect *) {

@@ -39,6 +39,8 @@ struct PipelineOptions {
   /// Caches of one core, in bytes.
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;
+  /// Convolutions sum the products of their windows, without Winograd's transforms.
+  bool exactConv = false;
   /// What products of f32 are computed in: f32, bf16 or f16. Of a training step `training` says it.
   std::string precision = "f32";
   /// Make a training step as well.

@@ -103,6 +103,8 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 }
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
+  if (!options.exactConv)
+    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes}));
   passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles}));
   passes.addPass(tile::createPadProducersPass());
   // This was the last that changes a kernel for its caller: from here on, once each.
@@ -124,6 +126,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(buffer::createBufferizePass());
   addCleanup(passes);
   passes.addPass(tile::createBatchUpdatesPass());
+  passes.addNestedPass<kern::FuncOp>(tile::createExpandWinogradPass());
   passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(buffer::createHoistTemporariesPass());

@@ -11,6 +11,7 @@
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "compiler/tile/VectorizeTiles.h"
+#include "compiler/tile/Winograd.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
@@ -204,6 +205,10 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     linalg::LinalgOp root = tile::getRootOp(func);
     if (!root || root.getNumLoops() == 0 || tile::getInPlaceUpdate(func)) // BatchUpdates cuts these
       return;
+    if (auto winograd = findWinograd(func)) {
+      func.setTilingAttr(kern::TilingAttr::get(&getContext(), tileWinograd(winograd), /*grain=*/1));
+      return;
+    }
     LoopTracer tracer(root);
     SmallVector<int64_t> ranges;
     for (int64_t size : root.getStaticLoopRanges())
@@ -243,6 +248,21 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
   }
 
 private:
+  static kern::WinogradOp findWinograd(kern::FuncOp func) {
+    auto ops = func.getOps<kern::WinogradOp>();
+    return ops.empty() ? nullptr : *ops.begin();
+  }
+
+  /// Whole rows of places, whose transformed values fit the second-level cache.
+  SmallVector<int64_t> tileWinograd(kern::WinogradOp op) {
+    auto result = cast<ShapedType>(op.getDestination().getType()), input = cast<ShapedType>(op.getInput().getType());
+    tile::WinogradShape shape = {assumeOne(result.getDimSize(0)), result.getDimSize(1), result.getDimSize(2),
+                                 input.getDimSize(3), result.getDimSize(3)};
+    tile::WinogradTile tile = shape.chooseTile(l2Bytes);
+    return {1, tile.rows, 0, tile.columns};
+  }
+  static int64_t assumeOne(int64_t size) { return ShapedType::isDynamic(size) ? 1 : size; }
+
   /// Tiles that hold about half of the first-level cache, whole inner loops first. What is
   /// transposed on the way is read in squares, so that whole lines of the cache are used.
   SmallVector<int64_t> tileElements(linalg::LinalgOp root, ArrayRef<int64_t> ranges,

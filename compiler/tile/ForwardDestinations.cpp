@@ -44,7 +44,7 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value de
   AffineMap map = op.getMatchingIndexingMap(init);
   for (OpOperand *input : op.getDpsInputOperands()) {
     bool isOwn = input->get() == destination ||
-                 (op.getNumDpsInits() == 1 && input->get().getDefiningOp<linalg::LinalgOp>());
+                 (op.getNumDpsInits() == 1 && isa_and_present<linalg::LinalgOp, kern::WinogradOp>(input->get().getDefiningOp()));
     if (!isOwn || op.getMatchingIndexingMap(input) != map ||
         input->get().getType() != init->get().getType())
       continue;

@@ -110,6 +110,30 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
            "Sums of products of bf16 and 8-bit integers run on a matrix unit">];
 }
 
+def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
+  let summary = "Compute 3 x 3 convolutions by Winograd's minimal filtering where it pays";
+  let description = [{
+    Precondition: kernels of structured ops on tensors, each with one call. Postcondition: f32
+    convolutions with constant 3 x 3 windows, without strides, are kern.winograd where a model of
+    products, transforms and memory says that this takes less time; a function @prepare computes
+    their transformed weights.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::linalg::LinalgDialect", "::nacre::nn::NNDialect", "::nacre::kern::KernDialect"];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
+    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">];
+}
+
+def ExpandWinogradPass : Pass<"expand-winograd", "::nacre::kern::FuncOp"> {
+  let summary = "Write kern.winograd as transforms and products";
+  let description = [{
+    Precondition: memrefs. Postcondition: kern.winograd is loops of structured ops with temporaries.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect"];
+}
+
 def PadProducersPass : Pass<"pad-producers", "::mlir::ModuleOp"> {
   let summary = "Let kernels leave room for the padding that their consumers need";
   let description = [{

@@ -10,6 +10,7 @@
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/TilingInterface.h"
 
 #include "dialects/kern/KernDialect.h.inc"
 
@@ -19,6 +20,8 @@
 namespace nacre::kern {
 /// The name of the list of halos (HaloAttr) on a structured op.
 inline constexpr llvm::StringLiteral kHalo = "kern.halo";
+/// Places along each dimension that one transformed tile of kern.winograd gives, and that it reads.
+inline constexpr int64_t kWinogradPlaces = 4, kWinogradReads = 6;
 } // namespace nacre::kern
 
 #define GET_OP_CLASSES

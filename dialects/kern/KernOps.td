@@ -9,6 +9,7 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
 
 def Kern_Dialect : Dialect {
   let name = "kern";
@@ -130,6 +131,37 @@ def Kern_CallOp : Op<Kern_Dialect, "call", [AttrSizedOperandSegments, Destinatio
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutsMutable(); }
   }];
+}
+
+def Kern_WinogradOp : Op<Kern_Dialect, "winograd", [
+    DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes", "getIterationDomain",
+      "getTiledImplementation", "getResultTilePosition", "generateResultTileValue"]>]> {
+  let summary = "A convolution with 3 x 3 windows by fewer products";
+  let description = [{
+    Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, arXiv:1509.09308): of each 4 x 4
+    places of the result, and each pair of channels, 36 products instead of 144. `input` is
+    `[n, h + 2, w + 2, c]`, with its padding; `weights` are those of the windows, transformed
+    (`G g G^T`), `[6, 6, o / b, c, b]`; `destination` is `[n, h, w, o]`, where 4 divides h and w.
+    Tiles of it start at multiples of 4, and of b.
+
+    Sums of f32 in another order, of values up to 100 times as large: results differ from exact ones
+    by about 4 times as much as those of a direct convolution.
+
+    ```mlir
+    %y = kern.winograd %x, %u into %d : (tensor<1x58x58x64xf32>, tensor<6x6x2x64x32xf32>, tensor<1x56x56x64xf32>) -> tensor<1x56x56x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyShaped:$input, AnyShaped:$weights, AnyShaped:$destination);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $input `,` $weights `into` $destination attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getDestinationMutable(); }
+  }];
+  let hasVerifier = 1;
 }
 
 #endif // NACRE_DIALECTS_KERN_KERNOPS_TD

@@ -1,0 +1,201 @@
+//===- ExpandWinograd.cpp - kern.winograd as structured ops -----*- C++ -*-===//
+//
+// Before: kern.winograd %x, %u into %y
+// After:  scf.for %n {
+//           scf.for %h { rows of B^T x; their columns: V[36][places][c] }
+//           M[36][places][o] = V times %u, position by position
+//           scf.for %h { rows of A^T M; their columns: %y[4 %h + i, 4 w + j, o] } }
+//
+// B and A are those of F(4 x 4, 3 x 3) with the points 0, 1, -1, 2, -2 and infinity (Lavin and
+// Gray, arXiv:1509.09308). One vector of channels goes through a transform at once.
+//
+// Precondition: memrefs. Postcondition: no kern.winograd is left.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/tile/Passes.h"
+#include "dialects/kern/KernOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace nacre::tile {
+#define GEN_PASS_DEF_EXPANDWINOGRADPASS
+#include "compiler/tile/Passes.h.inc"
+} // namespace nacre::tile
+
+using namespace mlir;
+using namespace nacre;
+
+namespace {
+
+constexpr int64_t kReads = kern::kWinogradReads, kPlaces = kern::kWinogradPlaces;
+
+/// Arithmetic of one transform, on scalars that become lanes.
+class Body {
+public:
+  Body(OpBuilder &b, Location loc) : b(b), loc(loc) {}
+
+  /// B^T d.
+  SmallVector<Value> transformInput(ValueRange d) {
+    Value even = sub(d[4], times(4, d[2])), odd = sub(d[3], times(4, d[1]));
+    Value near = sub(d[4], d[2]), far = times(2, sub(d[3], d[1]));
+    return {add(sub(times(4, d[0]), times(5, d[2])), d[4]), add(even, odd), sub(even, odd), add(near, far), sub(near, far),
+            add(sub(times(4, d[1]), times(5, d[3])), d[5])};
+  }
+
+  /// A^T m.
+  SmallVector<Value> transformResult(ValueRange m) {
+    Value near = add(m[1], m[2]), far = add(m[3], m[4]), nearOdd = sub(m[1], m[2]), farOdd = sub(m[3], m[4]);
+    return {add(add(m[0], near), far), add(nearOdd, times(2, farOdd)), add(near, times(4, far)),
+            add(add(nearOdd, times(8, farOdd)), m[5])};
+  }
+
+private:
+  Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
+  Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
+  Value times(double factor, Value x) {
+    Value constant = arith::ConstantOp::create(b, loc, b.getFloatAttr(x.getType(), factor));
+    return arith::MulFOp::create(b, loc, constant, x);
+  }
+
+  OpBuilder &b;
+  Location loc;
+};
+
+class Expander {
+public:
+  Expander(kern::WinogradOp op) : b(op), loc(op.getLoc()), op(op) {}
+
+  void run() {
+    auto input = cast<MemRefType>(op.getInput().getType()), destination = cast<MemRefType>(op.getDestination().getType());
+    int64_t down = destination.getDimSize(1) / kPlaces, across = destination.getDimSize(2) / kPlaces;
+    int64_t wide = input.getDimSize(2), inputs = input.getDimSize(3), outputs = destination.getDimSize(3);
+    Value rows = allocate({kReads, wide, inputs}), columns = allocate({kReads, kReads, down, across, inputs});
+    Value products = allocate({kReads, kReads, down, across, outputs}), half = allocate({kPlaces, kReads, across, outputs});
+    Value images = memref::DimOp::create(b, loc, op.getDestination(), 0);
+    OpBuilder::InsertionGuard guard(b);
+    OpFoldResult image = loop(images);
+    {
+      OpBuilder::InsertionGuard inner(b);
+      OpFoldResult row = loop(index(down)), first = times4(row);
+      auto readRow = [&](int64_t r) {
+        return view(op.getInput(), {image, plus(first, r), at(0), at(0)}, {1, 1, wide, inputs}, {1, 1, 1, 1}, {0, 1});
+      };
+      transform([&](int64_t r) { return readRow(r); },
+                [&](int64_t i) { return view(rows, {at(i), at(0), at(0)}, {1, wide, inputs}, {1, 1, 1}, {0}); }, kReads);
+      transform([&](int64_t s) { return view(rows, {at(0), at(s), at(0)}, {kReads, across, inputs}, {1, kPlaces, 1}, {}); },
+                [&](int64_t s) {
+                  return view(columns, {at(0), at(s), row, at(0), at(0)}, {kReads, 1, 1, across, inputs}, {1, 1, 1, 1, 1}, {1, 2});
+                },
+                kReads);
+    }
+    multiply(columns, products);
+    {
+      OpBuilder::InsertionGuard inner(b);
+      OpFoldResult row = loop(index(down)), first = times4(row);
+      transform([&](int64_t r) {
+                  return view(products, {at(r), at(0), row, at(0), at(0)}, {1, kReads, 1, across, outputs}, {1, 1, 1, 1, 1}, {0, 2});
+                },
+                [&](int64_t i) { return view(half, {at(i), at(0), at(0), at(0)}, {1, kReads, across, outputs}, {1, 1, 1, 1}, {0}); },
+                kPlaces);
+      transform([&](int64_t s) { return view(half, {at(0), at(s), at(0), at(0)}, {kPlaces, 1, across, outputs}, {1, 1, 1, 1}, {1}); },
+                [&](int64_t j) {
+                  return view(op.getDestination(), {image, first, at(j), at(0)}, {1, kPlaces, across, outputs},
+                              {1, 1, kPlaces, 1}, {0});
+                },
+                kPlaces);
+    }
+    op.erase();
+  }
+
+private:
+  Value index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+  OpFoldResult at(int64_t value) { return b.getIndexAttr(value); }
+  OpFoldResult plus(OpFoldResult value, int64_t more) {
+    return arith::AddIOp::create(b, loc, cast<Value>(value), index(more)).getResult();
+  }
+  OpFoldResult times4(OpFoldResult value) {
+    return arith::MulIOp::create(b, loc, cast<Value>(value), index(kPlaces)).getResult();
+  }
+
+  Value allocate(ArrayRef<int64_t> shape) {
+    return memref::AllocOp::create(b, loc, MemRefType::get(shape, b.getF32Type()));
+  }
+
+  /// A loop from 0 on; the builder stands in it then.
+  OpFoldResult loop(Value count) {
+    auto made = scf::ForOp::create(b, loc, index(0), count, index(1));
+    b.setInsertionPointToStart(made.getBody());
+    return made.getInductionVar();
+  }
+
+  /// A part of a memref, without the dimensions `dropped`.
+  Value view(Value source, ArrayRef<OpFoldResult> offsets, ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides,
+             ArrayRef<unsigned> dropped) {
+    SmallVector<int64_t> shape;
+    for (auto [dim, size] : llvm::enumerate(sizes))
+      if (!llvm::is_contained(dropped, dim))
+        shape.push_back(size);
+    SmallVector<OpFoldResult> mixedSizes = getAsIndexOpFoldResult(b.getContext(), sizes),
+                              mixedStrides = getAsIndexOpFoldResult(b.getContext(), strides);
+    auto type = memref::SubViewOp::inferRankReducedResultType(shape, cast<MemRefType>(source.getType()), offsets,
+                                                              mixedSizes, mixedStrides);
+    return memref::SubViewOp::create(b, loc, type, source, offsets, mixedSizes, mixedStrides);
+  }
+
+  /// One dimension of a transform: six views are read, `count` are written, element by element.
+  void transform(llvm::function_ref<Value(int64_t)> read, llvm::function_ref<Value(int64_t)> written, int64_t count) {
+    SmallVector<Value> from, to;
+    for (int64_t i = 0; i < kReads; ++i)
+      from.push_back(read(i));
+    for (int64_t i = 0; i < count; ++i)
+      to.push_back(written(i));
+    int64_t rank = cast<MemRefType>(from.front().getType()).getRank();
+    SmallVector<AffineMap> maps(from.size() + to.size(), b.getMultiDimIdentityMap(rank));
+    SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+    linalg::GenericOp::create(b, loc, from, to, maps, iterators, [&](OpBuilder &inner, Location where, ValueRange e) {
+      Body body(inner, where);
+      ValueRange read = e.take_front(kReads);
+      linalg::YieldOp::create(inner, where, count == kReads ? body.transformInput(read) : body.transformResult(read));
+    });
+  }
+
+  /// For each of the 36 positions: places by channels times channels by outputs.
+  void multiply(Value left, Value products) {
+    auto collapse = [&](Value value) {
+      return memref::CollapseShapeOp::create(b, loc, value, ArrayRef<ReassociationIndices>{{0}, {1}, {2, 3}, {4}});
+    };
+    Value result = collapse(products);
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(b.getF32Type()));
+    linalg::FillOp::create(b, loc, zero, result);
+    AffineExpr r, s, t, o, c;
+    bindDims(b.getContext(), r, s, t, o, c);
+    int64_t block = cast<MemRefType>(op.getWeights().getType()).getDimSize(4);
+    auto mapOf = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(5, 0, exprs, b.getContext()); };
+    auto parallel = utils::IteratorType::parallel;
+    linalg::GenericOp::create(
+        b, loc, ValueRange{collapse(left), op.getWeights()}, ValueRange{result},
+        ArrayRef<AffineMap>{mapOf({r, s, t, c}), mapOf({r, s, o.floorDiv(block), c, o % block}), mapOf({r, s, t, o})},
+        ArrayRef<utils::IteratorType>{parallel, parallel, parallel, parallel, utils::IteratorType::reduction},
+        [](OpBuilder &inner, Location where, ValueRange e) {
+          Value product = arith::MulFOp::create(inner, where, e[0], e[1]);
+          linalg::YieldOp::create(inner, where, arith::AddFOp::create(inner, where, e[2], product).getResult());
+        });
+  }
+
+  OpBuilder b;
+  Location loc;
+  kern::WinogradOp op;
+};
+
+struct ExpandWinogradPass : tile::impl::ExpandWinogradPassBase<ExpandWinogradPass> {
+  void runOnOperation() override {
+    SmallVector<kern::WinogradOp> ops;
+    getOperation()->walk([&](kern::WinogradOp op) { ops.push_back(op); });
+    for (kern::WinogradOp op : ops)
+      Expander(op).run();
+  }
+};
+
+} // namespace
