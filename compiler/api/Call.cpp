@@ -65,6 +65,7 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
       pipeline.training->batch.push_back(name + "=" + llvm::join(llvm::map_range(shape, [](int64_t size) { return std::to_string(size); }), "x"));
   }
   pipeline.precision = options.precision;
+  pipeline.exactConv = options.exactConv;
   pipeline.separateBuffers = options.sanitizeAddress;
   pipeline.stopAfter = options.stopAfter;
   pipeline.startAt = options.startAt;
@@ -355,6 +356,8 @@ std::string Call::describeProvenance(ModuleOp module) const {
     provenance["input_lengths"] = std::move(lengths);
   if (options.precision != "f32")
     provenance["precision"] = options.precision;
+  if (options.exactConv)
+    provenance["exact_conv"] = true;
   if (options.train)
     provenance["train"] = describe(*options.train);
   if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))

@@ -119,6 +119,9 @@ struct CompileOptions {
   /// and inputs, outputs and all that rounding would harm stay as they are (docs/training.md). With
   /// `train` it is the training that has a precision.
   std::string precision = "f32";
+  /// Convolutions sum the products of their windows; none by Winograd's transforms, whose results are
+  /// about twice as far from exact ones (docs/performance.md).
+  bool exactConv = false;
   /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of
   /// an optional that has no element. They are part of the compiled model.
   std::map<std::string, std::optional<int64_t>> inputLengths;

@@ -59,6 +59,7 @@ public:
                                 std::pair(all.reproducer, &options.reproducer)})
       if (text)
         *option = text;
+    options.exactConv = all.exact_conv != 0;
     if (all.cache_dir)
       options.cacheDirectory = all.cache_dir;
     if (all.precision && !all.loss && !all.optimizer)

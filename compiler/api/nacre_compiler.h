@@ -149,12 +149,15 @@ typedef struct nacre_compile_options {
   int64_t memory_budget, open_size;
   const nacre_shape_option *batch_shapes;
   int32_t batch_shape_count;
+  /* 1: convolutions sum the products of their windows, none by Winograd's
+   * transforms, whose results are about twice as far from exact ones. */
+  int32_t exact_conv;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
-   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0}
+   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

@@ -126,7 +126,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(buffer::createBufferizePass());
   addCleanup(passes);
   passes.addPass(tile::createBatchUpdatesPass());
-  passes.addNestedPass<kern::FuncOp>(tile::createExpandWinogradPass());
+  passes.addNestedPass<kern::FuncOp>(tile::createExpandWinogradPass({options.fma}));
   passes.addNestedPass<kern::FuncOp>(tile::createForallToParallelPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(buffer::createHoistTemporariesPass());

@@ -89,8 +89,10 @@ bool isElementwiseBehind(kern::FuncOp func, linalg::GenericOp conv) {
   return conv.getResult(0).hasOneUse();
 }
 
-constexpr double G[6][3] = {{1 / 4., 0, 0},           {-1 / 6., -1 / 6., -1 / 6.}, {-1 / 6., 1 / 6., -1 / 6.},
-                            {1 / 24., 1 / 12., 1 / 6.}, {1 / 24., -1 / 12., 1 / 6.}, {0, 0, 1}};
+constexpr double a = tile::kNearPoint, b = tile::kFarPoint;
+constexpr double A = 1 / (2 * a * a * (a * a - b * b)), B = 1 / (2 * b * b * (b * b - a * a));
+constexpr double G[6][3] = {{1 / (a * a * b * b), 0, 0}, {A, A * a, A * a * a}, {A, -A * a, A * a * a},
+                            {B, B * b, B * b * b},       {B, -B * b, B * b * b}, {0, 0, 1}};
 
 /// A kernel that computes the transformed weights, as sums over the window.
 kern::FuncOp createTransform(OpBuilder &moduleBuilder, Location loc, RankedTensorType from, RankedTensorType to,

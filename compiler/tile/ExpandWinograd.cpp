@@ -2,20 +2,22 @@
 //
 // Before: kern.winograd %x, %u into %y
 // After:  scf.for %n {
-//           scf.for %h { rows of B^T x; their columns: V[36][places][c] }
+//           scf.for %h, %w { rows of B^T x; their columns: V[36][%h, %w][c] }
 //           M[36][places][o] = V times %u, position by position
-//           scf.for %h { rows of A^T M; their columns: %y[4 %h + i, 4 w + j, o] } }
+//           scf.for %h, %w { rows of A^T M; their columns: %y[4 %h + i, 4 %w + j, o] } }
 //
-// B and A are those of F(4 x 4, 3 x 3) with the points 0, 1, -1, 2, -2 and infinity (Lavin and
-// Gray, arXiv:1509.09308). One vector of channels goes through a transform at once.
+// B and A are those of F(4 x 4, 3 x 3) (Lavin and Gray, arXiv:1509.09308) with the points of
+// Winograd.h. One vector of channels goes through a transform at once.
 //
 // Precondition: memrefs. Postcondition: no kern.winograd is left.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/Passes.h"
+#include "compiler/tile/Winograd.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -26,6 +28,8 @@ namespace nacre::tile {
 
 using namespace mlir;
 using namespace nacre;
+using nacre::tile::kFarPoint;
+using nacre::tile::kNearPoint;
 
 namespace {
 
@@ -34,75 +38,85 @@ constexpr int64_t kReads = kern::kWinogradReads, kPlaces = kern::kWinogradPlaces
 /// Arithmetic of one transform, on scalars that become lanes.
 class Body {
 public:
-  Body(OpBuilder &b, Location loc) : b(b), loc(loc) {}
+  Body(OpBuilder &b, Location loc, bool fma) : fma(fma), b(b), loc(loc) {}
 
   /// B^T d.
   SmallVector<Value> transformInput(ValueRange d) {
-    Value even = sub(d[4], times(4, d[2])), odd = sub(d[3], times(4, d[1]));
-    Value near = sub(d[4], d[2]), far = times(2, sub(d[3], d[1]));
-    return {add(sub(times(4, d[0]), times(5, d[2])), d[4]), add(even, odd), sub(even, odd), add(near, far), sub(near, far),
-            add(sub(times(4, d[1]), times(5, d[3])), d[5])};
+    Value even = add(d[4], -b2, d[2]), odd = add(d[3], -b2, d[1]), near = add(d[4], -a2, d[2]), far = add(d[3], -a2, d[1]);
+    return {add(add(d[4], -(a2 + b2), d[2]), a2 * b2, d[0]),
+            add(even, kNearPoint, odd),
+            add(even, -kNearPoint, odd),
+            add(near, kFarPoint, far),
+            add(near, -kFarPoint, far),
+            add(add(d[5], -(a2 + b2), d[3]), a2 * b2, d[1])};
   }
 
   /// A^T m.
   SmallVector<Value> transformResult(ValueRange m) {
-    Value near = add(m[1], m[2]), far = add(m[3], m[4]), nearOdd = sub(m[1], m[2]), farOdd = sub(m[3], m[4]);
-    return {add(add(m[0], near), far), add(nearOdd, times(2, farOdd)), add(near, times(4, far)),
-            add(add(nearOdd, times(8, farOdd)), m[5])};
+    Value near = add(m[1], m[2]), far = add(m[3], m[4]), nearOdd = add(m[1], -1, m[2]), farOdd = add(m[3], -1, m[4]);
+    return {add(add(m[0], near), far), add(times(kNearPoint, nearOdd), kFarPoint, farOdd), add(times(a2, near), b2, far),
+            add(add(m[5], a2 * kNearPoint, nearOdd), b2 * kFarPoint, farOdd)};
   }
 
 private:
+  static constexpr double a2 = kNearPoint * kNearPoint, b2 = kFarPoint * kFarPoint;
+
+  Value constant(double value, Type type) { return arith::ConstantOp::create(b, loc, b.getFloatAttr(type, value)); }
+  Value times(double factor, Value x) { return arith::MulFOp::create(b, loc, constant(factor, x.getType()), x); }
   Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
-  Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
-  Value times(double factor, Value x) {
-    Value constant = arith::ConstantOp::create(b, loc, b.getFloatAttr(x.getType(), factor));
-    return arith::MulFOp::create(b, loc, constant, x);
+  Value add(Value x, double factor, Value y) {
+    if (factor == -1)
+      return arith::SubFOp::create(b, loc, x, y);
+    if (!fma)
+      return add(x, times(factor, y));
+    return math::FmaOp::create(b, loc, constant(factor, x.getType()), y, x);
   }
 
+  bool fma;
   OpBuilder &b;
   Location loc;
 };
 
 class Expander {
 public:
-  Expander(kern::WinogradOp op) : b(op), loc(op.getLoc()), op(op) {}
+  Expander(kern::WinogradOp op, bool fma) : b(op), loc(op.getLoc()), op(op), fma(fma) {}
 
   void run() {
     auto input = cast<MemRefType>(op.getInput().getType()), destination = cast<MemRefType>(op.getDestination().getType());
     int64_t down = destination.getDimSize(1) / kPlaces, across = destination.getDimSize(2) / kPlaces;
-    int64_t wide = input.getDimSize(2), inputs = input.getDimSize(3), outputs = destination.getDimSize(3);
-    Value rows = allocate({kReads, wide, inputs}), columns = allocate({kReads, kReads, down, across, inputs});
-    Value products = allocate({kReads, kReads, down, across, outputs}), half = allocate({kPlaces, kReads, across, outputs});
+    int64_t inputs = input.getDimSize(3), outputs = destination.getDimSize(3);
+    // What one dimension of a transform leaves for the other stays in the first-level cache.
+    Value rows = allocate({kReads, kReads, inputs}), half = allocate({kPlaces, kReads, outputs});
+    Value columns = allocate({kReads, kReads, down, across, inputs}), products = allocate({kReads, kReads, down, across, outputs});
     Value images = memref::DimOp::create(b, loc, op.getDestination(), 0);
     OpBuilder::InsertionGuard guard(b);
     OpFoldResult image = loop(images);
     {
       OpBuilder::InsertionGuard inner(b);
-      OpFoldResult row = loop(index(down)), first = times4(row);
-      auto readRow = [&](int64_t r) {
-        return view(op.getInput(), {image, plus(first, r), at(0), at(0)}, {1, 1, wide, inputs}, {1, 1, 1, 1}, {0, 1});
-      };
-      transform([&](int64_t r) { return readRow(r); },
-                [&](int64_t i) { return view(rows, {at(i), at(0), at(0)}, {1, wide, inputs}, {1, 1, 1}, {0}); }, kReads);
-      transform([&](int64_t s) { return view(rows, {at(0), at(s), at(0)}, {kReads, across, inputs}, {1, kPlaces, 1}, {}); },
+      OpFoldResult row = loop(index(down)), column = loop(index(across));
+      OpFoldResult y = times4(row), x = times4(column);
+      transform([&](int64_t r) {
+                  return view(op.getInput(), {image, plus(y, r), x, at(0)}, {1, 1, kReads, inputs}, {0, 1});
+                },
+                [&](int64_t i) { return view(rows, {at(i), at(0), at(0)}, {1, kReads, inputs}, {0}); }, kReads);
+      transform([&](int64_t s) { return view(rows, {at(0), at(s), at(0)}, {kReads, 1, inputs}, {1}); },
                 [&](int64_t s) {
-                  return view(columns, {at(0), at(s), row, at(0), at(0)}, {kReads, 1, 1, across, inputs}, {1, 1, 1, 1, 1}, {1, 2});
+                  return view(columns, {at(0), at(s), row, column, at(0)}, {kReads, 1, 1, 1, inputs}, {1, 2, 3});
                 },
                 kReads);
     }
     multiply(columns, products);
     {
       OpBuilder::InsertionGuard inner(b);
-      OpFoldResult row = loop(index(down)), first = times4(row);
+      OpFoldResult row = loop(index(down)), column = loop(index(across));
+      OpFoldResult y = times4(row), x = times4(column);
       transform([&](int64_t r) {
-                  return view(products, {at(r), at(0), row, at(0), at(0)}, {1, kReads, 1, across, outputs}, {1, 1, 1, 1, 1}, {0, 2});
+                  return view(products, {at(r), at(0), row, column, at(0)}, {1, kReads, 1, 1, outputs}, {0, 2, 3});
                 },
-                [&](int64_t i) { return view(half, {at(i), at(0), at(0), at(0)}, {1, kReads, across, outputs}, {1, 1, 1, 1}, {0}); },
-                kPlaces);
-      transform([&](int64_t s) { return view(half, {at(0), at(s), at(0), at(0)}, {kPlaces, 1, across, outputs}, {1, 1, 1, 1}, {1}); },
+                [&](int64_t i) { return view(half, {at(i), at(0), at(0)}, {1, kReads, outputs}, {0}); }, kPlaces);
+      transform([&](int64_t s) { return view(half, {at(0), at(s), at(0)}, {kPlaces, 1, outputs}, {1}); },
                 [&](int64_t j) {
-                  return view(op.getDestination(), {image, first, at(j), at(0)}, {1, kPlaces, across, outputs},
-                              {1, 1, kPlaces, 1}, {0});
+                  return view(op.getDestination(), {image, y, plus(x, j), at(0)}, {1, kPlaces, 1, outputs}, {0, 2});
                 },
                 kPlaces);
     }
@@ -131,17 +145,14 @@ private:
   }
 
   /// A part of a memref, without the dimensions `dropped`.
-  Value view(Value source, ArrayRef<OpFoldResult> offsets, ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides,
-             ArrayRef<unsigned> dropped) {
+  Value view(Value source, ArrayRef<OpFoldResult> offsets, ArrayRef<int64_t> sizes, ArrayRef<unsigned> dropped) {
     SmallVector<int64_t> shape;
     for (auto [dim, size] : llvm::enumerate(sizes))
       if (!llvm::is_contained(dropped, dim))
         shape.push_back(size);
-    SmallVector<OpFoldResult> mixedSizes = getAsIndexOpFoldResult(b.getContext(), sizes),
-                              mixedStrides = getAsIndexOpFoldResult(b.getContext(), strides);
-    auto type = memref::SubViewOp::inferRankReducedResultType(shape, cast<MemRefType>(source.getType()), offsets,
-                                                              mixedSizes, mixedStrides);
-    return memref::SubViewOp::create(b, loc, type, source, offsets, mixedSizes, mixedStrides);
+    SmallVector<OpFoldResult> mixed = getAsIndexOpFoldResult(b.getContext(), sizes), ones(sizes.size(), b.getIndexAttr(1));
+    auto type = memref::SubViewOp::inferRankReducedResultType(shape, cast<MemRefType>(source.getType()), offsets, mixed, ones);
+    return memref::SubViewOp::create(b, loc, type, source, offsets, mixed, ones);
   }
 
   /// One dimension of a transform: six views are read, `count` are written, element by element.
@@ -155,7 +166,7 @@ private:
     SmallVector<AffineMap> maps(from.size() + to.size(), b.getMultiDimIdentityMap(rank));
     SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
     linalg::GenericOp::create(b, loc, from, to, maps, iterators, [&](OpBuilder &inner, Location where, ValueRange e) {
-      Body body(inner, where);
+      Body body(inner, where, fma);
       ValueRange read = e.take_front(kReads);
       linalg::YieldOp::create(inner, where, count == kReads ? body.transformInput(read) : body.transformResult(read));
     });
@@ -187,14 +198,17 @@ private:
   OpBuilder b;
   Location loc;
   kern::WinogradOp op;
+  bool fma;
 };
 
 struct ExpandWinogradPass : tile::impl::ExpandWinogradPassBase<ExpandWinogradPass> {
+  using Base::Base;
+
   void runOnOperation() override {
     SmallVector<kern::WinogradOp> ops;
     getOperation()->walk([&](kern::WinogradOp op) { ops.push_back(op); });
     for (kern::WinogradOp op : ops)
-      Expander(op).run();
+      Expander(op, fma).run();
   }
 };
 

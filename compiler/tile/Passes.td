@@ -130,7 +130,8 @@ def ExpandWinogradPass : Pass<"expand-winograd", "::nacre::kern::FuncOp"> {
   let description = [{
     Precondition: memrefs. Postcondition: kern.winograd is loops of structured ops with temporaries.
   }];
-  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect",
+  let options = [Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect",
     "::mlir::linalg::LinalgDialect"];
 }
 

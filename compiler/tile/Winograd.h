@@ -6,6 +6,11 @@
 
 namespace nacre::tile {
 
+/// The points of the transforms are 0, infinity, and both signs of these, which are exact in binary.
+/// Largest errors of f32 sums over 128 channels are twice those of direct sums, with the usual
+/// points 1 and 2 seven times.
+constexpr double kNearPoint = 5 / 8., kFarPoint = 3 / 2.;
+
 /// Rows and columns (output channels) of a tile of kern.winograd, and the cost of all tiles.
 struct WinogradTile {
   int64_t rows, columns;
@@ -18,7 +23,7 @@ struct WinogradShape {
 
   /// Cycles of the direct convolution on one thread of a core with two units of 16 lanes.
   double getDirectCost() const;
-  /// The tile that takes the least time, of those that leave tiles enough for several threads.
+  /// The tile that takes the least time; few tiles count as slower, for several threads.
   WinogradTile chooseTile(int64_t l2Bytes) const;
 };
 

@@ -146,8 +146,8 @@ def Kern_WinogradOp : Op<Kern_Dialect, "winograd", [
     (`G g G^T`), `[6, 6, o / b, c, b]`; `destination` is `[n, h, w, o]`, where 4 divides h and w.
     Tiles of it start at multiples of 4, and of b.
 
-    Sums of f32 in another order, of values up to 100 times as large: results differ from exact ones
-    by about 4 times as much as those of a direct convolution.
+    Sums of f32 in another order, of transformed values: the largest errors are about twice those of
+    a direct convolution.
 
     ```mlir
     %y = kern.winograd %x, %u into %d : (tensor<1x58x58x64xf32>, tensor<6x6x2x64x32xf32>, tensor<1x56x56x64xf32>) -> tensor<1x56x56x64xf32>

@@ -58,6 +58,7 @@ struct Request {
   Shapes inputShapes;
   Lengths inputLengths;
   std::string precision = "f32", targetCpu, targetTriple;
+  bool exactConv = false;
   std::optional<Train> train;
   std::optional<std::string> cacheDirectory;
   uint64_t cacheBytes = CompileOptions().cacheBytes;
@@ -91,6 +92,7 @@ CompileOptions makeOptions(const Request &request, LogQueue &lines) {
   options.inputShapes = request.inputShapes;
   options.inputLengths = request.inputLengths;
   options.precision = request.precision;
+  options.exactConv = request.exactConv;
   options.targetCpu = request.targetCpu;
   options.targetTriple = request.targetTriple;
   options.cacheDirectory = request.cacheDirectory;
@@ -287,6 +289,7 @@ NB_MODULE(_core, module) {
       .def_rw("input_shapes", &Request::inputShapes)
       .def_rw("input_lengths", &Request::inputLengths)
       .def_rw("precision", &Request::precision)
+      .def_rw("exact_conv", &Request::exactConv)
       .def_rw("target_cpu", &Request::targetCpu)
       .def_rw("target_triple", &Request::targetTriple)
       .def_rw("train", &Request::train, nb::arg().none())

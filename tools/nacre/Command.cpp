@@ -62,6 +62,8 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                      cl::desc("Leave out a pass (see --print-pipeline), to find the one at fault")),
       precision("precision", cl::sub(command), cl::init("f32"), cl::value_desc("bf16"),
                 cl::desc("Compute products of f32 in bf16 or f16, with sums in f32; training: f16 with a scaled loss")),
+      exactConv("exact-conv", cl::sub(command),
+                cl::desc("Convolutions sum the products of their windows, none by Winograd's transforms")),
       targetCpu("target-cpu", cl::sub(command), cl::value_desc("cpu"),
                 cl::desc("LLVM's name of the CPU (default: this machine's)")),
       targetFeatures("target-features", cl::sub(command), cl::value_desc("+a,-b"),
@@ -105,6 +107,7 @@ bool CompileFlags::fill(CompileOptions &options) const {
   options.dims = std::move(sizes.dims);
   options.disabledPasses = std::vector<std::string>(disabledPasses.begin(), disabledPasses.end());
   options.precision = precision;
+  options.exactConv = exactConv;
   options.targetCpu = targetCpu;
   options.targetFeatures = targetFeatures;
   options.dumpDirectory = dumpPhases;
@@ -153,7 +156,7 @@ Progress::~Progress() {
 bool tool::isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
-  bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || precision.getNumOccurrences() || !targetCpu.empty() || !targetFeatures.empty() ||
+  bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || precision.getNumOccurrences() || exactConv || !targetCpu.empty() || !targetFeatures.empty() ||
                      !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache || verbose ||
                      !reproducer.empty();
   if (!isSource(path) && isCompiling) {

@@ -51,6 +51,7 @@ public:
 
 private:
   llvm::cl::list<std::string> inputShapes, inputLengths, dims, disabledPasses;
+  llvm::cl::opt<bool> exactConv;
   llvm::cl::opt<std::string> precision, targetCpu, targetFeatures, dumpPhases, cacheDir, reproducer;
   llvm::cl::opt<double> cacheSize;
   llvm::cl::opt<bool> allowSymlinks, timePhases, noCache, verbose;

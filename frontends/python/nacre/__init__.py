@@ -113,6 +113,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     log: Log | None = None,
     reproducer: Path | None = None,
     precision: Precision = "f32",
+    exact_conv: bool = False,
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
@@ -122,7 +123,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
     `target_cpu` by LLVM's name. Products of f32 are computed in `precision`, "f32", "bf16" or
     "f16", with sums in f32; inputs, outputs and what rounding would harm stay as they are
-    (docs/training.md). With `train`, a dict of options (`loss`, `optimizer`,
+    (docs/training.md). With `exact_conv` no convolution is computed by Winograd's transforms, whose
+    results are about twice as far from exact ones. With `train`, a dict of options (`loss`, `optimizer`,
     `groups`, `clip_norm`, `clip_value`, `accumulate`, `average`, `detect_anomaly`,
     `precision`, `memory_budget`, `open_size`, `batch_shapes`: docs/training.md), it has a function `step` as well,
     which changes the parameters.
@@ -154,7 +156,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     return _core.compile(
         source,
         _request(
-            dims, input_shapes, input_lengths, precision, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+            dims, input_shapes, input_lengths, precision, exact_conv, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
         ),
         {name: _ranks(value) for name, value in (example or {}).items()},
         threads,
@@ -178,6 +180,7 @@ def compile_to_file(
     emit: Emit | Sequence[Emit] = "shared",
     target_triple: str | None = None,
     precision: Precision = "f32",
+    exact_conv: bool = False,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`, and its header.
 
@@ -191,7 +194,7 @@ def compile_to_file(
     a file cannot be written. Each appears complete or not at all.
     """
     request = _request(
-        dims, input_shapes, input_lengths, precision, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+        dims, input_shapes, input_lengths, precision, exact_conv, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
     )
     request.target_triple = target_triple or ""
     kinds = [emit] if isinstance(emit, str) else list(emit)
@@ -222,6 +225,7 @@ def _request(
     input_shapes: Shapes | None,
     input_lengths: Lengths | None,
     precision: Precision,
+    exact_conv: bool,
     target_cpu: str | None,
     train: Mapping[str, str | float] | None,
     progress: Progress | None,
@@ -235,6 +239,7 @@ def _request(
     request.input_shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
     request.input_lengths = dict(input_lengths or {})
     request.precision = precision
+    request.exact_conv = exact_conv
     request.target_cpu = target_cpu or ""
     request.train = None if train is None else _train_settings(train)
     request.progress = progress

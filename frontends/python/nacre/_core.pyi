@@ -251,6 +251,7 @@ class _Request:
     input_shapes: dict[str, list[int]]
     input_lengths: dict[str, int | None]
     precision: str
+    exact_conv: bool
     target_cpu: str
     target_triple: str
     train: dict[str, str] | None

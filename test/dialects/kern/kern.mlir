@@ -30,3 +30,10 @@ func.func @main(%a: tensor<4xf32>, %b: tensor<4xf32>, %d: tensor<4xf32>) -> tens
 func.func @halo() attributes {kern.halo = [#kern.halo<place = 1, tap = 4, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>]} {
   return
 }
+
+// CHECK-LABEL: func.func @winograd
+// CHECK: kern.winograd %{{.*}}, %{{.*}} into %{{.*}} : (tensor<1x10x10x16xf32>, tensor<6x6x1x16x32xf32>, tensor<1x8x8x32xf32>) -> tensor<1x8x8x32xf32>
+func.func @winograd(%x: tensor<1x10x10x16xf32>, %u: tensor<6x6x1x16x32xf32>, %d: tensor<1x8x8x32xf32>) -> tensor<1x8x8x32xf32> {
+  %0 = kern.winograd %x, %u into %d : (tensor<1x10x10x16xf32>, tensor<6x6x1x16x32xf32>, tensor<1x8x8x32xf32>) -> tensor<1x8x8x32xf32>
+  return %0 : tensor<1x8x8x32xf32>
+}

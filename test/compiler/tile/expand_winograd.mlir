@@ -1,0 +1,21 @@
+// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(expand-winograd))' | FileCheck %s
+
+// Two transforms of one tile of 6 x 6 places, 36 products, and two transforms back to 4 x 4.
+// CHECK-LABEL: kern.func @k
+// CHECK: %[[ROWS:.+]] = memref.alloc() : memref<6x6x16xf32>
+// CHECK: %[[HALF:.+]] = memref.alloc() : memref<4x6x32xf32>
+// CHECK: %[[V:.+]] = memref.alloc() : memref<6x6x2x3x16xf32>
+// CHECK: %[[M:.+]] = memref.alloc() : memref<6x6x2x3x32xf32>
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK-COUNT-2: linalg.generic
+// CHECK: linalg.generic {{.*}} ["parallel", "parallel", "parallel", "parallel", "reduction"]
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK-COUNT-2: linalg.generic
+// CHECK-NOT: kern.winograd
+kern.func @k(%x: memref<1x10x14x16xf32>, %u: memref<6x6x1x16x32xf32>, %y: memref<1x8x12x32xf32>) {
+  kern.winograd %x, %u into %y : (memref<1x10x14x16xf32>, memref<6x6x1x16x32xf32>, memref<1x8x12x32xf32>) -> ()
+  kern.return
+}
