@@ -132,7 +132,8 @@ struct CompileOptions {
   /// `labels` or `targets` and `learning_rate` (f32), gives `loss` (f32) and the model's
   /// outputs, and updates the session's parameters, which "main" reads.
   std::optional<TrainOptions> train;
-  /// LLVM's name of the CPU; empty: this machine's.
+  /// LLVM's name of the CPU; empty: this machine's. Several, "x86-64-v3,x86-64-v4": a file has code
+  /// for each, and the runtime chooses the best that the machine can run when it is loaded.
   std::string targetCpu;
   /// Changes to the CPU's features, "+avx2,-fma".
   std::string targetFeatures;

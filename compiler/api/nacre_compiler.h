@@ -96,7 +96,8 @@ typedef struct nacre_compile_options {
   const nacre_length_option *input_lengths;
   int32_t input_length_count;
   int32_t allow_symlinks;      /* 1: weights may lie behind links out of the folder */
-  const char *target_cpu;      /* LLVM's name; NULL: this machine's */
+  const char *target_cpu;      /* LLVM's name; NULL: this machine's. A file
+                                   can be for several, "x86-64-v3,x86-64-v4" */
   const char *target_features; /* "+avx2,-fma"; NULL: the CPU's */
   /* One of the two makes a function "step" beside "main", for training: what
    * is minimised, "softmax-cross-entropy" (default), "mse + 0.4*mae@NAME" or

@@ -12,6 +12,7 @@
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
 #include "compiler/codegen/Support.h"
+#include "compiler/codegen/Versions.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -53,11 +54,13 @@ public:
     PassManager passes(module.getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
     buildModulePasses(passes);
+    if (options.shared)
+      shareParameters(module, *options.shared);
     if (failed(passes.run(module)))
       return failure();
     if (isCancelled())
       return failure();
-    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, options.cancel};
+    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, {}, options.cancel};
     FailureOr<ParameterTable> parameters = readParameterTable(module);
     if (failed(parameters))
       return failure();
@@ -372,7 +375,7 @@ private:
       if (!library)
         return module.emitError(llvm::toString(library.takeError()));
       objects.push_back({library->getBufferIdentifier().str(),
-                         llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}});
+                         llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}, true});
     }
     return success();
   }

@@ -157,6 +157,36 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes, StringRe
   return target;
 }
 
+static size_t countFeatures(StringRef list) { return list.empty() ? 0 : list.count(',') + 1; }
+
+Expected<std::vector<CpuTarget>> CpuTarget::createAll(StringRef cpus, StringRef features, StringRef triple) {
+  SmallVector<StringRef> names;
+  cpus.split(names, ',');
+  std::vector<CpuTarget> targets;
+  for (StringRef name : names) {
+    name = name.trim();
+    if (name.empty() && names.size() > 1)
+      return makeError("the CPUs '" + cpus + "': a name is missing before or after a comma");
+    auto target = create(name, features, triple);
+    if (!target)
+      return target.takeError();
+    for (const CpuTarget &other : targets)
+      if (other.required == target->required)
+        return makeError("the CPUs '" + other.cpu + "' and '" + target->cpu +
+                         "' have the same features: one of them would never be chosen; leave it out");
+    // One that has all of another's features, and so more, comes before it.
+    auto place = llvm::find_if(targets, [&](const CpuTarget &other) {
+      return countFeatures(other.required) < countFeatures(target->required);
+    });
+    targets.insert(place, std::move(*target));
+  }
+  return targets;
+}
+
+CpuTarget CpuTarget::getMostGeneral() const {
+  return llvm::cantFail(create(triple.isAArch64() ? "generic" : "x86-64", "", triple.str()));
+}
+
 bool CpuTarget::hasFeature(StringRef feature) const {
   SmallVector<StringRef> all;
   StringRef(required).split(all, ',');

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace llvm {
 class Module;
@@ -34,6 +35,14 @@ public:
   /// general one if none is given; empty: this machine's kind.
   static llvm::Expected<CpuTarget> create(llvm::StringRef cpu, llvm::StringRef features,
                                           llvm::StringRef triple = "");
+
+  /// The CPUs of a list of names, separated by commas; one without commas may be empty. The
+  /// best first: those of more features before those of fewer. No two of the same features.
+  static llvm::Expected<std::vector<CpuTarget>> createAll(llvm::StringRef cpus, llvm::StringRef features,
+                                                          llvm::StringRef triple = "");
+
+  /// Any CPU of this one's machine: what runs before a CPU is known is for that.
+  CpuTarget getMostGeneral() const;
 
   /// This machine.
   static llvm::Expected<CpuTarget> host() { return create("", ""); }

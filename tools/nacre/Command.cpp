@@ -63,7 +63,7 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
       precision("precision", cl::sub(command), cl::init("f32"), cl::value_desc("bf16"),
                 cl::desc("Compute products of f32 in bf16 or f16, with sums in f32; training: f16 with a scaled loss")),
       targetCpu("target-cpu", cl::sub(command), cl::value_desc("cpu"),
-                cl::desc("LLVM's name of the CPU (default: this machine's)")),
+                cl::desc("LLVM's name of the CPU (default: this machine's); a file can be for several, a,b")),
       targetFeatures("target-features", cl::sub(command), cl::value_desc("+a,-b"),
                      cl::desc("Changes to the CPU's features")),
       dumpPhases("dump-phases", cl::sub(command), cl::value_desc("folder"),
