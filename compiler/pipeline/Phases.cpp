@@ -137,7 +137,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
     passes.addNestedPass<kern::FuncOp>(tile::createMultiplyTilesPass());
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,
-                                       /*stageRows=*/128, /*farBytes=*/options.l2Bytes, options.dotBF16, options.dotI8}));
+                                       /*stageRows=*/128, /*farBytes=*/options.l2Bytes, options.dotBF16, options.dotI8,
+                                       options.dotSameI8, options.dotMixedI8, options.dotI16}));
   passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 

@@ -61,6 +61,10 @@ struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeT
   }
 
 private:
+  VectorTarget getTarget() const {
+    return {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8, dotSameI8, dotMixedI8, dotI16};
+  }
+
   /// Tiling has made a body's indices those of the whole tensor by affine maps.
   static void expandIndexMaps(RewriterBase &rewriter, linalg::GenericOp generic) {
     for (auto apply : llvm::make_early_inc_range(generic.getBody()->getOps<affine::AffineApplyOp>())) {
@@ -88,7 +92,7 @@ private:
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
     Staged staged = stageOperands(rewriter, list[number], foldFills(*nest), epilogue,
-                                  {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8}, part);
+                                  getTarget(), part);
     forget(list, staged.epilogue);
     return std::move(staged.ops);
   }
@@ -116,7 +120,7 @@ private:
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8};
+    VectorTarget target = getTarget();
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;
