@@ -43,14 +43,18 @@ static llvm::json::Object describe(const TrainOptions &train) {
 PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target) {
   PipelineOptions pipeline;
   bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
-  pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
-  pipeline.vectorRegisters = wide || isArm ? 32 : 16;
+  pipeline.vectorBits = target.getVectorBits();
+  pipeline.vectorRegisters = target.getVectorRegisters();
   // CPUs that multiply tiles add pairs at half the rate of fused multiplications: what fills no tiles
   // is better widened there (docs/performance.md).
   pipeline.matrixTiles = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16") &&
                          target.hasFeature("amx-int8");
   pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixTiles;
-  pipeline.dotI8 = wide && target.hasFeature("avx512vnni") && target.hasFeature("avx512vl");
+  pipeline.dotI8 = (wide && target.hasFeature("avx512vnni") && target.hasFeature("avx512vl")) ||
+                   (pipeline.vectorBits == 256 && target.hasFeature("avxvnni"));
+  pipeline.dotSameI8 = target.hasFeature("dotprod");
+  pipeline.dotMixedI8 = isArm && target.hasFeature("i8mm");
+  pipeline.dotI16 = wide ? target.hasFeature("avx512bw") : target.hasFeature("sse4.1");
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,
