@@ -137,7 +137,8 @@ struct CompileOptions {
   std::string targetCpu;
   /// Changes to the CPU's features, "+avx2,-fma".
   std::string targetFeatures;
-  /// The machine: "aarch64-linux-gnu" for objects and static libraries; empty: this one.
+  /// The machine: "aarch64-linux-gnu"; empty: this one. Shared libraries and programs for another
+  /// one need its C library here, as a distribution's cross compilers have it.
   std::string targetTriple;
   /// What compileToFile writes, each kind once. The first has the name that is asked for, the
   /// others stand beside it with endings of their own.

@@ -116,8 +116,9 @@ typedef struct nacre_compile_options {
    * library's header always. None: NACRE_EMIT_SHARED. */
   const nacre_emit *emit;
   int32_t emit_count;
-  /* The machine, "aarch64-linux-gnu" for objects and static libraries; NULL:
-   * this one. */
+  /* The machine, "aarch64-linux-gnu"; NULL: this one. Shared libraries and
+   * programs for another one need its C library here, as a distribution's cross
+   * compilers have it. */
   const char *target_triple;
   /* Where the compiler leaves a module that shows the fault if the fault is its
    * own (NACRE_INTERNAL): a file, or a folder. The error says what to run on it.

@@ -33,8 +33,6 @@ using llvm::Expected;
 
 namespace {
 
-constexpr uint64_t kPage = 4096;
-
 /// Where things lie in lld's output.
 struct Layout {
   uint64_t segmentHeader = 0, sectionHeader = 0; // of the parameters, file offsets
@@ -113,7 +111,7 @@ public:
     if (Error error = file.write((*linked)->getBufferStart(), (*linked)->getBufferSize(), 0))
       return error;
     if (table.sectionSize > 0) {
-      start = llvm::alignTo(layout->fileSize, kPage);
+      start = llvm::alignTo(layout->fileSize, getPageSize(compiled.target.getTriple()));
       if (Error error = writeParameters())
         return error;
       if (Error error = patchHeaders(*layout))
@@ -146,6 +144,7 @@ private:
       objects.emplace_back(object.bytes->getBuffer(), object.name);
     objects.emplace_back((*descriptor)->getBuffer(), "nacre.descriptor");
     LinkOptions options;
+    options.triple = compiled.target.getTriple();
     options.hasParameters = table.sectionSize > 0;
     options.kind = isObject()                     ? LinkKind::Relocatable
                    : kind == FileKind::Executable ? LinkKind::Program

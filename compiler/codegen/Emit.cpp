@@ -3,6 +3,7 @@
 #include "compiler/codegen/Descriptor.h"
 #include "compiler/codegen/Embedded.h"
 #include "compiler/codegen/EntryPoints.h"
+#include "compiler/codegen/Link.h"
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -128,11 +129,13 @@ Error nacre::codegen::checkFileKind(FileKind kind, llvm::ArrayRef<CpuTarget> tar
                      ": give one of them as the target");
   bool isLinked = kind == FileKind::Shared || kind == FileKind::Executable;
   std::string machine = target.getTriple().getArchName().str();
-  if (isLinked && !target.isNative())
-    return makeError("a shared library or an executable cannot be made for " + machine +
-                     " on this machine, which has no C library for it: emit object or "
-                     "static-library, and link that with the target's compiler");
-  if (kind == FileKind::StaticLibrary || kind == FileKind::Shared) {
+  if (isLinked)
+    if (auto library = findSystemLibrary("libc.so.6", target.getTriple()); !library)
+      return makeError("a shared library or an executable cannot be made for " + machine +
+                       " on this machine, which has no C library for it (" + llvm::toString(library.takeError()) +
+                       "; Debian's package libc6-dev-" + (target.getTriple().isAArch64() ? "arm64" : "amd64") +
+                       "-cross has one): emit object or static-library, and link that with the target's compiler");
+  if (isLinked || kind == FileKind::StaticLibrary) {
     auto runtime = getEmbedded(Embedded::Runtime, target.getTriple());
     if (!runtime)
       return makeError(llvm::toString(runtime.takeError()) +

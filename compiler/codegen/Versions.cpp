@@ -91,6 +91,7 @@ llvm::Expected<std::vector<Object>> nacre::codegen::joinVersions(const CompiledM
         joined.push_back(borrow(object));
     LinkOptions options;
     options.kind = LinkKind::Relocatable;
+    options.triple = compiled.target.getTriple();
     std::vector<std::pair<std::string, std::string>> visible;
     for (const FunctionInfo &function : version->functions) {
       options.roots.push_back(getRunSymbol(0, function.name));
