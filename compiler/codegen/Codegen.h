@@ -101,6 +101,10 @@ void addFallback(CompiledModule &best, CompiledModule fallback);
 /// each of the copies has of them is the same.
 void markCommonParameters(mlir::ModuleOp module);
 
+/// Whether the parts of the host library that the module's nodes call are there for the target's
+/// machine; else a diagnostic for each node.
+mlir::LogicalResult checkHostLibraries(mlir::ModuleOp module, const CodegenOptions &options);
+
 /// Compiles a module as the buffer phase leaves it. Kernels and host functions
 /// are taken out of the module, parameters stay.
 mlir::FailureOr<CompiledModule> compileModule(mlir::ModuleOp module, const CodegenOptions &options);

@@ -409,6 +409,20 @@ private:
 
 } // namespace
 
+LogicalResult codegen::checkHostLibraries(ModuleOp module, const CodegenOptions &options) {
+  auto target = CpuTarget::create(options.targetCPU, options.targetFeatures, options.targetTriple);
+  if (!target)
+    return module.emitError(llvm::toString(target.takeError()));
+  LogicalResult result = success();
+  module.walk([&](rt::HostCallOp call) {
+    for (const LibraryFunction &function : getLibraryFunctions())
+      if (function.symbol == call.getFunction())
+        if (auto library = getEmbedded(function.library, target->getTriple()); !library)
+          result = emitError(call.getLoc(), llvm::toString(library.takeError()));
+  });
+  return result;
+}
+
 FailureOr<CompiledModule> codegen::compileModule(ModuleOp module, const CodegenOptions &options) {
   auto target =
       CpuTarget::create(options.targetCPU, options.targetFeatures, options.targetTriple);

@@ -153,6 +153,10 @@ LogicalResult runImport(Compilation &compilation) {
 }
 
 LogicalResult runCodegen(Compilation &compilation) {
+  compilation.culprit = Culprit::Model; // who wants for a machine what is not to be had for it
+  if (failed(codegen::checkHostLibraries(*compilation.module, compilation.codegen)))
+    return failure();
+  compilation.culprit = Culprit::Compiler;
   FailureOr<codegen::CompiledModule> compiled =
       codegen::compileModule(*compilation.module, compilation.codegen);
   if (failed(compiled))

@@ -209,6 +209,16 @@ int main(void) {
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "2 PEARL 0\n"
 
 
+def test_aarch64_has_no_decoders(tmp_path: Path) -> None:
+    """What is made of other libraries is there for this machine alone."""
+    text = small_models.HEAD + "pic (uint8[N] bytes) => (uint8[H, W, 3] y) { y = ImageDecoder (bytes) }"
+    small_models.save(text, tmp_path / "pic.onnx")
+    ran = nacre("compile", tmp_path / "pic.onnx", "--emit=object", "--target-triple=aarch64-linux-gnu", ok=False)
+    assert ran.status == 1 and "node 'node0' (ImageDecoder)" in ran.err, ran.text()
+    assert "has no decoders of images for aarch64" in ran.err and "internal" not in ran.err, ran.text()
+    assert not (tmp_path / "pic.o").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
