@@ -44,8 +44,7 @@ struct CodegenOptions {
   /// Compile nothing: tell of each unit whether the cache has it, and if not, why. Called
   /// on many threads.
   std::function<void(llvm::StringRef name, bool isCached, llvm::StringRef reason)> explain;
-  /// The same model compiled for a better CPU: parameters that both have are where it has them,
-  /// others behind all of its. Null: there is none.
+  /// The same model compiled for a better CPU (shareParameters). Null: there is none.
   const struct CompiledModule *shared = nullptr;
   /// True ends the compilation soon, with some failure; null: nobody cancels.
   const std::atomic<bool> *cancel = nullptr;
@@ -100,6 +99,11 @@ void addFallback(CompiledModule &best, CompiledModule fallback);
 /// Marks the parameters of a module of which copies will be compiled for several CPUs: what
 /// each of the copies has of them is the same.
 void markCommonParameters(mlir::ModuleOp module);
+
+/// Lets the parameters of such a copy, as the tile phase leaves it, lie where `best` or one of its
+/// fallbacks has the same ones, and others behind all of theirs. What is computed there is not
+/// computed again.
+void shareParameters(mlir::ModuleOp module, const CompiledModule &best);
 
 /// Whether the parts of the host library that the module's nodes call are there for the target's
 /// machine; else a diagnostic for each node.

@@ -12,7 +12,6 @@
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
 #include "compiler/codegen/Support.h"
-#include "compiler/codegen/Versions.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -54,8 +53,6 @@ public:
     PassManager passes(module.getContext(), ModuleOp::getOperationName());
     passes.enableVerifier(false);
     buildModulePasses(passes);
-    if (options.shared)
-      shareParameters(module, *options.shared);
     if (failed(passes.run(module)))
       return failure();
     if (isCancelled())

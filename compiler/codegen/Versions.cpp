@@ -8,7 +8,11 @@
 #include "compiler/codegen/Versions.h"
 #include "compiler/codegen/Artifact.h"
 #include "compiler/codegen/Link.h"
+#include "dialects/kern/KernOps.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/StringSet.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -47,6 +51,32 @@ static Attribute getIdentity(nn::ParameterOp parameter) {
   return parameter->hasAttr(kCommonAttr) ? Attribute(parameter.getSymNameAttr()) : Attribute();
 }
 
+/// Takes results out of @prepare, and what only they need.
+static void dropShared(ModuleOp module) {
+  SymbolTable symbols(module);
+  auto prepare = symbols.lookup<func::FuncOp>("prepare");
+  if (!prepare)
+    return;
+  auto outputs = prepare->getAttrOfType<ArrayAttr>("nacre.outputs");
+  SmallVector<Attribute> kept;
+  llvm::BitVector dropped(outputs.size());
+  for (auto [i, output] : llvm::enumerate(outputs.getAsRange<DictionaryAttr>()))
+    if (symbols.lookup(output.getAs<StringAttr>("name"))->hasAttr(kSharedOffsetAttr))
+      dropped.set(i);
+    else
+      kept.push_back(output);
+  Operation *terminator = prepare.getBody().front().getTerminator();
+  terminator->eraseOperands(dropped);
+  prepare.setFunctionType(FunctionType::get(module.getContext(), {}, terminator->getOperandTypes()));
+  prepare->setAttr("nacre.outputs", ArrayAttr::get(module.getContext(), kept));
+  SmallVector<Operation *> ops;
+  for (Operation &op : prepare.getBody().front().without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
+    if (op->use_empty() && (isa<kern::CallOp>(op) || isMemoryEffectFree(op))) // kernels on tensors write results alone
+      op->erase();
+}
+
 void nacre::codegen::shareParameters(ModuleOp module, const CompiledModule &best) {
   llvm::DenseMap<Attribute, int64_t> offsets;
   for (const CompiledModule *version : best.getVersions())
@@ -59,6 +89,7 @@ void nacre::codegen::shareParameters(ModuleOp module, const CompiledModule &best
       if (auto offset = offsets.find(identity); offset != offsets.end())
         parameter->setAttr(kSharedOffsetAttr, builder.getI64IntegerAttr(offset->second));
   module->setAttr(kSharedEndAttr, builder.getI64IntegerAttr(best.parameters.sectionSize));
+  dropShared(module);
 }
 
 //===----------------------------------------------------------------------===//

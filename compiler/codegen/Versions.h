@@ -6,9 +6,6 @@
 
 namespace nacre::codegen {
 
-/// Lets the parameters of a module lie where `best`, or one of its fallbacks, has the same ones.
-void shareParameters(mlir::ModuleOp module, const CompiledModule &best);
-
 /// The symbol of a function of a version of the model, numbered from 0.
 std::string getRunSymbol(unsigned version, llvm::StringRef function);
 

@@ -346,6 +346,8 @@ private:
     }
     if (failed(result) || compilation.isCancelled())
       return failure();
+    if (phase.name == "tile" && compilation.codegen.shared)
+      codegen::shareParameters(*compilation.module, *compilation.codegen.shared);
     compilation.culprit = Culprit::Compiler; // what does not verify is our own bug
     if (failed(verifyAfterPhase(phase, *compilation.module)))
       return failure();

@@ -130,6 +130,16 @@ def test_shared_packed_weights(folder: Path, tmp_path: Path, monkeypatch: pytest
         np.testing.assert_allclose(result, value, rtol=2e-5, atol=2e-6)
 
 
+def test_shared_weights_are_computed_once(folder: Path, tmp_path: Path) -> None:
+    dump = tmp_path / "dump"
+    nacre("compile", folder / "net.onnx", "-o", tmp_path / "m.so", "--target-cpu", "x86-64,x86-64-v2", "--dump-phases", dump)
+    calls = [
+        (dump / cpu / "5-buffer.mlir").read_text().partition("func.func @prepare")[2].partition("\n  }")[0].count("kern.call")
+        for cpu in ("x86-64-v2", "x86-64")
+    ]
+    assert calls[0] >= 3 and calls[1] == 0
+
+
 def test_bytes_are_the_same(folder: Path, tmp_path: Path) -> None:
     """In whatever order the CPUs are given, with a cache or without."""
     nacre("compile", folder / "net.onnx", "-o", tmp_path / "all.so", "--no-cache", "--target-cpu", ",".join(LEVELS))
