@@ -52,7 +52,7 @@ struct SveLength {
   StringLiteral cpu;
   unsigned bits;
 };
-constexpr SveLength kSveLengths[] = {{"neoverse-v1", 256}, {"neoverse-512tvb", 128}, {"a64fx", 512}};
+constexpr SveLength kSveLengths[] = {{"neoverse-v1", 256}, {"a64fx", 512}};
 constexpr unsigned kLongestSve = 2048;
 
 /// "sve256" as a number; 0 if it is none of these names.

@@ -258,3 +258,23 @@ def test_phases(folder: Path, tmp_path: Path) -> None:
     nacre("compile", folder / "net.onnx", both, "-o", tmp_path / "m.so", "--dump-phases", tmp_path / "dump")
     names = {path.relative_to(tmp_path / "dump").as_posix() for path in (tmp_path / "dump").rglob("*.mlir")}
     assert {"2-graph.mlir", "x86-64-v3/5-buffer.mlir", "x86-64-v4/5-buffer.mlir"} <= names, names
+
+
+def test_a_tiled_module_is_for_one(folder: Path, tmp_path: Path) -> None:
+    tiled = tmp_path / "tiled.mlir"
+    tiled.write_text(nacre("compile", folder / "net.onnx", "--target-cpu=x86-64-v3", "--stop-after=tile").out)
+    ran = nacre("compile", tiled, "--start-at=buffer", "--target-cpu=x86-64-v3,x86-64-v4", "-o", tmp_path / "m.so", ok=False)
+    assert ran.status == 1 and "a module that enters at the phase 'buffer' is for one CPU already" in ran.err, ran.text()
+
+
+def test_cache(folder: Path, tmp_path: Path) -> None:
+    """Kernels are kept for each CPU, and shared with files for one."""
+    cache = ["--cache-dir", tmp_path / "cache"]
+    nacre("compile", folder / "net.onnx", "-o", tmp_path / "m.so", "--target-cpu", "x86-64-v3", *cache)
+
+    def missing(cpus: str) -> list[str]:
+        looked_up = json.loads(nacre("cache", "explain", folder / "net.onnx", "--json", "--target-cpu", cpus, *cache).out)
+        # Functions that call kernels know where the weights are, which differs.
+        return [kernel["name"] for kernel in looked_up["kernels"] if not kernel["cached"] and "nacre." not in kernel["name"]]
+
+    assert missing("x86-64-v3") == [] and missing("x86-64-v3,x86-64-v4") == missing("x86-64-v4") != []
