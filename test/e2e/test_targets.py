@@ -10,7 +10,7 @@ import onnx
 import onnx.reference
 import pytest
 import small_models
-from support import module, nacre
+from support import NACRE, module, nacre
 
 TEXT = """<ir_version: 10, opset_import: ["" : 21]>
 net (float[N, 3, 10, 10] image, int64[N] labels) => (float[N, 5] p, float[N, 1] chosen, float16[N, 5] half, bfloat16[N, 5] brain, float[N] spread) {
@@ -207,6 +207,18 @@ int main(void) {
     subprocess.run(["aarch64-linux-gnu-gcc", "-Wall", "-Werror", "main.c", "up.a", "-o", "main"], cwd=tmp_path, check=True)
     command = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", str(tmp_path / "main")]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "2 PEARL 0\n"
+
+
+@pytest.mark.parametrize("kind", ["shared", "executable"])
+def test_without_a_c_library(model: Path, tmp_path: Path, kind: str) -> None:
+    script = 'mount -t tmpfs none /usr/aarch64-linux-gnu || exit 77; exec "$@"'
+    command = ["unshare", "-rm", "sh", "-c", script, "sh", NACRE, "compile", model, "-o", tmp_path / "net", "--emit", kind]
+    done = subprocess.run([*command, "--target-triple=aarch64-linux-gnu"], capture_output=True, text=True, timeout=60)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"this system lets no user hide a folder: {done.stderr}")
+    assert done.returncode == 1 and "no C library for it (there is no libc.so.6 in /usr/aarch64-linux-gnu/lib" in done.stderr
+    assert "libc6-dev-arm64-cross" in done.stderr and "emit object or static-library" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_aarch64_has_no_decoders(tmp_path: Path) -> None:
