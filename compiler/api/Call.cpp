@@ -43,8 +43,8 @@ static llvm::json::Object describe(const TrainOptions &train) {
 PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const codegen::CpuTarget &target) {
   PipelineOptions pipeline;
   bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
-  pipeline.vectorBits = wide ? 512 : target.hasFeature("avx2") ? 256 : 128;
-  pipeline.vectorRegisters = wide || isArm ? 32 : 16;
+  pipeline.vectorBits = target.getVectorBits();
+  pipeline.vectorRegisters = target.getVectorRegisters();
   // CPUs that multiply tiles add pairs at half the rate of fused multiplications: what fills no tiles
   // is better widened there (docs/performance.md).
   if (target.hasFeature("amx-tile")) { // servers from Sapphire Rapids on
@@ -54,7 +54,11 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   pipeline.matrixTiles = wide && target.hasFeature("amx-tile") && target.hasFeature("amx-bf16") &&
                          target.hasFeature("amx-int8");
   pipeline.dotBF16 = wide && target.hasFeature("avx512bf16") && target.hasFeature("avx512vl") && !pipeline.matrixTiles;
-  pipeline.dotI8 = wide && target.hasFeature("avx512vnni") && target.hasFeature("avx512vl");
+  pipeline.dotI8 = (wide && target.hasFeature("avx512vnni") && target.hasFeature("avx512vl")) ||
+                   (pipeline.vectorBits == 256 && target.hasFeature("avxvnni"));
+  pipeline.dotSameI8 = target.hasFeature("dotprod");
+  pipeline.dotMixedI8 = isArm && target.hasFeature("i8mm");
+  pipeline.dotI16 = wide ? target.hasFeature("avx512bw") : target.hasFeature("sse4.1");
   pipeline.fma = wide || isArm || target.hasFeature("fma");
   if (options.train) {
     pipeline.training = {options.train->loss,     options.train->optimizer,  options.train->groups,
@@ -103,11 +107,12 @@ InFlightDiagnostic Call::refuse(const Twine &message) { return emitError(Unknown
 //===----------------------------------------------------------------------===//
 
 bool Call::prepare() {
-  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
-  if (!target) {
-    refuse(llvm::toString(target.takeError()));
+  auto targets = codegen::CpuTarget::createAll(options.targetCpu, options.targetFeatures, options.targetTriple);
+  if (!targets) {
+    refuse(llvm::toString(targets.takeError()));
     return false;
   }
+  const codegen::CpuTarget &target = targets->front();
   if (options.precision != "f32" && options.precision != "bf16" && options.precision != "f16") {
     refuse("precision is '") << options.precision << "', expected f32, bf16 or f16";
     return false;
@@ -122,7 +127,7 @@ bool Call::prepare() {
       refuse("cannot make the folder ") << options.dumpDirectory << ": " << error.message();
       return false;
     }
-  compilation.options = getPipelineOptions(options, *target);
+  compilation.options = getPipelineOptions(options, target);
   compilation.codegen.targetCPU = options.targetCpu;
   compilation.codegen.targetFeatures = options.targetFeatures;
   compilation.codegen.targetTriple = options.targetTriple;
@@ -132,10 +137,10 @@ bool Call::prepare() {
   compilation.codegen.keepIR = (options.stopAfter == "codegen" && options.stopOutput) ||
                                llvm::is_contained(options.emit, Emit::LlvmIr) ||
                                llvm::is_contained(options.emit, Emit::Assembly);
-  if (!openCache() || !checkDisabledPasses() || !checkStart())
+  if (!openCache() || !checkDisabledPasses() || !checkStart() || !addVersions(*targets))
     return false;
   if (options.log) {
-    log("target: " + target->getCPU() + ", vectors of " + Twine(compilation.options.vectorBits) + " bits");
+    log("target: " + target.getCPU() + ", vectors of " + Twine(compilation.options.vectorBits) + " bits");
     log(cache ? "cache: " + Twine(cache->getDirectory()) : "cache: none");
   }
   return true;
@@ -218,15 +223,23 @@ LogicalResult Call::collect(Diagnostic &diagnostic) {
 
 void Call::print(std::string &output) {
   llvm::raw_string_ostream stream(output);
+  auto printModule = [&](ModuleOp module) {
+    module.print(stream, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+  };
   if (compilation.compiled) {
-    for (const codegen::Object &object : compilation.compiled->objects)
-      stream << object.ir << '\n';
-    if (compilation.compiled->prepare)
-      for (const codegen::Object &object : compilation.compiled->prepare->objects)
+    for (const codegen::CompiledModule *version : compilation.compiled->getVersions()) {
+      for (const codegen::Object &object : version->objects)
         stream << object.ir << '\n';
-  } else
-    compilation.module->print(
-        stream, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+      if (version->prepare)
+        for (const codegen::Object &object : version->prepare->objects)
+          stream << object.ir << '\n';
+    }
+    return;
+  }
+  printModule(*compilation.module);
+  for (const Version &version : compilation.versions) // of the best it is the same
+    if (version.module)
+      printModule(*version.module);
 }
 
 //===----------------------------------------------------------------------===//
@@ -246,6 +259,36 @@ bool Call::checkDisabledPasses() {
       refuse("no pass is named '") << name << "'; see --print-pipeline";
       return false;
     }
+  return true;
+}
+
+bool Call::addVersions(ArrayRef<codegen::CpuTarget> targets) {
+  if (targets.size() == 1)
+    return true;
+  if (options.train && options.train->memoryBudget > 0) {
+    refuse("a memory budget holds for the code of one CPU, not for several: ") << options.targetCpu;
+    return false;
+  }
+  if (!options.startAt.empty() && options.startAt != "graph" && options.startAt != "lower" && options.startAt != "import") {
+    refuse("a module that enters at the phase '") << options.startAt << "' is for one CPU already, not for " << options.targetCpu;
+    return false;
+  }
+  for (const codegen::CpuTarget &target : targets) {
+    Version version{getPipelineOptions(options, target), compilation.codegen};
+    version.codegen.targetCPU = target.getCPU();
+    version.codegen.keepInputs = true; // of what computes parameters: the next one reads them, too
+    if (!options.dumpDirectory.empty()) {
+      SmallString<128> folder(options.dumpDirectory);
+      llvm::sys::path::append(folder, target.getCPU());
+      version.options.dumpDirectory = version.codegen.dumpDirectory = folder.str();
+      if (std::error_code error = llvm::sys::fs::create_directories(folder)) {
+        compilation.culprit = Culprit::File;
+        refuse("cannot make the folder ") << folder << ": " << error.message();
+        return false;
+      }
+    }
+    compilation.versions.push_back(std::move(version));
+  }
   return true;
 }
 

@@ -54,6 +54,8 @@ private:
 
   /// Whether options.disabledPasses are passes; false after a diagnostic.
   bool checkDisabledPasses();
+  /// If there are several CPUs, what each means for the phases; false after a diagnostic.
+  bool addVersions(llvm::ArrayRef<codegen::CpuTarget> targets);
   /// Whether the model can enter at options.startAt; false after a diagnostic.
   bool checkStart();
   /// Opens the cache; false after a diagnostic. The default folder may be missing or

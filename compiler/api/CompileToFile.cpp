@@ -36,12 +36,12 @@ std::optional<codegen::FileKind> getFileKind(Emit kind) {
 
 /// What can be known to go wrong before anything is compiled.
 Status checkOutputs(const std::vector<std::pair<Emit, std::string>> &files, const CompileOptions &options) {
-  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
-  if (!target)
-    return Error{NACRE_INVALID_VALUE, llvm::toString(target.takeError())};
+  auto targets = codegen::CpuTarget::createAll(options.targetCpu, options.targetFeatures, options.targetTriple);
+  if (!targets)
+    return Error{NACRE_INVALID_VALUE, llvm::toString(targets.takeError())};
   for (const auto &[kind, path] : files) {
     if (std::optional<codegen::FileKind> fileKind = getFileKind(kind))
-      if (llvm::Error error = codegen::checkFileKind(*fileKind, *target))
+      if (llvm::Error error = codegen::checkFileKind(*fileKind, *targets))
         return Error{NACRE_INVALID_VALUE, llvm::toString(std::move(error))};
     if (auto file = OutputFile::create(path); !file) // goes again
       return Error{NACRE_IO_ERROR, "cannot write '" + path + "': " + llvm::toString(file.takeError())};

@@ -16,6 +16,10 @@ struct InProcessOwner {
 Result<Model> compileInProcess(ModelSource source, const CompileOptions &options) {
   if (!options.stopAfter.empty())
     return Error{NACRE_INVALID_ARGUMENT, "a compilation that stops early makes no model"};
+  if (options.targetCpu.find(',') != std::string::npos)
+    return Error{NACRE_INVALID_ARGUMENT, "several CPUs ('" + options.targetCpu +
+                                             "') are for a file that chooses among them when it is loaded: compile into "
+                                             "one, or give one CPU, or none for this machine's"};
   Call call(options, std::move(source));
   auto owner = std::make_unique<InProcessOwner>();
   bool succeeds = call.run([&](const codegen::CompiledModule &compiled) {
@@ -72,11 +76,15 @@ std::vector<std::string_view> nacre::getPhaseNames() {
 }
 
 Result<std::string> nacre::describePipeline(const CompileOptions &options) {
-  auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
-  if (!target)
-    return Error{NACRE_INVALID_ARGUMENT, llvm::toString(target.takeError())};
+  auto targets = codegen::CpuTarget::createAll(options.targetCpu, options.targetFeatures, options.targetTriple);
+  if (!targets)
+    return Error{NACRE_INVALID_ARGUMENT, llvm::toString(targets.takeError())};
   std::string text;
   llvm::raw_string_ostream stream(text);
-  printPhases(stream, getPipelineOptions(options, *target));
+  for (const codegen::CpuTarget &target : *targets) {
+    if (targets->size() > 1)
+      stream << "for the CPU " << target.getCPU() << ":\n";
+    printPhases(stream, getPipelineOptions(options, target));
+  }
   return text;
 }

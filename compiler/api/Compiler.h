@@ -135,11 +135,13 @@ struct CompileOptions {
   /// `labels` or `targets` and `learning_rate` (f32), gives `loss` (f32) and the model's
   /// outputs, and updates the session's parameters, which "main" reads.
   std::optional<TrainOptions> train;
-  /// LLVM's name of the CPU; empty: this machine's.
+  /// LLVM's name of the CPU; empty: this machine's. Several, "x86-64-v3,x86-64-v4": a file has code
+  /// for each, and the runtime chooses the best that the machine can run when it is loaded.
   std::string targetCpu;
   /// Changes to the CPU's features, "+avx2,-fma".
   std::string targetFeatures;
-  /// The machine: "aarch64-linux-gnu" for objects and static libraries; empty: this one.
+  /// The machine: "aarch64-linux-gnu"; empty: this one. Shared libraries and programs for another
+  /// one need its C library here, as a distribution's cross compilers have it.
   std::string targetTriple;
   /// What compileToFile writes, each kind once. The first has the name that is asked for, the
   /// others stand beside it with endings of their own.

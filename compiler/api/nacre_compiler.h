@@ -96,7 +96,8 @@ typedef struct nacre_compile_options {
   const nacre_length_option *input_lengths;
   int32_t input_length_count;
   int32_t allow_symlinks;      /* 1: weights may lie behind links out of the folder */
-  const char *target_cpu;      /* LLVM's name; NULL: this machine's */
+  const char *target_cpu;      /* LLVM's name; NULL: this machine's. A file
+                                   can be for several, "x86-64-v3,x86-64-v4" */
   const char *target_features; /* "+avx2,-fma"; NULL: the CPU's */
   /* One of the two makes a function "step" beside "main", for training: what
    * is minimised, "softmax-cross-entropy" (default), "mse + 0.4*mae@NAME" or
@@ -115,8 +116,9 @@ typedef struct nacre_compile_options {
    * library's header always. None: NACRE_EMIT_SHARED. */
   const nacre_emit *emit;
   int32_t emit_count;
-  /* The machine, "aarch64-linux-gnu" for objects and static libraries; NULL:
-   * this one. */
+  /* The machine, "aarch64-linux-gnu"; NULL: this one. Shared libraries and
+   * programs for another one need its C library here, as a distribution's cross
+   * compilers have it. */
   const char *target_triple;
   /* Where the compiler leaves a module that shows the fault if the fault is its
    * own (NACRE_INTERNAL): a file, or a folder. The error says what to run on it.

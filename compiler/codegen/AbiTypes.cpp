@@ -17,6 +17,6 @@ nacre::codegen::abi::DescriptorTypes::DescriptorTypes(LLVMContext &context) {
   parameterInfo =
       StructType::create({tensorInfo, i64, i64, i32, i32, i64}, "nacre_abi_parameter_info");
   model = StructType::create({i32, i32, i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, ptr, i64, i64,
-                              i64, ptr, ptr, ptr},
+                              i64, ptr, ptr, ptr, ptr},
                              "nacre_abi_model");
 }

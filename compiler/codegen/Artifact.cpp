@@ -13,6 +13,7 @@
 #include "compiler/codegen/Link.h"
 #include "compiler/support/OutputFile.h"
 #include "compiler/codegen/Prepare.h"
+#include "compiler/codegen/Versions.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/Path.h"
@@ -32,13 +33,11 @@ using llvm::Expected;
 
 namespace {
 
-constexpr uint64_t kPage = 4096;
-
 /// Where things lie in lld's output.
 struct Layout {
   uint64_t segmentHeader = 0, sectionHeader = 0; // of the parameters, file offsets
   uint64_t trailerHeader = 0;                    // of the trailer's segment
-  uint64_t model = 0;                            // nacre_model, file offset
+  std::vector<uint64_t> models;                  // nacre_model and those behind it, file offsets
   uint64_t fileSize = 0;
 };
 
@@ -79,17 +78,17 @@ Expected<Layout> findLayout(llvm::MemoryBufferRef linked) {
       auto symbolName = symbol.getName(*names);
       if (!symbolName)
         return symbolName.takeError();
-      if (*symbolName != NACRE_ABI_MODEL_SYMBOL)
+      if (*symbolName != NACRE_ABI_MODEL_SYMBOL && !symbolName->starts_with(kFallbackPrefix))
         continue;
       auto in = file->getSection(symbol.st_shndx);
       if (!in)
         return in.takeError();
       // In an object a symbol's value counts from its section.
       bool isObject = file->getHeader().e_type == llvm::ELF::ET_REL;
-      layout.model = (*in)->sh_offset + symbol.st_value - (isObject ? 0 : (*in)->sh_addr);
+      layout.models.push_back((*in)->sh_offset + symbol.st_value - (isObject ? 0 : (*in)->sh_addr));
     }
   }
-  if (!layout.model)
+  if (layout.models.empty())
     return llvm::createStringError(llvm::inconvertibleErrorCode(), "no " NACRE_ABI_MODEL_SYMBOL);
   return layout;
 }
@@ -103,7 +102,7 @@ public:
   Error run() {
     Expected<std::unique_ptr<llvm::MemoryBuffer>> linked = linkCode();
     if (linked && isObject() && !name.empty())
-      linked = hideSymbols(**linked, getEntrySymbols(compiled, name));
+      linked = hideSymbols(**linked, getVisibleSymbols());
     if (!linked)
       return linked.takeError();
     Expected<Layout> layout = findLayout(**linked);
@@ -112,7 +111,7 @@ public:
     if (Error error = file.write((*linked)->getBufferStart(), (*linked)->getBufferSize(), 0))
       return error;
     if (table.sectionSize > 0) {
-      start = llvm::alignTo(layout->fileSize, kPage);
+      start = llvm::alignTo(layout->fileSize, getPageSize(compiled.target.getTriple()));
       if (Error error = writeParameters())
         return error;
       if (Error error = patchHeaders(*layout))
@@ -124,17 +123,28 @@ public:
   }
 
 private:
+  std::vector<std::pair<std::string, std::string>> getVisibleSymbols() const {
+    std::vector<std::pair<std::string, std::string>> visible;
+    for (std::string &symbol : getEntrySymbols(compiled, name))
+      visible.emplace_back(symbol, symbol);
+    return visible;
+  }
+
   bool isObject() const { return kind == FileKind::Object || kind == FileKind::StaticLibrary; }
 
   Expected<std::unique_ptr<llvm::MemoryBuffer>> linkCode() {
     auto descriptor = makeDescriptor(compiled, /*hasSection=*/true);
     if (!descriptor)
       return descriptor.takeError();
+    auto code = joinVersions(compiled);
+    if (!code)
+      return code.takeError();
     std::vector<llvm::MemoryBufferRef> objects;
-    for (const Object &object : compiled.objects)
+    for (const Object &object : *code)
       objects.emplace_back(object.bytes->getBuffer(), object.name);
     objects.emplace_back((*descriptor)->getBuffer(), "nacre.descriptor");
     LinkOptions options;
+    options.triple = compiled.target.getTriple();
     options.hasParameters = table.sectionSize > 0;
     options.kind = isObject()                     ? LinkKind::Relocatable
                    : kind == FileKind::Executable ? LinkKind::Program
@@ -177,9 +187,7 @@ private:
     nacre_checksum_begin(&state);
     const char padding[NACRE_ABI_ALIGNMENT] = {};
     int64_t done = 0;
-    for (const Parameter &parameter : table.parameters) {
-      if (parameter.offset < 0)
-        continue;
+    for (const Parameter &parameter : getStored()) {
       nacre_checksum_add(&state, padding, parameter.offset - done);
       done = parameter.offset + parameter.size;
       if (Error error = parameter.isComputed ? readBack(parameter, state)
@@ -188,6 +196,15 @@ private:
     }
     checksum = nacre_checksum_end(&state);
     return Error::success();
+  }
+
+  /// What lies in the section, by offset: a version's own parameters are behind those before it.
+  std::vector<Parameter> getStored() const {
+    std::vector<Parameter> stored;
+    for (const CompiledModule *version : compiled.getVersions())
+      llvm::copy_if(version->parameters.parameters, std::back_inserter(stored),
+                    [](const Parameter &parameter) { return parameter.offset >= 0 && !parameter.isShared; });
+    return stored;
   }
 
   Error writeParameter(const Parameter &parameter, nacre_checksum &state) {
@@ -221,7 +238,7 @@ private:
 
   /// Computes parameters right into the file.
   Error runPrepare() {
-    if (!compiled.prepare)
+    if (llvm::none_of(compiled.getVersions(), [](const CompiledModule *version) { return version->prepare.has_value(); }))
       return Error::success();
     // Writing to a mapped hole of a file on a full disk would end the process.
     if (int error = posix_fallocate(file.getDescriptor(), start, table.sectionSize)) {
@@ -233,8 +250,12 @@ private:
     if (section == MAP_FAILED)
       return errnoError("cannot map the parameters");
     llvm::scope_exit unmap([&] { munmap(section, table.sectionSize); });
-    return prepareParameters(*compiled.prepare, table, static_cast<char *>(section),
-                             /*isFile=*/true);
+    for (const CompiledModule *version : compiled.getVersions())
+      if (version->prepare)
+        if (Error error = prepareParameters(*version->prepare, version->parameters, static_cast<char *>(section),
+                                            /*isFile=*/true))
+          return error;
+    return Error::success();
   }
 
   Error patchHeaders(const Layout &layout) {
@@ -261,8 +282,11 @@ private:
   }
 
   Error writeChecksum(const Layout &layout) {
-    return file.write(&checksum, sizeof checksum,
-                      layout.model + offsetof(nacre_abi_model, parameter_checksum));
+    for (uint64_t model : layout.models)
+      if (Error error = file.write(&checksum, sizeof checksum,
+                                   model + offsetof(nacre_abi_model, parameter_checksum)))
+        return error;
+    return Error::success();
   }
 
   /// What the runtime looks at before it lets the dynamic loader see the file.

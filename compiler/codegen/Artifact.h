@@ -12,10 +12,10 @@ namespace nacre::codegen {
 llvm::Error writeBinary(const CompiledModule &compiled, FileKind kind, llvm::StringRef name,
                         llvm::StringRef target, OutputFile &file);
 
-/// The object with only the given symbols to be seen from outside, so that two models can be
-/// part of one program.
-llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> hideSymbols(llvm::MemoryBufferRef object,
-                                                                const std::vector<std::string> &visible);
+/// The object with only the given symbols to be seen from outside, under new names, so that two
+/// models can be part of one program.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+hideSymbols(llvm::MemoryBufferRef object, llvm::ArrayRef<std::pair<std::string, std::string>> visible);
 
 /// All code of a model as one module's text: LLVM IR, or assembly.
 llvm::Expected<std::string> printCode(const CompiledModule &compiled, bool asAssembly);

@@ -44,6 +44,8 @@ struct CodegenOptions {
   /// Compile nothing: tell of each unit whether the cache has it, and if not, why. Called
   /// on many threads.
   std::function<void(llvm::StringRef name, bool isCached, llvm::StringRef reason)> explain;
+  /// The same model compiled for a better CPU (shareParameters). Null: there is none.
+  const struct CompiledModule *shared = nullptr;
   /// True ends the compilation soon, with some failure; null: nobody cancels.
   const std::atomic<bool> *cancel = nullptr;
 };
@@ -53,6 +55,8 @@ struct Object {
   std::unique_ptr<llvm::MemoryBuffer> bytes;
   /// With CodegenOptions::keepIR: its LLVM IR.
   std::string ir;
+  /// A part of the host library.
+  bool isLibrary = false;
 };
 
 /// Code that computes parameters from parameters, once, in the compiler.
@@ -75,11 +79,35 @@ struct CompiledModule {
   std::vector<Object> objects;
   std::vector<FunctionInfo> functions;
   std::vector<KernelInfo> kernels;
+  /// With fallbacks, in one section for all.
   ParameterTable parameters;
   std::optional<PrepareCode> prepare;
+  /// The same model for lesser CPUs, the best first: what runs is the first that the machine can.
+  std::vector<CompiledModule> fallbacks;
   /// CodegenOptions::cancel: what is done with the result can be cancelled too.
   const std::atomic<bool> *cancel = nullptr;
+
+  /// What runs before one of the versions is chosen is for this.
+  CpuTarget getEntryTarget() const { return fallbacks.empty() ? target : target.getMostGeneral(); }
+  /// This one and its fallbacks.
+  std::vector<const CompiledModule *> getVersions() const;
 };
+
+/// Adds the code for another CPU, compiled with `best` as CodegenOptions::shared.
+void addFallback(CompiledModule &best, CompiledModule fallback);
+
+/// Marks the parameters of a module of which copies will be compiled for several CPUs: what
+/// each of the copies has of them is the same.
+void markCommonParameters(mlir::ModuleOp module);
+
+/// Lets the parameters of such a copy, as the tile phase leaves it, lie where `best` or one of its
+/// fallbacks has the same ones, and others behind all of theirs. What is computed there is not
+/// computed again.
+void shareParameters(mlir::ModuleOp module, const CompiledModule &best);
+
+/// Whether the parts of the host library that the module's nodes call are there for the target's
+/// machine; else a diagnostic for each node.
+mlir::LogicalResult checkHostLibraries(mlir::ModuleOp module, const CodegenOptions &options);
 
 /// Compiles a module as the buffer phase leaves it. Kernels and host functions
 /// are taken out of the module, parameters stay.
@@ -108,9 +136,9 @@ enum class FileKind {
 mlir::LogicalResult emitFile(const CompiledModule &compiled, FileKind kind, llvm::StringRef path,
                              llvm::StringRef name = "", llvm::StringRef artifact = "");
 
-/// Why no file of that kind can be made for a target; success if it can. Asked before
-/// compiling.
-llvm::Error checkFileKind(FileKind kind, const CpuTarget &target);
+/// Why no file of that kind can be made for a target, or for several of one machine; success if
+/// it can. Asked before compiling.
+llvm::Error checkFileKind(FileKind kind, llvm::ArrayRef<CpuTarget> targets);
 
 /// Whether a compiled model fits into a file of that kind. Asked before any is written.
 mlir::LogicalResult checkSize(const CompiledModule &compiled, FileKind kind);

@@ -57,7 +57,7 @@ public:
       return failure();
     if (isCancelled())
       return failure();
-    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, options.cancel};
+    CompiledModule result{module, target, options.provenance, {}, {}, {}, {}, {}, {}, options.cancel};
     FailureOr<ParameterTable> parameters = readParameterTable(module);
     if (failed(parameters))
       return failure();
@@ -372,7 +372,7 @@ private:
       if (!library)
         return module.emitError(llvm::toString(library.takeError()));
       objects.push_back({library->getBufferIdentifier().str(),
-                         llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}});
+                         llvm::MemoryBuffer::getMemBuffer(*library, /*RequiresNullTerminator=*/false), {}, true});
     }
     return success();
   }
@@ -405,6 +405,20 @@ private:
 };
 
 } // namespace
+
+LogicalResult codegen::checkHostLibraries(ModuleOp module, const CodegenOptions &options) {
+  auto target = CpuTarget::create(options.targetCPU, options.targetFeatures, options.targetTriple);
+  if (!target)
+    return module.emitError(llvm::toString(target.takeError()));
+  LogicalResult result = success();
+  module.walk([&](rt::HostCallOp call) {
+    for (const LibraryFunction &function : getLibraryFunctions())
+      if (function.symbol == call.getFunction())
+        if (auto library = getEmbedded(function.library, target->getTriple()); !library)
+          result = emitError(call.getLoc(), llvm::toString(library.takeError()));
+  });
+  return result;
+}
 
 FailureOr<CompiledModule> codegen::compileModule(ModuleOp module, const CodegenOptions &options) {
   auto target =

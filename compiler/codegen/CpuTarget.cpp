@@ -1,5 +1,6 @@
 //===- CpuTarget.cpp - LLVM IR to objects for a CPU -------------*- C++ -*-===//
 #include "compiler/codegen/CpuTarget.h"
+#include "compiler/codegen/NarrowAccesses.h"
 #include "runtime/abi/nacre_tiles.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -39,9 +40,28 @@ constexpr StringLiteral kX86Features[] = {
     "avx512ifma", "avx512vbmi",  "avx512vbmi2", "avx512vnni",   "avx512bitalg",
     "avx512vpopcntdq", "avx512bf16", "avx512fp16", "avx512vp2intersect", "avxvnni", "avxifma",
     "avxneconvert", "avxvnniint8", "avxvnniint16", "amx-tile", "amx-int8", "amx-bf16", "amx-fp16"};
+// (Of atomics of 128 bits, barriers and the like no model makes use.)
 constexpr StringLiteral kAArch64Features[] = {
-    "fp-armv8", "neon", "aes", "sha2", "crc", "lse", "fullfp16",
-    "rdm",      "dotprod", "sve", "sve2", "i8mm", "bf16"};
+    "fp-armv8", "neon",      "aes",    "sha2", "sha3",      "sm4",   "crc",     "lse",     "fullfp16",
+    "fp16fml",  "rdm",       "dotprod", "complxnum", "jsconv", "rcpc", "rcpc-immo", "rcpc3", "flagm",
+    "altnzcv",  "fptoint",   "sve",    "f32mm", "f64mm",    "sve2",  "sve-aes", "sve-bitperm", "sve-sha3",
+    "sve-sm4",  "sve2p1",    "sve-b16b16", "i8mm", "bf16",  "cssc",  "mops"};
+
+// How long a vector of SVE is, of CPUs where it is longer than it must be. LLVM does not know.
+struct SveLength {
+  StringLiteral cpu;
+  unsigned bits;
+};
+constexpr SveLength kSveLengths[] = {{"neoverse-v1", 256}, {"a64fx", 512}};
+constexpr unsigned kLongestSve = 2048;
+
+/// "sve256" as a number; 0 if it is none of these names.
+unsigned parseSveLength(StringRef feature) {
+  unsigned bits = 0;
+  if (!feature.consume_front("sve") || feature.getAsInteger(10, bits) || bits < 128 || bits > kLongestSve || !isPowerOf2_32(bits))
+    return 0;
+  return bits;
+}
 
 ArrayRef<StringLiteral> getCheckedFeatures(const Triple &triple) {
   if (triple.isAArch64())
@@ -140,6 +160,12 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes, StringRe
     change = change.trim();
     if (!change.starts_with("+") && !change.starts_with("-"))
       return makeError("CPU feature '" + change + "': expected '+' or '-' before the name");
+    if (unsigned bits = target.triple.isAArch64() ? parseSveLength(change.drop_front()) : 0) {
+      if (change.starts_with("-"))
+        return makeError("CPU feature '" + change + "': a length of vectors is only given, with '+'");
+      target.sveBits = bits;
+      continue;
+    }
     if (llvm::none_of(plain->getAllProcessorFeatures(), [&](const SubtargetFeatureKV &known) {
           return change.drop_front() == known.Key;
         }))
@@ -153,9 +179,61 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes, StringRe
   for (StringRef feature : getCheckedFeatures(target.triple))
     if (info->checkFeatures(("+" + feature).str()))
       required.push_back(feature);
+  if (!llvm::is_contained(required, "sve")) {
+    if (target.sveBits)
+      return makeError("CPU feature 'sve" + Twine(target.sveBits) + "': the CPU '" + target.cpu + "' has no SVE");
+  } else if (!target.sveBits) {
+    for (const SveLength &known : kSveLengths)
+      if (known.cpu == target.cpu)
+        target.sveBits = known.bits;
+  }
   target.required = llvm::join(required, ",");
+  if (target.sveBits > 128)
+    target.required += target.getSveFeature();
   return target;
 }
+
+static size_t countFeatures(StringRef list) { return list.empty() ? 0 : list.count(',') + 1; }
+
+Expected<std::vector<CpuTarget>> CpuTarget::createAll(StringRef cpus, StringRef features, StringRef triple) {
+  SmallVector<StringRef> names;
+  cpus.split(names, ',');
+  std::vector<CpuTarget> targets;
+  for (StringRef name : names) {
+    name = name.trim();
+    if (name.empty() && names.size() > 1)
+      return makeError("the CPUs '" + cpus + "': a name is missing before or after a comma");
+    auto target = create(name, features, triple);
+    if (!target)
+      return target.takeError();
+    for (const CpuTarget &other : targets)
+      if (other.required == target->required)
+        return makeError("the CPUs '" + other.cpu + "' and '" + target->cpu +
+                         "' have the same features: one of them would never be chosen; leave it out");
+    // One that has all of another's features, and so more, comes before it.
+    auto place = llvm::find_if(targets, [&](const CpuTarget &other) {
+      return countFeatures(other.required) < countFeatures(target->required);
+    });
+    targets.insert(place, std::move(*target));
+  }
+  return targets;
+}
+
+CpuTarget CpuTarget::getMostGeneral() const {
+  return llvm::cantFail(create(triple.isAArch64() ? "generic" : "x86-64", "", triple.str()));
+}
+
+std::string CpuTarget::getSveFeature() const { return sveBits > 128 ? ",sve" + std::to_string(sveBits) : ""; }
+
+std::string CpuTarget::getFeatureString() const { return features + getSveFeature(); }
+
+unsigned CpuTarget::getVectorBits() const {
+  if (triple.isAArch64())
+    return std::max(sveBits, 128u);
+  return hasFeature("avx512f") ? 512 : hasFeature("avx2") ? 256 : 128;
+}
+
+unsigned CpuTarget::getVectorRegisters() const { return triple.isAArch64() || hasFeature("avx512f") ? 32 : 16; }
 
 bool CpuTarget::hasFeature(StringRef feature) const {
   SmallVector<StringRef> all;
@@ -188,6 +266,10 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
                                                           : CodeGenOptLevel::Less);
   module.setTargetTriple(machine->getTargetTriple());
   module.setDataLayout(machine->createDataLayout());
+  if (sveBits > 128) // vectors of that many bits are then one register of SVE
+    for (Function &function : module)
+      if (!function.isDeclaration())
+        function.addFnAttr(Attribute::getWithVScaleRangeArgs(module.getContext(), sveBits / 128, kLongestSve / 128));
 
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopInterleaving = isKernel;
@@ -223,6 +305,8 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
   passes.run(module, modules);
   if (gate.isCancelled())
     return makeError("cancelled");
+  if (sveBits > 128)
+    accessBF16AsIntegers(module);
 
   SmallVector<char, 0> bytes;
   if (Error error = emit(module, *machine, /*asText=*/false, bytes))

@@ -1,6 +1,7 @@
 //===- Descriptor.cpp - The nacre_abi_model as an object --------*- C++ -*-===//
 #include "compiler/codegen/Descriptor.h"
 #include "compiler/codegen/AbiTypes.h"
+#include "compiler/codegen/Versions.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -17,19 +18,34 @@ public:
         ptr(PointerType::get(context, 0)) {}
 
   void build(const CompiledModule &compiled, bool hasSection) {
+    section = ConstantPointerNull::get(ptr);
+    if (hasSection && compiled.parameters.sectionSize > 0)
+      section = declareSection(compiled.parameters.sectionSize);
+    Constant *fallback = ConstantPointerNull::get(ptr);
+    std::vector<const CompiledModule *> versions = compiled.getVersions();
+    for (unsigned i = versions.size(); i-- > 0;) { // each names the one behind it
+      Constant *model = describe(*versions[i], i, fallback);
+      std::string name = i == 0 ? NACRE_ABI_MODEL_SYMBOL : kFallbackPrefix.str() + std::to_string(i);
+      auto *variable = new GlobalVariable(module, types.model, /*isConstant=*/true,
+                                          GlobalValue::ExternalLinkage, model, name);
+      if (i > 0)
+        variable->setVisibility(GlobalValue::HiddenVisibility);
+      fallback = variable;
+    }
+  }
+
+private:
+  Constant *describe(const CompiledModule &compiled, unsigned version, Constant *fallback) {
     std::vector<Constant *> functions, kernels, parameters;
     for (const FunctionInfo &info : compiled.functions)
-      functions.push_back(function(info));
+      functions.push_back(function(info, version));
     for (const KernelInfo &info : compiled.kernels)
       kernels.push_back(ConstantStruct::get(
           types.kernelInfo, {string(info.name), string(info.nodes), i64(info.flops), i64(info.bytes)}));
     for (const Parameter &info : compiled.parameters.parameters)
       parameters.push_back(parameter(info));
     const ParameterTable &table = compiled.parameters;
-    Constant *section = ConstantPointerNull::get(ptr);
-    if (hasSection && table.sectionSize > 0)
-      section = declareSection(table.sectionSize);
-    Constant *model = ConstantStruct::get(
+    return ConstantStruct::get(
         types.model,
         {i32(NACRE_ABI_MAGIC), i32(NACRE_ABI_VERSION), i32(sizeof(nacre_abi_model)), i32(64),
          array(types.function, functions), array(types.kernelInfo, kernels),
@@ -37,12 +53,9 @@ public:
          i32(parameters.size()), i32(0), section, i64(table.sectionSize), i64(table.stateSize),
          i64(0), // the checksum: written when the parameters are
          string(compiled.target.getCPU()), string(compiled.target.getRequiredFeatures()),
-         string(compiled.provenance)});
-    new GlobalVariable(module, types.model, /*isConstant=*/true, GlobalValue::ExternalLinkage, model,
-                       NACRE_ABI_MODEL_SYMBOL);
+         string(compiled.provenance), fallback});
   }
 
-private:
   Constant *i32(int64_t value) {
     return ConstantInt::get(Type::getInt32Ty(context), value, /*IsSigned=*/false,
                             /*ImplicitTrunc=*/true);
@@ -80,9 +93,10 @@ private:
                                                   i32(info.sizes.size()), array(types.dim, dims)});
   }
 
-  Constant *function(const FunctionInfo &info) {
+  Constant *function(const FunctionInfo &info, unsigned version) {
     auto *type = FunctionType::get(Type::getInt32Ty(context), {ptr, ptr}, false);
-    auto *run = Function::Create(type, GlobalValue::ExternalLinkage, "nacre." + info.name, module);
+    auto *run = Function::Create(type, GlobalValue::ExternalLinkage,
+                                 getRunSymbol(version, info.name), module);
     run->setVisibility(GlobalValue::HiddenVisibility);
     run->setDSOLocal(true);
     std::vector<Constant *> inputs, outputs;
@@ -139,6 +153,7 @@ private:
   LLVMContext &context;
   abi::DescriptorTypes types;
   PointerType *ptr;
+  Constant *section = nullptr;
   StringMap<Constant *> strings;
 };
 
@@ -149,5 +164,5 @@ nacre::codegen::makeDescriptor(const CompiledModule &compiled, bool hasSection) 
   LLVMContext context;
   Module module("nacre.descriptor", context);
   DescriptorBuilder(module).build(compiled, hasSection);
-  return compiled.target.compile(module, Effort::Host);
+  return compiled.getEntryTarget().compile(module, Effort::Host);
 }

@@ -8,6 +8,8 @@ namespace nacre::codegen {
 
 /// The section of parameters in an artefact, and the symbol at its start.
 inline constexpr char kParameterSection[] = ".nacre.parameters";
+/// The symbols of the fallbacks' descriptors, followed by a number.
+inline constexpr llvm::StringLiteral kFallbackPrefix = "nacre_model.";
 
 /// An object with the constant `nacre_model`. With `hasSection` it refers to a
 /// section of parameters, which the object declares with no contents.

@@ -3,6 +3,7 @@
 #include "compiler/codegen/Descriptor.h"
 #include "compiler/codegen/Embedded.h"
 #include "compiler/codegen/EntryPoints.h"
+#include "compiler/codegen/Link.h"
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -31,15 +32,19 @@ static Error makeError(const llvm::Twine &message) {
 }
 
 Expected<std::unique_ptr<llvm::MemoryBuffer>>
-nacre::codegen::hideSymbols(llvm::MemoryBufferRef object, const std::vector<std::string> &visible) {
+nacre::codegen::hideSymbols(llvm::MemoryBufferRef object,
+                            llvm::ArrayRef<std::pair<std::string, std::string>> visible) {
   auto binary = llvm::object::ObjectFile::createObjectFile(object);
   if (!binary)
     return binary.takeError();
   llvm::objcopy::ConfigManager config;
-  for (const std::string &name : visible)
+  for (const auto &[name, newName] : visible) {
+    if (name != newName)
+      config.Common.SymbolsToRename[name] = newName;
     if (Error error = config.Common.SymbolsToKeepGlobal.addMatcher(llvm::objcopy::NameOrPattern::create(
             name, llvm::objcopy::MatchStyle::Literal, [](Error error) { return error; })))
       return error;
+  }
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   if (Error error = llvm::objcopy::executeObjcopyOnBinary(config, **binary, stream))
@@ -117,14 +122,20 @@ Error emit(const CompiledModule &compiled, FileKind kind, llvm::StringRef path, 
 
 } // namespace
 
-Error nacre::codegen::checkFileKind(FileKind kind, const CpuTarget &target) {
+Error nacre::codegen::checkFileKind(FileKind kind, llvm::ArrayRef<CpuTarget> targets) {
+  const CpuTarget &target = targets.front();
+  if (targets.size() > 1 && (kind == FileKind::LLVMIR || kind == FileKind::Assembly))
+    return makeError("LLVM IR and assembly are of one CPU's code, but there are " + llvm::Twine(targets.size()) +
+                     ": give one of them as the target");
   bool isLinked = kind == FileKind::Shared || kind == FileKind::Executable;
   std::string machine = target.getTriple().getArchName().str();
-  if (isLinked && !target.isNative())
-    return makeError("a shared library or an executable cannot be made for " + machine +
-                     " on this machine, which has no C library for it: emit object or "
-                     "static-library, and link that with the target's compiler");
-  if (kind == FileKind::StaticLibrary || kind == FileKind::Shared) {
+  if (isLinked)
+    if (auto library = findSystemLibrary("libc.so.6", target.getTriple()); !library)
+      return makeError("a shared library or an executable cannot be made for " + machine +
+                       " on this machine, which has no C library for it (" + llvm::toString(library.takeError()) +
+                       "; Debian's package libc6-dev-" + (target.getTriple().isAArch64() ? "arm64" : "amd64") +
+                       "-cross has one): emit object or static-library, and link that with the target's compiler");
+  if (isLinked || kind == FileKind::StaticLibrary) {
     auto runtime = getEmbedded(Embedded::Runtime, target.getTriple());
     if (!runtime)
       return makeError(llvm::toString(runtime.takeError()) +

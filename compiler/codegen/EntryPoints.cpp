@@ -105,5 +105,5 @@ nacre::codegen::makeEntryPoints(const CompiledModule &compiled, StringRef name) 
   LLVMContext context;
   Module module("nacre.entry", context);
   EntryBuilder(module, name).build(compiled);
-  return compiled.target.compile(module, Effort::Host);
+  return compiled.getEntryTarget().compile(module, Effort::Host);
 }

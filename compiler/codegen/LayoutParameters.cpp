@@ -6,9 +6,10 @@
 //         rt.parameter "w" at 0 : memref<64xf32>
 //
 // In order of first use, so that a run walks through the section; in the state what an
-// optimiser keeps of a parameter (@w.exp_avg) stands next to it. What nobody reads is dropped. @prepare runs once in the compiler: it reads the parameters
-// where they are, as inputs listed in `nacre.prepare_inputs`, and what it alone
-// reads gets no place.
+// optimiser keeps of a parameter (@w.exp_avg) stands next to it. What nobody reads is dropped. @prepare runs once
+// in the compiler: it reads the parameters where they are, as inputs listed in `nacre.prepare_inputs`,
+// and what it alone reads gets no place. What code for another CPU has already (`nacre.shared_offset`)
+// stays there, and the rest comes behind it.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/Parameters.h"
@@ -31,7 +32,10 @@ namespace {
 
 class Layout {
 public:
-  explicit Layout(ModuleOp module) : module(module), symbols(module), builder(module.getContext()) {}
+  explicit Layout(ModuleOp module) : module(module), symbols(module), builder(module.getContext()) {
+    if (auto shared = module->getAttrOfType<IntegerAttr>(codegen::kSharedEndAttr))
+      end = llvm::alignTo(shared.getInt(), NACRE_ABI_ALIGNMENT);
+  }
 
   LogicalResult run() {
     if (failed(placeState()))
@@ -100,9 +104,12 @@ private:
     auto assign = [&] {
       auto offset = parameter->getAttrOfType<IntegerAttr>("nacre.offset");
       if (!offset) {
-        offset = builder.getI64IntegerAttr(end);
+        offset = parameter->getAttrOfType<IntegerAttr>(codegen::kSharedOffsetAttr);
+        if (!offset) {
+          offset = builder.getI64IntegerAttr(end);
+          end = llvm::alignTo(end + bytes->size(), NACRE_ABI_ALIGNMENT);
+        }
         parameter->setAttr("nacre.offset", offset);
-        end = llvm::alignTo(end + bytes->size(), NACRE_ABI_ALIGNMENT);
       }
       return offset;
     };

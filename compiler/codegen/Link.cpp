@@ -5,7 +5,10 @@
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/TargetParser/Host.h"
 #include "runtime/abi/nacre_artifact.h"
 #include <cerrno>
 #include <dlfcn.h>
@@ -26,13 +29,6 @@ using namespace nacre;
 using namespace nacre::codegen;
 
 namespace {
-
-// The addresses of threads' variables are asked of it.
-#if defined(__aarch64__)
-constexpr const char *kLoader = "ld-linux-aarch64.so.1";
-#else
-constexpr const char *kLoader = "ld-linux-x86-64.so.2";
-#endif
 
 // The usual layout of a small shared library or program, with one addition: the parameters
 // are the last segment. They have no contents in lld's output and none of the
@@ -95,8 +91,13 @@ SECTIONS {
   return script + "}\n";
 }
 
-/// Where the loader found a library of the C library's, with its versions.
-Expected<std::string> findSystemLibrary(const char *name) {
+/// The dynamic loader as programs name it. The addresses of threads' variables are asked of it.
+StringRef getLoader(const Triple &machine) {
+  return machine.isAArch64() ? "/lib/ld-linux-aarch64.so.1" : "/lib64/ld-linux-x86-64.so.2";
+}
+
+/// Where the loader of this process found a library, with its versions.
+Expected<std::string> findOwnLibrary(const char *name) {
   void *handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
   link_map *map = nullptr;
   if (!handle || dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0)
@@ -210,6 +211,22 @@ private:
 
 } // namespace
 
+uint64_t nacre::codegen::getPageSize(const Triple &machine) { return machine.isAArch64() ? 65536 : 4096; }
+
+Expected<std::string> nacre::codegen::findSystemLibrary(StringRef name, const Triple &machine) {
+  if (machine.getArch() == Triple(sys::getProcessTriple()).getArch())
+    return findOwnLibrary(name.str().c_str());
+  std::string gnu = (machine.getArchName() + "-linux-gnu").str(), searched;
+  for (const std::string &folder : {"/usr/" + gnu + "/lib", "/usr/lib/" + gnu, "/lib/" + gnu}) {
+    SmallString<128> path(folder);
+    sys::path::append(path, name);
+    if (sys::fs::exists(path))
+      return std::string(path);
+    searched += (searched.empty() ? "" : ", ") + folder;
+  }
+  return createStringError(inconvertibleErrorCode(), "there is no %s in %s", name.str().c_str(), searched.c_str());
+}
+
 static Error runLinker(ArrayRef<const char *> arguments) {
   // lld keeps its state in globals.
   static std::mutex mutex;
@@ -257,9 +274,9 @@ nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, const LinkOptions &optio
     if (!*scriptFile)
       return scriptFile->takeError();
     add({"-T", (*scriptFile)->getPath(), "--hash-style=gnu", "-z", "now", "-z", "relro", "-z",
-         "noexecstack", "-z", "defs", "-z", "max-page-size=4096"});
+         "noexecstack", "-z", "defs", "-z", "max-page-size=" + utostr(getPageSize(options.triple))});
     if (options.kind == LinkKind::Program)
-      add({"-pie", "--dynamic-linker", "/lib64/ld-linux-x86-64.so.2"});
+      add({"-pie", "--dynamic-linker", getLoader(options.triple).str()});
     else
       add({"-shared", "-Bsymbolic"});
     if (!options.soname.empty())
@@ -268,8 +285,8 @@ nacre::codegen::link(ArrayRef<MemoryBufferRef> objects, const LinkOptions &optio
   add({"--whole-archive", archiveFile->getPath(), "--no-whole-archive"});
   if (options.kind != LinkKind::Relocatable) {
     add({"--as-needed"});
-    for (const char *name : {"libm.so.6", "libc.so.6", kLoader}) {
-      auto library = findSystemLibrary(name);
+    for (StringRef name : {StringRef("libm.so.6"), StringRef("libc.so.6"), sys::path::filename(getLoader(options.triple))}) {
+      auto library = findSystemLibrary(name, options.triple);
       if (!library)
         return library.takeError();
       add({*library});

@@ -6,6 +6,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/TargetParser/Triple.h"
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ enum class LinkKind {
 
 struct LinkOptions {
   LinkKind kind = LinkKind::Shared;
+  /// The machine.
+  llvm::Triple triple;
   /// The objects declare a section of parameters: it becomes the last segment (or section),
   /// without contents.
   bool hasParameters = false;
@@ -36,6 +39,13 @@ struct LinkOptions {
 /// most; an undefined symbol is an error. One link runs at a time; others wait.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 link(llvm::ArrayRef<llvm::MemoryBufferRef> objects, const LinkOptions &options);
+
+/// The largest page that an operating system of the machine may have: segments start at one.
+uint64_t getPageSize(const llvm::Triple &machine);
+
+/// Where a library of the C library's is for the machine: this one's, or one whose C library is
+/// installed for cross compilation, as Debian's packages put it.
+llvm::Expected<std::string> findSystemLibrary(llvm::StringRef name, const llvm::Triple &machine);
 
 } // namespace nacre::codegen
 

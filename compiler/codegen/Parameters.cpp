@@ -95,6 +95,7 @@ FailureOr<ParameterTable> codegen::readParameterTable(ModuleOp module) {
     RankedTensorType type = op.getType();
     Parameter parameter{op};
     parameter.isComputed = op->hasAttr("nn.computed");
+    parameter.isShared = offset && op->hasAttr(kSharedOffsetAttr);
     parameter.size = type.hasStaticShape()
                          ? nacre_abi_dtype_bytes(getDtype(type.getElementType()), type.getNumElements())
                          : -1;

@@ -41,6 +41,8 @@ struct Parameter {
   int64_t offset = -1, stateOffset = -1;
   /// Computed by @prepare.
   bool isComputed = false;
+  /// It is where the same model's code for a better CPU has it.
+  bool isShared = false;
   int64_t size = 0;
 };
 
@@ -55,6 +57,12 @@ const void *getValueStorage(nn::ParameterOp parameter);
 /// Gives back the memory of a parameter's value, which cannot be read any more. Values that
 /// are part of the IR stay.
 void releaseValue(nn::ParameterOp parameter);
+
+/// On an nn.parameter that every version of the module has, with the same value; and on one
+/// that is packed from such a one: how.
+inline constexpr llvm::StringLiteral kCommonAttr = "nacre.common", kPackingAttr = "nacre.packing";
+/// Where an nn.parameter lies in the section of another version, and where that ends.
+inline constexpr llvm::StringLiteral kSharedOffsetAttr = "nacre.shared_offset", kSharedEndAttr = "nacre.shared_end";
 
 /// Reads what layout-parameters has decided.
 mlir::FailureOr<ParameterTable> readParameterTable(mlir::ModuleOp module);

@@ -29,7 +29,7 @@ public:
         isFile(isFile) {
     llvm::StringMap<char *> places;
     for (const Parameter &parameter : table.parameters)
-      if (parameter.isComputed && parameter.offset >= 0)
+      if (parameter.isComputed && !parameter.isShared && parameter.offset >= 0)
         places[nacre::nn::ParameterOp(parameter.op).getSymName()] = section + parameter.offset;
     for (const std::string &name : prepare.outputs)
       outputs.push_back(places.lookup(name)); // null: nobody reads it
@@ -216,7 +216,7 @@ Error nacre::codegen::prepareParameters(const PrepareCode &prepare, const Parame
   // Who reads each value from here on: several parameters may share one.
   llvm::DenseMap<const void *, unsigned> uses;
   for (const Parameter &parameter : table.parameters)
-    if (parameter.offset >= 0 && !parameter.isComputed)
+    if (parameter.offset >= 0 && !parameter.isComputed && !parameter.isShared)
       ++uses[getValueStorage(parameter.op)];
   for (nacre::nn::ParameterOp parameter : prepare.inputs)
     ++uses[getValueStorage(parameter)];

@@ -17,11 +17,22 @@ class Reproducer;
 /// fails after them has passed their checks, so the fault is our own.
 enum class Culprit { Model, Compiler, File };
 
+/// One of several CPUs that a model is compiled for.
+struct Version {
+  PipelineOptions options;
+  codegen::CodegenOptions codegen;
+  /// What came of the module for it. The best version's is Compilation::module.
+  mlir::OwningOpRef<mlir::ModuleOp> module = {};
+};
+
 /// What the phases work on: the module, then the objects made of it. Where it comes
 /// from and where it goes is the caller's to say.
 struct Compilation {
   PipelineOptions options;
   codegen::CodegenOptions codegen;
+  /// The best first, if there are several: they take the place of the options in the phases that
+  /// depend on the CPU.
+  std::vector<Version> versions = {};
   /// Makes the module: a frontend. Null with diagnostics if it can't.
   std::function<mlir::OwningOpRef<mlir::ModuleOp>()> import;
   /// Takes the result: writes a file, or loads it into this process.

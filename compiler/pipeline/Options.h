@@ -32,8 +32,11 @@ struct PipelineOptions {
   bool fma = true;
   /// The target adds two products of bf16 to an f32, and gains by it.
   bool dotBF16 = false;
-  /// The target adds four products of 8-bit integers to an i32.
-  bool dotI8 = false;
+  /// The target adds four products of 8-bit integers to an i32: of unsigned with signed ones, as
+  /// x86 does; of two of the same sign, as AArch64 does; and there of unsigned with signed ones.
+  bool dotI8 = false, dotSameI8 = false, dotMixedI8 = false;
+  /// The target adds two products of i16 to an i32 (pmaddwd).
+  bool dotI16 = false;
   /// The target multiplies tiles of bf16 and of 8-bit integers (AMX).
   bool matrixTiles = false;
   /// Caches of one core, in bytes.

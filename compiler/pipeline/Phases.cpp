@@ -141,7 +141,8 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
     passes.addNestedPass<kern::FuncOp>(tile::createMultiplyTilesPass());
   passes.addNestedPass<kern::FuncOp>(
       tile::createVectorizeTilesPass({options.vectorBits, options.vectorRegisters, options.fma,
-                                       /*stageRows=*/128, /*farBytes=*/options.l2Bytes, options.dotBF16, options.dotI8}));
+                                       /*stageRows=*/128, /*farBytes=*/options.l2Bytes, options.dotBF16, options.dotI8,
+                                       options.dotSameI8, options.dotMixedI8, options.dotI16}));
   passes.addNestedPass<kern::FuncOp>(tile::createApproximateMathPass({options.fma}));
 }
 
@@ -156,6 +157,10 @@ LogicalResult runImport(Compilation &compilation) {
 }
 
 LogicalResult runCodegen(Compilation &compilation) {
+  compilation.culprit = Culprit::Model; // who wants for a machine what is not to be had for it
+  if (failed(codegen::checkHostLibraries(*compilation.module, compilation.codegen)))
+    return failure();
+  compilation.culprit = Culprit::Compiler;
   FailureOr<codegen::CompiledModule> compiled =
       codegen::compileModule(*compilation.module, compilation.codegen);
   if (failed(compiled))
@@ -173,10 +178,11 @@ constexpr Phase kPhases[] = {
     {"graph", "infer shapes, simplify the graph, form kernels", buildGraph, nullptr, verifyAfterGraph,
      Culprit::Model},
     {"lower", "nn to linalg, tensor, arith and math", buildLower, nullptr, verifyAfterLower, Culprit::Compiler},
-    {"tile", "choose tiles, tile and fuse", buildTile, nullptr, verifyAfterTile, Culprit::Compiler},
+    {"tile", "choose tiles, tile and fuse", buildTile, nullptr, verifyAfterTile, Culprit::Compiler, /*perTarget=*/true},
     {"buffer", "tensors to buffers, one arena, tiles on threads", buildBuffer, nullptr, verifyAfterBuffer,
-     Culprit::Compiler},
-    {"codegen", "kernels to LLVM and to objects", buildCodegen, runCodegen, verifyAfterCodegen, Culprit::Compiler},
+     Culprit::Compiler, /*perTarget=*/true},
+    {"codegen", "kernels to LLVM and to objects", buildCodegen, runCodegen, verifyAfterCodegen, Culprit::Compiler,
+     /*perTarget=*/true},
     {"artifact", "objects and weights to one file, or into memory", nullptr, runArtifact, nullptr, Culprit::Compiler},
 };
 
@@ -263,16 +269,70 @@ LogicalResult nacre::verifyAfterPhase(const Phase &phase, ModuleOp module) {
   return success(!phase.verify || (succeeded(verify(module)) && succeeded(phase.verify(module))));
 }
 
-LogicalResult nacre::runPhases(Compilation &compilation,
-                               llvm::function_ref<bool(const Phase &)> progress) {
-  const PipelineOptions &options = compilation.options;
-  llvm::TimerGroup timers("phases", "Nacre's phases");
-  bool skips = !options.startAt.empty();
-  for (auto [number, phase] : llvm::enumerate(kPhases)) {
-    skips &= phase.name != options.startAt;
-    bool isImport = phase.run == runImport;
-    if (skips && !isImport)
-      continue;
+namespace {
+
+class PhaseRunner {
+public:
+  using Progress = llvm::function_ref<bool(const Phase &)>;
+  PhaseRunner(Compilation &compilation, Progress progress)
+      : compilation(compilation), progress(progress), timers("phases", "Nacre's phases") {}
+
+  /// The phases from `first` to before `last`, and what they do for each CPU in turn.
+  LogicalResult run(size_t first, size_t last) {
+    for (size_t number = first; number < last && !isStopped;) {
+      size_t end = number;
+      while (!compilation.versions.empty() && end < last && kPhases[end].perTarget)
+        ++end;
+      if (failed(end > number ? runVersions(number, end) : runPhase(kPhases[number], number)))
+        return failure();
+      number = std::max(end, number + 1);
+    }
+    return success();
+  }
+
+  static size_t find(StringRef name) {
+    return llvm::find_if(kPhases, [&](const Phase &phase) { return phase.name == name; }) - std::begin(kPhases);
+  }
+
+private:
+  /// What comes before is the same for all. The results are left as one: the best version's.
+  LogicalResult runVersions(size_t first, size_t last) {
+    std::vector<Version> versions;
+    std::swap(versions, compilation.versions);
+    codegen::markCommonParameters(*compilation.module);
+    OwningOpRef<ModuleOp> common = std::move(compilation.module);
+    std::optional<codegen::CompiledModule> best;
+    PipelineOptions options = compilation.options;
+    for (Version &version : versions) {
+      if (compilation.log)
+        compilation.log("for the CPU " + version.codegen.targetCPU + ", vectors of " +
+                        Twine(version.options.vectorBits) + " bits");
+      compilation.module = common->clone();
+      compilation.options = version.options;
+      std::swap(compilation.codegen, version.codegen);
+      compilation.codegen.shared = best ? &*best : nullptr;
+      isStopped = false;
+      LogicalResult result = run(first, last);
+      compilation.codegen.shared = nullptr;
+      std::swap(compilation.codegen, version.codegen);
+      if (failed(result))
+        return failure();
+      version.module = std::move(compilation.module);
+      if (best && compilation.compiled)
+        codegen::addFallback(*best, std::move(*compilation.compiled));
+      else if (compilation.compiled)
+        best.emplace(std::move(*compilation.compiled));
+      compilation.compiled.reset();
+    }
+    compilation.module = std::move(versions.front().module);
+    compilation.compiled = std::move(best);
+    compilation.options = std::move(options);
+    std::swap(versions, compilation.versions);
+    return success();
+  }
+
+  LogicalResult runPhase(const Phase &phase, size_t number) {
+    const PipelineOptions &options = compilation.options;
     compilation.culprit = phase.culprit;
     if (progress && !progress(phase))
       return failure();
@@ -282,7 +342,7 @@ LogicalResult nacre::runPhases(Compilation &compilation,
     LogicalResult result = failure();
     if (compilation.reproducer)
       enterPhase(phase, compilation);
-    if (isImport) { // there is no module yet
+    if (phase.run == runImport) { // there is no module yet
       result = phase.run(compilation);
     } else {
       SkipPasses passes(compilation);
@@ -290,6 +350,8 @@ LogicalResult nacre::runPhases(Compilation &compilation,
     }
     if (failed(result) || compilation.isCancelled())
       return failure();
+    if (phase.name == "tile" && compilation.codegen.shared)
+      codegen::shareParameters(*compilation.module, *compilation.codegen.shared);
     compilation.culprit = Culprit::Compiler; // what does not verify is our own bug
     if (failed(verifyAfterPhase(phase, *compilation.module)))
       return failure();
@@ -302,10 +364,25 @@ LogicalResult nacre::runPhases(Compilation &compilation,
       if (failed(dump(*compilation.module, phase, number + 1, options.dumpDirectory)))
         return failure();
     }
-    if (options.stopAfter == phase.name)
-      break;
+    isStopped = options.stopAfter == phase.name;
+    return success();
   }
-  return success();
+
+  Compilation &compilation;
+  Progress progress;
+  llvm::TimerGroup timers;
+  bool isStopped = false; // at options.stopAfter
+};
+
+} // namespace
+
+LogicalResult nacre::runPhases(Compilation &compilation, llvm::function_ref<bool(const Phase &)> progress) {
+  PhaseRunner runner(compilation, progress);
+  const std::string &startAt = compilation.options.startAt;
+  if (startAt.empty() || startAt == kPhases[0].name)
+    return runner.run(0, std::size(kPhases));
+  // A module is read, whatever the phase.
+  return success(succeeded(runner.run(0, 1)) && succeeded(runner.run(PhaseRunner::find(startAt), std::size(kPhases))));
 }
 
 void nacre::printPhases(llvm::raw_ostream &os, const PipelineOptions &options) {

@@ -22,6 +22,8 @@ struct Phase {
   mlir::LogicalResult (*verify)(mlir::ModuleOp module);
   /// Who is at fault if it fails.
   Culprit culprit;
+  /// Runs for each CPU that the model is compiled for.
+  bool perTarget = false;
 };
 
 /// All phases, in order.

@@ -16,6 +16,7 @@
 // Postcondition: constant operands of contractions are packed.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/codegen/Parameters.h"
 #include "compiler/graph/Prepare.h"
 #include "compiler/tile/MultiplyTiles.h"
 #include "compiler/tile/Passes.h"
@@ -272,6 +273,8 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
                                                 packedType.getElementType());
           auto pack = kern::CallOp::create(inside, get.getLoc(), packedType, kernel.getSymName(), source, empty);
           packed = prepare.addResult(pack.getResult(0), (get.getName() + ".packed").str());
+          if (parameter->hasAttr(codegen::kCommonAttr))
+            packed->setAttr(codegen::kPackingAttr, key);
         }
         call.getInputsMutable()[index].set(
             nn::GetParameterOp::create(b, get.getLoc(), packedType, packed.getSymName()));

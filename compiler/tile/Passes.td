@@ -199,7 +199,8 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
     Ops whose body or addresses have no vector form stay (convert-linalg-to-loops
     lowers them). `memref.copy` is treated as the structured op that it is.
     With `dot-bf16`, sums of products of bf16 take two steps at once, with `dot-i8` those of
-    unsigned with signed 8-bit integers four, by LLVM's intrinsics.
+    unsigned with signed 8-bit integers four, by LLVM's intrinsics; with `dot-same-i8` and
+    `dot-mixed-i8` by AArch64's. With `dot-i16` others of 8-bit integers take two, as i16.
     Of a reduction over a window's taps (`kern.halo`) those are left out that meet zeros.
     Precondition: linalg on memrefs. Postcondition: scf, vector, memref, arith (and calls of
     those intrinsics); the same values, each computed in a fixed order.
@@ -214,7 +215,12 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
            "Bytes that a reduction spans from which on an operand is moved that lies along rows">,
     Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">,
     Option<"dotI8", "dot-i8", "bool", "false",
-           "The target adds four products of unsigned and signed 8-bit integers to an i32 (avx512vnni)">
+           "The target adds four products of unsigned and signed 8-bit integers to an i32 (avx512vnni)">,
+    Option<"dotSameI8", "dot-same-i8", "bool", "false",
+           "The target adds four products of 8-bit integers of one sign to an i32 (AArch64's dotprod)">,
+    Option<"dotMixedI8", "dot-mixed-i8", "bool", "false",
+           "The target adds four products of unsigned and signed 8-bit integers to an i32 (AArch64's i8mm)">,
+    Option<"dotI16", "dot-i16", "bool", "false", "The target adds two products of i16 to an i32 (pmaddwd)">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

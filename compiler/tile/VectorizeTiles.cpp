@@ -61,6 +61,10 @@ struct VectorizeTilesPass : nacre::tile::impl::VectorizeTilesPassBase<VectorizeT
   }
 
 private:
+  VectorTarget getTarget() const {
+    return {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8, dotSameI8, dotMixedI8, dotI16};
+  }
+
   /// Tiling has made a body's indices those of the whole tensor by affine maps.
   static void expandIndexMaps(RewriterBase &rewriter, linalg::GenericOp generic) {
     for (auto apply : llvm::make_early_inc_range(generic.getBody()->getOps<affine::AffineApplyOp>())) {
@@ -87,7 +91,7 @@ private:
       return {};
     bool resultIsNeeded;
     linalg::GenericOp epilogue = findEpilogue(list[number], resultIsNeeded);
-    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8};
+    VectorTarget target = getTarget();
     SmallVector<Operation *> fills = foldFills(*nest);
     Staged staged = part == StagedPart::Steps ? cutSteps(rewriter, list[number], fills, epilogue, target)
                                               : stageOperands(rewriter, list[number], fills, epilogue, target, part);
@@ -118,7 +122,7 @@ private:
   void vectorize(RewriterBase &rewriter, SmallVectorImpl<linalg::GenericOp> &list,
                  unsigned number) {
     linalg::GenericOp op = list[number];
-    VectorTarget target = {vectorBits, registers, fma, stageRows, farBytes, dotBF16, dotI8};
+    VectorTarget target = getTarget();
     std::string reason;
     std::optional<Nest> nest;
     std::optional<Plan> plan;

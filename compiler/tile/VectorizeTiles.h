@@ -29,7 +29,14 @@ struct VectorTarget {
   /// There is an instruction for sums of two products of bf16, added to f32 (avx512bf16), and of
   /// four of 8-bit integers, one unsigned and one signed, added to i32 (avx512vnni).
   bool dotBF16 = false, dotI8 = false;
+  /// The same of AArch64: of integers of one sign (dotprod), of unsigned and signed ones (i8mm).
+  bool dotSameI8 = false, dotMixedI8 = false;
+  /// And for the sum of two products of i16 as i32 (pmaddwd).
+  bool dotI16 = false;
 };
+
+/// The instruction that adds a group of products.
+enum class Dot { None, BF16, UnsignedSigned, Arm, Words };
 
 /// A set of loops of a nest, one bit for each.
 using LoopSet = uint64_t;
@@ -169,10 +176,11 @@ struct Plan {
   int transposed = -1;
   /// Additions of products to accumulators are fused.
   bool fma = true;
-  /// The reduction loop whose iterations are taken in groups, two of bf16 or four of 8 bits, by
-  /// an instruction that adds their products to 32 bits. -1: none.
+  /// The reduction loop whose iterations are taken in groups, two or four, by an instruction that
+  /// adds their products to 32 bits. -1: none.
   int grouped = -1;
   int64_t group = 1;
+  Dot dot = Dot::None;
   /// Copies of each loop's iterations (of vectors, for the lanes) in one block.
   llvm::SmallVector<int64_t> copies;
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder;

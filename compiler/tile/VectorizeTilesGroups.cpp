@@ -9,7 +9,9 @@
 // Of 8-bit integers four steps are a group. Iterations that fill none at the end are groups by
 // themselves, with 0 beside them. Of bf16 the instruction (avx512bf16's vdpbf16ps) rounds to nearest
 // after each product and takes denormal numbers for 0; that of integers (avx512vnni's vpdpbusd)
-// multiplies unsigned by signed ones and is exact.
+// multiplies unsigned by signed ones and is exact. AArch64 has it for integers of one sign (sdot,
+// udot: dotprod) and of two (usdot: i8mm). Where x86 lacks it, integers are widened to i16, of which
+// two are a group (pmaddwd): exact as well, as no sum of two products of bytes is beyond i32.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTilesEmitter.h"
@@ -18,16 +20,30 @@
 using namespace mlir;
 using namespace nacre::tile;
 
+/// How products are added in groups on the target; None if one by one.
+static Dot chooseDot(const TileProduct &product, const VectorTarget &target, int64_t width) {
+  if (width * 32 > target.vectorBits || (width != 4 && width != 8 && width != 16))
+    return Dot::None;
+  if (product.element.isBF16())
+    return target.dotBF16 ? Dot::BF16 : Dot::None;
+  bool isMixed = product.isUnsigned[0] != product.isUnsigned[1];
+  if (isMixed && target.dotI8)
+    return Dot::UnsignedSigned;
+  if (isMixed ? target.dotMixedI8 : target.dotSameI8)
+    return Dot::Arm;
+  return target.dotI16 ? Dot::Words : Dot::None;
+}
+
 void nacre::tile::groupSteps(const Nest &nest, const VectorTarget &target, Plan &plan) {
   std::optional<TileProduct> product = getTileProduct(nest.op);
-  if (!product || plan.reductionOrder.empty() || plan.transposed >= 0 || nest.loops[plan.lanes].reduction ||
-      (plan.width != 4 && plan.width != 8 && plan.width != 16))
+  if (!product || plan.reductionOrder.empty() || plan.transposed >= 0 || nest.loops[plan.lanes].reduction)
     return;
-  bool isFloat = product->element.isBF16();
-  if (isFloat ? !target.dotBF16 : !target.dotI8 || product->isUnsigned[0] == product->isUnsigned[1])
+  Dot dot = chooseDot(*product, target, plan.width);
+  if (dot == Dot::None)
     return;
+  int64_t group = dot == Dot::Words ? 2 : product->group();
   unsigned loop = plan.reductionOrder.back(), vectors = 0;
-  if (plan.copies[loop] != 1 || (nest.loops[loop].isStatic() && nest.loops[loop].size < product->group()))
+  if (plan.copies[loop] != 1 || (nest.loops[loop].isStatic() && nest.loops[loop].size < group))
     return;
   for (const Access &access : nest.getInputs()) {
     Access::Lanes along = access.along(plan.lanes, plan.width);
@@ -38,7 +54,8 @@ void nacre::tile::groupSteps(const Nest &nest, const VectorTarget &target, Plan 
   if (vectors != 1)
     return;
   plan.grouped = loop;
-  plan.group = product->group();
+  plan.group = group;
+  plan.dot = dot;
 }
 
 /// Rows of a group, lane by lane.
@@ -86,27 +103,48 @@ Value Emitter::loadGroup(unsigned number, const Coordinate &at) {
     Value all = interleave(std::move(rows));
     return all.getType() == groups ? all : vector::BitCastOp::create(b, loc, groups, all).getResult();
   }
-  Type i32 = b.getI32Type(), bits = b.getIntegerType(access.element.getIntOrFloatBitWidth());
+  unsigned elementBits = access.element.getIntOrFloatBitWidth();
+  Type unit = b.getIntegerType(plan.group * elementBits), bits = b.getIntegerType(elementBits);
   Value group;
   if (!isAlone && term->isStatic() && term->stride == 1) {
     auto type = VectorType::get(plan.group, access.element);
     Value all = vector::LoadOp::create(b, loc, type, flat[number], start);
-    group = vector::ExtractOp::create(b, loc, vector::BitCastOp::create(b, loc, VectorType::get(1, i32), all), 0);
+    group = vector::ExtractOp::create(b, loc, vector::BitCastOp::create(b, loc, VectorType::get(1, unit), all), 0);
   } else {
     auto element = [&](Value from) -> Value {
       Value narrow = memref::LoadOp::create(b, loc, flat[number], from);
       if (narrow.getType() != bits)
         narrow = arith::BitcastOp::create(b, loc, bits, narrow);
-      return arith::ExtUIOp::create(b, loc, i32, narrow);
+      return arith::ExtUIOp::create(b, loc, unit, narrow);
     };
     group = element(start);
     for (int64_t i = 1; i < plan.group && !isAlone; ++i) {
-      Value place = constant(b.getI32IntegerAttr(i * access.element.getIntOrFloatBitWidth()));
+      Value place = constant(b.getIntegerAttr(unit, i * elementBits));
       group = arith::OrIOp::create(b, loc, group, arith::ShLIOp::create(b, loc, element(next()), place));
     }
   }
-  Value same = vector::BroadcastOp::create(b, loc, vectorOf(i32), group);
+  Value same = vector::BroadcastOp::create(b, loc, vectorOf(unit), group);
   return vector::BitCastOp::create(b, loc, groups, same);
+}
+
+/// Calls an intrinsic of AArch64's: of SVE, whose operands have no fixed length, if the vectors are
+/// longer than NEON's.
+static Value callArm(OpBuilder &b, Location loc, StringRef name, Value accumulator, Value left, Value right) {
+  auto type = cast<VectorType>(accumulator.getType());
+  auto call = [&](const Twine &callee, Type result, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(callee), operands).getResult(0);
+  };
+  if (type.getNumElements() == 4)
+    return call("llvm.aarch64.neon." + name + ".v4i32.v16i8", type, {accumulator, left, right});
+  auto widen = [&](Value value) -> Value {
+    Type element = cast<VectorType>(value.getType()).getElementType();
+    auto scalable = VectorType::get(128 / element.getIntOrFloatBitWidth(), element, /*scalableDims=*/true);
+    Value none = LLVM::PoisonOp::create(b, loc, scalable);
+    return vector::ScalableInsertOp::create(b, loc, value, none, 0);
+  };
+  Value wide = widen(accumulator);
+  Value sum = call("llvm.aarch64.sve." + name + ".nxv4i32", wide.getType(), {wide, widen(left), widen(right)});
+  return vector::ScalableExtractOp::create(b, loc, type, sum, 0);
 }
 
 /// The accumulator and the dot product of the groups that `sum` would add, one by one.
@@ -117,10 +155,31 @@ Value Emitter::addGroups(Operation &sum, const Coordinate &at) {
   Operation *wide[] = {product->getOperand(0).getDefiningOp(), product->getOperand(1).getDefiningOp()};
   if (isa<arith::ExtUIOp>(wide[1])) // the unsigned one is the first
     std::swap(wide[0], wide[1]);
-  bool isFloat = isa<arith::MulFOp>(product);
-  auto name = b.getStringAttr((isFloat ? "llvm.x86.avx512bf16.dpbf16ps." : "llvm.x86.avx512.vpdpbusd.") + Twine(plan.width * 32));
-  return LLVM::CallIntrinsicOp::create(
-             b, loc, accumulator.getType(), name,
-             ValueRange{accumulator, vectorOf(wide[0]->getOperand(0), at), vectorOf(wide[1]->getOperand(0), at)})
-      .getResult(0);
+  Value groups[] = {vectorOf(wide[0]->getOperand(0), at), vectorOf(wide[1]->getOperand(0), at)};
+  auto call = [&](const Twine &name, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(b, loc, accumulator.getType(), b.getStringAttr(name), operands).getResult(0);
+  };
+  switch (plan.dot) {
+  case Dot::None:
+    break;
+  case Dot::BF16:
+    return call("llvm.x86.avx512bf16.dpbf16ps." + Twine(plan.width * 32), {accumulator, groups[0], groups[1]});
+  case Dot::UnsignedSigned:
+    return call("llvm.x86.avx512.vpdpbusd." + Twine(plan.width * 32), {accumulator, groups[0], groups[1]});
+  case Dot::Arm: {
+    bool isMixed = wide[0]->getName() != wide[1]->getName();
+    return callArm(b, loc, isMixed ? "usdot" : isa<arith::ExtUIOp>(wide[0]) ? "udot" : "sdot", accumulator, groups[0], groups[1]);
+  }
+  case Dot::Words: {
+    auto type = VectorType::get(2 * plan.width, b.getI16Type());
+    for (auto [group, op] : llvm::zip(groups, wide))
+      group = isa<arith::ExtUIOp>(op) ? arith::ExtUIOp::create(b, loc, type, group).getResult()
+                                      : arith::ExtSIOp::create(b, loc, type, group).getResult();
+    StringRef name = plan.width == 4   ? "llvm.x86.sse2.pmadd.wd"
+                     : plan.width == 8 ? "llvm.x86.avx2.pmadd.wd"
+                                       : "llvm.x86.avx512.pmaddw.d.512";
+    return arith::AddIOp::create(b, loc, accumulator, call(name, {groups[0], groups[1]}));
+  }
+  }
+  llvm_unreachable("products that are not grouped");
 }

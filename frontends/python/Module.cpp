@@ -320,6 +320,9 @@ NB_MODULE(_core, module) {
                    "What the model takes: a list of TensorInfo")
       .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy,
                    "What the model gives: a list of TensorInfo")
+      .def_prop_ro("target_cpu", &Program::getTargetCpu,
+                   "LLVM's name of the CPU that the code is for; of a file for several, what was chosen")
+      .def_prop_ro("target_cpus", &Program::getTargetCpus, "The CPUs that there is code for, the best first")
       .def_prop_ro("functions", &Program::getFunctions,
                    "The names of the model's functions: main; step and evaluate if it can be trained")
       .def_prop_ro("signatures", &Program::getSignatures, "What each function takes and gives, by its name")

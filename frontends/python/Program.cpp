@@ -178,6 +178,15 @@ Program::Program(std::shared_ptr<Model> given, const Options &options)
     raise(getExceptions().error, "the model has no function");
 }
 
+std::string Program::getTargetCpu() const { return model->info().target_cpu; }
+
+std::vector<std::string> Program::getTargetCpus() const {
+  std::vector<std::string> names;
+  for (const nacre_version_info &version : model->versions())
+    names.push_back(version.target_cpu);
+  return names;
+}
+
 std::vector<std::string> Program::getFunctions() const {
   std::vector<std::string> names;
   for (const Entry &function : functions)

@@ -73,6 +73,8 @@ public:
   const std::vector<Signature> &getInputs() const { return functions.front().inputs; }
   const std::vector<Signature> &getOutputs() const { return functions.front().outputs; }
   std::vector<std::string> getFunctions() const;
+  std::string getTargetCpu() const;
+  std::vector<std::string> getTargetCpus() const;
   std::map<std::string, FunctionSignature> getSignatures() const;
   Session &getSession() { return session; }
   const Model &getModel() const { return *model; }

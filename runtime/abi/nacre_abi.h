@@ -19,10 +19,12 @@ extern "C" {
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
  * 4: values of inputs. 5: the context's work. 6: the memory of loops; memory that
  * is asked for with the node that wants it. 7: elements below a byte are bytes
- * in a run; values of which a run tells more. */
-#define NACRE_ABI_VERSION 7u
+ * in a run; values of which a run tells more. 8: fallbacks for other CPUs. */
+#define NACRE_ABI_VERSION 8u
 /* The oldest version that a runtime of this one runs: docs/abi.md. */
 #define NACRE_ABI_OLDEST 4u
+/* The version since which nacre_abi_model.fallback exists. */
+#define NACRE_ABI_WITH_FALLBACKS 8u
 /* "NACR" read as a little-endian 32-bit integer. */
 #define NACRE_ABI_MAGIC 0x5243414Eu
 /* The name of the exported nacre_abi_model in an artefact. */
@@ -279,6 +281,11 @@ typedef struct nacre_abi_model {
   const char *target_features; /* CPU features the code needs, by LLVM's names,
                                   as in "avx2,fma" */
   const char *provenance; /* JSON: source name and hash, options, version */
+  /* Since version 8: the same model, of the same signature, for a CPU with fewer
+   * or other features, in turn with a fallback; or NULL. Each has kernels,
+   * arenas and a table of parameters of its own. The parameter section is one.
+   * The first whose target_features the machine has is the one that runs. */
+  const struct nacre_abi_model *fallback;
 } nacre_abi_model;
 
 #ifdef __cplusplus

@@ -181,6 +181,35 @@ nacre_status nacre_model_get_info(const nacre_model *model,
   return NACRE_OK;
 }
 
+nacre_status nacre_model_get_version_count(const nacre_model *model,
+                                           int32_t *count) {
+  REQUIRE(count);
+  *count = 0;
+  REQUIRE(model);
+  for (const nacre_abi_model *version = &unwrap(model)->bestVersion(); version;
+       version = getFallback(*version))
+    ++*count;
+  return NACRE_OK;
+}
+
+nacre_status nacre_model_get_version(const nacre_model *model, int32_t index,
+                                     nacre_version_info *info) {
+  REQUIRE(info);
+  *info = {};
+  int32_t count = 0;
+  if (nacre_status s = nacre_model_get_version_count(model, &count))
+    return s;
+  if (nacre_status s = checkIndex("version", index, count))
+    return s;
+  const nacre_abi_model *version = &unwrap(model)->bestVersion();
+  for (; index > 0; --index)
+    version = getFallback(*version);
+  auto text = [](const char *string) { return string ? string : ""; };
+  *info = {text(version->target_cpu), text(version->target_features),
+           version == &unwrap(model)->abi()};
+  return NACRE_OK;
+}
+
 static nacre_status getFunction(const nacre_model *model, int32_t index,
                                 const nacre_abi_function **function) {
   REQUIRE(model);

@@ -173,6 +173,13 @@ typedef struct nacre_model_info {
   const char *provenance;      /* JSON: source, hash, options, version */
 } nacre_model_info;
 
+/* One of the CPUs that a model has code for. */
+typedef struct nacre_version_info {
+  const char *target_cpu;
+  const char *target_features;
+  int32_t is_chosen; /* 1: this code runs */
+} nacre_version_info;
+
 typedef struct nacre_function_info {
   const char *name; /* "main": inference; "step": one training step */
   int32_t input_count;
@@ -229,6 +236,15 @@ typedef struct nacre_kernel_info {
  * NACRE_NOT_FOUND. Thread-safe, all of them. */
 NACRE_API nacre_status nacre_model_get_info(const nacre_model *model,
                                             nacre_model_info *info);
+/* What the model is compiled for, the best first; a model compiled for one CPU
+ * has one version. All else that is told of a model is that of the one chosen:
+ * the first that the machine can run, or what the environment variable
+ * NACRE_TARGET_CPU named when the model was loaded. */
+NACRE_API nacre_status nacre_model_get_version_count(const nacre_model *model,
+                                                     int32_t *count);
+NACRE_API nacre_status nacre_model_get_version(const nacre_model *model,
+                                               int32_t version,
+                                               nacre_version_info *info);
 NACRE_API nacre_status nacre_model_get_function(const nacre_model *model,
                                                 int32_t function,
                                                 nacre_function_info *info);

@@ -387,6 +387,15 @@ public:
     nacre_model_get_info(get(), &info);
     return info;
   }
+  // The CPUs that it has code for, the best first.
+  std::vector<nacre_version_info> versions() const {
+    int32_t count = 0;
+    nacre_model_get_version_count(get(), &count);
+    std::vector<nacre_version_info> result(static_cast<size_t>(count));
+    for (int32_t i = 0; i < count; ++i)
+      nacre_model_get_version(get(), i, &result[size_t(i)]);
+    return result;
+  }
   std::vector<Function> functions() const { return functionsOf(get()); }
   static std::vector<Function> functionsOf(const nacre_model *model) {
     std::vector<Function> result;

@@ -3,6 +3,8 @@
 #include "runtime/core/Model.h"
 #include "runtime/device/Cpu.h"
 
+#include <cstddef>
+
 namespace nacre::runtime {
 
 int64_t staticBytes(const nacre_abi_tensor_info &info) {
@@ -91,8 +93,7 @@ static nacre_status checkParameter(const char *what,
               Quoted(p.tensor.name).text, fault);
 }
 
-nacre_status checkDescriptor(const char *what, const nacre_abi_model *model,
-                             const void *parameters) {
+nacre_status checkHeader(const char *what, const nacre_abi_model *model) {
   if (model->magic != NACRE_ABI_MAGIC)
     return fail(NACRE_CORRUPT,
                 "%s: not a Nacre model: the magic number is 0x%08X, expected "
@@ -110,11 +111,21 @@ nacre_status checkDescriptor(const char *what, const nacre_abi_model *model,
   if (model->pointer_bits != 8 * sizeof(void *))
     return fail(NACRE_INCOMPATIBLE, "%s: made for %u-bit pointers, expected %u",
                 what, model->pointer_bits, 8u * unsigned(sizeof(void *)));
-  if (model->struct_size < sizeof(nacre_abi_model))
+  // Fields were added at the end.
+  unsigned expected = model->abi_version < NACRE_ABI_WITH_FALLBACKS
+                          ? offsetof(nacre_abi_model, fallback)
+                          : sizeof(nacre_abi_model);
+  if (model->struct_size < expected)
     return fail(NACRE_CORRUPT,
                 "%s: the descriptor has %u bytes, expected at least %u", what,
-                model->struct_size, unsigned(sizeof(nacre_abi_model)));
+                model->struct_size, expected);
+  return NACRE_OK;
+}
 
+nacre_status checkDescriptor(const char *what, const nacre_abi_model *model,
+                             const void *parameters) {
+  if (nacre_status status = checkHeader(what, model))
+    return status;
   char missing[64];
   if (findMissingFeature(model->target_features, missing))
     return fail(NACRE_INCOMPATIBLE,

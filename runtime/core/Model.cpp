@@ -55,6 +55,11 @@ nacre_status Model::initialize(const char *what, const nacre_abi_model *model,
                                const void *parameters) {
   if (!parameters && model->magic == NACRE_ABI_MAGIC)
     parameters = model->parameter_data;
+  if (nacre_status status = checkHeader(what, model))
+    return status;
+  best = model;
+  if (nacre_status status = chooseVersion(what, model))
+    return status;
   if (nacre_status status = checkDescriptor(what, model, parameters))
     return status;
   descriptor = model;

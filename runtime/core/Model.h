@@ -35,6 +35,8 @@ public:
   void release();
 
   const nacre_abi_model &abi() const { return *descriptor; }
+  // The code for the best CPU; abi() is this or a fallback.
+  const nacre_abi_model &bestVersion() const { return *best; }
   const uint8_t *parameters() const { return parameterData; }
   const FunctionInfo &function(int32_t index) const { return functions[index]; }
   int32_t findFunction(const char *name) const;
@@ -54,7 +56,7 @@ private:
   nacre_status indexFunction(const nacre_abi_function &from, FunctionInfo &to);
 
   std::atomic<int64_t> references{1};
-  const nacre_abi_model *descriptor = nullptr;
+  const nacre_abi_model *descriptor = nullptr, *best = nullptr;
   const uint8_t *parameterData = nullptr;
   void *library = nullptr; // dlopen's handle, or null
   void (*releaseCallback)(void *) = nullptr;
@@ -62,6 +64,15 @@ private:
   Array<FunctionInfo> functions;
   NameIndex parameterNames;
 };
+
+// Checks that this runtime knows the form of a descriptor.
+nacre_status checkHeader(const char *what, const nacre_abi_model *descriptor);
+
+// Of the code that a model has for several CPUs, the first that this machine can
+// run, or what NACRE_TARGET_CPU names.
+nacre_status chooseVersion(const char *what, const nacre_abi_model *&model);
+// What follows in the list; null at its end.
+const nacre_abi_model *getFallback(const nacre_abi_model &model);
 
 // Checks that every number and pointer of the descriptor makes sense together,
 // and that this runtime and CPU can run it. `what` names it in messages.

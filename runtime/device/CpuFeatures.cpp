@@ -9,6 +9,7 @@
 #include <cpuid.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #endif
 
 namespace nacre::runtime {
@@ -163,22 +164,44 @@ static bool hasFeature(const char *name, size_t length) {
 
 #elif defined(__aarch64__)
 
+// Bits of the auxiliary vector's words of capabilities, as Linux numbers them.
 static bool hasFeature(const char *name, size_t length) {
   static const struct {
     const char *name;
     unsigned long auxiliary;
     int bit;
-  } known[] = {{"fp-armv8", AT_HWCAP, 0},  {"neon", AT_HWCAP, 1},
-               {"aes", AT_HWCAP, 3},       {"sha2", AT_HWCAP, 6},
-               {"crc", AT_HWCAP, 7},       {"lse", AT_HWCAP, 8},
-               {"fullfp16", AT_HWCAP, 10}, {"rdm", AT_HWCAP, 12},
-               {"dotprod", AT_HWCAP, 20},  {"sve", AT_HWCAP, 22},
-               {"sve2", AT_HWCAP2, 1},     {"i8mm", AT_HWCAP2, 13},
-               {"bf16", AT_HWCAP2, 14}};
+  } known[] = {{"fp-armv8", AT_HWCAP, 0},     {"neon", AT_HWCAP, 1},
+               {"aes", AT_HWCAP, 3},          {"sha2", AT_HWCAP, 6},
+               {"crc", AT_HWCAP, 7},          {"lse", AT_HWCAP, 8},
+               {"fullfp16", AT_HWCAP, 10},    {"rdm", AT_HWCAP, 12},
+               {"jsconv", AT_HWCAP, 13},      {"complxnum", AT_HWCAP, 14},
+               {"rcpc", AT_HWCAP, 15},        {"sha3", AT_HWCAP, 17},
+               {"sm4", AT_HWCAP, 19},         {"dotprod", AT_HWCAP, 20},
+               {"sve", AT_HWCAP, 22},         {"fp16fml", AT_HWCAP, 23},
+               {"rcpc-immo", AT_HWCAP, 26},   {"flagm", AT_HWCAP, 27},
+               {"sve2", AT_HWCAP2, 1},        {"sve-aes", AT_HWCAP2, 2},
+               {"sve-bitperm", AT_HWCAP2, 4}, {"sve-sha3", AT_HWCAP2, 5},
+               {"sve-sm4", AT_HWCAP2, 6},     {"altnzcv", AT_HWCAP2, 7},
+               {"fptoint", AT_HWCAP2, 8},     {"f32mm", AT_HWCAP2, 10},
+               {"f64mm", AT_HWCAP2, 11},      {"i8mm", AT_HWCAP2, 13},
+               {"bf16", AT_HWCAP2, 14},       {"cssc", AT_HWCAP2, 34},
+               {"sve2p1", AT_HWCAP2, 36},     {"mops", AT_HWCAP2, 43},
+               {"sve-b16b16", AT_HWCAP2, 45}, {"rcpc3", AT_HWCAP2, 46}};
   for (auto &feature : known)
     if (std::strlen(feature.name) == length &&
         std::memcmp(feature.name, name, length) == 0)
       return getauxval(feature.auxiliary) >> feature.bit & 1;
+  // A length of SVE's vectors in bits, "sve256": at least.
+  if (length > 3 && length < 8 && std::memcmp(name, "sve", 3) == 0) {
+    int wanted = 0;
+    for (size_t i = 3; i < length; ++i) {
+      if (name[i] < '0' || name[i] > '9')
+        return false;
+      wanted = 10 * wanted + (name[i] - '0');
+    }
+    int bytes = getauxval(AT_HWCAP) >> 22 & 1 ? prctl(PR_SVE_GET_VL) : -1;
+    return bytes > 0 && 8 * (bytes & PR_SVE_VL_LEN_MASK) >= wanted;
+  }
   return false;
 }
 

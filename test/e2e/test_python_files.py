@@ -50,8 +50,11 @@ def test_another_machine(path: Path, tmp_path: Path) -> None:
     head = (tmp_path / "m.o").read_bytes()[:20]
     assert head[:4] == b"\x7fELF" and int.from_bytes(head[18:20], "little") == EM_AARCH64
     assert made(tmp_path) == {"m.o", "m.h"}
-    with pytest.raises(module().CompileError, match="cannot be made for aarch64"):
-        module().compile_to_file(path, tmp_path / "m.so", target_triple="aarch64-linux-gnu")
+    module().compile_to_file(path, tmp_path / "m.so", target_triple="aarch64-linux-gnu", target_cpu="generic,neoverse-n1")
+    head = (tmp_path / "m.so").read_bytes()[:20]
+    assert head[:4] == b"\x7fELF" and int.from_bytes(head[18:20], "little") == EM_AARCH64
+    with pytest.raises(module().LoadError, match="made for aarch64"):
+        module().load(tmp_path / "m.so")
 
 
 @pytest.mark.parametrize(

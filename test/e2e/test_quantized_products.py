@@ -60,20 +60,26 @@ def test_matmul_integer(types: tuple[str, str], form: str, zeros: str) -> None:
 def can_run(target: str) -> bool:
     """Whether this CPU has what LLVM's CPU of that name needs."""
     flags = Path("/proc/cpuinfo").read_text().split()
-    needed = {"x86-64-v3": ["avx2", "fma"], "icelake-server": ["avx512f", "avx512_vnni", "avx512vbmi", "sha_ni", "vpclmulqdq"]}
+    needed = {"x86-64-v2": ["sse4_2"], "x86-64-v3": ["avx2", "fma"], "x86-64-v4": ["avx512bw", "avx512vl"],
+              "alderlake": ["avx_vnni", "gfni", "vaes", "sha_ni", "vpclmulqdq", "movbe"], "icelake-server": ["avx512f", "avx512_vnni", "avx512vbmi", "sha_ni", "vpclmulqdq"]}
     return all(flag in flags for flag in needed[target])
 
 
-@pytest.mark.parametrize("target", ["x86-64-v3", "icelake-server"])
-@pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8")])
-@pytest.mark.parametrize("form", ["static", "dynamic", "constant"])
+@pytest.mark.parametrize(
+    ("target", "form"),
+    [("x86-64-v3", "static"), ("x86-64-v3", "dynamic"), ("icelake-server", "static"), ("icelake-server", "dynamic"),
+     *((target, "constant") for target in ("x86-64-v2", "x86-64-v3", "x86-64-v4", "alderlake", "icelake-server"))],
+)  # fmt: skip
+@pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8"), ("int8", "int8")])
 def test_on_other_cpus(target: str, types: tuple[str, str], form: str) -> None:
-    """Four products at once (VNNI), or one after the other."""
+    """Four products at once (VNNI), or two as i16. Rows of the least and of the greatest values are among them."""
     if not can_run(target):
         pytest.skip(f"this CPU does not run code for {target}")
     generator = np.random.default_rng(15)
     for m, k, n in SIZES:
         a, b = integers(generator, types[0], (m, k)), integers(generator, types[1], (k, n))
+        for i, extreme in enumerate(("min", "max")):
+            a[i : i + 1], b[:, i] = (getattr(np.iinfo(TYPES[type_]), extreme) for type_ in types)
         s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
         right = "" if form == "constant" else f", {types[1]}[{s[1]}, {s[2]}] b"
         text = f"""<ir_version: 10, opset_import: ["" : 21]>

@@ -65,7 +65,7 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
       exactConv("exact-conv", cl::sub(command),
                 cl::desc("Convolutions sum the products of their windows, none by Winograd's transforms")),
       targetCpu("target-cpu", cl::sub(command), cl::value_desc("cpu"),
-                cl::desc("LLVM's name of the CPU (default: this machine's)")),
+                cl::desc("LLVM's name of the CPU (default: this machine's); a file can be for several, a,b")),
       targetFeatures("target-features", cl::sub(command), cl::value_desc("+a,-b"),
                      cl::desc("Changes to the CPU's features")),
       dumpPhases("dump-phases", cl::sub(command), cl::value_desc("folder"),

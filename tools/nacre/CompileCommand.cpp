@@ -20,8 +20,8 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
                        "  nacre compile model.onnx --emit static-library,assembly\n"
                        "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
-                       "  nacre compile model.onnx --target-cpu x86-64-v3      for other machines\n"
-                       "  nacre compile model.onnx --emit object --target-triple aarch64-linux-gnu\n"
+                       "  nacre compile model.onnx --target-cpu x86-64-v3,x86-64-v4    for several CPUs\n"
+                       "  nacre compile model.onnx --emit executable --target-triple aarch64-linux-gnu\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n"
                        "  More options, those of training among them: nacre compile --help-hidden\n", runCompile);
 static cl::opt<std::string> model(cl::Positional, cl::sub(command.subcommand),

@@ -50,7 +50,11 @@ static llvm::json::Value toJson(const std::vector<ValueInfo> &values) {
 
 static int printAsJson(const Model &model) {
   nacre_model_info info = model.info();
-  llvm::json::Array functions, kernelList;
+  llvm::json::Array functions, kernelList, versions;
+  for (const nacre_version_info &version : model.versions())
+    versions.push_back(llvm::json::Object{{"target_cpu", version.target_cpu},
+                                          {"target_features", version.target_features},
+                                          {"chosen", version.is_chosen == 1}});
   for (const Function &function : model.functions())
     functions.push_back(llvm::json::Object{{"name", std::string(function.name)},
                                            {"inputs", toJson(function.inputs)},
@@ -69,7 +73,8 @@ static int printAsJson(const Model &model) {
                             {"state_bytes", info.state_size},
                             {"abi_version", int64_t(info.abi_version)},
                             {"target_cpu", info.target_cpu},
-                            {"target_features", info.target_features}};
+                            {"target_features", info.target_features},
+                            {"versions", std::move(versions)}};
   if (auto provenance = llvm::json::parse(info.provenance))
     object["provenance"] = *provenance;
   else
@@ -122,8 +127,11 @@ static int runInfo() {
   llvm::outs() << "weights   " << info.parameter_size << " bytes in " << info.parameter_count << " tensors\n";
   if (info.state_size)
     llvm::outs() << "state     " << info.state_size << " bytes in each session\n";
-  llvm::outs() << "target    " << info.target_cpu << '\n'
-               << "abi       " << info.abi_version << '\n';
+  llvm::outs() << "target    " << info.target_cpu << '\n';
+  if (std::vector<nacre_version_info> versions = model->versions(); versions.size() > 1)
+    for (const nacre_version_info &version : versions)
+      llvm::outs() << "version   " << version.target_cpu << (version.is_chosen ? " (chosen)" : "") << '\n';
+  llvm::outs() << "abi       " << info.abi_version << '\n';
   printProvenance(info.provenance);
   llvm::outs() << "kernels   " << info.kernel_count << '\n';
   for (const nacre_kernel_info &kernel : model->kernels()) {

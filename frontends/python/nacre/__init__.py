@@ -187,8 +187,9 @@ def compile_to_file(
     `emit` asks for another kind of file, or several: "shared" (.so), "object" (.o),
     "static-library" (.a), "executable", "header" (.h), "mlir", "llvm-ir" (.ll), "assembly" (.s).
     The first is written to `path`, the others beside it with endings of their own; a library has
-    its header always. Objects and static libraries can be for another machine: `target_triple`,
-    "aarch64-linux-gnu".
+    its header always. Files can be for another machine: `target_triple`, "aarch64-linux-gnu"
+    (linked ones where its C library is installed, as cross compilers have it). With several CPUs, `target_cpu="x86-64-v3,x86-64-v4"`, it has code for each,
+    and the best that the machine can run is chosen when it is loaded.
 
     The other options and the errors are those of `compile`; also WriteError (a CompileError) if
     a file cannot be written. Each appears complete or not at all.

@@ -92,6 +92,14 @@ class Model:
         """How many threads a run uses at most"""
 
     @property
+    def target_cpu(self) -> str:
+        """LLVM's name of the CPU that the code is for; of a file for several, what was chosen"""
+
+    @property
+    def target_cpus(self) -> list[str]:
+        """The CPUs that there is code for, the best first"""
+
+    @property
     def functions(self) -> list[str]:
         """The names of the model's functions: main; step and evaluate if it can be trained"""
 

@@ -59,3 +59,24 @@ func.func @main() {
   %0 = rt.parameter "nothing" : memref<3xf32>
   return
 }
+
+// -----
+
+// Where code for another CPU has it already it stays; the rest comes behind all of that code's.
+module attributes {nacre.shared_end = 200 : i64} {
+  // CHECK: nn.parameter @both = {{.*}}nacre.offset = 64 : i64
+  // CHECK: nn.parameter @own = {{.*}}nacre.offset = 256 : i64
+  // CHECK: nn.parameter @other = {{.*}}nacre.offset = 320 : i64
+  nn.parameter @both = dense<1.0> : tensor<3xf32> {nacre.shared_offset = 64 : i64}
+  nn.parameter @own = dense<2.0> : tensor<3xf32>
+  nn.parameter @other = dense<2.0> : tensor<3xf32>
+  func.func @main() {
+    // CHECK: rt.parameter "own" at 256
+    // CHECK: rt.parameter "both" at 64
+    // CHECK: rt.parameter "other" at 320
+    %0 = rt.parameter "own" : memref<3xf32>
+    %1 = rt.parameter "both" : memref<3xf32>
+    %2 = rt.parameter "other" : memref<3xf32>
+    return
+  }
+}

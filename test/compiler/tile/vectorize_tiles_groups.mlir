@@ -2,6 +2,10 @@
 // RUN: nacre-opt %s --vectorize-tiles=dot-bf16=true --cse | nacre-opt | FileCheck %s
 // RUN: nacre-opt %s --vectorize-tiles --cse | FileCheck %s --check-prefix=PLAIN
 // RUN: nacre-opt %s --vectorize-tiles=dot-i8=true --cse | FileCheck %s --check-prefix=BYTES
+// RUN: nacre-opt %s --vectorize-tiles=dot-i16=true --cse | FileCheck %s --check-prefix=WORDS
+// RUN: nacre-opt %s --vectorize-tiles="dot-i16=true vector-bits=256" --cse | FileCheck %s --check-prefix=WORDS256
+// RUN: nacre-opt %s --vectorize-tiles="dot-mixed-i8=true dot-same-i8=true vector-bits=128" --cse | FileCheck %s --check-prefix=NEON
+// RUN: nacre-opt %s --vectorize-tiles="dot-mixed-i8=true dot-same-i8=true vector-bits=256" --cse | FileCheck %s --check-prefix=SVE
 // PLAIN-NOT: llvm.call_intrinsic
 
 // Two steps of the reduction at once: a pair of the left operand in all lanes, rows of the right
@@ -95,11 +99,58 @@ func.func @f16(%a: memref<4x48xf16>, %b: memref<48x16xf16>, %c: memref<4x16xf32>
 // BYTES: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %c1
 // BYTES: llvm.call_intrinsic
 // BYTES: return
+
+// Two steps as i16, each operand by its sign.
+// WORDS-LABEL: func.func @bytes
+// WORDS: %[[TWO:.+]] = arith.constant 2 : index
+// WORDS: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %[[TWO]] iter_args
+// WORDS: %[[PAIR:.+]] = vector.load {{.+}} vector<2xi8>
+// WORDS: vector.bitcast %[[PAIR]] : vector<2xi8> to vector<1xi16>
+// WORDS: %[[X8:.+]] = vector.bitcast %{{.+}} : vector<16xi16> to vector<32xi8>
+// WORDS-COUNT-2: vector.load {{.+}} vector<16xi8>
+// WORDS: %[[Y8:.+]] = vector.shuffle {{.+}} vector<16xi8>, vector<16xi8>
+// WORDS: %[[X:.+]] = arith.extui %[[X8]] : vector<32xi8> to vector<32xi16>
+// WORDS: %[[Y:.+]] = arith.extsi %[[Y8]] : vector<32xi8> to vector<32xi16>
+// WORDS: %[[SUM:.+]] = llvm.call_intrinsic "llvm.x86.avx512.pmaddw.d.512"(%[[X]], %[[Y]]) : (vector<32xi16>, vector<32xi16>) -> vector<16xi32>
+// WORDS: arith.addi %{{.+}}, %[[SUM]] : vector<16xi32>
+// WORDS256: llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"(%{{.+}}, %{{.+}}) : (vector<16xi16>, vector<16xi16>) -> vector<8xi32>
+
+// AArch64's: of SVE, whose vectors have no fixed length, where they are longer than NEON's.
+// NEON-LABEL: func.func @bytes
+// NEON: llvm.call_intrinsic "llvm.aarch64.neon.usdot.v4i32.v16i8"(%{{.+}}, %{{.+}}, %{{.+}}) : (vector<4xi32>, vector<16xi8>, vector<16xi8>) -> vector<4xi32>
+// SVE-LABEL: func.func @bytes
+// SVE: %[[ACC:.+]] = vector.scalable.insert %{{.+}}, %{{.+}}[0] : vector<8xi32> into vector<[4]xi32>
+// SVE: vector.scalable.insert %{{.+}}, %{{.+}}[0] : vector<32xi8> into vector<[16]xi8>
+// SVE: %[[DOT:.+]] = llvm.call_intrinsic "llvm.aarch64.sve.usdot.nxv4i32"(%[[ACC]], %{{.+}}, %{{.+}})
+// SVE: vector.scalable.extract %[[DOT]][0] : vector<8xi32> from vector<[4]xi32>
 func.func @bytes(%a: memref<4x50xi8>, %b: memref<50x16xi8>, %c: memref<4x16xi32>) {
   linalg.generic {indexing_maps = [#lhs, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
       ins(%a, %b : memref<4x50xi8>, memref<50x16xi8>) outs(%c : memref<4x16xi32>) {
   ^bb0(%x: i8, %y: i8, %acc: i32):
     %xw = arith.extui %x : i8 to i32
+    %yw = arith.extsi %y : i8 to i32
+    %0 = arith.muli %xw, %yw : i32
+    %1 = arith.addi %acc, %0 : i32
+    linalg.yield %1 : i32
+  }
+  return
+}
+
+// Of one sign: what VNNI does not have.
+// BYTES-LABEL: func.func @signed
+// BYTES-NOT: llvm.call_intrinsic
+// WORDS-LABEL: func.func @signed
+// WORDS-NOT: arith.extui
+// WORDS: llvm.call_intrinsic "llvm.x86.avx512.pmaddw.d.512"
+// NEON-LABEL: func.func @signed
+// NEON: llvm.call_intrinsic "llvm.aarch64.neon.sdot.v4i32.v16i8"
+// SVE-LABEL: func.func @signed
+// SVE: llvm.call_intrinsic "llvm.aarch64.sve.sdot.nxv4i32"
+func.func @signed(%a: memref<4x50xi8>, %b: memref<50x16xi8>, %c: memref<4x16xi32>) {
+  linalg.generic {indexing_maps = [#lhs, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x50xi8>, memref<50x16xi8>) outs(%c : memref<4x16xi32>) {
+  ^bb0(%x: i8, %y: i8, %acc: i32):
+    %xw = arith.extsi %x : i8 to i32
     %yw = arith.extsi %y : i8 to i32
     %0 = arith.muli %xw, %yw : i32
     %1 = arith.addi %acc, %0 : i32

@@ -62,5 +62,6 @@ TEST_F(AbiTypesTest, MatchTheHeader) {
           AT(nacre_abi_model, reserved), AT(nacre_abi_model, parameter_data),
           AT(nacre_abi_model, parameter_size), AT(nacre_abi_model, state_size),
           AT(nacre_abi_model, parameter_checksum), AT(nacre_abi_model, target_cpu),
-          AT(nacre_abi_model, target_features), AT(nacre_abi_model, provenance)});
+          AT(nacre_abi_model, target_features), AT(nacre_abi_model, provenance),
+          AT(nacre_abi_model, fallback)});
 }

@@ -123,7 +123,7 @@ TEST(AbiTest, LayoutOf64Bits) {
   EXPECT_EQ(sizeof(nacre_abi_kernel_info), 32u);
   EXPECT_EQ(sizeof(nacre_abi_parameter_info), 56u);
   EXPECT_EQ(offsetof(nacre_abi_model, parameter_data), 56u);
-  EXPECT_EQ(sizeof(nacre_abi_model), 112u);
+  EXPECT_EQ(sizeof(nacre_abi_model), 120u);
 }
 
 TEST(CpuTest, Features) {

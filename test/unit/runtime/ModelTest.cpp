@@ -155,18 +155,18 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
   model->abi_version = 99;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
                "model: made for ABI version 99, this runtime runs versions 4 to "
-               "7; compile the model again with this version of Nacre, or update "
+               "8; compile the model again with this version of Nacre, or update "
                "the runtime");
   model->abi_version = NACRE_ABI_OLDEST - 1;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
                "model: made for ABI version 3, this runtime runs versions 4 to "
-               "7; compile the model again");
+               "8; compile the model again");
   model->abi_version = NACRE_ABI_OLDEST;
   EXPECT_EQ(create(), NACRE_OK) << nacre_last_error();
   model->abi_version = NACRE_ABI_VERSION;
   model->struct_size = 8;
   EXPECT_ERROR(create(), NACRE_CORRUPT,
-               "model: the descriptor has 8 bytes, expected at least 112");
+               "model: the descriptor has 8 bytes, expected at least 120");
   model->struct_size = sizeof *model;
   model->pointer_bits = 32;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
@@ -179,6 +179,76 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
                "with a --target-cpu that fits");
   model->target_features = nullptr;
   EXPECT_EQ(create(), NACRE_OK) << nacre_last_error();
+}
+
+TEST_F(ModelTest, Versions) {
+  FakeModel other;
+  other.functions = fake.functions;
+  nacre_abi_model &second = other.descriptor();
+  nacre_abi_model third = second;
+  model->target_cpu = "great";
+  model->target_features = "avx9000";
+  model->fallback = &second;
+  second.target_cpu = "good";
+  second.target_features = "";
+  second.parameter_count = 0; // it has tables of its own
+  auto chosen = [&] {
+    nacre_model *made = nullptr;
+    std::string name;
+    if (nacre_model_create(model, nullptr, nullptr, nullptr, &made))
+      return std::string(nacre_last_error());
+    nacre_model_info info;
+    EXPECT_EQ(nacre_model_get_info(made, &info), NACRE_OK);
+    name = info.target_cpu;
+    int32_t count = 0;
+    EXPECT_EQ(nacre_model_get_version_count(made, &count), NACRE_OK);
+    EXPECT_EQ(count, second.fallback ? 3 : 2);
+    for (int32_t i = 0; i < count; ++i) {
+      nacre_version_info version;
+      EXPECT_EQ(nacre_model_get_version(made, i, &version), NACRE_OK);
+      EXPECT_EQ(version.is_chosen, name == version.target_cpu);
+    }
+    nacre_version_info version;
+    EXPECT_EQ(nacre_model_get_version(made, count, &version),
+              NACRE_INVALID_ARGUMENT);
+    nacre_model_release(made);
+    return name;
+  };
+  EXPECT_EQ(chosen(), "good");
+  model->target_features = "";
+  EXPECT_EQ(chosen(), "great");
+  setenv("NACRE_TARGET_CPU", "good", 1);
+  EXPECT_EQ(chosen(), "good");
+  setenv("NACRE_TARGET_CPU", "", 1);
+  EXPECT_EQ(chosen(), "great");
+  third.target_cpu = "plain";
+  second.fallback = &third;
+  setenv("NACRE_TARGET_CPU", "plain", 1);
+  EXPECT_EQ(chosen(), "plain");
+  setenv("NACRE_TARGET_CPU", "bad", 1);
+  EXPECT_EQ(chosen(), "model: NACRE_TARGET_CPU is 'bad', but the model is "
+                      "compiled for the CPUs 'great', 'good', 'plain'");
+  third.target_features = "avx9001";
+  setenv("NACRE_TARGET_CPU", "plain", 1);
+  EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
+               "model: compiled for the CPUs 'great', 'good', 'plain', which "
+               "need CPU features that this machine lacks: 'plain' needs "
+               "'avx9001'; compile the model again with a --target-cpu that "
+               "fits, or unset NACRE_TARGET_CPU");
+  unsetenv("NACRE_TARGET_CPU");
+  model->target_features = second.target_features = "avx9000";
+  EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
+               "model: compiled for the CPUs 'great', 'good', 'plain', which "
+               "need CPU features that this machine lacks: 'great' needs "
+               "'avx9000', 'good' needs 'avx9000', 'plain' needs 'avx9001'; "
+               "compile the model again with a --target-cpu that fits");
+  // Older models have no such list.
+  model->abi_version = NACRE_ABI_WITH_FALLBACKS - 1;
+  model->struct_size = offsetof(nacre_abi_model, fallback);
+  EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
+               "model: compiled for CPU 'great', needs the CPU feature "
+               "'avx9000', which this machine lacks; compile the model again "
+               "with a --target-cpu that fits");
 }
 
 TEST_F(ModelTest, DescriptorsThatLie) {
