@@ -1,0 +1,135 @@
+"""What is known to be wrong with the references, and what Nacre refuses with good reason.
+
+Each entry has a reason, which is what the specification says. A node that an entry of
+`REFERENCE` describes is computed by ONNX Runtime instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import onnx
+
+Feed = dict[str, Any]
+
+
+def attribute(node: onnx.NodeProto, name: str, otherwise: Any = None) -> Any:
+    for item in node.attribute:
+        if item.name == name:
+            return onnx.helper.get_attribute_value(item)
+    return otherwise
+
+
+def has(node: onnx.NodeProto, *names: str) -> bool:
+    return any(item.name in names for item in node.attribute)
+
+
+def given(node: onnx.NodeProto, index: int) -> bool:
+    return len(node.input) > index and bool(node.input[index])
+
+
+When = Callable[[onnx.NodeProto, Feed, int], bool]
+COERCED: When = lambda node, feed, opset: opset < 13  # noqa: E731
+RECURRENT: When = lambda node, feed, opset: (  # noqa: E731
+    given(node, 4)
+    or attribute(node, "direction", b"forward") != b"forward"
+    or has(node, "activations", "clip", "input_forget", "activation_alpha")
+)
+
+# Operator -> (when, why)
+REFERENCE: dict[str, list[tuple[When, str]]] = {
+    **dict.fromkeys(
+        ["Softmax", "LogSoftmax", "Hardmax"],
+        [(COERCED, "before version 13 the input is coerced to two dimensions; the reference takes one axis")],
+    ),
+    **dict.fromkeys(
+        ["RNN", "GRU", "LSTM"],
+        [(RECURRENT, "lengths of sequences, directions, activations, clip and input_forget are ignored")],
+    ),
+    "LRN": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].shape[0] != feed[node.input[0]].shape[1],
+            "its loop over channels goes over the batch",
+        )
+    ],
+    "LpNormalization": [
+        (lambda node, feed, opset: attribute(node, "p", 2) == 1, "the sum of p = 1 is of numbers, not of their sizes")
+    ],
+    "Unique": [
+        (
+            lambda node, feed, opset: attribute(node, "sorted", 1) == 0,
+            "with one output it is sorted nevertheless; with more, axis and rank are ignored",
+        )
+    ],
+    "StringNormalizer": [
+        (lambda node, feed, opset: True, "stopwords do not change case as words do, and empty words are dropped")
+    ],
+    "ConvTranspose": [
+        (
+            lambda node, feed, opset: attribute(node, "group", 1) > 1 and given(node, 2),
+            "of several groups, the bias of the first is added to all",
+        )
+    ],
+    "MaxPool": [
+        (lambda node, feed, opset: len(node.output) > 1, "indices count from the beginning of the channel, not of X")
+    ],
+    "BatchNormalization": [
+        (lambda node, feed, opset: 7 <= opset < 14, "versions 7 and 9 compute the statistics of the batch")
+    ],
+    "RoiAlign": [
+        (lambda node, feed, opset: opset < 16, "version 10 does not shift by half a pixel")
+    ],
+}
+
+# Operators that the reference, or the function that defines them, computes in f32 whatever the type;
+# and the error that this leaves in an element, relative to 1.
+COARSE: dict[str, str] = {
+    **dict.fromkeys(
+        ["HannWindow", "HammingWindow", "BlackmanWindow"],
+        "the function that defines it computes in f32; that of 0 is the sine of a rounded pi",
+    ),
+    "HardSwish": "its 1/6 is an attribute, a f32",
+    "DeformConv": "places are computed in f32",
+    "Resize": "places are computed in f32",
+    "Erf": "it is computed in f32",
+    **dict.fromkeys(
+        ["GroupNormalization", "LayerNormalization", "RMSNormalization"],
+        "statistics are of type stash_type, f32; Nacre computes f64 in f64",
+    ),
+}
+COARSE_UNITS = 2.0**-20
+
+# What neither reference computes as the standard says.
+UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
+    "StringSplit": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].ndim == 0,
+            "of a scalar the reference counts letters; ONNX Runtime takes the empty text for none",
+        )
+    ],
+    "LSTM": [
+        (lambda node, feed, opset: has(node, "clip"), "ONNX Runtime does not clip the cell before its activation")
+    ],
+}
+
+# Messages of refusals -> why they are right.
+REFUSALS: dict[str, str] = {}
+
+
+def of_reference(node: onnx.NodeProto, feed: Feed, opset: int) -> str:
+    """Why the reference does not hold for a node; "" if it does."""
+    for when, why in REFERENCE.get(node.op_type, []):
+        if when(node, feed, opset):
+            return why
+    return ""
+
+
+def of_both(node: onnx.NodeProto, feed: Feed, opset: int) -> str:
+    """Why no reference holds for a node; "" if one does."""
+    return next((why for when, why in UNDEPENDABLE.get(node.op_type, []) if when(node, feed, opset)), "")
+
+
+def of_refusal(message: str) -> str:
+    return next((why for pattern, why in REFUSALS.items() if re.search(pattern, message)), "")
