@@ -72,6 +72,30 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
             "of several groups, the bias of the first is added to all",
         )
     ],
+    "MatMulInteger": [
+        (
+            lambda node, feed, opset: given(node, 2) and feed[node.input[2]].ndim > 0,
+            "zero points of rows are subtracted from columns",
+        )
+    ],
+    "OneHot": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype.kind not in "iu",
+            "indices that are no integers are not cast to integers",
+        )
+    ],
+    "AveragePool": [
+        (lambda node, feed, opset: opset < 7, "before version 7 padding does not count")
+    ],
+    **dict.fromkeys(
+        ["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
+        [
+            (
+                lambda node, feed, opset: attribute(node, "ignore_index") == -1,
+                "an ignore_index of -1 is taken for none when the mean is computed",
+            )
+        ],
+    ),
     "MaxPool": [
         (lambda node, feed, opset: len(node.output) > 1, "indices count from the beginning of the channel, not of X")
     ],
@@ -83,8 +107,8 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
     ],
 }
 
-# Operators that the reference, or the function that defines them, computes in f32 whatever the type;
-# and the error that this leaves in an element, relative to 1.
+# Operators that the reference, or the function that defines them, computes in f32 whatever the type.
+# What follows from them is compared as f32 is, with such an error in elements of about 1.
 COARSE: dict[str, str] = {
     **dict.fromkeys(
         ["HannWindow", "HammingWindow", "BlackmanWindow"],
@@ -92,7 +116,7 @@ COARSE: dict[str, str] = {
     ),
     "HardSwish": "its 1/6 is an attribute, a f32",
     "DeformConv": "places are computed in f32",
-    "Resize": "places are computed in f32",
+    **dict.fromkeys(["Resize", "GridSample", "RoiAlign", "AffineGrid"], "places are computed in f32"),
     "Erf": "it is computed in f32",
     **dict.fromkeys(
         ["GroupNormalization", "LayerNormalization", "RMSNormalization"],
@@ -115,7 +139,9 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
 }
 
 # Messages of refusals -> why they are right.
-REFUSALS: dict[str, str] = {}
+REFUSALS: dict[str, str] = {
+    r"a window of \d+ does not fit": "the standard says nothing of a window that is larger than what it moves over",
+}
 
 
 def of_reference(node: onnx.NodeProto, feed: Feed, opset: int) -> str:

@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import tempfile
-import traceback
 from multiprocessing import connection
 from typing import Any
 
@@ -24,13 +23,13 @@ def _nacre(model: bytes, inputs: dict[str, Any], threads: int) -> tuple[str, Any
         program = nacre.compile(model, threads=threads, example=inputs, cache_dir="")
     except nacre.CompileError as error:
         return "refused", str(error)
-    except Exception:
-        return "error", "while compiling: " + traceback.format_exc(limit=-1)
+    except Exception as error:
+        return "error", "while compiling: " + f"{type(error).__name__}: {error}"
     try:
         first = list(program.run(dict(inputs)))
         second = list(program.run(dict(inputs)))
-    except Exception:
-        return "error", "while running: " + traceback.format_exc(limit=-1)
+    except Exception as error:
+        return "error", "while running: " + f"{type(error).__name__}: {error}"
     return "ran", (first, second)
 
 

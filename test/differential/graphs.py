@@ -13,14 +13,14 @@ import onnx.reference
 from onnx import TensorProto, helper, numpy_helper
 
 import defects
-from values import RUNS, Value, alike, disturb, finite, kind_of
+from values import RUNS, Value, alike, disturb, finite, is_float, kind_of
 
 # Outputs follow from inputs without rounding: only moved, compared or rounded as the standard says.
 EXACT = set(
     """Abs And ArgMax ArgMin BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil
     CenterCropPad Clip Compress Concat ConcatFromSequence Constant ConstantOfShape ConvInteger DepthToSpace Equal
     Expand EyeLike Flatten Floor Gather GatherElements GatherND GlobalMaxPool Greater GreaterOrEqual Hardmax
-    Identity IsInf IsNaN Less LessOrEqual MatMulInteger Max MaxPool MaxRoiPool MaxUnpool Min Neg NonZero Not OneHot
+    Identity IsInf IsNaN Less LessOrEqual MatMulInteger Max MaxPool MaxRoiPool MaxUnpool Min Neg NonZero Not 
     Optional OptionalGetElement OptionalHasElement Or Pad ReduceMax ReduceMin RegexFullMatch Relu Reshape
     ReverseSequence Round Scatter SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
     SequenceLength Shape Sign Size Slice SpaceToDepth Split SplitToSequence Squeeze StringConcat StringNormalizer
@@ -31,7 +31,7 @@ EXACT = set(
 # Of others, the inputs whose roundings do not count: where they decide about sizes and places.
 FIRM_INPUTS = {
     "Resize": (1, 2, 3), "Upsample": (1,), "RoiAlign": (1, 2), "GridSample": (1,), "DeformConv": (2,),
-    "MelWeightMatrix": (0, 1, 2, 3, 4), "TfIdfVectorizer": (0,), "Mod": (0, 1),
+    "OneHot": (0, 1), "MelWeightMatrix": (0, 1, 2, 3, 4), "TfIdfVectorizer": (0,), "Mod": (0, 1),
 }  # fmt: skip
 UNTOUCHED_OUTPUTS = {"Mod", "TfIdfVectorizer", "TreeEnsembleClassifier"}
 
@@ -85,6 +85,8 @@ class Graph:
         model.graph.output.MergeFrom(inferred.graph.output)
         del model.graph.output[: len(outputs)]
         touched = node.op_type not in EXACT
+        own = not defects.COARSE.keys().isdisjoint(operators(node))
+        coarse = own or any(v.coarse for v in inputs)
         firm = {node.input[i] for i in FIRM_INPUTS.get(node.op_type, ()) if i < len(node.input)}
         feeds: list[dict[str, Any]] = []
         for run, way in enumerate(WAYS):
@@ -99,13 +101,17 @@ class Graph:
             runs = [result[index] for result in results]
             if touched and node.op_type not in UNTOUCHED_OUTPUTS:
                 runs[1:] = [disturb(np.random.default_rng(index), r, way) for r, way in zip(runs[1:], WAYS[1:])]
-            if node.op_type in defects.COARSE:
-                runs[1:] = [(r + way * defects.COARSE_UNITS).astype(r.dtype) for r, way in zip(runs[1:], WAYS[1:])]
+            if own:
+                signs = np.sign(np.random.default_rng(index).random(np.shape(runs[0])) - 0.5) * defects.COARSE_UNITS
+                runs[1:] = [
+                    (r + way * signs).astype(r.dtype) if is_float(r) else r for r, way in zip(runs[1:], WAYS[1:])
+                ]
             if not all(alike(runs[0], run) for run in runs[1:]):
                 raise Unfit("unstable: roundings change what is not a float")
             if not finite(runs[0]) and all(finite(v.value) for v in inputs):
                 raise Unfit("not finite")
             made.append(_typed(name, runs, inferred.graph.output[index].type))
+            made[-1].coarse = coarse
         for info, value in zip(model.graph.output, made):
             info.type.CopyFrom(value.type())
         try:
@@ -205,6 +211,15 @@ def used_names(node: onnx.NodeProto) -> list[str]:
                 names.update(dict.fromkeys(used_names(inner)))
             names.update(dict.fromkeys(o.name for o in attribute.g.output))
     return list(names)
+
+
+def operators(node: onnx.NodeProto) -> set[str]:
+    """The node's and those in its subgraphs."""
+    names = {node.op_type}
+    for item in node.attribute:
+        if item.HasField("g"):
+            names.update(*(operators(inner) for inner in item.g.node))
+    return names
 
 
 def _constant(value: Value) -> onnx.NodeProto:

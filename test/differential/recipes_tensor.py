@@ -355,7 +355,7 @@ def range_(d: Draw) -> list[Operand]:
 def one_hot(d: Draw) -> list[Operand]:
     depth = d.between(1, 6)
     shape = d.shape((1, 3))
-    x = d.new(0, shape, -depth - 1, depth + 1)
+    x = d.new(0, shape, -depth - 1 if d.since >= 11 else 0, depth + 1)
     d.set("axis", d.between(-len(shape) - 1, len(shape)))
     kind = d.kind(1, [TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT])
     many = np.full(d.choose([(), (1,)]), depth).astype(dtype_of(kind))

@@ -67,7 +67,7 @@ class Checker:
             return "wrong", f"{len(first)} outputs, expected {len(outputs)}"
         for name, got, again in zip(outputs, first, second):
             value = graph.values[name]
-            if found := difference(name, value.runs, got):
+            if found := difference(name, value.runs, got, value.coarse):
                 return "wrong", found
             if isinstance(got, np.ndarray) and isinstance(again, np.ndarray) and not same(got, again):
                 return "wrong", f"{name}: another result in a second run"
@@ -114,9 +114,11 @@ class Checker:
         (status, ours), (other, theirs) = (self.executor.run(b, model, graph.inputs()) for b in ("nacre", "onnxruntime"))
         if (status, other) != ("ran", "ran"):
             return f"ONNX Runtime: {theirs if other != 'ran' else 'ran'}"
-        runs = [graph.values[n].runs for n in outputs]
-        with_reference = not any(difference("", r, t) for r, t in zip(runs, theirs[0]))
-        with_us = not any(difference("", [t, *r[1:]], o) for r, t, o in zip(runs, theirs[0], ours[0]))
+        values = [graph.values[n] for n in outputs]
+        with_reference = not any(difference("", v.runs, t, v.coarse) for v, t in zip(values, theirs[0]))
+        with_us = not any(
+            difference("", [t, *v.runs[1:]], o, v.coarse) for v, t, o in zip(values, theirs[0], ours[0])
+        )
         if with_us != with_reference:
             return "ONNX Runtime agrees with " + ("Nacre" if with_us else "the reference")
         return "ONNX Runtime agrees with neither"

@@ -46,6 +46,7 @@ class Value:
     kind: int = TensorProto.FLOAT
     source: str = ""  # a node; or input, initializer, constant
     pinned: bool = False  # its sizes stay numbers in the dynamic form: a rank depends on them
+    coarse: bool = False  # of the accuracy of f32, whatever its type
     symbols: tuple[str, ...] = ()  # names of its sizes in the dynamic form ("": a number)
 
     @property
@@ -137,7 +138,9 @@ def alike(a: Any, b: Any) -> bool:
         return a is b
     if not is_float(a):
         return same(a, b)
-    return a.shape == b.shape and a.dtype == b.dtype
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(np.isfinite(a.astype(np.float64)), np.isfinite(b.astype(np.float64))))
 
 
 def finite(value: Any) -> bool:
@@ -153,15 +156,17 @@ UNITS = {"float32": 64, "float64": 1 << 12, "float16": 4, "bfloat16": 4}
 MARGIN = 12
 
 
-def difference(where: str, runs: list[Any], got: Any) -> str:
-    """Says how `got` differs from the value that has come out in `runs`; "" if it does not."""
+def difference(where: str, runs: list[Any], got: Any, coarse: bool = False) -> str:
+    """Says how `got` differs from the value that has come out in `runs`; "" if it does not. A coarse
+    value is compared as if it were of f32.
+    """
     want = runs[0]
     if want is None or got is None:
         return "" if want is got else f"{where}: {_kind(got)}, expected {_kind(want)}"
     if isinstance(want, list) or isinstance(got, (list, tuple)):
         if not (isinstance(want, list) and isinstance(got, (list, tuple))) or len(want) != len(got):
             return f"{where}: {_kind(got)}, expected {_kind(want)}"
-        found = (difference(f"{where}[{i}]", [run[i] for run in runs], g) for i, g in enumerate(got))
+        found = (difference(f"{where}[{i}]", [run[i] for run in runs], g, coarse) for i, g in enumerate(got))
         return next((text for text in found if text), "")
     got = np.asarray(got)
     if got.shape != want.shape:
@@ -173,7 +178,8 @@ def difference(where: str, runs: list[Any], got: Any) -> str:
         return f"{where}: type {got.dtype}, expected {want.dtype}"
     if not is_float(want):
         return "" if same(want, got) else _places(where, want, got, want != got)
-    units, name = epsilon(want.dtype), want.dtype.name
+    kind = np.dtype(np.float32) if coarse and want.dtype == np.float64 else want.dtype
+    units, name = epsilon(kind), kind.name
     seen = [np.asarray(run).astype(np.float64) for run in runs]
     want, got = seen[0], got.astype(np.float64)
     with np.errstate(all="ignore"):
