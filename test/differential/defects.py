@@ -84,6 +84,13 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
             "indices that are no integers are not cast to integers",
         )
     ],
+    **dict.fromkeys(
+        ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"],
+        [(lambda node, feed, opset: has(node, "axis"), "before version 7 the axis of broadcasting is ignored")],
+    ),
+    "PRelu": [
+        (lambda node, feed, opset: opset < 7, "before version 7 there is a slope for each channel, or one for all")
+    ],
     "AveragePool": [
         (lambda node, feed, opset: opset < 7, "before version 7 padding does not count")
     ],
@@ -97,7 +104,11 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
         ],
     ),
     "MaxPool": [
-        (lambda node, feed, opset: len(node.output) > 1, "indices count from the beginning of the channel, not of X")
+        (lambda node, feed, opset: len(node.output) > 1, "indices count from the beginning of the channel, not of X"),
+        (
+            lambda node, feed, opset: attribute(node, "auto_pad") == b"SAME_LOWER",
+            "there are fewer windows than by the formula for SAME_LOWER",
+        ),
     ],
     "BatchNormalization": [
         (lambda node, feed, opset: 7 <= opset < 14, "versions 7 and 9 compute the statistics of the batch")
@@ -117,7 +128,7 @@ COARSE: dict[str, str] = {
     "HardSwish": "its 1/6 is an attribute, a f32",
     "DeformConv": "places are computed in f32",
     **dict.fromkeys(["Resize", "GridSample", "RoiAlign", "AffineGrid"], "places are computed in f32"),
-    "Erf": "it is computed in f32",
+    **dict.fromkeys(["Erf", "Gelu"], "it is computed in f32"),
     **dict.fromkeys(
         ["GroupNormalization", "LayerNormalization", "RMSNormalization"],
         "statistics are of type stash_type, f32; Nacre computes f64 in f64",
@@ -133,6 +144,20 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
             "of a scalar the reference counts letters; ONNX Runtime takes the empty text for none",
         )
     ],
+    **dict.fromkeys(
+        ["MaxPool", "AveragePool", "LpPool"],
+        [
+            (
+                lambda node, feed, opset: attribute(node, "ceil_mode", 0) and attribute(node, "auto_pad") == b"VALID",
+                "references let a window hang over the end; by the formula for VALID none does",
+            ),
+            (
+                lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
+                and any(s > k for s, k in zip(attribute(node, "strides", []), attribute(node, "kernel_shape"))),
+                "where windows leave elements out, the formula's padding is negative: one reference cuts, one fails",
+            ),
+        ],
+    ),
     "LSTM": [
         (lambda node, feed, opset: has(node, "clip"), "ONNX Runtime does not clip the cell before its activation")
     ],
@@ -140,6 +165,8 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
 
 # Messages of refusals -> why they are right.
 REFUSALS: dict[str, str] = {
+    r"the window does not fit into the padded input": "the same, of sizes that only a run knows",
+    r"interpolating elements of type U?INT": "the standard does not say how a number between two integers is rounded",
     r"a window of \d+ does not fit": "the standard says nothing of a window that is larger than what it moves over",
 }
 

@@ -8,7 +8,7 @@ from onnx import TensorProto
 from drawing import Draw, Operand
 from graphs import Unfit
 from recipes_math import recipe
-from values import draw, dtype_of
+from values import FLOATS, draw, dtype_of
 
 
 def image(d: Draw, channels: int, spatial: int, index: int = 0, low: float = -3, high: float = 3) -> Operand:
@@ -252,7 +252,7 @@ def recurrent(d: Draw) -> list[Operand]:
         d.new(2, (n, gates * hidden, hidden), -1, 1),
     ]  # fmt: skip
     made.append(d.new(3, (n, 2 * gates * hidden), -1, 1) if d.flag() else None)
-    made.append(d.source(d.random.integers(0, steps + 1, batch).astype(np.int32), 6) if d.flag(0.4) else None)
+    made.append(d.source(d.random.integers(1, steps + 1, batch).astype(np.int32), 6) if d.flag(0.4) else None)
     state = (*flip(n, batch), hidden)
     made.append(d.new(5, state, -1, 1) if d.flag() else None)
     if d.name == "LSTM":
@@ -390,7 +390,8 @@ def grid_sample(d: Draw) -> list[Operand]:
     d.maybe("align_corners", d.between(0, 1))
     spatial = 3 if new and d.attributes["mode"] != "cubic" and d.flag(0.3) else 2
     n = d.between(1, 2)
-    x = d.new(0, (n, d.between(1, 2), *(d.between(2, 5) for _ in range(spatial))))
+    kinds = d.allowed(0) if d.attributes["mode"] == "nearest" else list(FLOATS)  # no integers lie between two
+    x = d.new(0, (n, d.between(1, 2), *(d.between(2, 5) for _ in range(spatial))), among=kinds)
     return [x, d.new(1, (n, *(d.between(1, 4) for _ in range(spatial)), spatial), -1.3, 1.3)]
 
 

@@ -207,11 +207,12 @@ def gather_nd(d: Draw) -> list[Operand]:
     d.set("batch_dims", batch)
     depth = d.between(1, rank - batch)
     shape = (*x.shape[:batch], *d.shape((0 if not batch else 1, 2)))
-    parts = [draw(d.random, TensorProto.INT64, shape, -s, s - 1) for s in x.shape[batch : batch + depth]]
+    parts = [draw(d.random, TensorProto.INT64, shape, -s if d.opset >= 11 else 0, s - 1) for s in x.shape[batch : batch + depth]]
     if 0 in x.shape:
         raise Unfit("no index")
     array = np.stack(parts, -1)
-    return [x, d.source(array if d.since >= 12 or d.opset >= 11 else np.abs(array), TensorProto.INT64)]
+    # The result's rank depends on how long a tuple of indices is.
+    return [x, d.source(array, TensorProto.INT64, pinned=True)]
 
 
 @recipe("Scatter", "ScatterElements")
@@ -256,7 +257,7 @@ def scatter_nd(d: Draw) -> list[Operand]:
     array = np.stack(np.unravel_index(flat, x.shape[:depth]), -1).astype(np.int64)
     if d.opset >= 11 and d.flag():
         array = array - np.array(x.shape[:depth])
-    return [x, d.source(array, TensorProto.INT64), d.of(2, (many, *x.shape[depth:]))]
+    return [x, d.source(array, TensorProto.INT64, pinned=True), d.of(2, (many, *x.shape[depth:]))]
 
 
 @recipe("TensorScatter")

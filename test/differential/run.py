@@ -58,7 +58,7 @@ class Checker:
         """Status and detail of a graph."""
         model = graph.model(outputs, dynamic)
         status, result = self.executor.run(backend, model, graph.inputs(), 1 + graph.seed % 2)
-        if status == "refused" and (why := defects.of_refusal(result)):
+        if status in ("refused", "error") and (why := defects.of_refusal(result)):
             return "excused", why
         if status != "ran":
             return status, result
