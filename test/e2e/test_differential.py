@@ -78,6 +78,21 @@ FOUND: dict[str, tuple[int, str, dict[str, np.ndarray], list[np.ndarray] | None]
         " { y = RNN <hidden_size = 4> (x, w, r, , , h) }",
         {"x": floats(5, 2, 3), "w": floats(1, 4, 3), "r": floats(1, 4, 4), "h": floats(1, 2, 4)}, None,
     ),
+    "windows_of_open_size": (
+        18, "(float[2, 1, 5, 3] x, float[a, b, c, d] w) => (float[e, f, g, h] y)"
+        " { v = Neg (x) y = Conv <dilations = [2, 2], pads = [1, 0, 0, 0]> (v, w) }",
+        {"x": floats(2, 1, 5, 3), "w": floats(3, 1, 2, 2)}, None,
+    ),
+    "loop_whose_state_becomes_known": (
+        19, "(float[a, b] x) => (float[c, d] y) <int64 n = {2}> { y = Loop (n, , x) <body = l (int64 i, bool p, float[e, f] s)"
+        " => (bool q, float[g, h] t) { z = Constant <value = int64[2] {3, 1}> () t = Expand (x, z) q = Identity (p) }> }",
+        {"x": floats(3, 2)}, [np.broadcast_to(floats(3, 2), (3, 2))],
+    ),
+    "slices_without_elements": (
+        19, "(float[2, 1] x) => (float[2, 0, 0] y) { y = Scan <num_scan_inputs = 1, body = l (float[a] s) => (float[b, c] t)"
+        " { z = Constant <value = int64[2] {0, 0}> () t = ConstantOfShape (z) }> (x) }",
+        {"x": floats(2, 1)}, [np.zeros((2, 0, 0), np.float32)],
+    ),
     "open_choice_of_channels": (
         18, "(float[2, 3, h, 8] x, float[a, b, c, d] z) => (float[e, f, g, i] y)"
         " <bool[1, 3, 1, 1] m = {1, 0, 1}, float[3, 3, 1, 1] w = {1, 2, 3, 4, 5, 6, 7, 8, 9}>"
