@@ -85,11 +85,39 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
         )
     ],
     **dict.fromkeys(
-        ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"],
+        ["Add", "Sub", "Mul", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"],
         [(lambda node, feed, opset: has(node, "axis"), "before version 7 the axis of broadcasting is ignored")],
     ),
+    "Div": [
+        (lambda node, feed, opset: has(node, "axis"), "before version 7 the axis of broadcasting is ignored"),
+        (
+            lambda node, feed, opset: any(feed[n].dtype.kind == "i" and (feed[n] < 0).any() for n in node.input),
+            "a quotient of integers is the next one below, not the one towards 0",
+        ),
+    ],
     "PRelu": [
         (lambda node, feed, opset: opset < 7, "before version 7 there is a slope for each channel, or one for all")
+    ],
+    "Selu": [
+        (
+            lambda node, feed, opset: opset < 6 and not (has(node, "alpha") and has(node, "gamma")),
+            "version 1 has rounded defaults, 1.6732 and 1.0507",
+        )
+    ],
+    "DequantizeLinear": [
+        (
+            lambda node, feed, opset: given(node, 2) and "float4" in feed[node.input[0]].dtype.name,
+            "zero points of f4 are ignored",
+        )
+    ],
+    "GridSample": [
+        (
+            lambda node, feed, opset: feed[node.input[1]].dtype.itemsize < feed[node.input[0]].dtype.itemsize,
+            "places are computed in the type of the grid, f16 say",
+        )
+    ],
+    "LpPool": [
+        (lambda node, feed, opset: attribute(node, "ceil_mode", 0), "windows at the end are moved into the input")
     ],
     "AveragePool": [
         (lambda node, feed, opset: opset < 7, "before version 7 padding does not count")
@@ -138,6 +166,19 @@ COARSE_UNITS = 2.0**-20
 
 # What neither reference computes as the standard says.
 UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
+    "DynamicQuantizeLinear": [
+        (
+            lambda node, feed, opset: not feed[node.input[0]].any(),
+            "of zeros, or of nothing, the scale is 0 by the standard's formula, 1 or 1/255 by the references",
+        )
+    ],
+    "GridSample": [
+        (
+            lambda node, feed, opset: attribute(node, "mode", b"").endswith(b"cubic")
+            and attribute(node, "padding_mode") == b"border",
+            "the one moves a place to the border, the other only what is read around it",
+        )
+    ],
     "StringSplit": [
         (
             lambda node, feed, opset: feed[node.input[0]].ndim == 0,
@@ -167,6 +208,7 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
 REFUSALS: dict[str, str] = {
     r"the window does not fit into the padded input": "the same, of sizes that only a run knows",
     r"interpolating elements of type U?INT": "the standard does not say how a number between two integers is rounded",
+    r"among elements of different ranks or element types": "which type comes out is known to a run alone",
     r"a window of \d+ does not fit": "the standard says nothing of a window that is larger than what it moves over",
 }
 

@@ -25,7 +25,7 @@ EXACT = set(
     ReverseSequence Round Scatter SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
     SequenceLength Shape Sign Size Slice SpaceToDepth Split SplitToSequence Squeeze StringConcat StringNormalizer
     StringSplit TensorScatter Tile TopK Transpose Trilu Unique Unsqueeze Where Xor ArrayFeatureExtractor Binarizer
-    LabelEncoder QuantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul Range NonMaxSuppression
+    LabelEncoder QuantizeLinear DynamicQuantizeLinear Range NonMaxSuppression
     TreeEnsemble ThresholdedRelu""".split()
 )
 # Of others, the inputs whose roundings do not count: where they decide about sizes and places.

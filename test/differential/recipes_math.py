@@ -205,6 +205,8 @@ REDUCTIONS = "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
 @recipe(*(f"Reduce{name}" for name in REDUCTIONS))
 def reduction(d: Draw) -> list[Operand]:
     x = d.any(0, low=0.2 if d.name == "ReduceLogSum" else -2, high=2)
+    if d.name == "ReduceMean" and x.kind in INTEGERS and 0 in x.shape:
+        raise Unfit("the mean of nothing is no integer")
     d.maybe("keepdims", d.between(0, 1))
     d.maybe("noop_with_empty_axes", d.between(0, 1))
     if d.flag(0.25):

@@ -120,7 +120,7 @@ def slice_(d: Draw) -> list[Operand]:
         size = x.shape[axis]
         a, b = sorted([d.between(-size - 1, size + 1), d.between(-size - 1, size + 1)])
         if step < 0:
-            a, b = d.choose([(size - 1, -(2**31)), (b, a), (-1, -size - 1)])
+            a, b = d.choose([(size - 1, -(2**31)), (max(b, -size), a), (-1, -size - 1)])
         elif d.flag(0.2):
             b = d.choose([2**31 - 1, 1000])
         starts.append(a)
