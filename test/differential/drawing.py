@@ -208,6 +208,14 @@ class Draw:
         name = self.generator.name("c" if source == "constant" else "x" if source == "input" else "w")
         return self.graph.add_source(Value(name, [array] * RUNS, "tensor", kind, source, pinned))
 
+    def change(self, value: Value, array: np.ndarray) -> Value:
+        """Gives a new tensor, the last that was made, other contents."""
+        value.runs[:] = [array] * RUNS
+        if value.source == "constant":
+            self.graph.nodes.pop()
+            self.graph.add_source(value)
+        return value
+
     def ints(self, values: Any, index: int | None = None, fixed: bool = False) -> Value:
         """Sizes, axes and the like: constants, or values that only a run knows."""
         kind = TensorProto.INT64

@@ -41,6 +41,10 @@ WAYS = (0, 1, -1)
 assert len(WAYS) == RUNS
 
 
+# What depends on which elements are equal.
+EQUALITY = {"Unique"}
+
+
 class Unfit(Exception):
     """The node or model cannot be used: not valid, or without a dependable reference."""
 
@@ -81,6 +85,8 @@ class Graph:
             inferred = infer(self._single(node, inputs, outputs, constants=True))
         except Exception as error:
             raise Unfit(f"invalid: {error}") from None
+        if node.op_type in EQUALITY and not all(v.exact for v in inputs):
+            raise Unfit("unstable: of rounded numbers it is chance which are equal")
         model = self._single(node, inputs, outputs)
         model.graph.output.MergeFrom(inferred.graph.output)
         del model.graph.output[: len(outputs)]

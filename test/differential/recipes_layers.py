@@ -275,21 +275,20 @@ def attention(d: Draw) -> list[Operand]:
     d.maybe("scale", d.number(0.2, 1))
     if d.flag(0.2):
         d.set("softcap", 2.0)
-    shape = lambda h, l, s: (batch, l, h * s) if flat else (batch, h, l, s)  # noqa: E731
+    form = lambda h, l, s: (batch, l, h * s) if flat else (batch, h, l, s)  # noqa: E731
     made: list[Operand] = [
-        d.new(0, shape(heads, q_len, size)), d.new(1, shape(kv_heads, kv_len, size)),
-        d.new(2, shape(kv_heads, kv_len, v_size)),
+        d.new(0, form(heads, q_len, size)), d.new(1, form(kv_heads, kv_len, size)),
+        d.new(2, form(kv_heads, kv_len, v_size)),
     ]  # fmt: skip
     past = d.between(1, 3) if d.flag(0.3) else 0
     if d.flag(0.4):
-        mask = d.choose([(q_len, kv_len + past), (batch, 1, q_len, kv_len + past), (1, heads, q_len, kv_len + past)])
-        made.append(d.new(3, mask, among=[made[0].kind, TensorProto.BOOL]))  # type: ignore[union-attr]
-        if made[3].kind == TensorProto.BOOL:  # type: ignore[union-attr]
-            every = made[3].value.copy()  # type: ignore[union-attr]
-            every[..., 0] = True
-            made[3].runs[:] = [every] * 3  # type: ignore[union-attr]
-            if made[3].source == "constant":  # type: ignore[union-attr]
-                raise Unfit("a constant is written")
+        shape = d.choose([(q_len, kv_len + past), (batch, 1, q_len, kv_len + past), (1, heads, q_len, kv_len + past)])
+        mask = d.new(3, shape, among=[made[0].kind, TensorProto.BOOL])
+        if mask.kind == TensorProto.BOOL:  # something is seen everywhere
+            seen = mask.value.copy()
+            seen[..., 0] = True
+            d.change(mask, seen)
+        made.append(mask)
     elif past:
         made.append(None)
     if past:

@@ -99,7 +99,7 @@ def division(d: Draw) -> list[Operand]:
     shape = legacy_shape(d, x.shape) if d.has("broadcast") else d.wider(x.shape)
     y = d.new(1, shape, 1, 4)
     if d.flag() and "uint" not in y.value.dtype.name:
-        y.runs[:] = [np.negative(y.value)] * len(y.runs)
+        d.change(y, np.negative(y.value))
     return [x, y]
 
 
@@ -341,7 +341,7 @@ def quantize(d: Draw) -> list[Operand]:
         return [x, scale]
     zero = d.new(2, shape, 0, 5)
     if zero.value.dtype.name.startswith("float"):
-        zero.runs[:] = [np.zeros(shape, zero.value.dtype)] * len(zero.runs)
+        d.change(zero, np.zeros(shape, zero.value.dtype))
     return [x, scale, zero]
 
 
