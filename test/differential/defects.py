@@ -156,6 +156,7 @@ COARSE: dict[str, str] = {
     "DeformConv": "places are computed in f32",
     **dict.fromkeys(["Resize", "GridSample", "RoiAlign", "AffineGrid"], "places are computed in f32"),
     **dict.fromkeys(["Erf", "Gelu"], "it is computed in f32"),
+    "LRN": "alpha, beta and bias are f32",
     **dict.fromkeys(
         ["GroupNormalization", "LayerNormalization", "RMSNormalization"],
         "statistics are of type stash_type, f32; Nacre computes f64 in f64",
@@ -195,6 +196,11 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
                 lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
                 and any(s > k for s, k in zip(attribute(node, "strides", []), attribute(node, "kernel_shape"))),
                 "where windows leave elements out, the formula's padding is negative: one reference cuts, one fails",
+            ),
+            (
+                lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
+                and max(attribute(node, "dilations", [1])) > 1,
+                "the references' padding does not take dilations into account as the formula does",
             ),
         ],
     ),

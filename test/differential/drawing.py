@@ -245,6 +245,15 @@ class Draw:
         found = self.find(0, fits, form="sequence")
         if found:
             return found
-        raise Unfit("no sequence")
+        if self.opset < 11:
+            raise Unfit("no sequence")
+        kind = self.choose([TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64, TensorProto.DOUBLE])
+        shape = self.shape((0, 3))
+        parts = [
+            self.source(draw(self.random, kind, shape if alike or self.flag() else self.shape((0, 3))), kind)
+            for _ in range(self.between(1, 3))
+        ]
+        node = helper.make_node("SequenceConstruct", [p.name for p in parts], [self.generator.name("v")])
+        return self.graph.add(node)[0]
 
 

@@ -58,6 +58,8 @@ class Graph:
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     seed: int = 0
+    # Names of nodes, in subgraphs too, that the reference does not compute as it should.
+    doubtful: set[str] = field(default_factory=set)
 
     def opsets(self) -> list[onnx.OperatorSetIdProto]:
         made = [helper.make_opsetid("", self.opset)]
@@ -101,7 +103,7 @@ class Graph:
             if run and touched:
                 feed = {n: x if n in firm else disturb(random, x, way) for n, x in feed.items()}
             feeds.append(feed)
-        results = _run(model, node, feeds)
+        results = self._run(model, node, feeds)
         made = []
         for index, name in enumerate(outputs):
             runs = [result[index] for result in results]
@@ -125,6 +127,42 @@ class Graph:
         except Exception as error:
             raise Unfit(f"invalid: {error}") from None
         return made
+
+    def _run(self, model: onnx.ModelProto, node: onnx.NodeProto, feeds: list[dict[str, Any]]) -> list[list[Any]]:
+        """What the reference says for each feed; ONNX Runtime where it does not know or does not hold."""
+        if node.op_type in ("Optional", "OptionalGetElement", "OptionalHasElement"):
+            # The evaluator wraps an optional's element in a list, and takes no list out again.
+            items = [feed.get(node.input[0]) if node.input and node.input[0] else None for feed in feeds]
+            if node.op_type == "OptionalHasElement":
+                return [[np.array(item is not None)] for item in items]
+            return [[item] for item in items]
+        if reason := defects.of_both(node, feeds[0], model.opset_import[0].version):
+            raise Unfit(reason)
+        if node.op_type == "Loop" and not (len(node.input) > 1 and node.input[1]):
+            model, feeds = _with_condition(model, feeds)
+        reason = defects.of_reference(node, feeds[0], model.opset_import[0].version)
+        if reason:
+            self.doubtful.add(node.name)
+        elif not self.doubtful.isdisjoint(inner_names(node)):
+            reason = "there is a doubtful node inside"
+        if not reason:
+            try:
+                with warnings.catch_warnings(), np.errstate(all="ignore"):
+                    warnings.simplefilter("ignore")
+                    evaluator = onnx.reference.ReferenceEvaluator(model)
+                    return [[_array(x) for x in evaluator.run(None, feed)] for feed in feeds]
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+        try:
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            options.log_severity_level = 4
+            session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+            return [[_array(x) for x in session.run(None, feed)] for feed in feeds]
+        except Exception as error:
+            raise Unfit(f"no reference: {reason}; {error}") from None
 
     def _single(
         self, node: onnx.NodeProto, inputs: list[Value], outputs: list[str], constants: bool = False
@@ -156,7 +194,7 @@ class Graph:
         values = {n: copy.copy(v) for n, v in self.values.items() if n in needed}
         made = {n for node in nodes for n in node.output}
         values.update({n: copy.copy(v) for n, v in self.values.items() if n in made})
-        return Graph(self.opset, self.ml_opset, values, nodes[::-1], self.seed)
+        return Graph(self.opset, self.ml_opset, values, nodes[::-1], self.seed, self.doubtful)
 
     def inputs(self) -> dict[str, Any]:
         return {n: v.value for n, v in self.values.items() if v.source == "input"}
@@ -228,6 +266,16 @@ def operators(node: onnx.NodeProto) -> set[str]:
     return names
 
 
+def inner_names(node: onnx.NodeProto) -> set[str]:
+    """The names of the nodes in its subgraphs."""
+    names: set[str] = set()
+    for item in node.attribute:
+        if item.HasField("g"):
+            for inner in item.g.node:
+                names |= {inner.name} | inner_names(inner)
+    return names
+
+
 def _constant(value: Value) -> onnx.NodeProto:
     return helper.make_node("Constant", [], [value.name], value=_tensor(value))
 
@@ -261,39 +309,6 @@ def _typed(name: str, runs: list[Any], inferred: onnx.TypeProto) -> Value:
         if len(dims) != len(shape) or any(d.HasField("dim_value") and d.dim_value != s for d, s in zip(dims, shape)):
             raise Unfit("the reference gives another shape than is inferred")
     return Value(name, runs, " ".join(forms) or "tensor", element)
-
-
-def _run(model: onnx.ModelProto, node: onnx.NodeProto, feeds: list[dict[str, Any]]) -> list[list[Any]]:
-    """What the reference says for each feed; ONNX Runtime where it does not know or does not hold."""
-    if node.op_type in ("Optional", "OptionalGetElement", "OptionalHasElement"):
-        # The evaluator wraps an optional's element in a list, and takes no list out again.
-        items = [feed.get(node.input[0]) if node.input and node.input[0] else None for feed in feeds]
-        if node.op_type == "OptionalHasElement":
-            return [[np.array(item is not None)] for item in items]
-        return [[item] for item in items]
-    if reason := defects.of_both(node, feeds[0], model.opset_import[0].version):
-        raise Unfit(reason)
-    if node.op_type == "Loop" and not (len(node.input) > 1 and node.input[1]):
-        model, feeds = _with_condition(model, feeds)
-    reason = defects.of_reference(node, feeds[0], model.opset_import[0].version)
-    if not reason:
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                evaluator = onnx.reference.ReferenceEvaluator(model)
-                return [[_array(x) for x in evaluator.run(None, feed)] for feed in feeds]
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-    try:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-        return [[_array(x) for x in session.run(None, feed)] for feed in feeds]
-    except Exception as error:
-        raise Unfit(f"no reference: {reason}; {error}") from None
 
 
 def _with_condition(model: onnx.ModelProto, feeds: list[dict[str, Any]]) -> tuple[onnx.ModelProto, list[dict[str, Any]]]:

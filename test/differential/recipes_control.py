@@ -21,7 +21,7 @@ class Body:
         if d.generator.depth >= MAX_DEPTH:
             raise Unfit("too deep")
         self.draw, self.inputs = d, inputs
-        self.graph = Graph(d.graph.opset, d.graph.ml_opset, dict(d.graph.values), seed=d.graph.seed)
+        self.graph = Graph(d.graph.opset, d.graph.ml_opset, dict(d.graph.values), seed=d.graph.seed, doubtful=d.graph.doubtful)
         for value in inputs:
             self.graph.values[value.name] = value
         before = set(self.graph.values)

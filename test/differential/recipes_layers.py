@@ -197,7 +197,8 @@ def layer_norm(d: Draw) -> list[Operand]:
 
 @recipe("MeanVarianceNormalization")
 def mvn(d: Draw) -> list[Operand]:
-    x = d.new(0, (d.between(2, 3), d.between(1, 4), d.between(2, 5), d.between(2, 5)))
+    shape = (d.between(2, 3), d.between(1, 4), d.between(2, 5), d.between(2, 5))
+    x = d.new(0, shape, among=[TensorProto.FLOAT])  # in the function that defines it constants are of f32
     d.maybe("axes", d.choose([[0, 2, 3], [2, 3], [0, 1, 2, 3]]))
     return [x]
 
