@@ -179,6 +179,25 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
             "the one moves a place to the border, the other only what is read around it",
         )
     ],
+    "StringNormalizer": [
+        (
+            lambda node, feed, opset: not all(str(text).isascii() for text in feed[node.input[0]].ravel()),
+            "letters that ASCII lacks change by the locale, which Nacre does not look at",
+        )
+    ],
+    "CenterCropPad": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype == object,
+            "strings are padded with numbers",
+        )
+    ],
+    "ConvTranspose": [
+        (
+            lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
+            and any(s > k for s, k in zip(attribute(node, "strides", []), feed[node.input[1]].shape[2:])),
+            "the result is as large as the strides say, but the references do not reach beyond the windows",
+        )
+    ],
     "StringSplit": [
         (
             lambda node, feed, opset: feed[node.input[0]].ndim == 0,
