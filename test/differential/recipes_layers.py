@@ -345,12 +345,14 @@ def linear_attention(d: Draw) -> list[Operand]:
 
 @recipe("Resize", "Upsample")
 def resize(d: Draw) -> list[Operand]:
-    x = d.any(0, (2, 4), lambda v: 0 not in v.shape, shape=(1, d.between(1, 2), d.between(1, 6), d.between(1, 6)))
+    modes = ["nearest", "linear"] + (["cubic"] if d.since >= 11 else [])
+    mode = d.choose(modes)
+    kinds = d.allowed(0) if mode == "nearest" else list(FLOATS)  # no integers lie between two
+    shape = (1, d.between(1, 2), d.between(1, 6), d.between(1, 6))
+    x = d.any(0, (2, 4), lambda v: 0 not in v.shape, among=kinds, shape=shape)
     rank = len(x.shape)
     if 0 in x.shape:
         raise Unfit("nothing to resize")
-    modes = ["nearest", "linear"] + (["cubic"] if d.since >= 11 else [])
-    mode = d.choose(modes)
     d.set("mode", mode)
     if d.since >= 11:
         ways = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
