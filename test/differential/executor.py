@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import multiprocessing
 import os
@@ -53,6 +54,7 @@ def _work(pipe: connection.Connection, log: str) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the parent
     faulthandler.disable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -88,7 +90,7 @@ class Executor:
         if self._process is None:
             context = multiprocessing.get_context("spawn")
             self._pipe, child = context.Pipe()
-            self._process = context.Process(target=_work, args=(child, self._log.name), daemon=False)
+            self._process = context.Process(target=_work, args=(child, self._log.name), daemon=True)
             self._process.start()
             child.close()
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import queue
 import re
 import sys
 import time
@@ -25,7 +26,7 @@ from onnx import numpy_helper, printer
 import defects
 from executor import Executor
 from generate import Generator, check
-from graphs import Graph
+from graphs import Graph, peer
 from shrink import shrink
 from values import difference, same
 
@@ -154,6 +155,7 @@ def _drive(jobs: Any, results: Any, options: argparse.Namespace) -> None:
 
             results.put(Outcome(seed, "invalid", f"{error}\n{traceback.format_exc()}"))
     checker.executor.stop()
+    peer().stop()
 
 
 def examine(options: argparse.Namespace) -> Iterator[Outcome]:
@@ -167,7 +169,13 @@ def examine(options: argparse.Namespace) -> Iterator[Outcome]:
         jobs.put(None)
         driver.start()
     for _ in range(options.count):
-        yield results.get()
+        while True:
+            try:
+                yield results.get(timeout=5)
+                break
+            except queue.Empty:
+                if any(driver.exitcode for driver in drivers):
+                    raise RuntimeError("a process that generates models has ended") from None
     for driver in drivers:
         driver.join()
 
