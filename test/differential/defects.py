@@ -105,8 +105,8 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
     ],
     "DequantizeLinear": [
         (
-            lambda node, feed, opset: given(node, 2) and "float4" in feed[node.input[0]].dtype.name,
-            "zero points of f4 are ignored",
+            lambda node, feed, opset: given(node, 2) and "float" in feed[node.input[0]].dtype.name,
+            "zero points of f8 and f4 are ignored",
         )
     ],
     "GridSample": [
