@@ -121,6 +121,22 @@ ArrayRef<int64_t> getSinkingPermutation(ValueRange operands) {
   return {};
 }
 
+/// Whether an operand comes along when a transposition sinks: it is one of the same kind, or free.
+/// Asked of all before anything is built: what a pattern builds and leaves makes it try again, forever.
+bool comesAlong(Value operand, ArrayRef<int64_t> permutation) {
+  auto transposed = operand.getDefiningOp<nn::TransposeOp>();
+  return (transposed && transposed.getPermutation() == permutation) ||
+         isFreeToTranspose(operand, invertPermutationVector(permutation));
+}
+
+/// An operand that comes along, as it was before the transposition.
+Value beforeTranspose(OpBuilder &b, Location loc, Value operand, ArrayRef<int64_t> permutation) {
+  auto transposed = operand.getDefiningOp<nn::TransposeOp>();
+  return transposed && transposed.getPermutation() == permutation
+             ? transposed.getInput()
+             : transpose(b, loc, operand, invertPermutationVector(permutation));
+}
+
 /// A transposition that moves nothing becomes a view.
 struct ViewTransposed : OpRewritePattern<nn::TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -147,19 +163,15 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<nn::ElementwiseOpInter
     if (permutation.empty())
       return rewriter.notifyMatchFailure(op, "no transposed operand of full rank");
     SmallVector<int64_t> inverse = invertPermutationVector(permutation);
+    auto staysAsItIs = [](Value operand) { return isScalar(operand) && !operand.getDefiningOp<nn::TransposeOp>(); };
+    if (!llvm::all_of(op->getOperands(), [&](Value operand) {
+          return staysAsItIs(operand) || comesAlong(operand, permutation);
+        }))
+      return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
     SmallVector<Value> operands;
-    for (Value operand : op->getOperands()) {
-      auto transposed = operand.getDefiningOp<nn::TransposeOp>();
-      if (transposed && transposed.getPermutation() == permutation) {
-        operands.push_back(transposed.getInput());
-      } else if (isScalar(operand)) {
-        operands.push_back(operand);
-      } else if (isFreeToTranspose(operand, inverse)) {
-        operands.push_back(transpose(rewriter, op.getLoc(), operand, inverse));
-      } else {
-        return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
-      }
-    }
+    for (Value operand : op->getOperands())
+      operands.push_back(staysAsItIs(operand) ? operand
+                                              : beforeTranspose(rewriter, op.getLoc(), operand, permutation));
     rewriteBefore(rewriter, op, permutation, [&] {
       Operation *built = rewriter.clone(*op);
       built->setOperands(operands);
@@ -191,19 +203,17 @@ struct SinkThroughPermutable : OpInterfaceRewritePattern<nn::PermutableOpInterfa
         llvm::map_to_vector(indices, [&](unsigned index) { return operands[index]; }));
     if (permutation.empty())
       return rewriter.notifyMatchFailure(op, "no transposed operand");
-    SmallVector<int64_t> inverse = invertPermutationVector(permutation);
-    for (unsigned index : indices) {
-      auto transposed = operands[index].getDefiningOp<nn::TransposeOp>();
-      if (transposed && transposed.getPermutation() == permutation)
-        operands[index] = transposed.getInput();
-      else if (isFreeToTranspose(operands[index], inverse))
-        operands[index] = transpose(rewriter, op->getLoc(), operands[index], inverse);
-      else
-        return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
-    }
+    if (!llvm::all_of(indices, [&](unsigned index) { return comesAlong(operands[index], permutation); }))
+      return rewriter.notifyMatchFailure(op, "an operand would need a transposition of its own");
+    for (unsigned index : indices)
+      operands[index] = beforeTranspose(rewriter, op->getLoc(), operands[index], permutation);
     FailureOr<Operation *> built = op.buildBeforeTranspose(rewriter, permutation, operands);
-    if (failed(built))
+    if (failed(built)) {
+      for (unsigned index : indices)
+        if (Operation *made = operands[index].getDefiningOp(); made && isOpTriviallyDead(made))
+          rewriter.eraseOp(made);
       return rewriter.notifyMatchFailure(op, "does not commute with the permutation");
+    }
     SinkThroughElementwise::rewriteBefore(rewriter, op, permutation, *built);
     return success();
   }

@@ -48,16 +48,28 @@ LogicalResult nacre::graph::refineResultTypes(Operation *op) {
   return success();
 }
 
-/// Both branches hand on the type that their op has, whatever more one of them knows.
-static void keepBranchTypes(Operation *op) {
-  auto yield = dyn_cast<scf::YieldOp>(op);
-  auto branch = dyn_cast<scf::IfOp>(op->getParentOp());
-  if (!yield || !branch)
-    return;
-  OpBuilder b(yield);
-  for (auto [operand, type] : llvm::zip_equal(yield->getOpOperands(), branch.getResultTypes()))
+/// Branches and loops take and hand on the types that they have, whatever more is known of an operand.
+static void keepControlFlowTypes(Operation *op) {
+  MutableArrayRef<OpOperand> operands = op->getOpOperands();
+  SmallVector<Type> types;
+  if (auto loop = dyn_cast<scf::ForOp>(op)) {
+    operands = loop.getInitsMutable();
+    llvm::append_range(types, loop.getResultTypes());
+  } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
+    llvm::append_range(types, ValueRange(loop.getBeforeArguments()).getTypes());
+  } else if (isa<scf::ConditionOp>(op)) {
+    operands = operands.drop_front(); // whether it goes on
+    llvm::append_range(types, op->getParentOp()->getResultTypes());
+  } else if (isa<scf::YieldOp>(op)) {
+    if (auto loop = dyn_cast<scf::WhileOp>(op->getParentOp()))
+      llvm::append_range(types, ValueRange(loop.getBeforeArguments()).getTypes());
+    else if (isa<scf::IfOp, scf::ForOp>(op->getParentOp()))
+      llvm::append_range(types, op->getParentOp()->getResultTypes());
+  }
+  OpBuilder b(op);
+  for (auto [operand, type] : llvm::zip(operands, types))
     if (operand.get().getType() != type)
-      operand.set(tensor::CastOp::create(b, yield.getLoc(), type, operand.get()));
+      operand.set(tensor::CastOp::create(b, op->getLoc(), type, operand.get()));
 }
 
 namespace {
@@ -66,7 +78,7 @@ struct InferShapesPass : nacre::graph::impl::InferShapesPassBase<InferShapesPass
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     WalkResult result = func.walk<WalkOrder::PreOrder>([](Operation *op) {
-      keepBranchTypes(op);
+      keepControlFlowTypes(op);
       return failed(nacre::graph::refineResultTypes(op)) ? WalkResult::interrupt() : WalkResult::advance();
     });
     if (result.wasInterrupted() || func.isExternal())

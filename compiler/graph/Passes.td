@@ -11,6 +11,14 @@ def InferShapesPass : Pass<"infer-shapes", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def FoldEmptyPass : Pass<"fold-empty", "::mlir::func::FuncOp"> {
+  let summary = "Compute nothing that has no elements";
+  let description = [{
+    Precondition: types inferred. Postcondition: no op without side effects is left whose results
+    are all known to have no elements.
+  }];
+}
+
 def ExpandAttentionPass : Pass<"expand-attention", "::mlir::func::FuncOp"> {
   let summary = "Write attention as matrix products, a softmax and element-wise ops";
   let description = [{

@@ -209,7 +209,8 @@ struct LowerConv : Lowering<nn::ConvOp> {
       inner.push_back({low[first + i], size});
     }
     Attribute zero = rewriter.getZeroAttr(inputType.getElementType());
-    input = lower::createPadded(rewriter, loc, input, low, high, cast<TypedAttr>(zero));
+    bool knownWindow = !llvm::any_of(op.getWeight().getType().getShape().drop_front(2), ShapedType::isDynamic);
+    input = lower::createPadded(rewriter, loc, input, low, high, cast<TypedAttr>(zero), knownWindow);
 
     Type element = op.getType().getElementType();
     Value sum = buildConv(rewriter, loc, {input, adaptor.getWeight(), op.getInput().getType().getElementType(),

@@ -114,6 +114,9 @@ SmallVector<Value> lower::createParallelParts(
     OpBuilder &b, Location loc, ArrayRef<OpFoldResult> counts, ValueRange outs,
     llvm::function_ref<SmallVector<Part>(ValueRange)> parts,
     llvm::function_ref<SmallVector<Value>(OpBuilder &, Location, ValueRange, ValueRange)> body) {
+  // Nothing to compute: slices of what has no elements are no valid ops.
+  if (llvm::any_of(outs.getTypes(), [](Type type) { return llvm::is_contained(cast<ShapedType>(type).getShape(), 0); }))
+    return SmallVector<Value>(outs);
   // One iteration at least: a tensor without other dimensions is one part.
   SmallVector<OpFoldResult> bounds(counts);
   if (bounds.empty())

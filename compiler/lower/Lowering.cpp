@@ -53,18 +53,18 @@ Value lower::createFilled(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> siz
 }
 
 Value lower::createPadded(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpFoldResult> low,
-                          ArrayRef<OpFoldResult> high, TypedAttr scalar) {
+                          ArrayRef<OpFoldResult> high, TypedAttr scalar, bool staticTiles) {
   if (llvm::all_of(llvm::concat<const OpFoldResult>(low, high),
                    [](OpFoldResult size) { return isConstantIntValue(size, 0); }))
     return tensor;
   Value padding = arith::ConstantOp::create(b, loc, scalar);
   auto type = cast<RankedTensorType>(tensor.getType());
-  bool isStatic = type.hasStaticShape();
+  bool isStatic = staticTiles && type.hasStaticShape();
   for (OpFoldResult size : llvm::concat<const OpFoldResult>(low, high))
     isStatic &= getConstantIntValue(size).has_value();
   if (isStatic)
     return tensor::PadOp::create(b, loc, /*resultType=*/Type(), tensor, low, high, padding);
-  // Tiles of a tensor.pad of dynamic size may hold nothing but padding, which upstream
+  // Tiles of a tensor.pad of dynamic size, theirs or its own, may hold nothing but padding, which upstream
   // tests for in every tile: the whole is padded once instead.
   SmallVector<OpFoldResult> inner = nn::getDims(b, loc, tensor), sizes;
   for (auto [size, before, after] : llvm::zip(inner, low, high)) {

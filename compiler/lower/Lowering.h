@@ -42,10 +42,12 @@ mlir::Value createEmpty(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value createFilled(mlir::OpBuilder &builder, mlir::Location loc,
                          llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Value scalar);
 
-/// A tensor with `low` and `high` elements of `scalar` around it; itself if there are none.
+/// A tensor with `low` and `high` elements of `scalar` around it; itself if there are none. Of windows
+/// whose sizes are not known, no tile has a known size (`staticTiles`).
 mlir::Value createPadded(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor,
                          llvm::ArrayRef<mlir::OpFoldResult> low,
-                         llvm::ArrayRef<mlir::OpFoldResult> high, mlir::TypedAttr scalar);
+                         llvm::ArrayRef<mlir::OpFoldResult> high, mlir::TypedAttr scalar,
+                         bool staticTiles = true);
 /// A tensor whose sizes are known as precisely as `type` says.
 mlir::Value castTo(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor, mlir::Type type);
 

@@ -70,8 +70,11 @@ public:
     Value zero = arith::ConstantIndexOp::create(b, loc, 0),
           one = arith::ConstantIndexOp::create(b, loc, 1);
     SmallVector<Value> inits{lower::createEmpty(b, loc, {time, batch, state}, element)};
+    // What is known of the sizes of an initial state, and of the others' need not be the same.
+    auto known = [](OpFoldResult size) { return getConstantIntValue(size).value_or(ShapedType::kDynamic); };
+    auto stateType = RankedTensorType::get({known(batch), known(state)}, element);
     for (Value initial : initialStates)
-      inits.push_back(initial ? initial : createState());
+      inits.push_back(initial ? lower::castTo(b, loc, initial, stateType) : createState());
     auto loop = scf::ForOp::create(
         b, loc, zero, getValueOrCreateConstantIndexOp(b, loc, time), one, inits,
         [](OpBuilder &b, Location loc, Value, ValueRange carried) {

@@ -68,6 +68,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training)
     addCleanup(host);
   host.addPass(graph::createRecordSignaturePass());
+  host.addPass(graph::createFoldEmptyPass());
   host.addPass(graph::createContractQuantizedPass());
   host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());

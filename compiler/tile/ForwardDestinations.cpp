@@ -128,10 +128,14 @@ void forward(OpResult result, Value destination) {
 }
 
 /// The part of a padded destination that a result is put into. It stands where the
-/// padding is there: at the start of the kernel.
+/// padding is there: at the start of the kernel. Null if its place is computed later.
 Value middleOf(tensor::InsertSliceOp padded) {
   OpBuilder b(padded);
   b.setInsertionPointAfterValue(padded.getDest());
+  Operation *next = &*b.getInsertionPoint();
+  for (Value place : padded->getOperands().drop_front(2)) // source and destination
+    if (Operation *made = place.getDefiningOp(); made && !made->isBeforeInBlock(next))
+      return {};
   return tensor::ExtractSliceOp::create(b, padded.getLoc(), padded.getSourceType(), padded.getDest(),
                                         padded.getMixedOffsets(), padded.getMixedSizes(),
                                         padded.getMixedStrides());
@@ -166,6 +170,8 @@ struct ForwardDestinationsPass
         if (!result)
           continue;
         destination = middleOf(padded);
+        if (!destination)
+          continue;
       } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(result.getOwner())) {
         result = dyn_cast<OpResult>(collapse.getSrc());
         destination = result ? expandedFor(collapse, func, destination) : Value();

@@ -365,9 +365,17 @@ Value NodeContext::alignLegacyBroadcast(Value lhs, Value rhs) {
   ignoreAttr(
       "consumed_inputs"); // told executors of opset 1 what they may overwrite
   int64_t lhsRank = rankOf(lhs), rhsRank = rankOf(rhs);
-  if (broadcast && axis && *axis != lhsRank - rhsRank && rhsRank != 0)
-    (void)error("broadcasting along an axis, as of opset 6, is not supported");
-  return rhs;
+  if (!broadcast || !axis || rhsRank == 0)
+    return rhs;
+  // The second operand's dimensions stand at those of the first from `axis` on; NumPy's are the last.
+  int64_t begin = *axis < 0 ? *axis + lhsRank : *axis;
+  if (begin < 0 || begin + rhsRank > lhsRank) {
+    (void)error("axis " + Twine(*axis) + " leaves no place for an operand of rank " + Twine(rhsRank) + " in one of rank " +
+                Twine(lhsRank));
+    return {};
+  }
+  auto behind = llvm::to_vector(llvm::seq<int64_t>(rhsRank, lhsRank - begin));
+  return behind.empty() ? rhs : make<nn::UnsqueezeOp>(rhs, behind);
 }
 
 std::optional<SmallVector<Value>>

@@ -99,9 +99,15 @@ static Value nonZero(NodeContext &c, Value x) {
 static LogicalResult convertNonZero(NodeContext &c) {
   Value x = c.input(0);
   ShapeVectors v(c);
-  if (c.rankOf(x) == 0) // as if it had one element in one dimension, as NumPy had it
-    x = v.toVector(x);
-  Value result = x ? nonZero(c, x) : Value();
+  if (c.rankOf(x) != 0) {
+    Value result = nonZero(c, x);
+    return result ? c.replaceWith(result) : failure();
+  }
+  // The places of a scalar have no coordinates: [0, 1] if it is not zero, else [0, 0].
+  x = v.toVector(x);
+  Value row = x ? nonZero(c, x) : Value();
+  Value result = row ? c.make<nn::SliceOp>(row, c.intsConstant({0, 0}), c.intsConstant({0, INT64_MAX}), c.intsConstant({1, 1}))
+                     : Value();
   return result ? c.replaceWith(result) : failure();
 }
 
@@ -165,9 +171,12 @@ static LogicalResult convertOneHot(NodeContext &c) {
   ShapeVectors v(c);
   auto axis = c.normalizeAxis(c.getInt("axis", -1), c.rankOf(c.input(0)) + 1);
   Value depth = v.toIndexScalar(c.input(1));
-  if (!axis || !depth)
+  Value indices = c.input(0);
+  if (!axis || !depth || !indices)
     return failure();
-  return c.replaceWith<nn::OneHotOp>(c.input(0), depth, c.input(2), *axis);
+  if (isa<FloatType>(c.inputType(0).getElementType()))
+    indices = c.make<nn::CastOp>(indices, c.getBuilder().getI64Type()); // -0.5 is 0
+  return c.replaceWith<nn::OneHotOp>(indices, depth, c.input(2), *axis);
 }
 
 static LogicalResult convertNonMaxSuppression(NodeContext &c) {

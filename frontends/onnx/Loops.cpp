@@ -139,6 +139,8 @@ ArrayRef<int64_t> Collected::getRow() const {
 }
 
 Value Collected::takeRows(OpBuilder &b, Location loc, Value tensor, OpFoldResult first, OpFoldResult count) const {
+  if (llvm::is_contained(getRow(), 0)) // no slice has a place in what has no elements
+    return tensor::EmptyOp::create(b, loc, inFrontOf(count, getRow(), b, false), type.getElementType());
   SmallVector<OpFoldResult> ones(getRow().size() + 1, b.getIndexAttr(1));
   return tensor::ExtractSliceOp::create(b, loc, tensor, inFrontOf(first, getRow(), b, true),
                                         inFrontOf(count, getRow(), b, false), ones);
@@ -146,6 +148,8 @@ Value Collected::takeRows(OpBuilder &b, Location loc, Value tensor, OpFoldResult
 
 Value Collected::putRows(OpBuilder &b, Location loc, Value rows, Value tensor, OpFoldResult first,
                          OpFoldResult count) const {
+  if (llvm::is_contained(getRow(), 0))
+    return tensor;
   SmallVector<OpFoldResult> ones(getRow().size() + 1, b.getIndexAttr(1));
   return tensor::InsertSliceOp::create(b, loc, rows, tensor, inFrontOf(first, getRow(), b, true),
                                        inFrontOf(count, getRow(), b, false), ones);

@@ -31,8 +31,13 @@ convertRows(NodeContext &c,
   Value x = c.input(0);
   int64_t rank = c.rankOf(x);
   bool flattens = c.version() < 13;
-  auto axis = c.normalizeAxis(c.getInt("axis", flattens ? 1 : -1),
-                              std::max<int64_t>(rank, 1));
+  int64_t given = c.getInt("axis", flattens ? 1 : -1);
+  // Behind all dimensions, as the default is for rank 1, every element is a row.
+  if (flattens && given == rank) {
+    int64_t behind[] = {rank};
+    return c.replaceWith<nn::SqueezeOp>(build(c.make<nn::UnsqueezeOp>(x, ArrayRef(behind)), rank), ArrayRef(behind));
+  }
+  auto axis = c.normalizeAxis(given, std::max<int64_t>(rank, 1));
   if (!axis)
     return failure();
   if (rank == 0) // a row of one element

@@ -73,3 +73,16 @@ func.func @channels(%x: tensor<2x3x8x8xf32>, %w: tensor<16x3x1x1xf32>, %f: tenso
   %4 = nn.add %2, %3 : (tensor<2x16x8x8xf32>, tensor<2x16x8x8xf32>) -> tensor<2x16x8x8xf32>
   return %4 : tensor<2x16x8x8xf32>
 }
+
+// An operand that would need a transposition of its own: nothing is tried again and again with
+// another that is free.
+// CHECK-LABEL: func.func @chosen
+// CHECK: %[[T:.*]] = nn.transpose %{{.*}} {permutation = array<i64: 0, 3, 1, 2>}
+// CHECK: nn.where %{{.*}}, %[[T]], %arg2
+func.func @chosen(%x: tensor<2x3x?x8xf32>, %w: tensor<3x3x1x1xf32>, %y: tensor<?x?x?x?xf32>) -> tensor<2x3x?x8xf32> {
+  %mask = nn.constant dense<[[[[true]], [[false]], [[true]]]]> : tensor<1x3x1x1xi1>
+  %0 = nn.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+      : (tensor<2x3x?x8xf32>, tensor<3x3x1x1xf32>) -> tensor<2x3x?x8xf32>
+  %1 = nn.where %mask, %0, %y : (tensor<1x3x1x1xi1>, tensor<2x3x?x8xf32>, tensor<?x?x?x?xf32>) -> tensor<2x3x?x8xf32>
+  return %1 : tensor<2x3x?x8xf32>
+}

@@ -15,3 +15,13 @@ func.func @lstm(%g: tensor<7x2x64xf32>, %r: tensor<64x16xf32>) -> tensor<7x2x16x
       : (tensor<7x2x64xf32>, tensor<64x16xf32>) -> (tensor<7x2x16xf32>, tensor<2x16xf32>, tensor<2x16xf32>)
   return %y : tensor<7x2x16xf32>
 }
+
+// Less is known of the initial state than of the others.
+// CHECK-LABEL: @open_state
+// CHECK: %[[H0:.*]] = tensor.cast %{{.*}} : tensor<?x?xf32> to tensor<2x16xf32>
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %{{.*}} = %[[H0]])
+func.func @open_state(%g: tensor<7x2x16xf32>, %r: tensor<16x16xf32>, %h0: tensor<?x?xf32>) -> tensor<7x2x16xf32> {
+  %y, %h = nn.rnn %g, %r initial %h0 {activations = ["tanh"], alphas = array<f64: 0.0>, betas = array<f64: 0.0>}
+      : (tensor<7x2x16xf32>, tensor<16x16xf32>, tensor<?x?xf32>) -> (tensor<7x2x16xf32>, tensor<2x16xf32>)
+  return %y : tensor<7x2x16xf32>
+}

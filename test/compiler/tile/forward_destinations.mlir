@@ -118,3 +118,18 @@ kern.func @two(%arg0: tensor<1xi64>, %arg1: tensor<1xi64>) -> (tensor<1xi64>, te
   %3 = tensor.insert %c1_i64 into %1[%c0] : tensor<1xi64>
   kern.return %2, %3 : tensor<1xi64>, tensor<1xi64>
 }
+
+// A part whose place is computed later than its destination is there cannot be cut out first.
+// CHECK-LABEL: kern.func @placed
+// CHECK-NOT: tensor.extract_slice
+// CHECK: tensor.insert_slice %{{.*}} into %arg1[%{{.*}}, 0]
+kern.func @placed(%arg0: tensor<1xi64>, %arg1: tensor<4x1xf16>) -> tensor<4x1xf16> {
+  %cst = arith.constant 1.0 : f16
+  %c0 = arith.constant 0 : index
+  %extracted = tensor.extract %arg0[%c0] : tensor<1xi64>
+  %place = arith.index_cast %extracted : i64 to index
+  %0 = tensor.empty() : tensor<1xf16>
+  %1 = linalg.fill ins(%cst : f16) outs(%0 : tensor<1xf16>) -> tensor<1xf16>
+  %2 = tensor.insert_slice %1 into %arg1[%place, 0] [1, 1] [1, 1] : tensor<1xf16> into tensor<4x1xf16>
+  kern.return %2 : tensor<4x1xf16>
+}

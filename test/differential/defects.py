@@ -1,0 +1,259 @@
+"""What is known to be wrong with the references, and what Nacre refuses with good reason.
+
+Each entry has a reason, which is what the specification says. A node that an entry of
+`REFERENCE` describes is computed by ONNX Runtime instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import onnx
+
+Feed = dict[str, Any]
+
+
+def attribute(node: onnx.NodeProto, name: str, otherwise: Any = None) -> Any:
+    for item in node.attribute:
+        if item.name == name:
+            return onnx.helper.get_attribute_value(item)
+    return otherwise
+
+
+def has(node: onnx.NodeProto, *names: str) -> bool:
+    return any(item.name in names for item in node.attribute)
+
+
+def given(node: onnx.NodeProto, index: int) -> bool:
+    return len(node.input) > index and bool(node.input[index])
+
+
+When = Callable[[onnx.NodeProto, Feed, int], bool]
+COERCED: When = lambda node, feed, opset: opset < 13  # noqa: E731
+RECURRENT: When = lambda node, feed, opset: (  # noqa: E731
+    given(node, 4)
+    or attribute(node, "direction", b"forward") != b"forward"
+    or has(node, "activations", "clip", "input_forget", "activation_alpha")
+)
+
+# Operator -> (when, why)
+REFERENCE: dict[str, list[tuple[When, str]]] = {
+    **dict.fromkeys(
+        ["Softmax", "LogSoftmax", "Hardmax"],
+        [(COERCED, "before version 13 the input is coerced to two dimensions; the reference takes one axis")],
+    ),
+    **dict.fromkeys(
+        ["RNN", "GRU", "LSTM"],
+        [(RECURRENT, "lengths of sequences, directions, activations, clip and input_forget are ignored")],
+    ),
+    "LRN": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].shape[0] != feed[node.input[0]].shape[1],
+            "its loop over channels goes over the batch",
+        )
+    ],
+    "LpNormalization": [
+        (lambda node, feed, opset: attribute(node, "p", 2) == 1, "the sum of p = 1 is of numbers, not of their sizes")
+    ],
+    "Unique": [
+        (
+            lambda node, feed, opset: attribute(node, "sorted", 1) == 0,
+            "with one output it is sorted nevertheless; with more, axis and rank are ignored",
+        )
+    ],
+    "StringNormalizer": [
+        (lambda node, feed, opset: True, "stopwords do not change case as words do, and empty words are dropped")
+    ],
+    "ConvTranspose": [
+        (
+            lambda node, feed, opset: attribute(node, "group", 1) > 1 and given(node, 2),
+            "of several groups, the bias of the first is added to all",
+        )
+    ],
+    "MatMulInteger": [
+        (
+            lambda node, feed, opset: given(node, 2) and feed[node.input[2]].ndim > 0,
+            "zero points of rows are subtracted from columns",
+        )
+    ],
+    "OneHot": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype.kind not in "iu",
+            "indices that are no integers are not cast to integers",
+        )
+    ],
+    **dict.fromkeys(
+        ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"],
+        [(lambda node, feed, opset: has(node, "axis"), "before version 7 the axis of broadcasting is ignored")],
+    ),
+    "QLinearMatMul": [
+        (
+            lambda node, feed, opset: any("float8" in feed[node.input[i]].dtype.name for i in (0, 3)),
+            "f8 values are cut to integers before they are multiplied",
+        )
+    ],
+    "PRelu": [
+        (lambda node, feed, opset: opset < 7, "before version 7 there is a slope for each channel, or one for all")
+    ],
+    "Selu": [
+        (
+            lambda node, feed, opset: opset < 6 and not (has(node, "alpha") and has(node, "gamma")),
+            "version 1 has rounded defaults, 1.6732 and 1.0507",
+        )
+    ],
+    "DequantizeLinear": [
+        (
+            lambda node, feed, opset: given(node, 2) and "float" in feed[node.input[0]].dtype.name,
+            "zero points of f8 and f4 are ignored",
+        )
+    ],
+    "GridSample": [
+        (
+            lambda node, feed, opset: feed[node.input[1]].dtype.itemsize < feed[node.input[0]].dtype.itemsize,
+            "places are computed in the type of the grid, f16 say",
+        )
+    ],
+    "LpPool": [
+        (lambda node, feed, opset: attribute(node, "ceil_mode", 0), "windows at the end are moved into the input")
+    ],
+    "AveragePool": [
+        (lambda node, feed, opset: opset < 7, "before version 7 padding does not count")
+    ],
+    **dict.fromkeys(
+        ["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
+        [
+            (
+                lambda node, feed, opset: attribute(node, "ignore_index") == -1,
+                "an ignore_index of -1 is taken for none when the mean is computed",
+            )
+        ],
+    ),
+    "MaxPool": [
+        (lambda node, feed, opset: len(node.output) > 1, "indices count from the beginning of the channel, not of X"),
+        (
+            lambda node, feed, opset: attribute(node, "auto_pad") == b"SAME_LOWER",
+            "there are fewer windows than by the formula for SAME_LOWER",
+        ),
+    ],
+    "BatchNormalization": [
+        (lambda node, feed, opset: 7 <= opset < 14, "versions 7 and 9 compute the statistics of the batch")
+    ],
+    "RoiAlign": [
+        (lambda node, feed, opset: opset < 16, "version 10 does not shift by half a pixel")
+    ],
+}
+
+# Operators that the reference, or the function that defines them, computes in f32 whatever the type.
+# What follows from them is compared as f32 is, with such an error in elements of about 1.
+COARSE: dict[str, str] = {
+    **dict.fromkeys(
+        ["HannWindow", "HammingWindow", "BlackmanWindow"],
+        "the function that defines it computes in f32; that of 0 is the sine of a rounded pi",
+    ),
+    "HardSwish": "its 1/6 is an attribute, a f32",
+    "DeformConv": "places are computed in f32",
+    **dict.fromkeys(["Resize", "GridSample", "RoiAlign", "AffineGrid"], "places are computed in f32"),
+    **dict.fromkeys(["Erf", "Gelu"], "it is computed in f32"),
+    "LogSoftmax": "it is the logarithm of what may be nearly 1",
+    "LRN": "alpha, beta and bias are f32",
+    **dict.fromkeys(
+        ["GroupNormalization", "LayerNormalization", "RMSNormalization"],
+        "statistics are of type stash_type, f32; Nacre computes f64 in f64",
+    ),
+}
+COARSE_UNITS = 2.0**-20
+
+# What neither reference computes as the standard says.
+UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
+    "DynamicQuantizeLinear": [
+        (
+            lambda node, feed, opset: not feed[node.input[0]].any(),
+            "of zeros, or of nothing, the scale is 0 by the standard's formula, 1 or 1/255 by the references",
+        )
+    ],
+    "GridSample": [
+        (
+            lambda node, feed, opset: attribute(node, "mode", b"").endswith(b"cubic")
+            and attribute(node, "padding_mode") == b"border",
+            "the one moves a place to the border, the other only what is read around it",
+        )
+    ],
+    "StringNormalizer": [
+        (
+            lambda node, feed, opset: not all(str(text).isascii() for text in feed[node.input[0]].ravel()),
+            "letters that ASCII lacks change by the locale, which Nacre does not look at",
+        )
+    ],
+    "CenterCropPad": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype == object,
+            "strings are padded with numbers",
+        )
+    ],
+    "ConvTranspose": [
+        (
+            lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
+            and any(s > k for s, k in zip(attribute(node, "strides", []), feed[node.input[1]].shape[2:])),
+            "the result is as large as the strides say, but the references do not reach beyond the windows",
+        )
+    ],
+    "StringSplit": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].ndim == 0,
+            "of a scalar the reference counts letters; ONNX Runtime takes the empty text for none",
+        )
+    ],
+    **dict.fromkeys(
+        ["MaxPool", "AveragePool", "LpPool"],
+        [
+            (
+                lambda node, feed, opset: attribute(node, "ceil_mode", 0) and attribute(node, "auto_pad") == b"VALID",
+                "references let a window hang over the end; by the formula for VALID none does",
+            ),
+            (
+                lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
+                and any(s > k for s, k in zip(attribute(node, "strides", []), attribute(node, "kernel_shape"))),
+                "where windows leave elements out, the formula's padding is negative: one reference cuts, one fails",
+            ),
+            (
+                lambda node, feed, opset: attribute(node, "auto_pad", b"").startswith(b"SAME")
+                and max(attribute(node, "dilations", [1])) > 1,
+                "the references' padding does not take dilations into account as the formula does",
+            ),
+        ],
+    ),
+    "LSTM": [
+        (lambda node, feed, opset: has(node, "clip"), "ONNX Runtime does not clip the cell before its activation")
+    ],
+}
+
+# Messages of refusals -> why they are right.
+REFUSALS: dict[str, str] = {
+    r"the window does not fit into the padded input": "the same, of sizes that only a run knows",
+    r"interpolating elements of type U?INT": "the standard does not say how a number between two integers is rounded",
+    r"NonZero\): operand #0 .* got 'tensor<.*string>'": "no string is zero by the standard, nor is any said not to be",
+    r"Trilu\): operand #0 .* got 'tensor<.*string>'": "no string is a zero by the standard",
+    r"has size 1, which changes the result's rank": "without axes, Squeeze's result has a rank that only a run knows",
+    r"Unique\): operand #0 .* got 'tensor<.*string>'": "strings have no order in Nacre yet",
+    r"among elements of different ranks or element types": "which type comes out is known to a run alone",
+    r"a window of \d+ does not fit": "the standard says nothing of a window that is larger than what it moves over",
+}
+
+
+def of_reference(node: onnx.NodeProto, feed: Feed, opset: int) -> str:
+    """Why the reference does not hold for a node; "" if it does."""
+    for when, why in REFERENCE.get(node.op_type, []):
+        if when(node, feed, opset):
+            return why
+    return ""
+
+
+def of_both(node: onnx.NodeProto, feed: Feed, opset: int) -> str:
+    """Why no reference holds for a node; "" if one does."""
+    return next((why for when, why in UNDEPENDABLE.get(node.op_type, []) if when(node, feed, opset)), "")
+
+
+def of_refusal(message: str) -> str:
+    return next((why for pattern, why in REFUSALS.items() if re.search(pattern, message)), "")
