@@ -24,6 +24,15 @@ template <typename Op> static LogicalResult convertFunction(NodeContext &c) {
   return c.replaceWith<Op>(c.input(0));
 }
 
+/// Of integers it is -1, 0 or 1: computed as f64, and cut off.
+static LogicalResult convertErf(NodeContext &c) {
+  Type type = c.inputType(0).getElementType();
+  if (isa<FloatType>(type))
+    return c.replaceWith<nn::ErfOp>(c.input(0));
+  Value wide = c.make<nn::CastOp>(c.input(0), Type(c.getBuilder().getF64Type()));
+  return c.replaceWith<nn::CastOp>(c.make<nn::ErfOp>(wide), type);
+}
+
 /// Max, Min and Sum of any number of tensors. Until opset 7 they were of one
 /// shape, which broadcasting contains.
 template <typename Op> static Value reduceInputs(NodeContext &c) {
@@ -316,7 +325,7 @@ void nacre::frontend::registerMathConverters(ConverterTable &table) {
   table.add("Sqrt", convertFunction<nn::SqrtOp>);
   table.add("Exp", convertFunction<nn::ExpOp>);
   table.add("Log", convertFunction<nn::LogOp>);
-  table.add("Erf", convertFunction<nn::ErfOp>);
+  table.add("Erf", convertErf);
   table.add("Sin", convertFunction<nn::SinOp>);
   table.add("Cos", convertFunction<nn::CosOp>);
   table.add("Tan", convertFunction<nn::TanOp>);
