@@ -279,7 +279,13 @@ def test_few_bits(depth: int, bits: int, zero: str | None) -> None:
     if bits == 4:  # columns whose block is told by a list
         order = ["a", "b", "s", "z" if zero else "", "g"]
         places = {"g": RANDOM.permutation(np.arange(blocks * block) // block).astype(np.int32)}
-        check("MatMulNBits", feed | places, order=order, K=depth, N=rows, bits=bits, block_size=block, rtol=1e-3)
+        expected = None
+        if zero:  # which ONNX Runtime 1.32 passes over where there is such a list
+            low = lambda x: np.stack([x & 15, x >> 4], -1).reshape(rows, -1).astype(np.float32)  # noqa: E731
+            at = places["g"][:depth]
+            numbers = (low(feed["b"])[:, :depth] - low(feed["z"])[:, at]) * feed["s"][:, at]
+            expected = [feed["a"] @ numbers.T]
+        check("MatMulNBits", feed | places, expected=expected, order=order, K=depth, N=rows, bits=bits, block_size=block, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int8])
