@@ -70,7 +70,7 @@ struct LowerResizeTable : Lowering<nn::ResizeTableOp> {
     llvm_unreachable("every mode is handled");
   }
 
-  static Expr pickNearest(nn::ResizeTableOp op, Expr x) {
+  static Expr pickNearest(nn::ResizeTableOp op, Expr x, Expr scale) {
     switch (op.getNearest()) {
     case nn::NearestMode::RoundPreferFloor:
       return ceil(x - 0.5);
@@ -79,8 +79,9 @@ struct LowerResizeTable : Lowering<nn::ResizeTableOp> {
     case nn::NearestMode::Ceil:
       return ceil(x);
     case nn::NearestMode::Floor:
-    case nn::NearestMode::Simple:
       return floor(x);
+    case nn::NearestMode::Simple:
+      return nn::select(scale < 1.0, ceil(x), floor(x));
     }
     llvm_unreachable("every mode is handled");
   }
@@ -117,7 +118,7 @@ struct LowerResizeTable : Lowering<nn::ResizeTableOp> {
     // ones, the taps stand around the element left of the place.
     auto element0 = [&](OpBuilder &b, Location l, Expr x, Value tap) -> Expr {
       if (isNearest)
-        return pickNearest(op, x);
+        return pickNearest(op, x, Expr(b, l, scale));
       Value half = arith::DivSIOp::create(b, l, tapsValue, arith::ConstantIndexOp::create(b, l, 2));
       Expr offset = toFloat(b, l, tap) - toFloat(b, l, half) + 1.0;
       return floor(x) + offset;

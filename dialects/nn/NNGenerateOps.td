@@ -53,14 +53,14 @@ def NN_TriluOp : NN_TensorOp<"trilu", [NN_Differentiable, NN_HasKernelRole, NN_H
   let summary = "The upper or the lower triangle of matrices, zeros elsewhere";
   let description = [{
     Keeps the elements of the last two dimensions with `column - row >= k` (`upper`)
-    or `<= k` (`lower`).
+    or `<= k` (`lower`). A string's zero is the empty one.
 
     ```mlir
     %y = nn.trilu %x, %k upper : (tensor<?x8x8xf32>, tensor<i64>) -> tensor<?x8x8xf32>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexScalar:$k, EnumProp<NN_Triangle>:$triangle);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_AnyTensor:$input, NN_IndexScalar:$k, EnumProp<NN_Triangle>:$triangle);
+  let results = (outs NN_AnyTensor:$result);
   let assemblyFormat = "$input `,` $k $triangle attr-dict `:` functional-type(operands, results)";
 }
 
@@ -107,14 +107,18 @@ def NN_RandomOp : NN_TensorOp<"random", [NN_HasKernelRole, NN_HasShapeOperands, 
 // results, which host code reads before it makes room for what depends on them.
 //===----------------------------------------------------------------------===//
 
+def NN_CountedTensor : RankedTensorOf<[NN_Element, NN_StringType]>;
+
 def NN_CountNonZeroOp : NN_TensorOp<"count_non_zero", [NN_HasKernelRole]> {
   let summary = "How many elements are not zero, as an i64 scalar";
   let description = [{
+    Of strings, how many are not empty.
+
     ```mlir
     %n = nn.count_non_zero %x : (tensor<?x?xf32>) -> tensor<i64>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input);
+  let arguments = (ins NN_CountedTensor:$input);
   let results = (outs NN_IndexScalar:$count);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
@@ -129,7 +133,7 @@ def NN_NonZeroOp : NN_TensorOp<"non_zero", [NN_HasKernelRole, NN_HasShapeOperand
     %i = nn.non_zero %x, %n : (tensor<?x?xf32>, tensor<i64>) -> tensor<2x?xi64>
     ```
   }];
-  let arguments = (ins NN_Tensor:$input, NN_IndexScalar:$count);
+  let arguments = (ins NN_CountedTensor:$input, NN_IndexScalar:$count);
   let results = (outs RankedTensorOf<[I64]>:$result);
   let assemblyFormat = "$input `,` $count attr-dict `:` functional-type(operands, results)";
 }

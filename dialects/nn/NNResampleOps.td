@@ -35,7 +35,8 @@ def NN_ResizeTableOp : NN_TensorOp<"resize_table", [NN_HasKernelRole, NN_HasShap
     are clamped to the input; `exclude_outside` gives those outside no weight. With
     `antialias`, a dimension that shrinks is smoothed over all elements that it
     covers: `taps` must then be at least the support's size. Without `scale` it is
-    `count / size`.
+    `count / size`. The nearest element by `simple` is the one before the place or, where the
+    dimension shrinks, the one behind it.
 
     ```mlir
     %indices, %weights, %outside = nn.resize_table %size, %count, %region, %taps scale %scale linear half_pixel floor

@@ -218,6 +218,22 @@ def NN_LookupOp : NN_SameShapeHostOp<"lookup", "nacre_host_lookup",
   let hasVerifier = 1;
 }
 
+def NN_StringRankOp : NN_SameShapeHostOp<"string_rank", "nacre_host_string_rank",
+    "::mlir::IntegerType::get(context, 64)"> {
+  let summary = "How many different smaller strings there are, element by element";
+  let description = [{
+    Numbers that are equal and ordered as the strings are, byte by byte: what sorts or compares numbers serves
+    strings with them.
+
+    ```mlir
+    %y = nn.string_rank %x : (tensor<?x!nn.string>) -> tensor<?xi64>
+    ```
+  }];
+  let arguments = (ins NN_StringTensor:$input);
+  let results = (outs RankedTensorOf<[I64]>:$result);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
 def NN_StringMatchOp : NN_SameShapeHostOp<"string_match", "nacre_host_string_match",
     "::mlir::IntegerType::get(context, 1)"> {
   let summary = "Whether strings match a regular expression from end to end";

@@ -37,9 +37,6 @@ bool GraphImporter::checkNode(
     ArrayRef<std::pair<StringRef, NodeAttribute>> attributes, Location loc) {
   uint64_t errors = faultCount();
   std::string inOpset = " in opset " + std::to_string(version);
-  if (schema.deprecated)
-    return succeeded(error(loc, "the operator " + quoted(node.op_type()) +
-                                    " is deprecated" + inOpset));
 
   // Attributes: known, of the right type, none missing.
   for (auto &[name, entry] : attributes) {

@@ -271,8 +271,26 @@ Value writeCache(NodeContext &c, Value past, Value now, Value total, Value place
   return cache ? c.make<nn::CacheWriteOp>(cache, now, places, int64_t(2)) : Value();
 }
 
+/// What is left of an attention's result where the softmax has one more place, whose score is `sink` and whose value
+/// is 0: of e^s over all, the part of the keys. [N, H, S, 1] from scores [N, H, S, T].
+Value shareOfKeys(NodeContext &c, Value scores, Value sink) {
+  ShapeVectors v(c);
+  Type f32 = c.getBuilder().getF32Type();
+  auto reduce = [&](nn::ReduceKind kind, Value x) -> Value {
+    return x ? c.make<nn::ReduceOp>(kind, x, ArrayRef<int64_t>{3}, /*keepdims=*/true) : Value();
+  };
+  Value wide = v.cast(scores, f32), most = reduce(nn::ReduceKind::max, wide);
+  // A query that sees no key has none of it.
+  most = v.max(most, c.scalarConstant(f32, -1e30));
+  Value powers = most ? c.make<nn::ExpOp>(v.sub(wide, most)) : Value();
+  Value sum = reduce(nn::ReduceKind::sum, powers);
+  Value logarithm = sum ? v.add(c.make<nn::LogOp>(sum), most) : Value();
+  Value share = v.sub(logarithm, v.cast(sink, f32));
+  return share ? v.cast(c.make<nn::SigmoidOp>(share), c.typeOf(scores).getElementType()) : Value();
+}
+
 LogicalResult convertGroupQueryAttention(NodeContext &c) {
-  if (failed(checkInputs(c, 1, 11)) || failed(checkRank(c, 0, 3)))
+  if (failed(checkInputs(c, 1, 12)) || failed(checkRank(c, 0, 3)))
     return failure();
   ShapeVectors v(c);
   Builder &b = c.getBuilder();
@@ -281,7 +299,8 @@ LogicalResult convertGroupQueryAttention(NodeContext &c) {
   double softcap = c.getFloat("softcap", 0);
   int64_t window = c.getInt("local_window_size", -1);
   bool turns = c.getFlag("do_rotary"), interleaved = c.getFlag("rotary_interleaved");
-  for (StringRef name : {"smooth_softmax", "qk_output", "kv_cache_bit_width"})
+  bool isSmooth = c.getInt("smooth_softmax", 0) == 1 || c.hasInput(11);
+  for (StringRef name : {"qk_output", "kv_cache_bit_width"})
     if (c.getInt(name, 0) != 0)
       return c.error("'" + name + "' is not supported");
   if (!count || !shared)
@@ -325,11 +344,18 @@ LogicalResult convertGroupQueryAttention(NodeContext &c) {
   if (!heads.query || !heads.key || !heads.value || c.hadError())
     return failure();
   auto attention = c.createTyped<nn::AttentionOp>(
-      {}, heads.query, heads.key, heads.value, c.input(10), lengths, places, nn::AttentionScores::Raw, scale,
-      b.getF64FloatAttr(softcap), window > 0 ? b.getI64IntegerAttr(window - 1) : IntegerAttr(), b.getI64IntegerAttr(0), TypeAttr());
+      {}, heads.query, heads.key, heads.value, c.input(10), lengths, places,
+      isSmooth ? nn::AttentionScores::Biased : nn::AttentionScores::Raw, scale, b.getF64FloatAttr(softcap),
+      window > 0 ? b.getI64IntegerAttr(window - 1) : IntegerAttr(), b.getI64IntegerAttr(0), TypeAttr());
   if (!attention)
     return failure();
-  return c.setResults({joinHeads(c, attention.getResult()), heads.key, heads.value});
+  Value result = attention.getResult();
+  if (isSmooth) {
+    Value sink = c.hasInput(11) ? reshape(c, c.input(11), {v.constant({1, *count, 1, 1})})
+                                : c.scalarConstant(b.getF32Type(), 0);
+    result = v.mul(result, shareOfKeys(c, attention.getScores(), sink));
+  }
+  return c.setResults({joinHeads(c, result), heads.key, heads.value});
 }
 
 } // namespace

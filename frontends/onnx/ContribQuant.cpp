@@ -261,8 +261,6 @@ LogicalResult convertMatMulNBits(NodeContext &c) {
   if (depth < 1 || rows < 1 || block < 1 || (bits != 2 && bits != 4 && bits != 8) || block * bits % 8 != 0)
     return c.error("'K', 'N', 'bits' and 'block_size' are " + Twine(depth) + ", " + Twine(rows) + ", " + Twine(bits) +
                    " and " + Twine(block));
-  if (c.hasInput(4))
-    return c.error("'g_idx' is not supported");
   Type element = c.inputType(0).getElementType();
   int64_t blocks = llvm::divideCeilSigned(depth, block), perByte = 8 / bits;
   auto sized = [&](Value tensor, ArrayRef<int64_t> sizes) { return reshape(c, tensor, v.constant(sizes)); };
@@ -276,10 +274,28 @@ LogicalResult convertMatMulNBits(NodeContext &c) {
       zeroPoints = cut(c, zeroPoints, 1, v.constant(0), v.constant(blocks));
     zeroPoints = sized(v.cast(zeroPoints, element), {rows, blocks, 1});
   }
-  Value numbers = v.mul(v.sub(weights, zeroPoints), sized(c.input(2), {rows, blocks, 1}));
-  numbers = sized(numbers, {rows, blocks * block});
-  if (blocks * block != depth)
-    numbers = cut(c, numbers, 1, v.constant(0), v.constant(depth));
+  Value scales = sized(c.input(2), {rows, blocks, 1});
+  if (c.hasInput(4)) {
+    // Which block's scale and zero point a column has, wherever it stands.
+    Value places = c.rankOf(c.input(4)) == 1 ? cut(c, v.toI64(c.input(4)), 0, v.constant(0), v.constant(depth)) : Value();
+    if (!places)
+      return c.error("input 4 (g_idx) has rank " + Twine(c.rankOf(c.input(4))) + ", expected 1");
+    places = v.ofLength(places, depth, "places in 'g_idx'");
+    auto pick = [&](Value perBlock) -> Value {
+      Value vectors = sized(perBlock, {rows, blocks});
+      return vectors && places ? c.make<nn::GatherOp>(vectors, places, 1, /*in_bounds=*/false) : Value();
+    };
+    weights = cut(c, sized(weights, {rows, blocks * block}), 1, v.constant(0), v.constant(depth));
+    scales = pick(scales);
+    if (c.hasInput(3))
+      zeroPoints = pick(zeroPoints);
+  }
+  Value numbers = v.mul(v.sub(weights, zeroPoints), scales);
+  if (!c.hasInput(4)) {
+    numbers = sized(numbers, {rows, blocks * block});
+    if (blocks * block != depth)
+      numbers = cut(c, numbers, 1, v.constant(0), v.constant(depth));
+  }
   Value product = numbers ? c.make<nn::MatMulOp>(c.input(0), numbers, /*transpose_lhs=*/false, /*transpose_rhs=*/true) : Value();
   return c.replaceWith(addIfThere(c, product, c.input(5)));
 }

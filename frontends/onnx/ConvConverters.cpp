@@ -3,6 +3,8 @@
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/ShapeVectors.h"
 #include "llvm/ADT/Sequence.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace nacre;
@@ -234,15 +236,34 @@ LogicalResult convertAveragePool(NodeContext &c) {
                                       w->autoPad, w->ceilMode, /*channels_last=*/false, includePad);
 }
 
+/// The order of a norm, which need not be whole in opset 1; nullopt after an error.
+std::optional<double> getOrder(NodeContext &c) {
+  double p = c.version() < 2 ? c.getFloat("p", 2) : c.getInt("p", 2);
+  if (p >= 1 && std::isfinite(p))
+    return p;
+  if (p < 1 && p > 0)
+    (void)c.error("p is " + llvm::formatv("{0}", p).str() + ", expected a number from 1 on");
+  else
+    (void)c.error("p is " + llvm::formatv("{0:f0}", p).str() + ", expected a positive number");
+  return std::nullopt;
+}
+
 LogicalResult convertLpPool(NodeContext &c) {
   auto w = readWindow(c);
-  int64_t p = c.getInt("p", 2);
-  if (p < 1)
-    return c.error("p is " + Twine(p) + ", expected a positive number");
-  if (!w)
+  auto p = getOrder(c);
+  if (!w || !p)
     return failure();
-  return c.replaceWith<nn::LpPoolOp>(c.input(0), w->kernel, w->strides, w->dilations, w->pads,
-                                     w->autoPad, w->ceilMode, /*channels_last=*/false, p);
+  auto pool = [&](Value x, int64_t order) {
+    return c.make<nn::LpPoolOp>(x, w->kernel, w->strides, w->dilations, w->pads, w->autoPad, w->ceilMode,
+                                /*channels_last=*/false, order);
+  };
+  if (*p == std::floor(*p))
+    return c.replaceWith(pool(c.input(0), int64_t(*p)));
+  Type type = c.inputType(0).getElementType(), f32 = c.getBuilder().getF32Type();
+  Type wide = type.getIntOrFloatBitWidth() < 32 ? f32 : type;
+  Value x = wide == type ? c.input(0) : c.make<nn::CastOp>(c.input(0), wide);
+  x = makeRoot(c, pool(c.make<nn::PowOp>(c.make<nn::AbsOp>(x), c.scalarConstant(wide, *p)), 1), *p);
+  return wide == type ? c.replaceWith(x) : c.replaceWith<nn::CastOp>(x, type);
 }
 
 /// All spatial dimensions of input 0, reduced to 1.
@@ -264,9 +285,9 @@ template <nn::ReduceKind kind> LogicalResult convertGlobalPool(NodeContext &c) {
 
 /// (sum of |x|^p)^(1/p); narrow floats as f32 in between.
 LogicalResult convertGlobalLpPool(NodeContext &c) {
-  int64_t p = c.getInt("p", 2);
-  if (p < 1)
-    return c.error("p is " + Twine(p) + ", expected a positive number");
+  auto p = getOrder(c);
+  if (!p)
+    return failure();
   Type type = c.inputType(0).getElementType();
   Value x = c.input(0);
   if (type.getIntOrFloatBitWidth() < 32)
@@ -275,11 +296,11 @@ LogicalResult convertGlobalLpPool(NodeContext &c) {
   if (!x)
     return failure();
   Type wide = NodeContext::typeOf(x).getElementType();
-  if (p > 1)
-    x = c.make<nn::PowOp>(x, c.scalarConstant(wide, p));
+  if (*p > 1)
+    x = c.make<nn::PowOp>(x, c.scalarConstant(wide, *p));
   x = reduceSpatial(c, nn::ReduceKind::sum, x);
-  if (p > 1)
-    x = makeRoot(c, x, p);
+  if (*p > 1)
+    x = makeRoot(c, x, *p);
   if (wide != type)
     x = c.make<nn::CastOp>(x, type);
   return c.replaceWith(x);

@@ -7,6 +7,7 @@
 #include "frontends/onnx/TensorData.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -367,15 +368,13 @@ Value NodeContext::alignLegacyBroadcast(Value lhs, Value rhs) {
   int64_t lhsRank = rankOf(lhs), rhsRank = rankOf(rhs);
   if (!broadcast || !axis || rhsRank == 0)
     return rhs;
-  // The second operand's dimensions stand at those of the first from `axis` on; NumPy's are the last.
-  int64_t begin = *axis < 0 ? *axis + lhsRank : *axis;
-  if (begin < 0 || begin + rhsRank > lhsRank) {
-    (void)error("axis " + Twine(*axis) + " leaves no place for an operand of rank " + Twine(rhsRank) + " in one of rank " +
+  int64_t begin = *axis < 0 ? *axis + lhsRank : *axis, behind = lhsRank - begin - rhsRank;
+  if (begin < 0 || begin >= lhsRank || behind < 0) {
+    (void)error("attribute 'axis' is " + Twine(*axis) + ", where " + Twine(rhsRank) + " dimensions do not fit into " +
                 Twine(lhsRank));
     return {};
   }
-  auto behind = llvm::to_vector(llvm::seq<int64_t>(rhsRank, lhsRank - begin));
-  return behind.empty() ? rhs : make<nn::UnsqueezeOp>(rhs, behind);
+  return behind == 0 ? rhs : make<nn::UnsqueezeOp>(rhs, llvm::to_vector(llvm::seq<int64_t>(rhsRank, rhsRank + behind)));
 }
 
 std::optional<SmallVector<Value>>
@@ -475,6 +474,7 @@ const ConverterTable &ConverterTable::get() {
     registerTrainingConverters(all);
     registerMlConverters(all);
     registerTreeConverters(all);
+    registerLinearModelConverters(all);
     registerContribConverters(all);
     registerConvConverters(all);
     registerRecurrentConverters(all);
@@ -505,6 +505,14 @@ void ConverterTable::add(StringRef opType, Converter converter,
   bool isNew = domains[domain].try_emplace(opType, converter).second;
   assert(isNew && "two converters for one operator");
   (void)isNew;
+}
+
+SmallVector<std::pair<StringRef, StringRef>> ConverterTable::list() const {
+  SmallVector<std::pair<StringRef, StringRef>> names;
+  for (const auto &domain : domains)
+    for (const auto &entry : domain.second)
+      names.push_back({domain.first(), entry.first()});
+  return names;
 }
 
 Converter ConverterTable::find(StringRef domain, StringRef opType) const {

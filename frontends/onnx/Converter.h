@@ -319,6 +319,8 @@ public:
 
   void add(StringRef opType, Converter converter, StringRef domain = "");
   Converter find(StringRef domain, StringRef opType) const;
+  /// Domain and operator of each, in no order.
+  SmallVector<std::pair<StringRef, StringRef>> list() const;
 
   /// Operators of the default domain whose first output has the first input's rank: what
   /// the model declares of the one holds for the other.
@@ -353,7 +355,7 @@ LogicalResult checkConstantIndices(NodeContext &c, mlir::Operation *op);
 Value makeConv(NodeContext &c, Value input, Value weight, Value bias);
 /// The p-th root of a sum, of which norms are made: with the gradient 0 at 0, where the
 /// root's own is infinite. Null after an error.
-Value makeRoot(NodeContext &c, Value sum, int64_t p);
+Value makeRoot(NodeContext &c, Value sum, double p);
 /// Casts from and to strings, and their comparison (TextConverters.cpp).
 LogicalResult convertTextCast(NodeContext &c, Value value, mlir::Type to, bool saturates, nn::Rounding rounding);
 LogicalResult convertTextEqual(NodeContext &c);
@@ -370,6 +372,7 @@ void registerLossConverters(ConverterTable &table);
 void registerTrainingConverters(ConverterTable &table);
 void registerMlConverters(ConverterTable &table);
 void registerTreeConverters(ConverterTable &table);
+void registerLinearModelConverters(ConverterTable &table);
 void registerContribConverters(ConverterTable &table);
 void registerConvConverters(ConverterTable &table);
 void registerRecurrentConverters(ConverterTable &table);

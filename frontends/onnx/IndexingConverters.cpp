@@ -152,7 +152,9 @@ static LogicalResult convertUnique(NodeContext &c) {
   }
   if (!slices)
     return failure();
-  auto unique = c.create<nn::UniqueOp>(slices, sorted);
+  if (isa<nn::StringType>(c.typeOf(x).getElementType()))
+    slices = c.make<nn::StringRankOp>(slices); // in the same order
+  auto unique = slices ? c.create<nn::UniqueOp>(slices, sorted) : nn::UniqueOp();
   if (!unique)
     return failure();
   Value count = v.toVector(unique.getCount());

@@ -24,12 +24,12 @@ template <typename Op> static LogicalResult convertFunction(NodeContext &c) {
   return c.replaceWith<Op>(c.input(0));
 }
 
-/// Version 9 takes integers too: what is computed is cut to one.
+/// Of integers it is -1, 0 or 1: computed as f64, and cut off.
 static LogicalResult convertErf(NodeContext &c) {
   Type type = c.inputType(0).getElementType();
   if (isa<FloatType>(type))
-    return convertFunction<nn::ErfOp>(c);
-  Value wide = c.make<nn::CastOp>(c.input(0), c.getBuilder().getF32Type());
+    return c.replaceWith<nn::ErfOp>(c.input(0));
+  Value wide = c.make<nn::CastOp>(c.input(0), Type(c.getBuilder().getF64Type()));
   return c.replaceWith<nn::CastOp>(c.make<nn::ErfOp>(wide), type);
 }
 

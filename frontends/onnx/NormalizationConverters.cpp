@@ -1,5 +1,5 @@
 //===- NormalizationConverters.cpp - Normalisations, softmax ----*- C++ -*-===//
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/ShapeVectors.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -74,17 +74,47 @@ struct TrainingBatchNorm {
   Value mean, variance;           // the running ones, moved
   Value batchMean, batchVariance; // of this batch
 };
+
+/// X, scale, B, mean and variance. Statistics per element (until opset 8, spatial = 0) are those of channels
+/// where an example's elements are all taken as channels.
+class BatchNormInputs {
+public:
+  BatchNormInputs(NodeContext &c, bool isPerElement) : c(c), isPerElement(isPerElement) {
+    for (unsigned i = 0; i < 5; ++i) {
+      Value v = c.input(i);
+      int64_t first = i == 0 ? 1 : 0;
+      if (isPerElement && c.rankOf(v) <= first) {
+        (void)c.error("input " + Twine(i) + " has rank " + Twine(c.rankOf(v)) + ", but spatial is 0");
+        return;
+      }
+      values.push_back(isPerElement ? c.make<nn::CollapseOp>(v, first, c.rankOf(v)) : v);
+    }
+  }
+  Value operator[](unsigned i) const { return values[i]; }
+  /// A result as the node has it, in the form of its input `i`.
+  Value restore(Value result, unsigned i) const {
+    if (!isPerElement || !result)
+      return result;
+    return c.make<nn::ReshapeOp>(result, c.make<nn::ShapeOp>(c.input(i)), /*allowzero=*/true);
+  }
+
+private:
+  NodeContext &c;
+  bool isPerElement;
+  SmallVector<Value> values;
+};
 } // namespace
 
-static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, double momentum, APFloat epsilon) {
-  Value x = c.input(0);
+static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, const BatchNormInputs &in, double momentum,
+                                               APFloat epsilon) {
+  Value x = in[0];
   if (c.rankOf(x) < 2) {
     (void)c.error("input X has rank " + Twine(c.rankOf(x)) + ", expected [N, C, ...]");
     return {};
   }
   auto axes = llvm::to_vector(llvm::seq<int64_t>(0, c.rankOf(x)));
   axes.erase(axes.begin() + 1);
-  Type type = elementTypeOf(c.input(3));
+  Type type = elementTypeOf(in[3]);
   Value wide = castTo(c, x, type);
   Value mean = c.make<nn::ReduceOp>(ReduceKind::mean, wide, axes, false);
   Value kept = c.make<nn::ReduceOp>(ReduceKind::mean, wide, axes, true);
@@ -96,16 +126,17 @@ static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, double momentum, 
     Value come = c.make<nn::MulOp>(now, c.scalarConstant(type, 1 - momentum));
     return c.make<nn::AddOp>(stay, come);
   };
-  Value y = c.make<nn::BatchNormOp>(x, c.input(1), c.input(2), mean, variance,
-                                    epsilon, false);
-  return {y, move(c.input(3), mean), move(c.input(4), variance), mean, variance};
+  Value y = c.make<nn::BatchNormOp>(x, in[1], in[2], mean, variance, epsilon, false);
+  return {in.restore(y, 0), in.restore(move(in[3], mean), 3), in.restore(move(in[4], variance), 4),
+          in.restore(mean, 3), in.restore(variance, 4)};
 }
 
 /// Compiled for training: inference uses the running statistics and a training step the
 /// batch's, whatever the file says; the step moves the running ones if they are parameters.
-static LogicalResult convertForTraining(NodeContext &c, double momentum, APFloat epsilon) {
-  TrainingBatchNorm training = makeTrainingBatchNorm(c, momentum, epsilon);
-  Value fixed = c.make<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2), c.input(3), c.input(4), epsilon, false);
+static LogicalResult convertForTraining(NodeContext &c, const BatchNormInputs &in, double momentum,
+                                        APFloat epsilon) {
+  TrainingBatchNorm training = makeTrainingBatchNorm(c, in, momentum, epsilon);
+  Value fixed = in.restore(c.make<nn::BatchNormOp>(in[0], in[1], in[2], in[3], in[4], epsilon, false), 0);
   if (!training.variance || !fixed)
     return failure();
   for (auto [running, moved] : {std::pair(c.input(3), training.mean), {c.input(4), training.variance}}) {
@@ -135,8 +166,9 @@ static LogicalResult convertBatchNorm(NodeContext &c) {
     c.ignoreAttr("is_test"); // said again by the number of outputs
   if (c.version() < 6)
     c.ignoreAttr("consumed_inputs"); // what executors may overwrite
-  if (c.version() < 9 && !c.getFlag("spatial", true))
-    return c.error("statistics per element (spatial = 0) are not supported");
+  BatchNormInputs in(c, c.version() < 9 && !c.getFlag("spatial", true));
+  if (c.hadError())
+    return failure();
   // Before version 14 the outputs say it: the running statistics, then the batch's.
   bool isTraining = c.version() >= 14 && c.getFlag("training_mode"), hasOthers = false;
   for (unsigned i = 1; i < c.numOutputs(); ++i)
@@ -146,15 +178,14 @@ static LogicalResult convertBatchNorm(NodeContext &c) {
   else if (hasOthers && !isTraining)
     return c.error("it has more outputs than one, which exist in training mode alone");
   if (c.isTraining())
-    return convertForTraining(c, momentum, epsilon);
+    return convertForTraining(c, in, momentum, epsilon);
   if (isTraining) {
-    TrainingBatchNorm made = makeTrainingBatchNorm(c, momentum, epsilon);
+    TrainingBatchNorm made = makeTrainingBatchNorm(c, in, momentum, epsilon);
     if (c.hadError())
       return failure();
     return c.setResults({made.result, made.mean, made.variance, made.batchMean, made.batchVariance});
   }
-  return c.replaceWith<nn::BatchNormOp>(c.input(0), c.input(1), c.input(2),
-                                        c.input(3), c.input(4), epsilon, false);
+  return c.replaceWith(in.restore(c.make<nn::BatchNormOp>(in[0], in[1], in[2], in[3], in[4], epsilon, false), 0));
 }
 
 static LogicalResult convertInstanceNorm(NodeContext &c) {
@@ -176,16 +207,17 @@ static LogicalResult convertGroupNorm(NodeContext &c) {
     // f16 and bf16 are normalised in f32, as it asks.
     c.ignoreAttr("stash_type");
   } else {
-    int64_t channels = c.rankOf(c.input(0)) < 2 ? ShapedType::kDynamic
-                                                : c.inputType(0).getDimSize(1);
-    if (ShapedType::isDynamic(channels) || channels % groups != 0)
-      return c.error("the number of channels is not a known multiple of "
-                     "'num_groups'");
-    auto repeat = [&](Value v) {
-      v = c.make<nn::UnsqueezeOp>(v, ArrayRef<int64_t>{1});
-      v = c.make<nn::BroadcastOp>(v,
-                                  c.intsConstant({groups, channels / groups}));
-      return c.make<nn::CollapseOp>(v, 0, 2);
+    ShapeVectors v(c);
+    if (c.rankOf(c.input(0)) < 2)
+      return c.error("input X has rank " + Twine(c.rankOf(c.input(0))) + ", expected [N, C, ...]");
+    Value channels = v.size(c.input(0), 1), share = v.div(channels, groups);
+    Value fits = v.toScalar(v.compare(nn::ComparePredicate::eq, v.mul(share, groups), channels));
+    if (failed(c.require(fits, "the number of channels is no multiple of 'num_groups'")))
+      return failure();
+    auto repeat = [&](Value each) {
+      each = c.make<nn::UnsqueezeOp>(each, ArrayRef<int64_t>{1});
+      each = c.make<nn::BroadcastOp>(each, v.concat({v.constant(groups), share}));
+      return c.make<nn::CollapseOp>(each, 0, 2);
     };
     scale = repeat(scale);
     bias = repeat(bias);

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace nacre {
 
@@ -75,6 +76,19 @@ void setSourceHash(mlir::ModuleOp module, llvm::StringRef bytes);
 mlir::OwningOpRef<mlir::ModuleOp>
 importOnnx(std::unique_ptr<llvm::MemoryBuffer> model, llvm::StringRef folder,
            mlir::MLIRContext &context, const ImportOptions &options = {});
+
+/// An operator as the standard has it since a version of its domain, or one that is no standard's (version 0).
+struct OperatorVersion {
+  std::string domain, name;
+  int64_t since;
+  /// The standard advises against it.
+  bool isDeprecated;
+  /// Converted by code of its own; expanded into the function that the standard defines it by; refused.
+  enum class Kind { Converted, Expanded, Refused } kind;
+};
+
+/// All that the importer knows of, ordered by domain, name and version.
+std::vector<OperatorVersion> listOperators();
 
 } // namespace nacre
 

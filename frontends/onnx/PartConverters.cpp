@@ -59,8 +59,8 @@ static LogicalResult convertSplit(NodeContext &c) {
     if (auto wanted = c.getOptionalInt("num_outputs"); wanted && *wanted != outputs)
       return c.error("the attribute 'num_outputs' is " + Twine(*wanted) + ", but it has " +
                      Twine(outputs) + " outputs");
-  // The input of opset 1 is the second as well.
-  Value sizes = v.toI64(c.intsOperand("split", 1, c.hasInput(1) ? 1 : 13));
+  // The input of opset 1 is the second as well, of the first one's type.
+  Value sizes = c.version() < 2 && c.hasInput(1) ? v.toI64(c.input(1)) : v.toI64(c.intsOperand("split", 1, 13));
   if (c.hadError())
     return failure();
   Value total = v.size(x, *axis);

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NodeLocation.h"
-#include "frontends/onnx/Converter.h"
+#include "frontends/onnx/Contrib.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -42,17 +42,22 @@ const ActivationInfo activationTable[] = {
 /// Reads a recurrent operator and builds what its kinds share.
 class Layer {
 public:
-  Layer(NodeContext &c, int64_t gates, ArrayRef<StringRef> defaults)
-      : c(c), gates(gates), perDirection(defaults.size()) {
+  /// `weights` are W and R, where these are not the inputs 1 and 2 themselves.
+  Layer(NodeContext &c, int64_t gates, ArrayRef<StringRef> defaults, ArrayRef<Value> weights = {})
+      : c(c), operands(c.allInputs()), gates(gates), perDirection(defaults.size()) {
+    llvm::copy(weights, operands.begin() + 1);
+    RankedTensorType recurrence = NodeContext::typeOf(operands[2]);
     readDirection();
     readActivations(defaults);
     clip = c.getOptionalFloat("clip");
     if (clip && *clip <= 0)
       clip = std::nullopt; // as the reference implementations do
+    if (c.version() < 7)
+      c.ignoreAttr("output_sequence"); // whether the first output is wanted, which its name says
     if (c.version() >= 14)
       batchFirst = c.getFlag("layout");
     std::optional<int64_t> hidden = c.getOptionalInt("hidden_size");
-    int64_t size = c.inputType(2).getRank() == 3 ? c.inputType(2).getDimSize(2) : ShapedType::kDynamic;
+    int64_t size = recurrence.getRank() == 3 ? recurrence.getDimSize(2) : ShapedType::kDynamic;
     if (ShapedType::isDynamic(size) && hidden) {
       if (*hidden < 1 || *hidden > nn::kMaxElements)
         (void)c.error("hidden_size is " + Twine(*hidden) + ", expected 1 to " + Twine(nn::kMaxElements));
@@ -60,7 +65,7 @@ public:
         size = *hidden;
     } else if (hidden && *hidden != size)
       (void)c.error("hidden_size is " + Twine(*hidden) + ", but the recurrence weight is for " + Twine(size));
-    if (c.inputType(0).getRank() != 3 || c.inputType(1).getRank() != 3 || c.inputType(2).getRank() != 3)
+    if (c.inputType(0).getRank() != 3 || NodeContext::rankOf(operands[1]) != 3 || recurrence.getRank() != 3)
       (void)c.error("expected X, W and R of rank 3");
     if (ShapedType::isDynamic(size) && c.hasInput(3))
       (void)c.error("the size of the state is unknown: hidden_size is missing");
@@ -77,7 +82,7 @@ public:
   /// Slice `d` of an input that has directions first (an initial state after layout 1
   /// second), or null.
   Value get(unsigned index, int64_t d, bool isState = false) {
-    Value value = c.input(index);
+    Value value = index < operands.size() ? operands[index] : Value();
     if (!value || c.hadError())
       return {};
     if (isState && batchFirst)
@@ -220,6 +225,7 @@ private:
   }
 
   NodeContext &c;
+  SmallVector<Value> operands;
   int64_t gates, perDirection, stateSize = ShapedType::kDynamic;
   SmallVector<bool> directions;
   Activations activations;
@@ -279,8 +285,8 @@ LogicalResult convertGru(NodeContext &c) {
   return c.hadError() ? failure() : layer.finish(results);
 }
 
-LogicalResult convertLstm(NodeContext &c) {
-  Layer layer(c, 4, {"Sigmoid", "Tanh", "Tanh"});
+LogicalResult makeLstm(NodeContext &c, ArrayRef<Value> weights) {
+  Layer layer(c, 4, {"Sigmoid", "Tanh", "Tanh"}, weights);
   bool inputForget = c.getFlag("input_forget");
   SmallVector<SmallVector<Value>> results;
   for (int64_t d = 0; d < layer.numDirections() && !c.hadError(); ++d) {
@@ -294,9 +300,45 @@ LogicalResult convertLstm(NodeContext &c) {
   return c.hadError() ? failure() : layer.finish(results);
 }
 
+LogicalResult convertLstm(NodeContext &c) { return makeLstm(c, {}); }
+
+/// [directions, columns, rows] of 8 bits as numbers, with rows and columns exchanged.
+Value dequantize(NodeContext &c, Value weight, Value scale, Value zeroPoint) {
+  ShapeVectors v(c);
+  Type f32 = c.getBuilder().getF32Type();
+  // One number for each direction, or for each row of it.
+  auto beside = [&](Value value) -> Value {
+    int64_t rank = NodeContext::rankOf(value);
+    if (rank == 1 || rank == 2)
+      return c.make<nn::UnsqueezeOp>(value, rank == 1 ? ArrayRef<int64_t>{1, 2} : ArrayRef<int64_t>{1});
+    (void)c.error("a scale or zero point of the weights has rank " + Twine(rank) + ", expected 1 or 2");
+    return {};
+  };
+  Value numbers = v.cast(weight, f32);
+  if (zeroPoint)
+    numbers = v.sub(numbers, v.cast(beside(zeroPoint), f32));
+  numbers = v.mul(numbers, beside(scale));
+  return numbers ? c.make<nn::TransposeOp>(numbers, ArrayRef<int64_t>{0, 2, 1}) : Value();
+}
+
+/// The weights are of 8 bits. Inputs and states, which ONNX Runtime rounds to 8 bits as it goes for the sake of speed,
+/// stay what they are.
+LogicalResult convertDynamicQuantizeLstm(NodeContext &c) {
+  if (failed(contrib::checkInputs(c, 3, 12)))
+    return failure();
+  if (!c.hasInput(8) || !c.hasInput(10))
+    return c.error("the scales of the weights are missing");
+  for (unsigned i : {1, 2})
+    if (NodeContext::rankOf(c.input(i)) != 3)
+      return c.error("input " + Twine(i) + " has rank " + Twine(NodeContext::rankOf(c.input(i))) + ", expected 3");
+  Value w = dequantize(c, c.input(1), c.input(8), c.input(9)), r = dequantize(c, c.input(2), c.input(10), c.input(11));
+  return w && r ? makeLstm(c, {w, r}) : failure();
+}
+
 } // namespace
 
 void nacre::frontend::registerRecurrentConverters(ConverterTable &table) {
+  table.add("DynamicQuantizeLSTM", convertDynamicQuantizeLstm, contrib::kDomain);
   table.add("RNN", convertRnn);
   table.add("GRU", convertGru);
   table.add("LSTM", convertLstm);

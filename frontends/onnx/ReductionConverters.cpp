@@ -112,13 +112,13 @@ static Value widen(NodeContext &c, Value x, bool integersToo) {
   return integersToo ? castTo(c, x, b.getF64Type()) : x;
 }
 
-Value frontend::makeRoot(NodeContext &c, Value sum, int64_t p) {
+Value frontend::makeRoot(NodeContext &c, Value sum, double p) {
   if (!sum)
     return {};
   Type type = elementTypeOf(sum);
   Value zero = c.scalarConstant(type, 0), isZero = c.make<nn::CompareOp>(nn::ComparePredicate::eq, sum, zero);
   Value other = c.make<nn::WhereOp>(isZero, c.scalarConstant(type, 1), sum);
-  Value root = p == 2 ? c.make<nn::SqrtOp>(other) : c.make<nn::PowOp>(other, c.scalarConstant(type, 1.0 / double(p)));
+  Value root = p == 2 ? c.make<nn::SqrtOp>(other) : c.make<nn::PowOp>(other, c.scalarConstant(type, 1 / p));
   return c.make<nn::WhereOp>(isZero, zero, root);
 }
 

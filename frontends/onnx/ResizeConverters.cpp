@@ -148,7 +148,9 @@ static LogicalResult convertUpsample(NodeContext &c) {
   if (c.version() >= 9) {
     r.scales = v.cast(c.input(1), f64);
   } else {
-    SmallVector<double> scales = c.getFloats("scales");
+    SmallVector<double> scales =
+        c.version() < 7 ? SmallVector<double>{1, 1, c.getFloat("height_scale", 1), c.getFloat("width_scale", 1)}
+                        : c.getFloats("scales");
     r.scales = c.constant(DenseElementsAttr::get(RankedTensorType::get({int64_t(scales.size())}, f64), ArrayRef(scales)));
   }
   r.scales = v.ofLength(r.scales, rank, "scales");

@@ -23,6 +23,8 @@ ArrayRef<OpSchema> frontend::findSchemas(StringRef domain, StringRef opType) {
   return {begin, end};
 }
 
+ArrayRef<OpSchema> frontend::getSchemas() { return kSchemas; }
+
 const OpSchema *frontend::findSchema(StringRef domain, StringRef opType,
                                      int64_t opset) {
   const OpSchema *found = nullptr;

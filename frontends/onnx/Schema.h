@@ -36,6 +36,7 @@ struct SchemaParam {
 struct OpSchema {
   llvm::StringLiteral domain, name;
   int64_t since;
+  /// The standard advises against it, and says what it means all the same; there are models with it.
   bool deprecated;
   int64_t minInputs, maxInputs, minOutputs, maxOutputs;
   const SchemaAttribute *attributeData;
@@ -69,6 +70,8 @@ llvm::ArrayRef<OpSchema> findSchemas(llvm::StringRef domain,
 /// The version that an opset has, null if it has none.
 const OpSchema *findSchema(llvm::StringRef domain, llvm::StringRef opType,
                            int64_t opset);
+/// All of them, ordered by domain, name and version.
+llvm::ArrayRef<OpSchema> getSchemas();
 /// Whether all operators of a domain have schemas.
 bool isStandardDomain(llvm::StringRef domain);
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/NodeLocation.h"
+#include "frontends/onnx/Scores.h"
 #include "frontends/onnx/ShapeVectors.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -18,7 +19,6 @@ using namespace nacre::frontend;
 namespace {
 
 enum class Joining { Average, Sum, Min, Max };
-enum class Transform { None, Softmax, Logistic, SoftmaxZero, Probit };
 
 /// The bits of nn.tree_leaves' outcomes.
 enum Outcome : int8_t { kLess = 1, kEqual = 2, kGreater = 4, kNaN = 8 };
@@ -47,18 +47,7 @@ struct Forest {
   }
 };
 
-Value vectorConstant(NodeContext &c, Type element, ArrayRef<double> numbers) {
-  auto type = RankedTensorType::get({int64_t(numbers.size())}, element);
-  SmallVector<APFloat> values;
-  for (double number : numbers) {
-    APFloat value(number);
-    bool loses;
-    value.convert(cast<FloatType>(element).getFloatSemantics(), APFloat::rmNearestTiesToEven, &loses);
-    values.push_back(value);
-  }
-  return c.constant(DenseElementsAttr::get(type, values));
-}
-template <typename T> Value vectorConstant(NodeContext &c, ArrayRef<T> numbers) {
+template <typename T> Value integersConstant(NodeContext &c, ArrayRef<T> numbers) {
   Type element = c.getBuilder().getIntegerType(8 * sizeof(T));
   return c.constant(DenseElementsAttr::get(RankedTensorType::get({int64_t(numbers.size())}, element), numbers));
 }
@@ -128,50 +117,13 @@ Value joinLeaves(NodeContext &c, const Forest &forest, Value leaves, Joining joi
   if (forest.targets == 1) {
     joined = c.make<nn::ReduceOp>(reduce, given, ArrayRef<int64_t>{1}, /*keepdims=*/true);
   } else {
-    Value places = table(vectorConstant<int64_t>(c, targets));
+    Value places = table(integersConstant<int64_t>(c, targets));
     Value start = v.broadcast(c.scalarConstant(element, initial), v.concat({v.size(leaves, 0), v.constant(forest.targets)}));
     joined = places && start ? c.make<nn::ScatterElementsOp>(start, places, given, 1, scatter, /*in_bounds=*/true) : Value();
   }
   if (joining == Joining::Average)
     joined = v.div(joined, c.scalarConstant(element, forest.roots.size()));
   return joined;
-}
-
-Value transform(NodeContext &c, Value x, Transform kind) {
-  if (!x)
-    return {};
-  ShapeVectors v(c);
-  Type element = NodeContext::typeOf(x).getElementType();
-  auto number = [&](double value) { return c.scalarConstant(element, value); };
-  switch (kind) {
-  case Transform::None:
-    return x;
-  case Transform::Softmax:
-    return c.make<nn::SoftmaxOp>(x, 1, /*log=*/false);
-  case Transform::Logistic:
-    return c.make<nn::SigmoidOp>(x);
-  case Transform::SoftmaxZero: {
-    // What is 0 stays near it, and takes next to nothing from the others.
-    Value most = c.make<nn::ReduceOp>(nn::ReduceKind::max, x, ArrayRef<int64_t>{1}, /*keepdims=*/true);
-    Value size = c.make<nn::AbsOp>(x), below = v.sub(x, most);
-    Value scale = most ? c.make<nn::ExpOp>(c.make<nn::NegOp>(most)) : Value();
-    Value isZero = size ? v.compare(nn::ComparePredicate::le, size, number(1e-7)) : Value();
-    Value powers = below && isZero ? v.select(isZero, v.mul(x, scale), c.make<nn::ExpOp>(below)) : Value();
-    Value sum = powers ? c.make<nn::ReduceOp>(nn::ReduceKind::sum, powers, ArrayRef<int64_t>{1}, /*keepdims=*/true) : Value();
-    Value isNone = sum ? v.compare(nn::ComparePredicate::eq, sum, number(0)) : Value();
-    return v.select(isNone, number(0.5), v.div(powers, sum));
-  }
-  case Transform::Probit: {
-    // Winitzki's approximation of the inverse error function, as both references have it.
-    Value y = v.sub(v.mul(x, number(2)), number(1));
-    Value log = y ? c.make<nn::LogOp>(v.mul(v.sub(number(1), y), v.add(y, number(1)))) : Value();
-    Value a = log ? v.add(v.mul(log, number(0.5)), number(2 / (M_PI * 0.147))) : Value();
-    Value root = a ? c.make<nn::SqrtOp>(v.sub(v.mul(a, a), v.mul(log, number(1 / 0.147)))) : Value();
-    Value size = root ? c.make<nn::SqrtOp>(v.sub(root, a)) : Value();
-    return size ? v.mul(v.mul(c.make<nn::SignOp>(y), size), number(1.41421356)) : Value();
-  }
-  }
-  return {};
 }
 
 /// The leaf of each tree; the features, of any type, are compared in that of the splits.
@@ -198,10 +150,10 @@ Value findLeaves(NodeContext &c, const Forest &forest, Type element) {
   if (!enough || failed(c.require(enough, text)))
     return {};
   Value features = v.cast(x, element), splits = vectorConstant(c, element, forest.splits);
-  return c.make<nn::TreeLeavesOp>(features, vectorConstant<int32_t>(c, forest.roots),
-                                  vectorConstant<int32_t>(c, forest.features), splits,
-                                  vectorConstant<int8_t>(c, forest.outcomes), vectorConstant<int32_t>(c, forest.yes),
-                                  vectorConstant<int32_t>(c, forest.no));
+  return c.make<nn::TreeLeavesOp>(features, integersConstant<int32_t>(c, forest.roots),
+                                  integersConstant<int32_t>(c, forest.features), splits,
+                                  integersConstant<int8_t>(c, forest.outcomes), integersConstant<int32_t>(c, forest.yes),
+                                  integersConstant<int32_t>(c, forest.no));
 }
 
 //===----------------------------------------------------------------------===//
@@ -307,7 +259,7 @@ LogicalResult convertTreeEnsemble(NodeContext &c) {
   Type element = c.inputType(0).getElementType(), wide = nn::getComputeType(element);
   Value leaves = findLeaves(c, forest, element);
   Value joined = leaves ? joinLeaves(c, forest, leaves, Joining(joining), wide, element) : Value();
-  Value result = ShapeVectors(c).cast(transform(c, joined, Transform(transformation)), element);
+  Value result = ShapeVectors(c).cast(transformScores(c, joined, Transform(transformation)), element);
   return result ? c.replaceWith(result) : failure();
 }
 
@@ -407,21 +359,6 @@ LogicalResult readNamedForest(NodeContext &c, StringRef ends, Forest &forest, bo
   return checkWays(c, forest);
 }
 
-std::optional<Transform> getTransform(NodeContext &c) {
-  StringRef name = c.getString("post_transform", "NONE");
-  auto kind = llvm::StringSwitch<std::optional<Transform>>(name)
-                  .Case("NONE", Transform::None)
-                  .Case("SOFTMAX", Transform::Softmax)
-                  .Case("LOGISTIC", Transform::Logistic)
-                  .Case("SOFTMAX_ZERO", Transform::SoftmaxZero)
-                  .Case("PROBIT", Transform::Probit)
-                  .Default(std::nullopt);
-  if (!kind)
-    (void)c.error("the attribute 'post_transform' is " + nn::quoted(name) +
-                  ", expected NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT");
-  return kind;
-}
-
 /// What is added for each target.
 Value addBase(NodeContext &c, Value scores, ArrayRef<double> base) {
   if (base.empty() || !scores)
@@ -452,29 +389,17 @@ LogicalResult convertTreeRegressor(NodeContext &c) {
   Type element = isDouble ? Type(c.getBuilder().getF64Type()) : Type(c.getBuilder().getF32Type());
   Value leaves = findLeaves(c, forest, element);
   Value joined = leaves ? joinLeaves(c, forest, leaves, *joining, element, element) : Value();
-  Value result = transform(c, addBase(c, joined, base), *kind);
+  Value result = transformScores(c, addBase(c, joined, base), *kind);
   result = ShapeVectors(c).cast(result, c.getBuilder().getF32Type());
   return result ? c.replaceWith(result) : failure();
-}
-
-/// Scores of two classes of which the trees know one: those of the other follow.
-Value completeScores(NodeContext &c, Value score, bool arePositive, Transform kind) {
-  ShapeVectors v(c);
-  if (!score)
-    return {};
-  Type element = NodeContext::typeOf(score).getElementType();
-  Value other = arePositive ? v.sub(c.scalarConstant(element, 1), score) : c.make<nn::NegOp>(score);
-  Value both = other ? c.make<nn::ConcatOp>(ValueRange{other, score}, 1) : Value();
-  return arePositive ? both : transform(c, both, kind);
 }
 
 /// A label for each row, and the scores of all classes.
 LogicalResult convertTreeClassifier(NodeContext &c) {
   auto kind = getTransform(c);
-  SmallVector<StringRef> names = c.hasAttr("classlabels_strings") ? c.getStrings("classlabels_strings") : SmallVector<StringRef>();
-  SmallVector<int64_t> numbers = c.hasAttr("classlabels_int64s") ? c.getInts("classlabels_int64s") : SmallVector<int64_t>();
+  Labels labels(c, "classlabels_strings", "classlabels_int64s");
   Forest forest;
-  forest.targets = names.empty() ? numbers.size() : names.size();
+  forest.targets = labels.size();
   SmallVector<double> base = getFloats(c, "base_values");
   bool isDouble = false;
   if (forest.targets < 2)
@@ -514,10 +439,9 @@ LogicalResult convertTreeClassifier(NodeContext &c) {
     scores = completeScores(c, joined, arePositive, *kind);
   } else {
     places = c.make<nn::ArgReduceOp>(nn::ReduceKind::max, joined, 1, /*keepdims=*/false, /*select_last=*/false);
-    scores = transform(c, joined, *kind);
+    scores = transformScores(c, joined, *kind);
   }
-  Value labels = names.empty() ? c.intsConstant(numbers) : c.stringsConstant(names);
-  Value label = places && labels ? c.make<nn::GatherOp>(labels, places, 0, /*in_bounds=*/true) : Value();
+  Value label = labels.at(c, places);
   scores = v.cast(scores, c.getBuilder().getF32Type());
   return label && scores ? c.setResults({label, scores}) : failure();
 }

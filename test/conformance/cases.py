@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-GROUPS = ("node", "simple", "pytorch-converted", "pytorch-operator", "light")
+from random_cases import CHECKS, Check
+
+SUITE = ("node", "simple", "pytorch-converted", "pytorch-operator", "light")
+GROUPS = (*SUITE, "operators")  # the last are our own
 FORMS = ("static", "dynamic")
 
 # A data set: values of the graph's inputs (those without an initializer, in
@@ -23,14 +26,16 @@ DataSet = tuple[list[Any], list[Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """One case of the suite; models on disk are loaded when asked for."""
+    """One case; models on disk are loaded, and our own expected values computed, when asked for."""
 
     name: str
     group: str
     rtol: float
     atol: float
     _model: onnx.ModelProto | Path
-    _data: list[DataSet] | Path
+    _data: list[DataSet] | Path | Callable[[], list[DataSet]]
+    # Where the outputs are not determined: what holds for them instead.
+    check: Check | None = None
 
     @property
     def key(self) -> str:
@@ -60,6 +65,8 @@ class Case:
         return shapes
 
     def data_sets(self) -> list[DataSet]:
+        if callable(self._data):
+            return self._data()
         if isinstance(self._data, list):
             return [([_value(v) for v in i], [_value(v) for v in o]) for i, o in self._data]
         if self._data.is_dir():
@@ -72,7 +79,7 @@ class Case:
 
 
 def load_cases() -> list[Case]:
-    """All cases of the installed onnx package."""
+    """All cases of the installed onnx package, and our own."""
     from onnx.backend.test.case.model import collect_testcases
     from onnx.backend.test.loader import DATA_DIR, load_model_tests
 
@@ -89,7 +96,7 @@ def load_cases() -> list[Case]:
             cases.append(Case(path.stem, "light", case.rtol, case.atol, path, path))
         else:
             cases.append(
-                Case(case.name, case.kind, case.rtol, case.atol, case.model, case.data_sets)
+                Case(case.name, case.kind, case.rtol, case.atol, case.model, case.data_sets, CHECKS.get(case.name))
             )
     for group in ("pytorch-converted", "pytorch-operator"):
         for case in load_model_tests(kind=group):
@@ -97,6 +104,9 @@ def load_cases() -> list[Case]:
             cases.append(
                 Case(case.name, group, case.rtol, case.atol, folder / "model.onnx", folder)
             )
+    from operators import load_operator_cases
+
+    cases += load_operator_cases()
     cases.sort(key=lambda c: (GROUPS.index(c.group), c.name))
     return cases
 

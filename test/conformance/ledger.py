@@ -15,8 +15,8 @@ from pool import FAULTS, Result
 
 REASON_LENGTH = 240
 HEADER = """\
-# What each case of ONNX's backend suite does in {form} form: pass, or refused with
-# the reason. Written by `test/conformance/run.py --update`; see test/conformance/README.md.
+# What each case of ONNX's backend suite, and of our own, does in {form} form: pass, or refused
+# with the reason. Written by `test/conformance/run.py --update`; see test/conformance/README.md.
 """
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs ONNX's backend suite against the ledger.
+"""Runs ONNX's backend suite, and cases of our own, against the ledger.
 
     run.py [--form static|dynamic] [--filter REGEX] [--verbose] [--update]
     run.py --backend onnxruntime        (the harness on a peer; no ledger)
@@ -27,6 +27,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
 import ledger  # noqa: E402
+import table  # noqa: E402
 from backends import BACKENDS  # noqa: E402
 from cases import FORMS, GROUPS, Case, load_cases  # noqa: E402
 from pool import FAULTS, STATUSES, Job, Pool, Result  # noqa: E402
@@ -41,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--form", choices=FORMS, help="one form only")
     parser.add_argument("--filter", metavar="REGEX", help="cases whose group/name matches")
     parser.add_argument("--update", action="store_true", help="rewrite the ledger")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table of operators that this run makes")
     parser.add_argument("--verbose", action="store_true", help="print each case and its error")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--limit", type=float, default=20, metavar="S", help="seconds for a case")
@@ -128,6 +130,14 @@ def check_form(form: str, results: list[Result], cases: set[str], folder: Path, 
     return len(verdict.differences)
 
 
+def describe_cpu() -> str:
+    """Its name, as Linux has it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return os.uname().machine
+
+
 def main() -> int:
     options = arguments()
     sys.path.insert(0, str(ROOT / "build" / options.preset / "python"))
@@ -156,6 +166,8 @@ def main() -> int:
             failed += check_form(form, found, keys, options.ledger_dir, options.update)
         else:
             failed += sum(r.status in FAULTS for r in found)
+    if options.table:
+        table.write(options.table, cases, results, f"{describe_cpu()}, {options.backend}")
     passed = sum(r.status == "pass" for r in results.values())
     print(f"\n{passed} passed, {failed} failed")
     return 1 if failed else 0

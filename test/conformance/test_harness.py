@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import ledger
 import run
+import table
 from backends import BACKENDS, Refused
-from cases import load_cases, make_dynamic
+from cases import Case, load_cases, make_dynamic
 from compare import Mismatch, check_outputs
 from pool import Job, Pool, Result
 from random_cases import bernoulli, dropout
@@ -254,3 +255,31 @@ def test_random_cases_can_fail() -> None:
     for bad in ([1, 0, 3], [2, 4, 6], [0, 0, 0]):
         with pytest.raises(Mismatch):
             dropout([x, ratio, training], [np.array(bad, F32)])
+
+
+def test_every_version_of_every_operator_has_a_case() -> None:
+    cases = load_cases()
+    names = [case.key for case in cases]
+    assert len(set(names)) == len(names)
+    found = {version for case in cases for version, _ in table.used(case.model("static"), types=False)}
+    assert table.all_versions() - found == set()
+
+
+def test_table_says_what_passed(tmp_path: Path) -> None:
+    def made(name: str, op: str, opset: int, kind: int) -> Case:
+        graph = helper.make_graph(
+            [helper.make_node(op, ["x"], ["y"])], name, [helper.make_tensor_value_info("x", kind, [2])], [helper.make_empty_tensor_value_info("y")]
+        )
+        return Case(name, "operators", 0, 0, helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), [])
+
+    cases = [made("one", "Relu", 7, TensorProto.FLOAT), made("two", "Relu", 14, TensorProto.INT8), made("three", "Erf", 13, TensorProto.FLOAT)]
+    results = {("static", "operators/one"): "pass", ("dynamic", "operators/one"): "pass", ("static", "operators/two"): "pass",
+               ("dynamic", "operators/two"): "wrong", ("static", "operators/three"): "refused"}  # fmt: skip
+    path = tmp_path / "docs" / "onnx.md"
+    table.write(path, cases, {k: Result(k, v, "no Erf today") for k, v in results.items()}, "a machine")
+    lines = path.read_text().splitlines()
+    assert "| Relu | 6 | f32 | 1 | 1 |  |" in lines
+    assert "| Relu | 14 | i8 (static) | 1 | — |  |" in lines
+    assert "| Relu | 13 |  | — | — |  |" in lines
+    assert "| Erf | 13 |  | — | — | no Erf today |" in lines
+    assert any(line.startswith("2 of ") and "1 of" in line for line in lines)

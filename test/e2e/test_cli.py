@@ -229,7 +229,19 @@ def test_bench_of_dynamic_sizes_counts_those_of_the_run(tmp_path: Path) -> None:
         assert figures["gflops"] > 0
 
 
-@pytest.mark.parametrize("command", [[], ["compile"], ["run"], ["bench"], ["info"], ["train"]])
+def test_operators_are_listed() -> None:
+    listed = {(o["domain"], o["name"], o["since"]): o for o in json.loads(nacre("ops", "--json").out)}
+    standard = {(s.domain, s.name, s.since_version): s.deprecated for s in onnx.defs.get_all_schemas_with_history()}
+    assert {k: listed[k]["deprecated"] for k in listed if k[2]} == standard
+    assert listed["com.microsoft", "FusedMatMul", 0]["import"] == "converted"
+    assert listed["", "SwiGLU", 28]["import"] == "expanded"
+    # What they take or give are maps.
+    assert {n for (_, n, _), o in listed.items() if o["import"] == "refused"} == {"CastMap", "DictVectorizer", "ZipMap"}
+    assert nacre("ops", "Upsample").out == "Upsample: 1 7 9 10 (deprecated)\n"
+    assert "there is no operator 'Twist'" in nacre("ops", "Twist", ok=False).err
+
+
+@pytest.mark.parametrize("command", [[], ["compile"], ["run"], ["bench"], ["info"], ["ops"], ["train"]])
 def test_help_fits_one_screen(command: list[str]) -> None:
     out = nacre(*command, "--help").out
     assert len(out.splitlines()) <= 40

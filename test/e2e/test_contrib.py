@@ -211,7 +211,8 @@ def test_turned(interleaved: int) -> None:
     check("RotaryEmbedding", feed, interleaved=interleaved, num_heads=2, rotary_embedding_dim=8)
 
 
-@pytest.mark.parametrize("attributes", [{}, {"local_window_size": 2}, {"softcap": 5.0, "scale": 0.2}, {"do_rotary": 1}, {"do_rotary": 1, "rotary_interleaved": 1}])
+@pytest.mark.parametrize("attributes", [{}, {"local_window_size": 2}, {"softcap": 5.0, "scale": 0.2}, {"do_rotary": 1}, {"do_rotary": 1, "rotary_interleaved": 1},
+                                        {"smooth_softmax": 1}, {"smooth_softmax": 1, "local_window_size": 2, "softcap": 5.0}])  # fmt: skip
 def test_grouped_queries(attributes: dict[str, Any]) -> None:
     heads = {"num_heads": 4, "kv_num_heads": 2}
     cosine, sine = angles(16, 8)
@@ -275,6 +276,35 @@ def test_few_bits(depth: int, bits: int, zero: str | None) -> None:
     if zero:
         feed["z"] = RANDOM.integers(0, 256, (rows, -(-blocks * bits // 8))).astype(np.uint8)
     check("MatMulNBits", feed, K=depth, N=rows, bits=bits, block_size=block, rtol=1e-3)
+    if bits == 4:  # columns whose block is told by a list
+        order = ["a", "b", "s", "z" if zero else "", "g"]
+        places = {"g": RANDOM.permutation(np.arange(blocks * block) // block).astype(np.int32)}
+        expected = None
+        if zero:  # which ONNX Runtime 1.32 passes over where there is such a list
+            low = lambda x: np.stack([x & 15, x >> 4], -1).reshape(rows, -1).astype(np.float32)  # noqa: E731
+            at = places["g"][:depth]
+            numbers = (low(feed["b"])[:, :depth] - low(feed["z"])[:, at]) * feed["s"][:, at]
+            expected = [feed["a"] @ numbers.T]
+        check("MatMulNBits", feed | places, expected=expected, order=order, K=depth, N=rows, bits=bits, block_size=block, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_lstm_of_few_bits(kind: type, direction: str) -> None:
+    steps, batch, size, hidden, ways = 5, 2, 6, 4, 2 if direction == "bidirectional" else 1
+    feed = {"x": f32(steps, batch, size), "w": quantised(ways, size, 4 * hidden, kind=kind), "r": quantised(ways, hidden, 4 * hidden, kind=kind), "b": f32(ways, 8 * hidden),
+            "ws": np.full(ways, 0.01, np.float32), "wz": np.full(ways, 120 if kind is np.uint8 else 3, kind), "rs": np.full(ways, 0.01, np.float32), "rz": np.full(ways, 110 if kind is np.uint8 else -2, kind)}  # fmt: skip
+    more: dict[str, Any] = {"order": ["x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"], "hidden_size": hidden, "direction": direction}
+    # Weights are constants there.
+    constant = model("DynamicQuantizeLSTM", feed, 3, False, **more)
+    for name in list(feed)[1:]:
+        constant.graph.initializer.append(onnx.numpy_helper.from_array(feed[name], name))
+    del constant.graph.input[1:]
+    wanted = run_peer(constant, {"x": feed["x"]})
+    for dynamic in (False, True):
+        found = module().compile(model("DynamicQuantizeLSTM", feed, 3, dynamic, **more)).run(list(feed.values()))
+        for one, other in zip(found, wanted, strict=True):  # inputs and states are rounded to 8 bits there
+            assert one.shape == other.shape and np.abs(one - other).max() < 0.02 * np.abs(other).max()
 
 
 def test_faults() -> None:

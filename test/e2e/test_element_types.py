@@ -103,6 +103,14 @@ def test_products_of_8_bit_floats_and_integers() -> None:
     np.testing.assert_array_equal(got.view(np.uint8), want.astype(a.dtype).view(np.uint8))
 
 
+def test_triangles_and_places_of_strings() -> None:
+    x = np.array([["a", "", "b"], ["", "cd", ""], ["e", "", "f"]], object)
+    upper, _ = compute("Trilu", {"x": x}, TensorProto.STRING)
+    assert upper.tolist() == [["a", "", "b"], ["", "cd", ""], ["", "", "f"]]
+    places, _ = compute("NonZero", {"x": x}, TensorProto.INT64)
+    np.testing.assert_array_equal(places, np.nonzero(x.astype(str)))
+
+
 def test_quantisation_by_integers() -> None:
     x, scale = np.array([-7, 1, 3, 500], np.float32), np.array(2, np.int32)
     got, _ = compute("QuantizeLinear", {"x": x, "s": scale}, TensorProto.UINT8)

@@ -55,9 +55,9 @@ func.func @reverse_sequence_axes(%x: tensor<8x4xf32>, %n: tensor<4xi64>) {
 
 // -----
 
-func.func @count_non_zero(%x: tensor<3x!nn.string>) {
-  // expected-error@+1 {{operand #0 must be ranked tensor of number or boolean values}}
-  %0 = nn.count_non_zero %x : (tensor<3x!nn.string>) -> tensor<i64>
+func.func @count_non_zero(%x: tensor<3xi4>) {
+  // expected-error@+1 {{operand #0 must be ranked tensor of number or boolean or A string}}
+  %0 = nn.count_non_zero %x : (tensor<3xi4>) -> tensor<i64>
   return
 }
 

@@ -29,6 +29,8 @@ func.func @types(%x: tensor<?x!nn.string>, %n: tensor<i64>, %k: tensor<3xi64>, %
       : (tensor<?x!nn.string>, tensor<3x!nn.string>, tensor<3xi64>, tensor<3xi64>, tensor<3xf32>) -> tensor<7xf32>
   // CHECK: nn.string_match {{.*}} to {{.*}} -> tensor<?xi1>
   %9 = nn.string_match %x to %s : (tensor<?x!nn.string>, tensor<!nn.string>) -> tensor<?xi1>
+  // CHECK: nn.string_rank {{.*}} -> tensor<?xi64>
+  %11 = nn.string_rank %x : (tensor<?x!nn.string>) -> tensor<?xi64>
   // CHECK: nn.string_bytes {{.*}} -> tensor<?xui8>
   %10 = nn.string_bytes %s, %n : (tensor<!nn.string>, tensor<i64>) -> tensor<?xui8>
   // CHECK: nn.decode_image {{.*}} to gray : {{.*}} -> (tensor<!nn.string>, tensor<3xi64>)

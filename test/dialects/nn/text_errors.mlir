@@ -16,6 +16,14 @@ func.func @compare(%x: tensor<2x!nn.string>) {
 
 // -----
 
+func.func @rank(%x: tensor<2xi64>) {
+  // expected-error@+1 {{operand #0 must be ranked tensor of A string}}
+  %0 = nn.string_rank %x : (tensor<2xi64>) -> tensor<2xi64>
+  return
+}
+
+// -----
+
 func.func @keys(%x: tensor<2x!nn.string>, %k: tensor<2xi64>, %o: tensor<i64>) {
   // expected-error@+1 {{expects a vector of keys of the input's type, found 'tensor<2xi64>'}}
   %0 = nn.lookup %x in %k to %k or %o : (tensor<2x!nn.string>, tensor<2xi64>, tensor<2xi64>, tensor<i64>) -> tensor<2xi64>

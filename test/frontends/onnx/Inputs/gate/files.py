@@ -169,11 +169,6 @@ def operator_of_a_later_opset(folder):
     return model(node("Gelu", "x", "y"))
 
 
-@case("node 'n' (Upsample): the operator 'Upsample' is deprecated in opset 11")
-def deprecated_operator(folder):
-    return model(node("Upsample", "x w", "y"), tensors=[tensor(dims=[1], float_data=[2])], opset=11)
-
-
 @case("node 'n' (Relux): there is no operator 'Relux'")
 def unknown_operator(folder):
     return model(node("Relux", "x", "y"))
