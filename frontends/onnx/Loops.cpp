@@ -48,10 +48,6 @@ RankedTensorType frontend::joinTypes(Type lhs, Type rhs) {
   return RankedTensorType::get(shape, l.getElementType());
 }
 
-static RankedTensorType withoutSizes(RankedTensorType type) {
-  return type.clone(SmallVector<int64_t>(type.getRank(), ShapedType::kDynamic));
-}
-
 Draft frontend::createDraft(NodeContext &c) {
   Draft draft;
   auto holder =

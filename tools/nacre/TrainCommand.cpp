@@ -78,7 +78,7 @@ static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_de
                             cl::desc("Threads (default: all cores); the result is the same"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags compileFlags(command.subcommand);
-static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "cache-dir", "clip-value",
+static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "cache-dir", "clip-value", "exact-conv",
                                                  "detect-anomaly", "dump-phases", "input-length", "no-cache", "target-cpu", "target-features",
                                                  "verbose", "list-schedules", "list-optimizers", "list-metrics", "monitor",
                                                  "checkpoint-every", "keep", "log-every", "steps", "list-losses", "clip-norm",
