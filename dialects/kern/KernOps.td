@@ -147,7 +147,8 @@ def Kern_WinogradOp : Op<Kern_Dialect, "winograd", [
     Tiles of it start at multiples of 4, and of b.
 
     Sums of f32 in another order, of transformed values: the largest errors are about twice those of
-    a direct convolution.
+    a direct convolution. A value that is not finite makes NaN or infinities of the 16 places of each
+    tile that reads it.
 
     ```mlir
     %y = kern.winograd %x, %u into %d : (tensor<1x58x58x64xf32>, tensor<6x6x2x64x32xf32>, tensor<1x56x56x64xf32>) -> tensor<1x56x56x64xf32>
