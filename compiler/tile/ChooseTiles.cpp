@@ -358,7 +358,10 @@ private:
                     : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= cache;
           return isSmall && (tiles / candidate >= kMinTiles || (isNext && candidate <= kFewestRows));
         };
-        size = range;
+        // Matrices of a batch share nothing: how many there are is for the threads.
+        bool isBatch = !isNext && movesAlongColumns(anchor, parallel[i]);
+        size = isBatch ? 1 : range;
+        anchorSizes[parallel[i]] = size;
         while (size > 1 && !fits(size))
           size = size > 2 ? divide(range, size - 1) : 1;
       }

@@ -57,13 +57,11 @@ OpOperand *findWeights(linalg::GenericOp op) {
       return nullptr;
   // Starts from 0, adds products.
   auto fill = op.getDpsInits().front().getDefiningOp<linalg::FillOp>();
-  Block &body = *op.getBody();
-  auto sum = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
-  if (!fill || !matchPattern(fill.getInputs().front(), m_AnyZeroFloat()) || !sum || body.getOperations().size() != 3)
-    return nullptr;
-  bool isSum = sum.getLhs() == body.getArgument(2) || sum.getRhs() == body.getArgument(2);
-  auto product = (sum.getLhs() == body.getArgument(2) ? sum.getRhs() : sum.getLhs()).getDefiningOp<arith::MulFOp>();
-  return isSum && product ? op.getDpsInputOperand(1) : nullptr;
+  bool addsProducts = linalg::detail::isContractionBody(*op.getBody(), [](Operation *product, Operation *sum) {
+    return isa<arith::MulFOp>(product) && isa<arith::AddFOp>(sum);
+  });
+  bool startsAtZero = fill && matchPattern(fill.getInputs().front(), m_AnyZeroFloat());
+  return addsProducts && startsAtZero ? op.getDpsInputOperand(1) : nullptr;
 }
 
 /// The root op reads the convolution place by place, as does everything in between.

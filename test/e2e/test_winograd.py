@@ -105,6 +105,21 @@ def test_narrower_vectors(cpu):
     assert error < 1e-5
 
 
+def test_several_cpus_in_one_file(tmp_path, monkeypatch):
+    """Each version has transformed weights in blocks of its own vectors."""
+    rng = np.random.default_rng(3)
+    w = (rng.standard_normal((64, 64, 3, 3)) / 24).astype(np.float32)
+    x = np.abs(rng.standard_normal((1, 64, 32, 32))).astype(np.float32)
+    onnx.save(build((1, 64, 32, 32), w, np.zeros(64, np.float32), (1, 1, 1, 1), residual=False), tmp_path / "m.onnx")
+    nacre.compile_to_file(tmp_path / "m.onnx", tmp_path / "m.so", target_cpu="x86-64-v2,x86-64-v3")
+    expected = convolve(x, w, (1, 1, 1, 1))
+    expected = np.where(expected < 0, expected * 0.25, expected)
+    for cpu in ("x86-64-v2", "x86-64-v3"):
+        monkeypatch.setenv("NACRE_TARGET_CPU", cpu)
+        got = nacre.load(tmp_path / "m.so").run({"x": x})[0]
+        assert np.abs(got - expected).max() < 1e-5 * np.sqrt(np.mean(expected**2))
+
+
 def test_infinities_stay_near():
     """Where the input has no finite value, windows that meet it have none; others are what they were."""
     rng = np.random.default_rng(1)
