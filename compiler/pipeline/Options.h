@@ -28,6 +28,8 @@ struct PipelineOptions {
   /// Bits of a vector register, and the number of such registers.
   unsigned vectorBits = 512;
   unsigned vectorRegisters = 32;
+  /// Products of f32 that a core adds in a cycle.
+  int64_t lanes = 32;
   /// The target has a fused multiply-add.
   bool fma = true;
   /// The target adds two products of bf16 to an f32, and gains by it.

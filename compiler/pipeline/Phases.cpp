@@ -105,7 +105,7 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   if (!options.exactConv)
-    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes}));
+    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes, options.lanes}));
   passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles}));
   passes.addPass(tile::createPadProducersPass());
   // This was the last that changes a kernel for its caller: from here on, once each.
@@ -117,7 +117,7 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(tile::createCarryInPlacePass());
   kernel.addPass(tile::createSplitLoopsPass({options.l2Bytes}));
   kernel.addPass(tile::createSplitStepsPass());
-  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles}));
+  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles, options.lanes}));
   kernel.addPass(tile::createTileAndFusePass());
   addCleanup(kernel);
 }

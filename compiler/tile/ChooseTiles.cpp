@@ -258,8 +258,10 @@ private:
     auto result = cast<ShapedType>(op.getDestination().getType()), input = cast<ShapedType>(op.getInput().getType());
     tile::WinogradShape shape = {assumeOne(result.getDimSize(0)), result.getDimSize(1), result.getDimSize(2),
                                  input.getDimSize(3), result.getDimSize(3)};
-    tile::WinogradTile tile = shape.chooseTile(l2Bytes);
-    return {1, tile.rows, 0, tile.columns};
+    int64_t places = kern::getWinogradPlaces(cast<ShapedType>(op.getWeights().getType()).getDimSize(0));
+    auto tile = shape.chooseTile(places, {lanes, l2Bytes});
+    assert(tile && "kern.winograd has as many places as a tile");
+    return {1, tile->rows, 0, tile->columns};
   }
   static int64_t assumeOne(int64_t size) { return ShapedType::isDynamic(size) ? 1 : size; }
 

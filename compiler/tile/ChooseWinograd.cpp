@@ -7,7 +7,8 @@
 //         and @prepare computes %u = G %w G^T
 //
 // It reads four times as many weights and moves the input and the result once more each, which
-// pays if enough places share the weights.
+// pays if enough places share the weights. Tiles of 2 x 2 places (%u: [4, 4, ...]) read less than twice
+// as many weights, for 16 products instead of 36.
 //
 // Precondition: kernels of structured ops on tensors, each with one call. Postcondition: f32
 // convolutions with constant 3 x 3 windows that gain by it are kern.winograd, with a result that
@@ -89,8 +90,9 @@ bool isElementwiseBehind(kern::FuncOp func, linalg::GenericOp conv) {
 
 constexpr double a = tile::kNearPoint, b = tile::kFarPoint;
 constexpr double A = 1 / (2 * a * a * (a * a - b * b)), B = 1 / (2 * b * b * (b * b - a * a));
-constexpr double G[6][3] = {{1 / (a * a * b * b), 0, 0}, {A, A * a, A * a * a}, {A, -A * a, A * a * a},
-                            {B, B * b, B * b * b},       {B, -B * b, B * b * b}, {0, 0, 1}};
+constexpr double G4[] = {1 / (a * a * b * b), 0, 0, A, A * a, A * a * a, A, -A * a, A * a * a,
+                         B, B * b, B * b * b, B, -B * b, B * b * b, 0, 0, 1};
+constexpr double G2[] = {1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1};
 
 /// A kernel that computes the transformed weights, as sums over the window.
 kern::FuncOp createTransform(OpBuilder &moduleBuilder, Location loc, RankedTensorType from, RankedTensorType to,
@@ -98,11 +100,10 @@ kern::FuncOp createTransform(OpBuilder &moduleBuilder, Location loc, RankedTenso
   OpBuilder b(moduleBuilder.getContext());
   auto func = kern::FuncOp::create(moduleBuilder, loc, name, b.getFunctionType({from, to}, to));
   Block *body = b.createBlock(&func.getBody(), {}, {from, to}, {loc, loc});
-  SmallVector<float> table;
-  for (auto &row : G)
-    llvm::append_range(table, row);
+  int64_t reads = to.getDimSize(0);
+  SmallVector<float> table(kern::getWinogradPlaces(reads) == 4 ? ArrayRef<double>(G4) : ArrayRef<double>(G2));
   Value factors = arith::ConstantOp::create(
-      b, loc, DenseElementsAttr::get(RankedTensorType::get({6, 3}, b.getF32Type()), ArrayRef<float>(table)));
+      b, loc, DenseElementsAttr::get(RankedTensorType::get({reads, 3}, b.getF32Type()), ArrayRef<float>(table)));
   Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(b.getF32Type()));
   Value filled = linalg::FillOp::create(b, loc, zero, body->getArgument(1)).getResult(0);
   // Loops: the position, the block, the channel, the place in the block; then the window.
@@ -137,7 +138,7 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
       return;
     SmallVector<kern::CallOp> calls;
     main.walk([&](kern::CallOp call) { calls.push_back(call); });
-    llvm::DenseMap<Attribute, nn::ParameterOp> transformed;
+    llvm::DenseMap<std::pair<Attribute, int64_t>, nn::ParameterOp> transformed;
     for (kern::CallOp call : calls) {
       auto func = symbols.lookup<kern::FuncOp>(call.getCallee());
       for (auto [index, input] : llvm::enumerate(call.getInputs())) {
@@ -148,12 +149,15 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
           continue;
         OpOperand &use = *argument.getUses().begin();
         auto conv = dyn_cast<linalg::GenericOp>(use.getOwner());
-        if (!conv || findWeights(conv) != &use || !isElementwiseBehind(func, conv) || !pays(conv))
+        if (!conv || findWeights(conv) != &use || !isElementwiseBehind(func, conv))
+          continue;
+        int64_t places = choosePlaces(conv);
+        if (places == 0)
           continue;
         auto type = cast<RankedTensorType>(argument.getType());
         int64_t outputs = type.getDimSize(0), block = outputs % (vectorBits / 16) ? vectorBits / 32 : vectorBits / 16;
-        auto packed = RankedTensorType::get({6, 6, outputs / block, type.getDimSize(1), block}, type.getElementType());
-        nn::ParameterOp &parameter = transformed[get.getNameAttr()];
+        auto packed = RankedTensorType::get({places + 2, places + 2, outputs / block, type.getDimSize(1), block}, type.getElementType());
+        nn::ParameterOp &parameter = transformed[{get.getNameAttr(), places}];
         if (!parameter) {
           kern::FuncOp kernel = createTransform(moduleBuilder, get.getLoc(), type, packed,
                                                 ("winograd_" + Twine(transformed.size() - 1)).str());
@@ -163,7 +167,7 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
           inside.setInsertionPointAfterValue(source);
           Value empty = tensor::EmptyOp::create(inside, get.getLoc(), packed.getShape(), packed.getElementType());
           auto made = kern::CallOp::create(inside, get.getLoc(), TypeRange(packed), kernel.getSymName(), source, empty);
-          parameter = prepare.addResult(made.getResult(0), (get.getName() + ".winograd").str());
+          parameter = prepare.addResult(made.getResult(0), (get.getName() + ".winograd" + (places == 2 ? "2" : "")).str());
         }
         OpBuilder b(call);
         call.getInputsMutable()[index].set(
@@ -176,7 +180,8 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
         Value empty = tensor::EmptyOp::create(b, conv.getLoc(), sizes, result.getElementType());
         auto winograd = kern::WinogradOp::create(b, conv.getLoc(), TypeRange(result), conv.getDpsInputs()[0], argument, empty);
         remark::passed(conv.getLoc(), remark::RemarkOpts::name("ChooseWinograd").category("choose-winograd"))
-            << remark::add("a 3 x 3 convolution by 36 products for 16 places");
+            << remark::add(places == 4 ? "a 3 x 3 convolution by 36 products for 16 places"
+                                       : "a 3 x 3 convolution by 16 products for 4 places");
         conv.getResult(0).replaceAllUsesWith(winograd.getResult(0));
         conv.erase();
       }
@@ -185,13 +190,22 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
   }
 
 private:
-  bool pays(linalg::GenericOp conv) {
+  /// Places of a tile by which the convolution takes the least time; 0 if it does without transforms.
+  int64_t choosePlaces(linalg::GenericOp conv) {
     SmallVector<int64_t> sizes = conv.getStaticLoopRanges();
-    if (sizes[H] % kern::kWinogradPlaces || sizes[W] % kern::kWinogradPlaces || sizes[O] % (vectorBits / 32))
-      return false;
+    if (sizes[O] % (vectorBits / 32))
+      return 0;
     tile::WinogradShape shape = {ShapedType::isDynamic(sizes[N]) ? 1 : sizes[N], sizes[H], sizes[W], sizes[C], sizes[O]};
+    tile::WinogradCore core = {lanes, l2Bytes};
     constexpr double kLeastGain = 1.25;
-    return shape.getDirectCost() > kLeastGain * shape.chooseTile(l2Bytes).cost;
+    double least = shape.getDirectCost(core) / kLeastGain;
+    int64_t chosen = 0;
+    for (int64_t places : {2, 4})
+      if (auto tile = shape.chooseTile(places, core); tile && tile->cost < least) {
+        least = tile->cost;
+        chosen = places;
+      }
+    return chosen;
   }
 };
 

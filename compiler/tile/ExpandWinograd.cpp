@@ -6,8 +6,9 @@
 //           M[36][places][o] = V times %u, position by position
 //           scf.for %h, %w { rows of A^T M; their columns: %y[4 %h + i, 4 %w + j, o] } }
 //
-// B and A are those of F(4 x 4, 3 x 3) (Lavin and Gray, arXiv:1509.09308) with the points of
-// Winograd.h. One vector of channels goes through a transform at once.
+// B and A are those of F(4 x 4, 3 x 3), or of F(2 x 2, 3 x 3) (Lavin and Gray, arXiv:1509.09308), with the
+// points of Winograd.h. One vector of channels goes through a transform at once. Where the places
+// are no multiple, the last tile begins as far in front of the end as it has places.
 //
 // Precondition: memrefs. Postcondition: no kern.winograd is left.
 //
@@ -33,8 +34,6 @@ using nacre::tile::kNearPoint;
 
 namespace {
 
-constexpr int64_t kReads = kern::kWinogradReads, kPlaces = kern::kWinogradPlaces;
-
 /// Arithmetic of one transform, on scalars that become lanes.
 class Body {
 public:
@@ -42,6 +41,8 @@ public:
 
   /// B^T d.
   SmallVector<Value> transformInput(ValueRange d) {
+    if (d.size() == 4)
+      return {add(d[0], -1, d[2]), add(d[1], d[2]), add(d[2], -1, d[1]), add(d[3], -1, d[1])};
     Value even = add(d[4], -b2, d[2]), odd = add(d[3], -b2, d[1]), near = add(d[4], -a2, d[2]), far = add(d[3], -a2, d[1]);
     return {add(add(d[4], -(a2 + b2), d[2]), a2 * b2, d[0]),
             add(even, kNearPoint, odd),
@@ -53,6 +54,8 @@ public:
 
   /// A^T m.
   SmallVector<Value> transformResult(ValueRange m) {
+    if (m.size() == 4)
+      return {add(add(m[0], m[1]), m[2]), add(add(m[1], -1, m[2]), m[3])};
     Value near = add(m[1], m[2]), far = add(m[3], m[4]), nearOdd = add(m[1], -1, m[2]), farOdd = add(m[3], -1, m[4]);
     return {add(add(m[0], near), far), add(times(kNearPoint, nearOdd), kFarPoint, farOdd), add(times(a2, near), b2, far),
             add(add(m[5], a2 * kNearPoint, nearOdd), b2 * kFarPoint, farOdd)};
@@ -79,46 +82,49 @@ private:
 
 class Expander {
 public:
-  Expander(kern::WinogradOp op, bool fma) : b(op), loc(op.getLoc()), op(op), fma(fma) {}
+  Expander(kern::WinogradOp op, bool fma)
+      : b(op), loc(op.getLoc()), op(op), fma(fma), reads(cast<MemRefType>(op.getWeights().getType()).getDimSize(0)),
+        places(kern::getWinogradPlaces(reads)) {}
 
   void run() {
     auto input = cast<MemRefType>(op.getInput().getType()), destination = cast<MemRefType>(op.getDestination().getType());
-    int64_t down = destination.getDimSize(1) / kPlaces, across = destination.getDimSize(2) / kPlaces;
+    int64_t height = destination.getDimSize(1), width = destination.getDimSize(2);
+    int64_t down = llvm::divideCeil(height, places), across = llvm::divideCeil(width, places);
     int64_t inputs = input.getDimSize(3), outputs = destination.getDimSize(3);
     // What one dimension of a transform leaves for the other stays in the first-level cache.
-    Value rows = allocate({kReads, kReads, inputs}), half = allocate({kPlaces, kReads, outputs});
-    Value columns = allocate({kReads, kReads, down, across, inputs}), products = allocate({kReads, kReads, down, across, outputs});
+    Value rows = allocate({reads, reads, inputs}), half = allocate({places, reads, outputs});
+    Value columns = allocate({reads, reads, down, across, inputs}), products = allocate({reads, reads, down, across, outputs});
     Value images = memref::DimOp::create(b, loc, op.getDestination(), 0);
     OpBuilder::InsertionGuard guard(b);
     OpFoldResult image = loop(images);
     {
       OpBuilder::InsertionGuard inner(b);
       OpFoldResult row = loop(index(down)), column = loop(index(across));
-      OpFoldResult y = times4(row), x = times4(column);
+      OpFoldResult y = start(row, height), x = start(column, width);
       transform([&](int64_t r) {
-                  return view(op.getInput(), {image, plus(y, r), x, at(0)}, {1, 1, kReads, inputs}, {0, 1});
+                  return view(op.getInput(), {image, plus(y, r), x, at(0)}, {1, 1, reads, inputs}, {0, 1});
                 },
-                [&](int64_t i) { return view(rows, {at(i), at(0), at(0)}, {1, kReads, inputs}, {0}); }, kReads);
-      transform([&](int64_t s) { return view(rows, {at(0), at(s), at(0)}, {kReads, 1, inputs}, {1}); },
+                [&](int64_t i) { return view(rows, {at(i), at(0), at(0)}, {1, reads, inputs}, {0}); }, reads);
+      transform([&](int64_t s) { return view(rows, {at(0), at(s), at(0)}, {reads, 1, inputs}, {1}); },
                 [&](int64_t s) {
-                  return view(columns, {at(0), at(s), row, column, at(0)}, {kReads, 1, 1, 1, inputs}, {1, 2, 3});
+                  return view(columns, {at(0), at(s), row, column, at(0)}, {reads, 1, 1, 1, inputs}, {1, 2, 3});
                 },
-                kReads);
+                reads);
     }
     multiply(columns, products);
     {
       OpBuilder::InsertionGuard inner(b);
       OpFoldResult row = loop(index(down)), column = loop(index(across));
-      OpFoldResult y = times4(row), x = times4(column);
+      OpFoldResult y = start(row, height), x = start(column, width);
       transform([&](int64_t r) {
-                  return view(products, {at(r), at(0), row, column, at(0)}, {1, kReads, 1, 1, outputs}, {0, 2, 3});
+                  return view(products, {at(r), at(0), row, column, at(0)}, {1, reads, 1, 1, outputs}, {0, 2, 3});
                 },
-                [&](int64_t i) { return view(half, {at(i), at(0), at(0)}, {1, kReads, outputs}, {0}); }, kPlaces);
-      transform([&](int64_t s) { return view(half, {at(0), at(s), at(0)}, {kPlaces, 1, outputs}, {1}); },
+                [&](int64_t i) { return view(half, {at(i), at(0), at(0)}, {1, reads, outputs}, {0}); }, places);
+      transform([&](int64_t s) { return view(half, {at(0), at(s), at(0)}, {places, 1, outputs}, {1}); },
                 [&](int64_t j) {
-                  return view(op.getDestination(), {image, y, plus(x, j), at(0)}, {1, kPlaces, 1, outputs}, {0, 2});
+                  return view(op.getDestination(), {image, y, plus(x, j), at(0)}, {1, places, 1, outputs}, {0, 2});
                 },
-                kPlaces);
+                places);
     }
     op.erase();
   }
@@ -129,8 +135,12 @@ private:
   OpFoldResult plus(OpFoldResult value, int64_t more) {
     return arith::AddIOp::create(b, loc, cast<Value>(value), index(more)).getResult();
   }
-  OpFoldResult times4(OpFoldResult value) {
-    return arith::MulIOp::create(b, loc, cast<Value>(value), index(kPlaces)).getResult();
+  /// Where a tile begins.
+  OpFoldResult start(OpFoldResult tile, int64_t size) {
+    Value first = arith::MulIOp::create(b, loc, cast<Value>(tile), index(places));
+    if (size % places != 0)
+      first = arith::MinSIOp::create(b, loc, first, index(size - places));
+    return first;
   }
 
   Value allocate(ArrayRef<int64_t> shape) {
@@ -155,10 +165,10 @@ private:
     return memref::SubViewOp::create(b, loc, type, source, offsets, mixed, ones);
   }
 
-  /// One dimension of a transform: six views are read, `count` are written, element by element.
+  /// One dimension of a transform: as many views as a tile reads are read, `count` are written, element by element.
   void transform(llvm::function_ref<Value(int64_t)> read, llvm::function_ref<Value(int64_t)> written, int64_t count) {
     SmallVector<Value> from, to;
-    for (int64_t i = 0; i < kReads; ++i)
+    for (int64_t i = 0; i < reads; ++i)
       from.push_back(read(i));
     for (int64_t i = 0; i < count; ++i)
       to.push_back(written(i));
@@ -167,12 +177,12 @@ private:
     SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
     linalg::GenericOp::create(b, loc, from, to, maps, iterators, [&](OpBuilder &inner, Location where, ValueRange e) {
       Body body(inner, where, fma);
-      ValueRange read = e.take_front(kReads);
-      linalg::YieldOp::create(inner, where, count == kReads ? body.transformInput(read) : body.transformResult(read));
+      ValueRange read = e.take_front(reads);
+      linalg::YieldOp::create(inner, where, count == reads ? body.transformInput(read) : body.transformResult(read));
     });
   }
 
-  /// For each of the 36 positions: places by channels times channels by outputs.
+  /// For each position: places by channels times channels by outputs.
   void multiply(Value left, Value products) {
     auto collapse = [&](Value value) {
       return memref::CollapseShapeOp::create(b, loc, value, ArrayRef<ReassociationIndices>{{0}, {1}, {2, 3}, {4}});
@@ -199,6 +209,7 @@ private:
   Location loc;
   kern::WinogradOp op;
   bool fma;
+  int64_t reads, places;
 };
 
 struct ExpandWinogradPass : tile::impl::ExpandWinogradPassBase<ExpandWinogradPass> {

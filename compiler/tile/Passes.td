@@ -37,7 +37,8 @@ def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
     Option<"minWork", "min-work", "int64_t", "65536",
            "Scalar operations below which work is not divided among threads">,
     Option<"matrixTiles", "matrix-tiles", "bool", "false",
-           "Sums of products of bf16 and 8-bit integers run on a matrix unit">];
+           "Sums of products of bf16 and 8-bit integers run on a matrix unit">,
+    Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">];
 }
 
 def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
@@ -122,7 +123,8 @@ def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
     "::mlir::linalg::LinalgDialect", "::nacre::nn::NNDialect", "::nacre::kern::KernDialect"];
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
-    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">];
+    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">,
+    Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">];
 }
 
 def ExpandWinogradPass : Pass<"expand-winograd", "::nacre::kern::FuncOp"> {

@@ -2,55 +2,62 @@
 //
 // A model of three things: products near the peak, vectors that the two transforms move, and
 // weights that come from beyond the second-level cache for each block of rows. Its constants
-// were measured on Sapphire Rapids (docs/performance.md).
+// were measured on Sapphire Rapids and Zen 4 (docs/performance.md).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/Winograd.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 using namespace nacre::tile;
 
 namespace {
-/// Products of the windows' and of the positions' contractions, and bytes from far, in a cycle.
-constexpr double kDirectProducts = 32 * 0.75, kProducts = 32 * 0.85, kFarBytes = 5;
-/// Cycles for a vector of channels of one transformed tile.
-constexpr double kTransformIn = 220, kTransformOut = 180;
+/// Bytes from far in a cycle.
+constexpr double kFarBytes = 5;
+/// Cycles for a vector of channels of one transformed tile, for each place that it reads.
+constexpr double kTransformIn = 6, kTransformOut = 5;
 constexpr int64_t kLanes = 16, kColumns = 32;
+
+/// Products of the windows' and of the positions' contractions in a cycle. Two units of 16 lanes
+/// wait for their operands at times.
+double getDirectProducts(int64_t lanes) { return lanes * (lanes > 16 ? 0.75 : 0.95); }
+double getProducts(int64_t lanes) { return lanes * (lanes > 16 ? 0.85 : 0.95); }
 
 /// What fewer tiles than several threads want are worth.
 double getPenalty(double tiles) { return tiles < 2 ? 2.2 : tiles < 4 ? 1.1 : 1; }
 } // namespace
 
-double WinogradShape::getDirectCost() const {
+double WinogradShape::getDirectCost(WinogradCore core) const {
   double weights = 9. * inputs * outputs;
-  return std::max(weights * images * height * width / kDirectProducts, weights * 4 / kFarBytes);
+  return std::max(weights * images * height * width / getDirectProducts(core.lanes), weights * 4 / kFarBytes);
 }
 
-WinogradTile WinogradShape::chooseTile(int64_t l2Bytes) const {
-  double across = width / 4, all = images * (height / 4) * across;
+std::optional<WinogradTile> WinogradShape::chooseTile(int64_t places, WinogradCore core) const {
+  double across = llvm::divideCeil(width, places), reads = (places + 2) * (places + 2);
   auto vectors = [](double channels) { return std::ceil(channels / kLanes); };
   std::optional<WinogradTile> best;
-  for (int64_t rows = 4; rows <= height; rows += 4)
+  if (width < places)
+    return best;
+  for (int64_t rows = places; rows <= height; ++rows)
     for (int64_t columns = kColumns; columns < outputs + kColumns; columns += kColumns) {
       int64_t part = std::min(columns, outputs);
       if (height % rows || outputs % part)
         continue;
-      double places = rows / 4 * across, blocks = outputs / part, passes = images * (height / rows) * blocks;
-      double buffers = 36. * 4 * places * (inputs + part), weights = 36. * 4 * inputs * outputs;
-      double cost = all * (blocks * kTransformIn * vectors(inputs) + kTransformOut * vectors(outputs));
+      double tiles = llvm::divideCeil(rows, places) * across, all = images * (height / rows) * tiles;
+      double blocks = outputs / part, passes = images * (height / rows) * blocks;
+      double buffers = reads * 4 * tiles * (inputs + part), weights = reads * 4 * inputs * outputs;
+      double cost = all * reads * (blocks * kTransformIn * vectors(inputs) + kTransformOut * vectors(outputs));
       // Weights are asked for before their turn, while products are summed; those that do not stay
       // in the cache come for each block of rows again.
-      bool stay = blocks == 1 && weights + buffers <= l2Bytes * 0.75;
+      bool stay = blocks == 1 && weights + buffers <= core.l2Bytes * 0.75;
       double moved = (stay ? 1 : passes / blocks) * weights / kFarBytes;
-      cost += std::max(36. * all * inputs * outputs / kProducts, moved);
-      if (buffers > l2Bytes / 2)
-        cost += passes * (buffers - l2Bytes / 2) * 2 / kFarBytes;
+      cost += std::max(reads * all * inputs * outputs / getProducts(core.lanes), moved);
+      if (buffers > core.l2Bytes / 2)
+        cost += passes * (buffers - core.l2Bytes / 2) * 2 / kFarBytes;
       cost *= getPenalty(passes);
       if (!best || cost < best->cost)
         best = WinogradTile{rows, part, cost};
     }
-  return best.value_or(WinogradTile{height, outputs, 1e300});
+  return best;
 }

@@ -3,15 +3,21 @@
 #define NACRE_COMPILER_TILE_WINOGRAD_H
 
 #include <cstdint>
+#include <optional>
 
 namespace nacre::tile {
 
-/// The points of the transforms are 0, infinity, and both signs of these, which are exact in binary.
-/// Largest errors of f32 sums over 128 channels are twice those of direct sums, with the usual
-/// points 1 and 2 seven times.
+/// The points of the transforms for 4 x 4 places are 0, infinity, and both signs of these, which are exact
+/// in binary. Largest errors of f32 sums over 128 channels are twice those of direct sums, with the
+/// usual points 1 and 2 seven times. For 2 x 2 places they are 0, infinity, 1 and -1.
 constexpr double kNearPoint = 5 / 8., kFarPoint = 3 / 2.;
 
-/// Rows and columns (output channels) of a tile of kern.winograd, and the cost of all tiles.
+/// What the costs depend on: products of f32 that a core adds in a cycle, and its second-level cache.
+struct WinogradCore {
+  int64_t lanes, l2Bytes;
+};
+
+/// Rows and columns (output channels) of a tile of kern.winograd, and the cost of all tiles in cycles.
 struct WinogradTile {
   int64_t rows, columns;
   double cost;
@@ -21,10 +27,11 @@ struct WinogradTile {
 struct WinogradShape {
   int64_t images, height, width, inputs, outputs;
 
-  /// Cycles of the direct convolution on one thread of a core with two units of 16 lanes.
-  double getDirectCost() const;
-  /// The tile that takes the least time; few tiles count as slower, for several threads.
-  WinogradTile chooseTile(int64_t l2Bytes) const;
+  /// Cycles of the direct convolution on one thread.
+  double getDirectCost(WinogradCore core) const;
+  /// The tile that takes the least time by transforms of `places` x `places`; few tiles count as slower,
+  /// for several threads. Nothing if the result has fewer places.
+  std::optional<WinogradTile> chooseTile(int64_t places, WinogradCore core) const;
 };
 
 } // namespace nacre::tile

@@ -20,8 +20,8 @@
 namespace nacre::kern {
 /// The name of the list of halos (HaloAttr) on a structured op.
 inline constexpr llvm::StringLiteral kHalo = "kern.halo";
-/// Places along each dimension that one transformed tile of kern.winograd gives, and that it reads.
-inline constexpr int64_t kWinogradPlaces = 4, kWinogradReads = 6;
+/// Places along each dimension that one transformed tile of kern.winograd gives, of those that it reads.
+inline constexpr int64_t getWinogradPlaces(int64_t reads) { return reads - 2; }
 } // namespace nacre::kern
 
 #define GET_OP_CLASSES

@@ -140,15 +140,16 @@ def Kern_WinogradOp : Op<Kern_Dialect, "winograd", [
       "getTiledImplementation", "getResultTilePosition", "generateResultTileValue"]>]> {
   let summary = "A convolution with 3 x 3 windows by fewer products";
   let description = [{
-    Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, arXiv:1509.09308): of each 4 x 4
-    places of the result, and each pair of channels, 36 products instead of 144. `input` is
-    `[n, h + 2, w + 2, c]`, with its padding; `weights` are those of the windows, transformed
-    (`G g G^T`), `[6, 6, o / b, c, b]`; `destination` is `[n, h, w, o]`, where 4 divides h and w.
-    Tiles of it start at multiples of 4, and of b.
+    Winograd's minimal filtering F(m x m, 3 x 3) (Lavin and Gray, arXiv:1509.09308), m 4 or 2: of each
+    4 x 4 places of the result, and each pair of channels, 36 products instead of 144; of 2 x 2 places 16
+    instead of 36. `input` is `[n, h + 2, w + 2, c]`, with its padding; `weights` are those of the windows,
+    transformed (`G g G^T`), `[m + 2, m + 2, o / b, c, b]`; `destination` is `[n, h, w, o]`, of at least m x m
+    places. Where m does not divide them, the last places are computed with their neighbours, once more.
+    Tiles of the channels start at multiples of b.
 
     Sums of f32 in another order, of transformed values: the largest errors are about twice those of
-    a direct convolution. A value that is not finite makes NaN or infinities of the 16 places of each
-    tile that reads it.
+    a direct convolution (m = 4). A value that is not finite makes NaN or infinities of the m x m places of
+    each tile that reads it.
 
     ```mlir
     %y = kern.winograd %x, %u into %d : (tensor<1x58x58x64xf32>, tensor<6x6x2x64x32xf32>, tensor<1x56x56x64xf32>) -> tensor<1x56x56x64xf32>

@@ -14,15 +14,16 @@ LogicalResult WinogradOp::verify() {
     return emitOpError("expects a result of the destination's type on tensors, and none on memrefs");
   if (input.getRank() != 4 || weights.getRank() != 5 || destination.getRank() != 4)
     return emitOpError("expects operands of rank 4, and weights of rank 5");
-  if (weights.getDimSize(0) != kWinogradReads || weights.getDimSize(1) != kWinogradReads ||
-      weights.getDimSize(3) != input.getDimSize(3))
-    return emitOpError("expects weights of 6 x 6 positions and the input's channels");
+  int64_t reads = weights.getDimSize(0);
+  if ((reads != 6 && reads != 4) || weights.getDimSize(1) != reads || weights.getDimSize(3) != input.getDimSize(3))
+    return emitOpError("expects weights of 6 x 6 or 4 x 4 positions and the input's channels");
   for (int64_t dim : {1, 2}) {
     int64_t places = destination.getDimSize(dim);
     if (ShapedType::isDynamic(places) || ShapedType::isDynamic(input.getDimSize(dim)))
       continue;
-    if (places % kWinogradPlaces != 0 || input.getDimSize(dim) != places + 2)
-      return emitOpError("expects a multiple of 4 places along dimension ") << dim << ", and 2 more in the input";
+    if (places < getWinogradPlaces(reads) || input.getDimSize(dim) != places + 2)
+      return emitOpError("expects ") << getWinogradPlaces(reads) << " or more places along dimension " << dim
+                                     << ", and 2 more in the input";
   }
   return success();
 }
@@ -67,7 +68,7 @@ FailureOr<TilingResult> WinogradOp::getTiledImplementation(OpBuilder &b, ArrayRe
   auto input = slice(getInput(), {offsets[0], offsets[1], offsets[2], zero},
                      {sizes[0], apply(value + 2, sizes[1]), apply(value + 2, sizes[2]), channels});
   auto panels = slice(getWeights(), {zero, zero, apply(value.floorDiv(block), offsets[3]), zero, zero},
-                      {b.getIndexAttr(kWinogradReads), b.getIndexAttr(kWinogradReads), apply(value.ceilDiv(block), sizes[3]), channels,
+                      {b.getIndexAttr(weights.getDimSize(0)), b.getIndexAttr(weights.getDimSize(1)), apply(value.ceilDiv(block), sizes[3]), channels,
                        b.getIndexAttr(block)});
   auto destination = slice(getDestination(), offsets, sizes);
   auto tiled = WinogradOp::create(b, loc, TypeRange(destination.getType()), input, panels, destination);

@@ -12,8 +12,10 @@ from support import module
 nacre = module()
 
 # Height, width, input and output channels: whole blocks of vectors, half ones, one row of tiles,
-# tiles along rows and along channels, channels that fill no vector.
-SHAPES = [(32, 32, 64, 64), (16, 16, 256, 256), (8, 40, 32, 48), (4, 64, 48, 16), (28, 28, 128, 128), (20, 12, 40, 96)]
+# tiles along rows and along channels, channels that fill no vector; then sizes that a tile does not divide, and
+# tiles of 2 x 2 places.
+SHAPES = [(32, 32, 64, 64), (16, 16, 256, 256), (8, 40, 32, 48), (4, 64, 48, 16), (28, 28, 128, 128), (20, 12, 40, 96),
+          (14, 14, 256, 256), (13, 27, 64, 64), (30, 9, 64, 32), (7, 7, 512, 512), (5, 6, 256, 256)]
 
 
 def convolve(x: np.ndarray, w: np.ndarray, pads: tuple[int, int, int, int]) -> np.ndarray:
@@ -57,7 +59,7 @@ def check(shape: tuple, channels: int, pads: tuple, residual: bool, batch: int |
     got = model.run(feeds)[0]
     assert got.shape == expected.shape
     error = float(np.abs(got - expected).max() / np.sqrt(np.mean(expected**2)))
-    return error, any("ChooseWinograd" in line or "36 products" in line for line in lines)
+    return error, any("36 products" in line or "16 products" in line for line in lines)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -65,7 +67,9 @@ def check(shape: tuple, channels: int, pads: tuple, residual: bool, batch: int |
 def test_padded(height, width, inputs, outputs, threads):
     error, chosen = check((1, inputs, height, width), outputs, (1, 1, 1, 1), residual=False, threads=threads)
     assert error < 1e-5
-    assert chosen == (inputs >= 32 and min(height, width) > 4)
+    # Of others the CPU decides.
+    if inputs >= 64 and min(height, width) > 8:
+        assert chosen
 
 
 def test_residual_and_several_images():
@@ -87,11 +91,6 @@ def test_padding_on_one_side():
 def test_open_batch(batch):
     error, chosen = check(("n", 64, 32, 32), 64, (1, 1, 1, 1), residual=True, batch=batch)
     assert chosen and error < 1e-5
-
-
-def test_sizes_that_4_does_not_divide_are_direct():
-    error, chosen = check((1, 64, 30, 30), 64, (1, 1, 1, 1), residual=False)
-    assert not chosen and error < 5e-6
 
 
 def test_exact_conv():

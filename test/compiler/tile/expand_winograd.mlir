@@ -19,3 +19,17 @@ kern.func @k(%x: memref<1x10x14x16xf32>, %u: memref<6x6x1x16x32xf32>, %y: memref
   kern.winograd %x, %u into %y : (memref<1x10x14x16xf32>, memref<6x6x1x16x32xf32>, memref<1x8x12x32xf32>) -> ()
   kern.return
 }
+
+// 7 x 6 places in tiles of 2 x 2: the last rows begin at 5. The columns need no such step.
+// CHECK-LABEL: kern.func @small
+// CHECK: memref.alloc() : memref<4x4x16xf32>
+// CHECK: memref.alloc() : memref<2x4x32xf32>
+// CHECK: memref.alloc() : memref<4x4x4x3x16xf32>
+// CHECK: %[[LAST:.+]] = arith.constant 5 : index
+// CHECK: arith.minsi %{{.+}}, %[[LAST]]
+// CHECK-NOT: arith.minsi
+// CHECK: linalg.generic
+kern.func @small(%x: memref<1x9x8x16xf32>, %u: memref<4x4x1x16x32xf32>, %y: memref<1x7x6x32xf32>) {
+  kern.winograd %x, %u into %y : (memref<1x9x8x16xf32>, memref<4x4x1x16x32xf32>, memref<1x7x6x32xf32>) -> ()
+  kern.return
+}

@@ -34,16 +34,16 @@ func.func @main(%a: tensor<4xf32>) {
 
 // -----
 
-func.func @main(%x: tensor<1x9x10x16xf32>, %u: tensor<6x6x1x16x32xf32>, %d: tensor<1x7x8x32xf32>) -> tensor<1x7x8x32xf32> {
-  // expected-error@+1 {{expects a multiple of 4 places along dimension 1, and 2 more in the input}}
-  %0 = kern.winograd %x, %u into %d : (tensor<1x9x10x16xf32>, tensor<6x6x1x16x32xf32>, tensor<1x7x8x32xf32>) -> tensor<1x7x8x32xf32>
-  return %0 : tensor<1x7x8x32xf32>
+func.func @main(%x: tensor<1x5x10x16xf32>, %u: tensor<6x6x1x16x32xf32>, %d: tensor<1x3x8x32xf32>) -> tensor<1x3x8x32xf32> {
+  // expected-error@+1 {{expects 4 or more places along dimension 1, and 2 more in the input}}
+  %0 = kern.winograd %x, %u into %d : (tensor<1x5x10x16xf32>, tensor<6x6x1x16x32xf32>, tensor<1x3x8x32xf32>) -> tensor<1x3x8x32xf32>
+  return %0 : tensor<1x3x8x32xf32>
 }
 
 // -----
 
 func.func @main(%x: tensor<1x10x10x8xf32>, %u: tensor<6x6x1x16x32xf32>, %d: tensor<1x8x8x32xf32>) -> tensor<1x8x8x32xf32> {
-  // expected-error@+1 {{expects weights of 6 x 6 positions and the input's channels}}
+  // expected-error@+1 {{expects weights of 6 x 6 or 4 x 4 positions and the input's channels}}
   %0 = kern.winograd %x, %u into %d : (tensor<1x10x10x8xf32>, tensor<6x6x1x16x32xf32>, tensor<1x8x8x32xf32>) -> tensor<1x8x8x32xf32>
   return %0 : tensor<1x8x8x32xf32>
 }
