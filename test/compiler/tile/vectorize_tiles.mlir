@@ -248,6 +248,17 @@ func.func @transpose(%a: memref<64x32xf32>, %c: memref<32x64xf32>) {
   return
 }
 
+// Of an image's three channels too: four places of each, and four times three values.
+// CHECK-LABEL: func.func @channels_last
+// CHECK-NOT: vector.gather
+// CHECK-COUNT-3: vector.load {{.*}} vector<4xf32>
+// CHECK-COUNT-8: vector.shuffle
+// CHECK-COUNT-4: vector.maskedstore {{.*}} vector<4xf32>
+func.func @channels_last(%a: memref<3x64xf32>, %c: memref<64x3xf32>) {
+  linalg.transpose ins(%a : memref<3x64xf32>) outs(%c : memref<64x3xf32>) permutation = [1, 0]
+  return
+}
+
 // The second operand is contiguous along the reduction: 32 columns at a time are
 // transposed into a buffer, for all rows; the fill and the op on the result follow.
 // CHECK-LABEL: func.func @staged
