@@ -201,6 +201,7 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
     }
     cost += along == Access::None || along == Access::Same ? kScalarLoad
             : along == Access::Contiguous                  ? kVectorLoad
+            : along == Access::Reversed                    ? 2 * kVectorLoad
             : transposed >= 0                              ? kTransposed
                                                            : kGatherPerLane * width;
   }
