@@ -53,6 +53,16 @@ def ContractQuantizedPass : Pass<"contract-quantized", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def KeepNarrowWeightsPass : Pass<"keep-narrow-weights", "::mlir::func::FuncOp"> {
+  let summary = "Multiply few rows by 8-bit weights as they are";
+  let description = [{
+    What a product of few rows takes is the reading of its weights. Precondition: types inferred. Postcondition:
+    products of f32 of at most 8 rows, or of an open number, with a known matrix of scaled 8-bit
+    integers (one scale for each column, or for each block of a column) are nn.contract of these integers.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::nacre::nn::NNDialect"];
+}
+
 def ScalarizeShapesPass : Pass<"scalarize-shapes", "::mlir::func::FuncOp"> {
   let summary = "Turn shape arithmetic on small tensors into scalar arithmetic";
   let description = [{

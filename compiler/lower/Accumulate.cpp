@@ -15,6 +15,10 @@ Type lower::getAccumulatorType(Type type) {
 Value lower::widen(OpBuilder &b, Location loc, Value value, Type type, bool isUnsigned) {
   if (value.getType() == type)
     return value;
+  if (isa<FloatType>(type) && isa<IntegerType>(value.getType())) {
+    Value wide = widen(b, loc, value, b.getI32Type(), isUnsigned);
+    return arith::SIToFPOp::create(b, loc, type, wide);
+  }
   if (isa<FloatType>(type))
     return arith::ExtFOp::create(b, loc, type, value);
   return isUnsigned ? arith::ExtUIOp::create(b, loc, type, value).getResult()

@@ -16,7 +16,8 @@ namespace nacre::lower {
 /// The type in which a sum over elements of `type` is kept.
 mlir::Type getAccumulatorType(mlir::Type type);
 
-/// A scalar in the wider float or integer `type`; unchanged if it has it already.
+/// A scalar in the wider float or integer `type`, an integer of up to 32 bits also in a float; unchanged
+/// if it has it already.
 mlir::Value widen(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type type, bool isUnsigned = false);
 /// A scalar rounded to the narrower float `type`; unchanged if it has it already.
 mlir::Value narrow(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type type);

@@ -84,9 +84,12 @@ struct LowerContract : Lowering<nn::ContractOp> {
         linalg::GenericOp::create(
             rewriter, loc, init.getType(), adaptor.getInputs(), init, maps, iterators,
             [&](OpBuilder &b, Location loc, ValueRange e) {
-              Value product = lower::widen(b, loc, e[0], accumulator);
-              for (Value factor : e.drop_front().drop_back())
-                product = lower::buildMul(b, loc, product, lower::widen(b, loc, factor, accumulator));
+              Value product;
+              for (auto [factor, input] : llvm::zip(e.drop_back(), op.getInputs())) {
+                bool isUnsigned = getElementTypeOrSelf(input).isUnsignedInteger();
+                Value wide = lower::widen(b, loc, factor, accumulator, isUnsigned);
+                product = product ? lower::buildMul(b, loc, product, wide) : wide;
+              }
               linalg::YieldOp::create(b, loc,
                                       sums ? lower::buildAdd(b, loc, e.back(), product)
                                            : lower::narrow(b, loc, product, element));

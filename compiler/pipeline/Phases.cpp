@@ -73,6 +73,8 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createAbsorbTransposesPass());
+  if (options.precision == "f32" && !options.training)
+    host.addPass(graph::createKeepNarrowWeightsPass());
   host.addPass(graph::createFoldScalesPass());
   if (options.precision != "f32" && !options.training)
     host.addPass(train::createNarrowComputePass({options.precision}));

@@ -84,8 +84,10 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
                                      bool matrixTiles) {
   auto type = cast<RankedTensorType>(operand.get().getType());
   AffineMap map = op.getMatchingIndexingMap(&operand);
+  // Integers only where they are converted to floats one by one, or multiplied by a matrix unit.
+  bool isNumber = isa<FloatType>(getElementTypeOrSelf(op.getDpsInits().front()));
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInits() != 1 || !type.hasStaticShape() ||
-      !(isa<FloatType>(type.getElementType()) || (matrixTiles && tile::getTileProduct(op))) || !map.isProjectedPermutation() || type.getRank() < 2)
+      !(isNumber || (matrixTiles && tile::getTileProduct(op))) || !map.isProjectedPermutation() || type.getRank() < 2)
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   auto lanes = dyn_cast<AffineDimExpr>(out.getResults().back());
@@ -127,7 +129,7 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
     packing.order.push_back(dim);
   if (matrixTiles)
     chooseGroups(op, operand, packing);
-  if (packing.stepDim < 0 && !isa<FloatType>(type.getElementType()))
+  if (packing.stepDim < 0 && !isNumber)
     return std::nullopt;
   return packing;
 }

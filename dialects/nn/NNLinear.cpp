@@ -132,8 +132,10 @@ LogicalResult verifyContractMaps(std::optional<Location> loc, ValueRange inputs,
       if (!isa<AffineDimExpr>(expr) && !(isa<AffineConstantExpr>(expr) && size == 1))
         return emitOptionalError(loc, "contract's map ", AffineMapAttr::get(map),
                                  " is neither a loop nor 0 in a dimension of size ", size);
-    if (getElementTypeOrSelf(type) != getElementTypeOrSelf(inputs[0].getType()))
-      return emitOptionalError(loc, "contract expects one element type");
+    Type element = getElementTypeOrSelf(type), first = getElementTypeOrSelf(inputs[0].getType());
+    bool isNarrow = isa<FloatType>(first) && element.isInteger() && element.getIntOrFloatBitWidth() == 8;
+    if (element != first && !isNarrow)
+      return emitOptionalError(loc, "contract expects one element type, or 8-bit integers beside floats");
   }
   if (!maps.back().isProjectedPermutation())
     return emitOptionalError(loc, "contract's result map must name each loop at most once");

@@ -33,7 +33,8 @@ def NN_ContractOp : NN_TensorOp<"contract", [NN_Differentiable, NN_ComputesNarro
     `indexing_maps` has a map for each operand and one for the result, from the loops to
     the dimensions. Loops that are not in the result are summed over. An operand may
     have a loop twice (its diagonal), and a constant 0 for a dimension of size 1.
-    Integers wrap around; narrow floats accumulate in f32.
+    Integers wrap around; narrow floats accumulate in f32. Beside a first operand of floats others may be
+    8-bit integers, which are converted: weights that are kept so (keep-narrow-weights).
 
     ```mlir
     %y = nn.contract %a, %b {indexing_maps = [affine_map<(b, i, j, k) -> (b, i, k)>,

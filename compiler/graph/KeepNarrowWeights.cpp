@@ -1,0 +1,235 @@
+//===- KeepNarrowWeights.cpp - Products with 8-bit weights ------*- C++ -*-===//
+//
+// Before: %w = nn.mul (nn.cast %q : i8 to f32), %scales         (weights [n, b, s], a scale for each block of s)
+//         %y = nn.matmul %x, (nn.reshape %w) {transpose_rhs}
+// After:  %y = nn.contract %scales, %q, (nn.reshape %x)          (m, n, b, s) -> (n, b), (n, b, s), (m, b, s)
+//
+// A product of few rows takes as long as its weights take to be read: those of 8 bits a quarter of
+// the time that they would take as f32. With one scale for a column it is on the result. A zero point is taken
+// from the weights ahead of time, where the difference fits 8 bits.
+//
+// Precondition: types inferred; quantised operands on both sides are contracted. Postcondition: products
+// of f32 of few rows (or an open number) with weights that are known, scaled 8-bit integers
+// read these.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/graph/Passes.h"
+#include "compiler/graph/Prepare.h"
+#include "compiler/graph/TensorMath.h"
+#include "dialects/nn/NNShapes.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace nacre::graph {
+#define GEN_PASS_DEF_KEEPNARROWWEIGHTSPASS
+#include "compiler/graph/Passes.h.inc"
+} // namespace nacre::graph
+
+using namespace mlir;
+using namespace nacre;
+using graph::TensorMath;
+
+namespace {
+
+RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+Type elementOf(Value value) { return typeOf(value).getElementType(); }
+
+/// The least and the largest value that integers can have, seen through what moves and converts them. Floats
+/// that integers were converted to have those.
+std::optional<std::pair<int64_t, int64_t>> getRange(Value value, unsigned depth = 0) {
+  constexpr unsigned kDeepest = 16;
+  Operation *op = value.getDefiningOp();
+  if (!op || depth > kDeepest)
+    return std::nullopt;
+  if (auto constant = dyn_cast<nn::ConstantOp>(op)) {
+    auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+    if (!elements || !elements.isSplat())
+      return std::nullopt;
+    if (auto number = dyn_cast<FloatAttr>(elements.getSplatValue<Attribute>())) {
+      double real = number.getValueAsDouble();
+      if (real != std::trunc(real) || std::abs(real) > 255)
+        return std::nullopt;
+      return std::pair(int64_t(real), int64_t(real));
+    }
+    APInt integer = elements.getSplatValue<APInt>();
+    int64_t known = elementOf(value).isUnsignedInteger() ? int64_t(integer.getLimitedValue(1 << 20)) : integer.getSExtValue();
+    return std::pair(known, known);
+  }
+  if (isa<nn::CastOp, nn::ReshapeOp, nn::UnsqueezeOp, nn::SqueezeOp, nn::CollapseOp, nn::SliceOp, nn::TransposeOp>(op))
+    if (auto range = getRange(op->getOperand(0), depth + 1))
+      return range;
+  if (auto joined = dyn_cast<nn::ConcatOp>(op)) {
+    std::pair<int64_t, int64_t> all{INT64_MAX, INT64_MIN};
+    for (Value part : joined.getInputs()) {
+      auto range = getRange(part, depth + 1);
+      if (!range)
+        return std::nullopt;
+      all = {std::min(all.first, range->first), std::max(all.second, range->second)};
+    }
+    return all;
+  }
+  if (isa<nn::AndOp>(op) && elementOf(value).isUnsignedInteger())
+    for (Value mask : op->getOperands())
+      if (auto range = getRange(mask, depth + 1); range && range->first == range->second)
+        return std::pair(int64_t(0), range->second);
+  auto integer = dyn_cast<IntegerType>(elementOf(value));
+  if (!integer || integer.getWidth() > 8)
+    return std::nullopt;
+  int64_t values = int64_t(1) << integer.getWidth();
+  return integer.isUnsigned() ? std::pair(int64_t(0), values - 1) : std::pair(-values / 2, values / 2 - 1);
+}
+
+/// scale * numbers, numbers that `type`, of 8 bits, holds.
+struct NarrowWeights {
+  Value numbers;
+  Type type;
+  Value scale;
+};
+
+std::optional<NarrowWeights> getNarrow(Value weights) {
+  auto scaled = weights.getDefiningOp<nn::MulOp>();
+  if (!scaled || !elementOf(weights).isF32())
+    return std::nullopt;
+  for (auto [numbers, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()), std::pair(scaled.getRhs(), scaled.getLhs())}) {
+    if (typeOf(numbers).getShape() != typeOf(weights).getShape())
+      continue;
+    std::optional<std::pair<int64_t, int64_t>> range;
+    Value zero, values = numbers;
+    if (auto difference = numbers.getDefiningOp<nn::SubOp>()) {
+      values = difference.getLhs(), zero = difference.getRhs();
+      auto zeroRange = getRange(zero);
+      range = getRange(values);
+      if (!range || !zeroRange || typeOf(values).getShape() != typeOf(numbers).getShape())
+        continue;
+      range = {range->first - zeroRange->second, range->second - zeroRange->first};
+    } else if (numbers.getDefiningOp<nn::CastOp>()) {
+      range = getRange(numbers);
+    }
+    if (!range)
+      continue;
+    MLIRContext *context = weights.getContext();
+    if (range->first >= -128 && range->second <= 127)
+      return NarrowWeights{numbers, IntegerType::get(context, 8), scale};
+    if (range->first >= 0 && range->second <= 255)
+      return NarrowWeights{numbers, IntegerType::get(context, 8, IntegerType::Unsigned), scale};
+  }
+  return std::nullopt;
+}
+
+/// Whether a scale moves along none of the dimensions of `shape` but `dims`.
+bool movesOnlyAlong(Value scale, ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
+  auto type = typeOf(scale);
+  for (int64_t i = 0, first = shape.size() - type.getRank(); i < type.getRank(); ++i)
+    if (type.getDimSize(i) != 1 && !llvm::is_contained(dims, first + i))
+      return false;
+  return true;
+}
+
+struct KeepNarrow : OpRewritePattern<nn::MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::MatMulOp op, PatternRewriter &rewriter) const override {
+    Value rows = op.getLhs(), weights = op.getRhs();
+    auto rowsType = typeOf(rows), type = typeOf(weights);
+    if (!elementOf(op).isF32() || !elementOf(rows).isF32() || op.getTransposeLhs() || type.getRank() != 2 ||
+        !type.hasStaticShape() || !graph::isKnownAtCompileTime(weights))
+      return rewriter.notifyMatchFailure(op, "no product of f32 with a known matrix");
+    // More rows make up for weights that are converted once, ahead of time.
+    constexpr int64_t kMostRows = 8;
+    int64_t count = 1;
+    for (int64_t size : rowsType.getShape().drop_back())
+      count = ShapedType::isDynamic(size) || count == ShapedType::kDynamic ? ShapedType::kDynamic : count * size;
+    if (!ShapedType::isDynamic(count) && count > kMostRows)
+      return rewriter.notifyMatchFailure(op, "many rows");
+
+    auto reshaped = weights.getDefiningOp<nn::ReshapeOp>();
+    std::optional<NarrowWeights> narrow = getNarrow(reshaped ? reshaped.getInput() : weights);
+    if (!narrow)
+      return rewriter.notifyMatchFailure(op, "the matrix is not one of scaled 8-bit integers");
+    ArrayRef<int64_t> shape = typeOf(narrow->numbers).getShape();
+    bool transposed = op.getTransposeRhs();
+    int64_t columns = transposed ? 0 : shape.size() - 1;
+    if (shape.size() == 2 && !reshaped && movesOnlyAlong(narrow->scale, shape, columns))
+      return contractColumns(op, *narrow, transposed, rewriter);
+    // Blocks: [n, b, s], or [b, s, n] that is not transposed.
+    int64_t block = transposed ? 1 : 0, step = transposed ? 2 : 1;
+    bool isSplit = shape.size() == 3 && reshaped && shape[columns] == type.getDimSize(columns == 0 ? 0 : 1);
+    if (!isSplit || !movesOnlyAlong(narrow->scale, shape, {columns, block}))
+      return rewriter.notifyMatchFailure(op, "scales are not those of blocks of the matrix");
+    return contractBlocks(op, *narrow, columns, block, step, rewriter);
+  }
+
+private:
+  static LogicalResult replace(nn::MatMulOp op, Value product, PatternRewriter &rewriter) {
+    if (product.getType() != op.getType())
+      product = tensor::CastOp::create(rewriter, op.getLoc(), op.getType(), product);
+    rewriter.replaceOp(op, product);
+    return success();
+  }
+
+  static Value contract(nn::MatMulOp op, ArrayRef<Value> operands, ArrayRef<AffineMap> maps, PatternRewriter &rewriter) {
+    return nn::ContractOp::create(rewriter, op.getLoc(), ValueRange(operands), rewriter.getAffineMapArrayAttr(maps));
+  }
+
+  /// One scale for each column, or for all.
+  static LogicalResult contractColumns(nn::MatMulOp op, NarrowWeights weights, bool transposed, PatternRewriter &rewriter) {
+    int64_t outer = typeOf(op.getLhs()).getRank() - 1;
+    SmallVector<AffineExpr> left;
+    for (int64_t i = 0; i <= outer + 1; ++i)
+      left.push_back(rewriter.getAffineDimExpr(i));
+    AffineExpr n = left[outer], k = left[outer + 1];
+    SmallVector<AffineExpr> result(left.begin(), left.begin() + outer + 1);
+    left.erase(left.begin() + outer);
+    auto map = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(outer + 2, 0, exprs, rewriter.getContext()); };
+    TensorMath m(rewriter, op.getLoc());
+    Value product = contract(op, {op.getLhs(), m.cast(weights.numbers, weights.type)},
+                             {map(left), transposed ? map({n, k}) : map({k, n}), map(result)}, rewriter);
+    Value scale = nn::reshapeTo(rewriter, weights.scale, {typeOf(weights.scale).getNumElements()});
+    return replace(op, m.make<nn::MulOp>(product, scale), rewriter);
+  }
+
+  /// A scale for each column and block of steps.
+  static LogicalResult contractBlocks(nn::MatMulOp op, NarrowWeights weights, int64_t columns, int64_t block, int64_t step,
+                                      PatternRewriter &rewriter) {
+    ArrayRef<int64_t> shape = typeOf(weights.numbers).getShape();
+    int64_t outer = typeOf(op.getLhs()).getRank() - 1;
+    SmallVector<int64_t> sizes(outer, 0); // as they are
+    sizes.append({shape[block], shape[step]});
+    SmallVector<AffineExpr> left, result;
+    for (int64_t i = 0; i < outer; ++i)
+      left.push_back(rewriter.getAffineDimExpr(i));
+    AffineExpr n = rewriter.getAffineDimExpr(outer), b = rewriter.getAffineDimExpr(outer + 1), s = rewriter.getAffineDimExpr(outer + 2);
+    result = left;
+    result.push_back(n);
+    left.append({b, s});
+    SmallVector<AffineExpr> numbers(3);
+    numbers[columns] = n, numbers[block] = b, numbers[step] = s;
+    // The scale without its dimension of one step, and with those that it is broadcast along.
+    SmallVector<AffineExpr> scales;
+    SmallVector<int64_t> scaleSizes;
+    for (int64_t dim = 0; dim < 3; ++dim) {
+      int64_t own = dim - 3 + typeOf(weights.scale).getRank(), size = own < 0 ? 1 : typeOf(weights.scale).getDimSize(own);
+      if (dim == step)
+        continue;
+      scaleSizes.push_back(size);
+      scales.push_back(size == 1 && shape[dim] != 1 ? rewriter.getAffineConstantExpr(0) : numbers[dim]);
+    }
+    auto map = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(outer + 3, 0, exprs, rewriter.getContext()); };
+    TensorMath m(rewriter, op.getLoc());
+    Value rows = m.make<nn::ReshapeOp>(op.getLhs(), m.ints(sizes)), scale = nn::reshapeTo(rewriter, weights.scale, scaleSizes);
+    // In this order rows share what is scaled.
+    Value product = contract(op, {scale, m.cast(weights.numbers, weights.type), rows},
+                             {map(scales), map(numbers), map(left), map(result)}, rewriter);
+    return replace(op, product, rewriter);
+  }
+};
+
+struct KeepNarrowWeightsPass : graph::impl::KeepNarrowWeightsPassBase<KeepNarrowWeightsPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<KeepNarrow>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
