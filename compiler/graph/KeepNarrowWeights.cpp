@@ -17,6 +17,7 @@
 #include "compiler/graph/Prepare.h"
 #include "compiler/graph/TensorMath.h"
 #include "dialects/nn/NNShapes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace nacre::graph {
@@ -33,49 +34,85 @@ namespace {
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 Type elementOf(Value value) { return typeOf(value).getElementType(); }
 
-/// The least and the largest value that integers can have, seen through what moves and converts them. Floats
-/// that integers were converted to have those.
-std::optional<std::pair<int64_t, int64_t>> getRange(Value value, unsigned depth = 0) {
+using Range = std::pair<int64_t, int64_t>;
+
+Range join(Range a, Range b) { return {std::min(a.first, b.first), std::max(a.second, b.second)}; }
+
+/// What an integer type holds; nothing of types that hold more than 8 bits.
+std::optional<Range> getRangeOfType(Type type) {
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!integer || integer.getWidth() > 8)
+    return std::nullopt;
+  int64_t values = int64_t(1) << integer.getWidth();
+  return integer.isUnsigned() ? Range(0, values - 1) : Range(-values / 2, values / 2 - 1);
+}
+
+/// The least and the largest element of data: bytes, or floats that are such integers.
+std::optional<Range> getRangeOfData(ElementsAttr data) {
+  ArrayRef<char> bytes;
+  if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
+    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+      bytes = blob->getData();
+  } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(data)) {
+    bytes = dense.getRawData(); // of a splat one element
+  }
+  Range range{INT64_MAX, INT64_MIN};
+  Type element = data ? data.getElementType() : Type();
+  if (bytes.empty())
+    return std::nullopt;
+  if (element.isF32()) {
+    for (size_t i = 0; i + sizeof(float) <= bytes.size(); i += sizeof(float)) {
+      float number;
+      std::memcpy(&number, bytes.data() + i, sizeof number);
+      if (number != std::trunc(number) || !(std::abs(number) <= 255))
+        return std::nullopt;
+      range = join(range, Range(number, number));
+    }
+    return range;
+  }
+  if (!element.isInteger(8))
+    return std::nullopt;
+  for (char byte : bytes) {
+    int64_t number = element.isUnsignedInteger() ? int64_t(uint8_t(byte)) : int64_t(int8_t(byte));
+    range = join(range, Range(number, number));
+  }
+  return range;
+}
+
+/// The least and the largest value that integers can have, seen through what moves and converts them, or floats
+/// that are such integers.
+std::optional<Range> getRange(Value value, unsigned depth = 0) {
   constexpr unsigned kDeepest = 16;
   Operation *op = value.getDefiningOp();
   if (!op || depth > kDeepest)
     return std::nullopt;
+  std::optional<Range> held = getRangeOfType(elementOf(value)), range;
   if (auto constant = dyn_cast<nn::ConstantOp>(op)) {
-    auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
-    if (!elements || !elements.isSplat())
-      return std::nullopt;
-    if (auto number = dyn_cast<FloatAttr>(elements.getSplatValue<Attribute>())) {
-      double real = number.getValueAsDouble();
-      if (real != std::trunc(real) || std::abs(real) > 255)
-        return std::nullopt;
-      return std::pair(int64_t(real), int64_t(real));
+    range = getRangeOfData(constant.getValue());
+  } else if (auto get = dyn_cast<nn::GetParameterOp>(op)) {
+    auto parameter = SymbolTable::lookupNearestSymbolFrom<nn::ParameterOp>(get, get.getNameAttr());
+    range = parameter ? getRangeOfData(dyn_cast<ElementsAttr>(parameter.getValue())) : std::nullopt;
+  } else if (isa<nn::CastOp, nn::ReshapeOp, nn::UnsqueezeOp, nn::SqueezeOp, nn::CollapseOp, nn::SliceOp, nn::TransposeOp>(op)) {
+    range = getRange(op->getOperand(0), depth + 1);
+  } else if (auto difference = dyn_cast<nn::SubOp>(op)) {
+    auto left = getRange(difference.getLhs(), depth + 1), right = getRange(difference.getRhs(), depth + 1);
+    if (left && right)
+      range = Range(left->first - right->second, left->second - right->first);
+  } else if (auto joined = dyn_cast<nn::ConcatOp>(op)) {
+    range = getRange(joined.getInputs().front(), depth + 1);
+    for (Value part : joined.getInputs().drop_front()) {
+      auto other = getRange(part, depth + 1);
+      range = range && other ? std::optional(join(*range, *other)) : std::nullopt;
     }
-    APInt integer = elements.getSplatValue<APInt>();
-    int64_t known = elementOf(value).isUnsignedInteger() ? int64_t(integer.getLimitedValue(1 << 20)) : integer.getSExtValue();
-    return std::pair(known, known);
-  }
-  if (isa<nn::CastOp, nn::ReshapeOp, nn::UnsqueezeOp, nn::SqueezeOp, nn::CollapseOp, nn::SliceOp, nn::TransposeOp>(op))
-    if (auto range = getRange(op->getOperand(0), depth + 1))
-      return range;
-  if (auto joined = dyn_cast<nn::ConcatOp>(op)) {
-    std::pair<int64_t, int64_t> all{INT64_MAX, INT64_MIN};
-    for (Value part : joined.getInputs()) {
-      auto range = getRange(part, depth + 1);
-      if (!range)
-        return std::nullopt;
-      all = {std::min(all.first, range->first), std::max(all.second, range->second)};
-    }
-    return all;
-  }
-  if (isa<nn::AndOp>(op) && elementOf(value).isUnsignedInteger())
+  } else if (isa<nn::AndOp>(op) && elementOf(value).isUnsignedInteger()) {
     for (Value mask : op->getOperands())
-      if (auto range = getRange(mask, depth + 1); range && range->first == range->second)
-        return std::pair(int64_t(0), range->second);
-  auto integer = dyn_cast<IntegerType>(elementOf(value));
-  if (!integer || integer.getWidth() > 8)
-    return std::nullopt;
-  int64_t values = int64_t(1) << integer.getWidth();
-  return integer.isUnsigned() ? std::pair(int64_t(0), values - 1) : std::pair(-values / 2, values / 2 - 1);
+      if (auto bits = getRange(mask, depth + 1); bits && bits->first >= 0)
+        range = Range(0, range ? std::min(range->second, bits->second) : bits->second);
+  }
+  // What the type does not hold has wrapped around.
+  if (range && held && (range->first < held->first || range->second > held->second))
+    range.reset();
+  return range ? range : held;
 }
 
 /// scale * numbers, numbers that `type`, of 8 bits, holds.
@@ -92,18 +129,7 @@ std::optional<NarrowWeights> getNarrow(Value weights) {
   for (auto [numbers, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()), std::pair(scaled.getRhs(), scaled.getLhs())}) {
     if (typeOf(numbers).getShape() != typeOf(weights).getShape())
       continue;
-    std::optional<std::pair<int64_t, int64_t>> range;
-    Value zero, values = numbers;
-    if (auto difference = numbers.getDefiningOp<nn::SubOp>()) {
-      values = difference.getLhs(), zero = difference.getRhs();
-      auto zeroRange = getRange(zero);
-      range = getRange(values);
-      if (!range || !zeroRange || typeOf(values).getShape() != typeOf(numbers).getShape())
-        continue;
-      range = {range->first - zeroRange->second, range->second - zeroRange->first};
-    } else if (numbers.getDefiningOp<nn::CastOp>()) {
-      range = getRange(numbers);
-    }
+    std::optional<Range> range = getRange(numbers);
     if (!range)
       continue;
     MLIRContext *context = weights.getContext();
