@@ -47,7 +47,7 @@ std::optional<Range> getRangeOfType(Type type) {
   return integer.isUnsigned() ? Range(0, values - 1) : Range(-values / 2, values / 2 - 1);
 }
 
-/// The least and the largest element of data: bytes, or floats that are such integers.
+/// The least and the largest element of data: integers of at most 256, also as floats.
 std::optional<Range> getRangeOfData(ElementsAttr data) {
   ArrayRef<char> bytes;
   if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
@@ -56,27 +56,26 @@ std::optional<Range> getRangeOfData(ElementsAttr data) {
   } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(data)) {
     bytes = dense.getRawData(); // of a splat one element
   }
-  Range range{INT64_MAX, INT64_MIN};
   Type element = data ? data.getElementType() : Type();
   if (bytes.empty())
     return std::nullopt;
-  if (element.isF32()) {
-    for (size_t i = 0; i + sizeof(float) <= bytes.size(); i += sizeof(float)) {
-      float number;
+  Range range{INT64_MAX, INT64_MIN};
+  auto readAs = [&](auto number) -> std::optional<Range> {
+    for (size_t i = 0; i + sizeof number <= bytes.size(); i += sizeof number) {
       std::memcpy(&number, bytes.data() + i, sizeof number);
-      if (number != std::trunc(number) || !(std::abs(number) <= 255))
+      if (!(number >= -256 && number <= 256) || decltype(number)(int64_t(number)) != number)
         return std::nullopt;
       range = join(range, Range(number, number));
     }
     return range;
-  }
+  };
+  if (element.isF32())
+    return readAs(float());
+  if (element.isInteger(32))
+    return readAs(int32_t());
   if (!element.isInteger(8))
     return std::nullopt;
-  for (char byte : bytes) {
-    int64_t number = element.isUnsignedInteger() ? int64_t(uint8_t(byte)) : int64_t(int8_t(byte));
-    range = join(range, Range(number, number));
-  }
-  return range;
+  return element.isUnsignedInteger() ? readAs(uint8_t()) : readAs(int8_t());
 }
 
 /// The least and the largest value that integers can have, seen through what moves and converts them, or floats
