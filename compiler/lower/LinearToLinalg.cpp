@@ -84,8 +84,9 @@ struct LowerContract : Lowering<nn::ContractOp> {
         linalg::GenericOp::create(
             rewriter, loc, init.getType(), adaptor.getInputs(), init, maps, iterators,
             [&](OpBuilder &b, Location loc, ValueRange e) {
+              // The first operand last: its rows share the product of the others.
               Value product;
-              for (auto [factor, input] : llvm::zip(e.drop_back(), op.getInputs())) {
+              for (auto [factor, input] : llvm::reverse(llvm::zip(e.drop_back(), op.getInputs()))) {
                 bool isUnsigned = getElementTypeOrSelf(input).isUnsignedInteger();
                 Value wide = lower::widen(b, loc, factor, accumulator, isUnsigned);
                 product = product ? lower::buildMul(b, loc, product, wide) : wide;

@@ -32,7 +32,7 @@ func.func @of_columns(%x: tensor<1x64xf32>) -> tensor<1x32xf32> {
 // CHECK: %[[D:.+]] = nn.sub
 // CHECK-DAG: %[[Q:.+]] = nn.cast %[[D]] to i8
 // CHECK-DAG: %[[R:.+]] = nn.reshape %arg0, %{{.+}} : (tensor<?x64xf32>, tensor<3xi64>) -> tensor<?x4x16xf32>
-// CHECK: nn.contract %{{.+}}, %[[Q]], %[[R]] {indexing_maps = [#[[BS]], #[[BQ]], #[[BX]], #{{.+}}]} : (tensor<32x4xf32>, tensor<32x4x16xi8>, tensor<?x4x16xf32>) -> tensor<?x32xf32>
+// CHECK: nn.contract %[[R]], %[[Q]], %{{.+}} {indexing_maps = [#[[BX]], #[[BQ]], #[[BS]], #{{.+}}]} : (tensor<?x4x16xf32>, tensor<32x4x16xi8>, tensor<32x4xf32>) -> tensor<?x32xf32>
 func.func @in_blocks(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
   %b = nn.get_parameter @bytes : tensor<32x4x16xui8>
   %s = nn.get_parameter @blocks : tensor<32x4x1xf32>
