@@ -16,6 +16,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Prepare.h"
+#include "compiler/graph/SpecializeSizes.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "compiler/tile/Winograd.h"
@@ -133,11 +134,9 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
     SymbolTable symbols(module);
     graph::PrepareBuilder prepare(module);
     OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
-    auto main = symbols.lookup<func::FuncOp>("main");
-    if (!main)
-      return;
     SmallVector<kern::CallOp> calls;
-    main.walk([&](kern::CallOp call) { calls.push_back(call); });
+    for (func::FuncOp func : graph::getMainAndVersions(module))
+      func.walk([&](kern::CallOp call) { calls.push_back(call); });
     llvm::DenseMap<std::pair<Attribute, int64_t>, nn::ParameterOp> transformed;
     for (kern::CallOp call : calls) {
       auto func = symbols.lookup<kern::FuncOp>(call.getCallee());

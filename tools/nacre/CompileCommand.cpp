@@ -17,6 +17,7 @@ static int runCompile();
 static Command command("compile", "Compile a model into one self-contained file",
                        "  nacre compile model.onnx -o model.so\n"
                        "  nacre compile model.onnx --input-shape data=1x3x224x224 --dim batch=8\n"
+                       "  nacre compile model.onnx --specialize batch=1,8      any size, and faster code for these\n"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
                        "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3,x86-64-v4    for several CPUs\n"
