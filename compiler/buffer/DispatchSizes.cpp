@@ -105,10 +105,9 @@ struct DispatchSizesPass : buffer::impl::DispatchSizesPassBase<DispatchSizesPass
       return;
     func::FuncOp main = versions.front();
     OpBuilder b(&getContext());
-    b.setInsertionPointAfter(main);
-    auto open = func::FuncOp::create(b, main.getLoc(), "main.open", main.getFunctionType());
+    auto open = func::FuncOp::create(main.getLoc(), "main.open", main.getFunctionType());
     open.getBody().takeBody(main.getBody());
-    SymbolTable(getOperation()).insert(open);
+    SymbolTable(getOperation()).insert(open, std::next(main->getIterator())); // a parameter may have the name
     versions.front() = open;
     StringRef arenaSize = "nacre.arena_size";
     auto arena = main->getAttrOfType<IntegerAttr>(arenaSize);
