@@ -1,6 +1,7 @@
 //===- CpuTarget.cpp - LLVM IR to objects for a CPU -------------*- C++ -*-===//
 #include "compiler/codegen/CpuTarget.h"
 #include "compiler/codegen/NarrowAccesses.h"
+#include "compiler/codegen/WeighLoops.h"
 #include "runtime/abi/nacre_tiles.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -293,6 +294,8 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
     passes = builder.buildPerModuleDefaultPipeline(isKernel ? OptimizationLevel::O3
                                                             : OptimizationLevel::O1);
   }
+  if (isKernel)
+    passes.addPass(createModuleToFunctionPassAdaptor(WeighLoops()));
   if (sanitize) {
     for (Function &function : module)
       if (!function.isDeclaration())

@@ -141,6 +141,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   if (options.training)
     passes.addPass(buffer::createMeasureStepPass({options.training->openSize, llvm::to_vector(options.training->batch)}));
   addCleanup(passes);
+  passes.addNestedPass<kern::FuncOp>(tile::createLoadsToOperandsPass());
   if (options.matrixTiles)
     passes.addNestedPass<kern::FuncOp>(tile::createMultiplyTilesPass());
   passes.addNestedPass<kern::FuncOp>(

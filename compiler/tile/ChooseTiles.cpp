@@ -202,13 +202,13 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     kern::FuncOp func = getOperation();
     if (func.getTilingAttr())
       return;
-    linalg::LinalgOp root = tile::getRootOp(func);
-    if (!root || root.getNumLoops() == 0 || tile::getInPlaceUpdate(func)) // BatchUpdates cuts these
-      return;
     if (auto winograd = findWinograd(func)) {
       func.setTilingAttr(kern::TilingAttr::get(&getContext(), tileWinograd(winograd), /*grain=*/1));
       return;
     }
+    auto root = dyn_cast_or_null<linalg::LinalgOp>(tile::getRootOp(func).getOperation());
+    if (!root || root.getNumLoops() == 0 || tile::getInPlaceUpdate(func)) // BatchUpdates cuts these
+      return;
     LoopTracer tracer(root);
     SmallVector<int64_t> ranges;
     for (int64_t size : root.getStaticLoopRanges())
@@ -253,7 +253,7 @@ private:
     return ops.empty() ? nullptr : *ops.begin();
   }
 
-  /// Whole rows of places, whose transformed values fit the second-level cache.
+  /// Whole rows of places, or several images, whose transformed values fit the second-level cache.
   SmallVector<int64_t> tileWinograd(kern::WinogradOp op) {
     auto result = cast<ShapedType>(op.getDestination().getType()), input = cast<ShapedType>(op.getInput().getType());
     tile::WinogradShape shape = {assumeOne(result.getDimSize(0)), result.getDimSize(1), result.getDimSize(2),
@@ -261,7 +261,7 @@ private:
     int64_t places = kern::getWinogradPlaces(cast<ShapedType>(op.getWeights().getType()).getDimSize(0));
     auto tile = shape.chooseTile(places, {lanes, l2Bytes});
     assert(tile && "kern.winograd has as many places as a tile");
-    return {1, tile->rows, 0, tile->columns};
+    return {tile->images, tile->rows, 0, tile->columns};
   }
   static int64_t assumeOne(int64_t size) { return ShapedType::isDynamic(size) ? 1 : size; }
 

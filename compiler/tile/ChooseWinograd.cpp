@@ -11,12 +11,11 @@
 // as many weights, for 16 products instead of 36.
 //
 // Precondition: kernels of structured ops on tensors, each with one call. Postcondition: f32
-// convolutions with constant 3 x 3 windows that gain by it are kern.winograd, with a result that
-// an element-wise root op reads.
+// convolutions with 3 x 3 windows that gain by it are kern.winograd, which is a kernel's root or has a result that
+// an element-wise root op reads. Weights that are trained, or come as inputs, are transformed before each call.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Prepare.h"
-#include "compiler/graph/SpecializeSizes.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "compiler/tile/Winograd.h"
@@ -66,10 +65,10 @@ OpOperand *findWeights(linalg::GenericOp op) {
   return addsProducts && startsAtZero ? op.getDpsInputOperand(1) : nullptr;
 }
 
-/// The root op reads the convolution place by place, as does everything in between.
+/// The convolution is the root op, or that reads it place by place, as does everything in between.
 bool isElementwiseBehind(kern::FuncOp func, linalg::GenericOp conv) {
-  linalg::LinalgOp root = tile::getRootOp(func);
-  if (!root || root == conv || root.getNumLoops() != 4)
+  auto root = dyn_cast_or_null<linalg::GenericOp>(tile::getRootOp(func).getOperation());
+  if (!root || root.getNumLoops() != (root == conv ? unsigned(kLoops) : 4))
     return false;
   auto type = conv.getResult(0).getType();
   for (Operation *op = root; op != conv;) {
@@ -95,34 +94,61 @@ constexpr double G4[] = {1 / (a * a * b * b), 0, 0, A, A * a, A * a * a, A, -A *
                          B, B * b, B * b * b, B, -B * b, B * b * b, 0, 0, 1};
 constexpr double G2[] = {1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1};
 
-/// A kernel that computes the transformed weights, as sums over the window.
-kern::FuncOp createTransform(OpBuilder &moduleBuilder, Location loc, RankedTensorType from, RankedTensorType to,
-                             StringRef name) {
+constexpr auto kParallel = utils::IteratorType::parallel, kReduction = utils::IteratorType::reduction;
+
+/// A kernel of one argument and its destination, whose body `build` writes.
+kern::FuncOp createKernel(OpBuilder &moduleBuilder, Location loc, StringRef name, RankedTensorType from, RankedTensorType to,
+                          llvm::function_ref<Value(OpBuilder &, Value source, Value destination)> build) {
   OpBuilder b(moduleBuilder.getContext());
   auto func = kern::FuncOp::create(moduleBuilder, loc, name, b.getFunctionType({from, to}, to));
   Block *body = b.createBlock(&func.getBody(), {}, {from, to}, {loc, loc});
-  int64_t reads = to.getDimSize(0);
-  SmallVector<float> table(kern::getWinogradPlaces(reads) == 4 ? ArrayRef<double>(G4) : ArrayRef<double>(G2));
-  Value factors = arith::ConstantOp::create(
-      b, loc, DenseElementsAttr::get(RankedTensorType::get({reads, 3}, b.getF32Type()), ArrayRef<float>(table)));
-  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(b.getF32Type()));
-  Value filled = linalg::FillOp::create(b, loc, zero, body->getArgument(1)).getResult(0);
-  // Loops: the position, the block, the channel, the place in the block; then the window.
-  AffineExpr r, s, q, c, o, y, x;
-  bindDims(b.getContext(), r, s, q, c, o, y, x);
-  int64_t block = to.getDimSize(4);
-  auto mapOf = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(7, 0, exprs, b.getContext()); };
-  auto parallel = utils::IteratorType::parallel, reduction = utils::IteratorType::reduction;
-  auto generic = linalg::GenericOp::create(
-      b, loc, to, ValueRange{body->getArgument(0), factors, factors}, filled,
-      ArrayRef<AffineMap>{mapOf({q * block + o, c, y, x}), mapOf({r, y}), mapOf({s, x}), mapOf({r, s, q, c, o})},
-      ArrayRef<utils::IteratorType>{parallel, parallel, parallel, parallel, parallel, reduction, reduction},
-      [](OpBuilder &inner, Location at, ValueRange e) {
-        Value factor = arith::MulFOp::create(inner, at, e[1], e[2]);
-        Value product = arith::MulFOp::create(inner, at, e[0], factor);
-        linalg::YieldOp::create(inner, at, arith::AddFOp::create(inner, at, e[3], product).getResult());
-      });
-  kern::ReturnOp::create(b, loc, generic.getResults());
+  kern::ReturnOp::create(b, loc, build(b, body->getArgument(0), body->getArgument(1)));
+  return func;
+}
+
+/// A kernel that moves windows [o, c, y, x] to where lanes want them, [y, x, o / b, c, b].
+kern::FuncOp createMove(OpBuilder &moduleBuilder, Location loc, StringRef name, RankedTensorType from, RankedTensorType to) {
+  return createKernel(moduleBuilder, loc, name, from, to, [&](OpBuilder &b, Value source, Value destination) {
+    AffineExpr y, x, q, c, o;
+    bindDims(b.getContext(), y, x, q, c, o);
+    auto map = AffineMap::get(5, 0, {q * to.getDimSize(4) + o, c, y, x}, b.getContext());
+    return linalg::GenericOp::create(b, loc, to, source, destination, ArrayRef<AffineMap>{map, b.getMultiDimIdentityMap(5)},
+                                     SmallVector<utils::IteratorType>(5, kParallel),
+                                     [](OpBuilder &inner, Location at, ValueRange e) { linalg::YieldOp::create(inner, at, e[0]); })
+        .getResult(0);
+  });
+}
+
+/// A kernel that computes the transformed weights of those, as sums over the window.
+kern::FuncOp createTransform(OpBuilder &moduleBuilder, Location loc, StringRef name, RankedTensorType from, RankedTensorType to) {
+  auto func = createKernel(moduleBuilder, loc, name, from, to, [&](OpBuilder &b, Value source, Value destination) {
+    int64_t reads = to.getDimSize(0);
+    ArrayRef<double> factor = kern::getWinogradPlaces(reads) == 4 ? ArrayRef<double>(G4) : ArrayRef<double>(G2);
+    SmallVector<float> table; // of both dimensions at once
+    for (int64_t position = 0; position < reads * reads; ++position)
+      for (int64_t tap = 0; tap < 9; ++tap)
+        table.push_back(factor[position / reads * 3 + tap / 3] * factor[position % reads * 3 + tap % 3]);
+    Value factors = arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(RankedTensorType::get({reads, reads, 3, 3}, b.getF32Type()), ArrayRef<float>(table)));
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(b.getF32Type()));
+    Value filled = linalg::FillOp::create(b, loc, zero, destination).getResult(0);
+    // Loops: the position, the block, the channel, the place in the block; then the window.
+    AffineExpr r, s, q, c, o, y, x;
+    bindDims(b.getContext(), r, s, q, c, o, y, x);
+    auto mapOf = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(7, 0, exprs, b.getContext()); };
+    return linalg::GenericOp::create(
+               b, loc, to, ValueRange{source, factors}, filled,
+               ArrayRef<AffineMap>{mapOf({y, x, q, c, o}), mapOf({r, s, y, x}), mapOf({r, s, q, c, o})},
+               ArrayRef<utils::IteratorType>{kParallel, kParallel, kParallel, kParallel, kParallel, kReduction, kReduction},
+               [](OpBuilder &inner, Location at, ValueRange e) {
+                 Value product = arith::MulFOp::create(inner, at, e[0], e[1]);
+                 linalg::YieldOp::create(inner, at, arith::AddFOp::create(inner, at, e[2], product).getResult());
+               })
+        .getResult(0);
+  });
+  // All positions of some channels: their windows are read once.
+  constexpr int64_t kChannels = 8;
+  func.setTilingAttr(kern::TilingAttr::get(func.getContext(), {0, 0, 1, kChannels, 0, 0, 0}, /*grain=*/1));
   return func;
 }
 
@@ -133,56 +159,33 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
     ModuleOp module = getOperation();
     SymbolTable symbols(module);
     graph::PrepareBuilder prepare(module);
-    OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
     SmallVector<kern::CallOp> calls;
-    for (func::FuncOp func : graph::getMainAndVersions(module))
-      func.walk([&](kern::CallOp call) { calls.push_back(call); });
-    llvm::DenseMap<std::pair<Attribute, int64_t>, nn::ParameterOp> transformed;
+    module.walk([&](kern::CallOp call) { calls.push_back(call); });
     for (kern::CallOp call : calls) {
       auto func = symbols.lookup<kern::FuncOp>(call.getCallee());
       for (auto [index, input] : llvm::enumerate(call.getInputs())) {
-        auto get = input.getDefiningOp<nn::GetParameterOp>();
         BlockArgument argument = func.getArgument(index);
-        if (!get || !argument.hasOneUse() || argument.getType() != get.getType() ||
-            symbols.lookup<nn::ParameterOp>(get.getName()).getTrainable())
+        if (!argument.hasOneUse() || argument.getType() != input.getType())
           continue;
         OpOperand &use = *argument.getUses().begin();
         auto conv = dyn_cast<linalg::GenericOp>(use.getOwner());
         if (!conv || findWeights(conv) != &use || !isElementwiseBehind(func, conv))
           continue;
-        int64_t places = choosePlaces(conv);
+        auto get = input.getDefiningOp<nn::GetParameterOp>();
+        bool isConstant = get && !symbols.lookup<nn::ParameterOp>(get.getName()).getTrainable();
+        int64_t places = choosePlaces(conv, isConstant);
         if (places == 0)
           continue;
         auto type = cast<RankedTensorType>(argument.getType());
         int64_t outputs = type.getDimSize(0), block = outputs % (vectorBits / 16) ? vectorBits / 32 : vectorBits / 16;
         auto packed = RankedTensorType::get({places + 2, places + 2, outputs / block, type.getDimSize(1), block}, type.getElementType());
-        nn::ParameterOp &parameter = transformed[{get.getNameAttr(), places}];
-        if (!parameter) {
-          kern::FuncOp kernel = createTransform(moduleBuilder, get.getLoc(), type, packed,
-                                                ("winograd_" + Twine(transformed.size() - 1)).str());
-          symbols.insert(kernel);
-          OpBuilder inside = prepare.getBuilder();
-          Value source = prepare.lookup(get);
-          inside.setInsertionPointAfterValue(source);
-          Value empty = tensor::EmptyOp::create(inside, get.getLoc(), packed.getShape(), packed.getElementType());
-          auto made = kern::CallOp::create(inside, get.getLoc(), TypeRange(packed), kernel.getSymName(), source, empty);
-          parameter = prepare.addResult(made.getResult(0), (get.getName() + ".winograd" + (places == 2 ? "2" : "")).str());
-        }
         OpBuilder b(call);
-        call.getInputsMutable()[index].set(
-            nn::GetParameterOp::create(b, get.getLoc(), packed, parameter.getSymName()));
+        Value weights = isConstant ? prepareWeights(get, packed, symbols, prepare)
+                                   : transform(b, input, packed, symbols);
+        call.getInputsMutable()[index].set(weights);
         argument.setType(packed);
         func.setFunctionType(b.getFunctionType(func.getBody().front().getArgumentTypes(), func.getResultTypes()));
-        b.setInsertionPoint(conv);
-        auto result = cast<RankedTensorType>(conv.getResult(0).getType());
-        SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, conv.getLoc(), conv.getDpsInits().front());
-        Value empty = tensor::EmptyOp::create(b, conv.getLoc(), sizes, result.getElementType());
-        auto winograd = kern::WinogradOp::create(b, conv.getLoc(), TypeRange(result), conv.getDpsInputs()[0], argument, empty);
-        remark::passed(conv.getLoc(), remark::RemarkOpts::name("ChooseWinograd").category("choose-winograd"))
-            << remark::add(places == 4 ? "a 3 x 3 convolution by 36 products for 16 places"
-                                       : "a 3 x 3 convolution by 16 products for 4 places");
-        conv.getResult(0).replaceAllUsesWith(winograd.getResult(0));
-        conv.erase();
+        replace(conv, argument, places);
       }
     }
     prepare.eraseUnused();
@@ -190,7 +193,7 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
 
 private:
   /// Places of a tile by which the convolution takes the least time; 0 if it does without transforms.
-  int64_t choosePlaces(linalg::GenericOp conv) {
+  int64_t choosePlaces(linalg::GenericOp conv, bool isConstant) {
     SmallVector<int64_t> sizes = conv.getStaticLoopRanges();
     if (sizes[O] % (vectorBits / 32))
       return 0;
@@ -200,12 +203,64 @@ private:
     double least = shape.getDirectCost(core) / kLeastGain;
     int64_t chosen = 0;
     for (int64_t places : {2, 4})
-      if (auto tile = shape.chooseTile(places, core); tile && tile->cost < least) {
-        least = tile->cost;
-        chosen = places;
+      if (auto tile = shape.chooseTile(places, core)) {
+        double cost = tile->cost + (isConstant ? 0 : shape.getWeightsCost(places));
+        if (cost < least) {
+          least = cost;
+          chosen = places;
+        }
       }
     return chosen;
   }
+
+  /// Calls that transform weights, where `b` stands.
+  Value transform(OpBuilder &b, Value weights, RankedTensorType packed, SymbolTable &symbols) {
+    OpBuilder moduleBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
+    Location loc = weights.getLoc();
+    auto call = [&](kern::FuncOp kernel, Value source) {
+      symbols.insert(kernel);
+      auto to = cast<RankedTensorType>(kernel.getResultTypes().front());
+      Value empty = tensor::EmptyOp::create(b, loc, to.getShape(), to.getElementType());
+      return kern::CallOp::create(b, loc, TypeRange(to), kernel.getSymName(), source, empty).getResult(0);
+    };
+    SmallVector<int64_t> shape(packed.getShape());
+    shape[0] = shape[1] = 3;
+    auto moved = RankedTensorType::get(shape, packed.getElementType());
+    std::string name = ("winograd_" + Twine(transforms++)).str();
+    Value source = call(createMove(moduleBuilder, loc, name + "_move", cast<RankedTensorType>(weights.getType()), moved), weights);
+    return call(createTransform(moduleBuilder, loc, name, moved, packed), source);
+  }
+
+  /// A parameter that @prepare computes of another; one for all its readers.
+  Value prepareWeights(nn::GetParameterOp get, RankedTensorType packed, SymbolTable &symbols, graph::PrepareBuilder &prepare) {
+    nn::ParameterOp &parameter = prepared[{get.getNameAttr(), packed}];
+    if (!parameter) {
+      OpBuilder inside = prepare.getBuilder();
+      Value source = prepare.lookup(get);
+      inside.setInsertionPointAfterValue(source);
+      bool isSmall = packed.getDimSize(0) == 4;
+      parameter = prepare.addResult(transform(inside, source, packed, symbols),
+                                    (get.getName() + ".winograd" + (isSmall ? "2" : "")).str());
+    }
+    OpBuilder b(get);
+    return nn::GetParameterOp::create(b, get.getLoc(), packed, parameter.getSymName());
+  }
+
+  static void replace(linalg::GenericOp conv, Value weights, int64_t places) {
+    OpBuilder b(conv);
+    auto result = cast<RankedTensorType>(conv.getResult(0).getType());
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, conv.getLoc(), conv.getDpsInits().front());
+    Value empty = tensor::EmptyOp::create(b, conv.getLoc(), sizes, result.getElementType());
+    auto winograd = kern::WinogradOp::create(b, conv.getLoc(), TypeRange(result), conv.getDpsInputs()[0], weights, empty);
+    remark::passed(conv.getLoc(), remark::RemarkOpts::name("ChooseWinograd").category("choose-winograd"))
+        << remark::add(places == 4 ? "a 3 x 3 convolution by 36 products for 16 places"
+                                   : "a 3 x 3 convolution by 16 products for 4 places");
+    conv.getResult(0).replaceAllUsesWith(winograd.getResult(0));
+    conv.erase();
+  }
+
+  llvm::DenseMap<std::pair<Attribute, Type>, nn::ParameterOp> prepared;
+  unsigned transforms = 0;
 };
 
 } // namespace

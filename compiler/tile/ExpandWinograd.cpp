@@ -1,10 +1,10 @@
 //===- ExpandWinograd.cpp - kern.winograd as structured ops -----*- C++ -*-===//
 //
 // Before: kern.winograd %x, %u into %y
-// After:  scf.for %n {
-//           scf.for %h, %w { rows of B^T x; their columns: V[36][%h, %w][c] }
-//           M[36][places][o] = V times %u, position by position
-//           scf.for %h, %w { rows of A^T M; their columns: %y[4 %h + i, 4 %w + j, o] } }
+// After:  scf.for %n, %h, %w { rows of B^T x; their columns: V[36][%n, %h, %w][c] }
+//         M[36][places][o] = V times %u, position by position
+//         scf.for %n, %h, %w { rows of A^T M; their columns: %y[%n, 4 %h + i, 4 %w + j, o] }
+//         and all of it for each image where their number is open
 //
 // B and A are those of F(4 x 4, 3 x 3), or of F(2 x 2, 3 x 3) (Lavin and Gray, arXiv:1509.09308), with the
 // points of Winograd.h. One vector of channels goes through a transform at once. Where the places
@@ -93,37 +93,36 @@ public:
     int64_t inputs = input.getDimSize(3), outputs = destination.getDimSize(3);
     // What one dimension of a transform leaves for the other stays in the first-level cache.
     Value rows = allocate({reads, reads, inputs}), half = allocate({places, reads, outputs});
-    Value columns = allocate({reads, reads, down, across, inputs}), products = allocate({reads, reads, down, across, outputs});
-    Value images = memref::DimOp::create(b, loc, op.getDestination(), 0);
+    // All images share a product, if their number is known.
+    int64_t images = destination.getDimSize(0), together = ShapedType::isDynamic(images) ? 1 : images;
+    Value columns = allocate({reads, reads, together, down, across, inputs});
+    Value products = allocate({reads, reads, together, down, across, outputs});
+    Value passes = together == images ? index(1) : memref::DimOp::create(b, loc, op.getDestination(), 0).getResult();
     OpBuilder::InsertionGuard guard(b);
-    OpFoldResult image = loop(images);
+    OpFoldResult pass = loop(passes);
     {
       OpBuilder::InsertionGuard inner(b);
-      OpFoldResult row = loop(index(down)), column = loop(index(across));
-      OpFoldResult y = start(row, height), x = start(column, width);
-      transform([&](int64_t r) {
-                  return view(op.getInput(), {image, plus(y, r), x, at(0)}, {1, 1, reads, inputs}, {0, 1});
-                },
+      OpFoldResult image = loop(index(together)), row = loop(index(down)), column = loop(index(across));
+      OpFoldResult n = plus(pass, image), y = start(row, height), x = start(column, width);
+      transform([&](int64_t r) { return view(op.getInput(), {n, plus(y, r), x, at(0)}, {1, 1, reads, inputs}, {0, 1}); },
                 [&](int64_t i) { return view(rows, {at(i), at(0), at(0)}, {1, reads, inputs}, {0}); }, reads);
       transform([&](int64_t s) { return view(rows, {at(0), at(s), at(0)}, {reads, 1, inputs}, {1}); },
                 [&](int64_t s) {
-                  return view(columns, {at(0), at(s), row, column, at(0)}, {reads, 1, 1, 1, inputs}, {1, 2, 3});
+                  return view(columns, {at(0), at(s), image, row, column, at(0)}, {reads, 1, 1, 1, 1, inputs}, {1, 2, 3, 4});
                 },
                 reads);
     }
     multiply(columns, products);
     {
       OpBuilder::InsertionGuard inner(b);
-      OpFoldResult row = loop(index(down)), column = loop(index(across));
-      OpFoldResult y = start(row, height), x = start(column, width);
+      OpFoldResult image = loop(index(together)), row = loop(index(down)), column = loop(index(across));
+      OpFoldResult n = plus(pass, image), y = start(row, height), x = start(column, width);
       transform([&](int64_t r) {
-                  return view(products, {at(r), at(0), row, column, at(0)}, {1, reads, 1, 1, outputs}, {0, 2, 3});
+                  return view(products, {at(r), at(0), image, row, column, at(0)}, {1, reads, 1, 1, 1, outputs}, {0, 2, 3, 4});
                 },
                 [&](int64_t i) { return view(half, {at(i), at(0), at(0)}, {1, reads, outputs}, {0}); }, places);
       transform([&](int64_t s) { return view(half, {at(0), at(s), at(0)}, {places, 1, outputs}, {1}); },
-                [&](int64_t j) {
-                  return view(op.getDestination(), {image, y, plus(x, j), at(0)}, {1, places, 1, outputs}, {0, 2});
-                },
+                [&](int64_t j) { return view(op.getDestination(), {n, y, plus(x, j), at(0)}, {1, places, 1, outputs}, {0, 2}); },
                 places);
     }
     op.erase();
@@ -132,8 +131,9 @@ public:
 private:
   Value index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
   OpFoldResult at(int64_t value) { return b.getIndexAttr(value); }
-  OpFoldResult plus(OpFoldResult value, int64_t more) {
-    return arith::AddIOp::create(b, loc, cast<Value>(value), index(more)).getResult();
+  OpFoldResult plus(OpFoldResult value, int64_t more) { return plus(value, OpFoldResult(index(more))); }
+  OpFoldResult plus(OpFoldResult value, OpFoldResult more) {
+    return arith::AddIOp::create(b, loc, cast<Value>(value), cast<Value>(more)).getResult();
   }
   /// Where a tile begins.
   OpFoldResult start(OpFoldResult tile, int64_t size) {
@@ -185,7 +185,7 @@ private:
   /// For each position: places by channels times channels by outputs.
   void multiply(Value left, Value products) {
     auto collapse = [&](Value value) {
-      return memref::CollapseShapeOp::create(b, loc, value, ArrayRef<ReassociationIndices>{{0}, {1}, {2, 3}, {4}});
+      return memref::CollapseShapeOp::create(b, loc, value, ArrayRef<ReassociationIndices>{{0}, {1}, {2, 3, 4}, {5}});
     };
     Value result = collapse(products);
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(b.getF32Type()));

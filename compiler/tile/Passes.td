@@ -127,6 +127,17 @@ def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
     Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">];
 }
 
+def LoadsToOperandsPass : Pass<"loads-to-operands", "::nacre::kern::FuncOp"> {
+  let summary = "Make loads whose indices follow an op's loops its operands";
+  let description = [{
+    Slices with steps read their input element by element in a body, as no view goes backwards; as
+    operands they are read in vectors. Precondition: a kernel on memrefs, tiled. Postcondition: in bodies
+    of structured ops no load is left whose indices are sums over loops of static sizes and
+    values from outside, and whose memory the op does not write.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def ExpandWinogradPass : Pass<"expand-winograd", "::nacre::kern::FuncOp"> {
   let summary = "Write kern.winograd as transforms and products";
   let description = [{

@@ -5,24 +5,25 @@
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/TilingInterface.h"
 
 namespace nacre::tile {
 
-/// The structured op that computes all results of a kernel, maybe as the middle of padded
+/// The structured op (or kern.winograd) that computes all results of a kernel, maybe as the middle of padded
 /// ones or with dimensions that are collapsed then, whose loops are tiled; null if several
 /// ops do, or another kind of op.
-inline mlir::linalg::LinalgOp getRootOp(kern::FuncOp func) {
+inline mlir::TilingInterface getRootOp(kern::FuncOp func) {
   mlir::Operation *terminator = func.getBody().back().getTerminator();
-  mlir::linalg::LinalgOp root;
+  mlir::TilingInterface root;
   for (mlir::Value result : terminator->getOperands()) {
     if (auto padded = result.getDefiningOp<mlir::tensor::InsertSliceOp>())
       result = padded.getSource();
     else if (auto collapsed = result.getDefiningOp<mlir::tensor::CollapseShapeOp>())
       result = collapsed.getSrc();
-    auto op = result.getDefiningOp<mlir::linalg::LinalgOp>();
-    if (!op || (root && op != root))
+    mlir::Operation *op = result.getDefiningOp();
+    if (!mlir::isa_and_present<mlir::linalg::LinalgOp, kern::WinogradOp>(op) || (root && op != root))
       return nullptr;
-    root = op;
+    root = mlir::cast<mlir::TilingInterface>(op);
   }
   return root;
 }

@@ -30,12 +30,11 @@ struct TileAndFusePass : tile::impl::TileAndFusePassBase<TileAndFusePass> {
   void runOnOperation() override {
     kern::FuncOp func = getOperation();
     kern::TilingAttr tiling = func.getTilingAttr();
-    linalg::LinalgOp root = tile::getRootOp(func);
+    TilingInterface root = tile::getRootOp(func);
     if (!tiling || !root || llvm::all_of(tiling.getSizes(), [](int64_t size) { return size == 0; }))
       return;
-    if (tiling.getSizes().size() != root.getNumLoops()) {
-      func.emitError("tiling names ") << tiling.getSizes().size() << " loops, but the root op has "
-                                      << root.getNumLoops();
+    if (size_t loops = root.getLoopIteratorTypes().size(); tiling.getSizes().size() != loops) {
+      func.emitError("tiling names ") << tiling.getSizes().size() << " loops, but the root op has " << loops;
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());
@@ -43,9 +42,9 @@ struct TileAndFusePass : tile::impl::TileAndFusePassBase<TileAndFusePass> {
     options.tilingOptions.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
     options.tilingOptions.setTileSizes(getAsIndexOpFoldResult(&getContext(), tiling.getSizes()));
     FailureOr<scf::SCFTileAndFuseResult> result = scf::tileConsumerAndFuseProducersUsingSCF(
-        rewriter, cast<TilingInterface>(root.getOperation()), options);
+        rewriter, root, options);
     if (failed(result)) {
-      root.emitError("cannot be tiled by ") << tiling;
+      root->emitError("cannot be tiled by ") << tiling;
       return signalPassFailure();
     }
     for (auto [from, to] : result->replacements)

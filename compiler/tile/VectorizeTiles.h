@@ -83,7 +83,7 @@ struct Access {
   /// Constants in the map's results: `factor` times the stride of `dim`.
   llvm::SmallVector<std::pair<unsigned, int64_t>> constants;
 
-  enum Lanes { None, Same, Contiguous, Strided, Unknown };
+  enum Lanes { None, Same, Contiguous, Reversed, Strided, Unknown };
   /// How `count` consecutive iterations of `loop`, from a multiple of `count`
   /// on, lie in memory.
   Lanes along(unsigned loop, int64_t count) const;

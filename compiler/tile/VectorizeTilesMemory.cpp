@@ -186,6 +186,16 @@ Value Emitter::load(unsigned number, const Coordinate &at) {
   if (along == Access::Contiguous && !mask)
     return vector::LoadOp::create(b, loc, type, flat[number], address);
   Value none = constant(b.getZeroAttr(type));
+  if (std::optional<int64_t> count = mask ? getConstantIntValue(positions[plan.lanes].count) : plan.width;
+      along == Access::Reversed && count) {
+    // The last lane's element lies first.
+    Value first = add(address, index(1 - *count));
+    Value loaded = mask ? vector::MaskedLoadOp::create(b, loc, type, flat[number], first, mask, none).getResult()
+                        : vector::LoadOp::create(b, loc, type, flat[number], first).getResult();
+    SmallVector<int64_t> lanes = llvm::to_vector(llvm::seq(plan.width));
+    std::reverse(lanes.begin(), lanes.begin() + *count);
+    return vector::ShuffleOp::create(b, loc, loaded, loaded, lanes);
+  }
   if (along == Access::Contiguous)
     return vector::MaskedLoadOp::create(b, loc, type, flat[number], address, mask, none);
   if (!mask)

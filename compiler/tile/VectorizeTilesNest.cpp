@@ -62,6 +62,8 @@ Access::Lanes Access::along(unsigned loop, int64_t count) const {
     return Same;
   if (unit == 1)
     return Contiguous;
+  if (strideAlong(loop) == -1)
+    return Reversed;
   return strided ? Strided : Unknown;
 }
 

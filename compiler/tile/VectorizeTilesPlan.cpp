@@ -143,7 +143,7 @@ constexpr int64_t kLargestSquare = 16;
 /// The loop along which all operands are contiguous that are strided along the
 /// lanes. -1 if there is none.
 int findTransposed(const Nest &nest, unsigned lanes, int64_t width) {
-  if (nest.reduction || (nest.loops[lanes].isStatic() && nest.loops[lanes].size < 4))
+  if (nest.reduction || (nest.loops[lanes].isStatic() && nest.loops[lanes].size < 2))
     return -1;
   for (unsigned loop = 0; loop < nest.loops.size(); ++loop) {
     if (loop == lanes || (nest.loops[loop].isStatic() && nest.loops[loop].size < 4))
@@ -201,6 +201,7 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
     }
     cost += along == Access::None || along == Access::Same ? kScalarLoad
             : along == Access::Contiguous                  ? kVectorLoad
+            : along == Access::Reversed                    ? 2 * kVectorLoad
             : transposed >= 0                              ? kTransposed
                                                            : kGatherPerLane * width;
   }

@@ -17,6 +17,8 @@ namespace {
 constexpr double kFarBytes = 5;
 /// Cycles for a vector of channels of one transformed tile, for each place that it reads.
 constexpr double kTransformIn = 6, kTransformOut = 5;
+/// Cycles for an element of the transformed weights.
+constexpr double kTransformWeights = 2;
 constexpr int64_t kLanes = 16, kColumns = 32;
 
 /// Products of the windows' and of the positions' contractions in a cycle. Two units of 16 lanes
@@ -33,19 +35,25 @@ double WinogradShape::getDirectCost(WinogradCore core) const {
   return std::max(weights * images * height * width / getDirectProducts(core.lanes), weights * 4 / kFarBytes);
 }
 
+double WinogradShape::getWeightsCost(int64_t places) const {
+  double reads = (places + 2) * (places + 2);
+  return reads * inputs * outputs * kTransformWeights;
+}
+
 std::optional<WinogradTile> WinogradShape::chooseTile(int64_t places, WinogradCore core) const {
-  double across = llvm::divideCeil(width, places), reads = (places + 2) * (places + 2);
+  double reads = (places + 2) * (places + 2);
   auto vectors = [](double channels) { return std::ceil(channels / kLanes); };
   std::optional<WinogradTile> best;
   if (width < places)
     return best;
-  for (int64_t rows = places; rows <= height; ++rows)
+  auto tryTile = [&](int64_t together, int64_t rows) {
     for (int64_t columns = kColumns; columns < outputs + kColumns; columns += kColumns) {
       int64_t part = std::min(columns, outputs);
-      if (height % rows || outputs % part)
+      if (outputs % part)
         continue;
-      double tiles = llvm::divideCeil(rows, places) * across, all = images * (height / rows) * tiles;
-      double blocks = outputs / part, passes = images * (height / rows) * blocks;
+      double across = llvm::divideCeil(width, places), tiles = together * llvm::divideCeil(rows, places) * across;
+      double bands = images / together * (height / rows), all = bands * tiles;
+      double blocks = outputs / part, passes = bands * blocks;
       double buffers = reads * 4 * tiles * (inputs + part), weights = reads * 4 * inputs * outputs;
       double cost = all * reads * (blocks * kTransformIn * vectors(inputs) + kTransformOut * vectors(outputs));
       // Weights are asked for before their turn, while products are summed; those that do not stay
@@ -57,7 +65,14 @@ std::optional<WinogradTile> WinogradShape::chooseTile(int64_t places, WinogradCo
         cost += passes * (buffers - core.l2Bytes / 2) * 2 / kFarBytes;
       cost *= getPenalty(passes);
       if (!best || cost < best->cost)
-        best = WinogradTile{rows, part, cost};
+        best = WinogradTile{together, rows, part, cost};
     }
+  };
+  for (int64_t rows = places; rows < height; ++rows)
+    if (height % rows == 0)
+      tryTile(1, rows);
+  for (int64_t together = 1; together <= images && height >= places; ++together)
+    if (images % together == 0)
+      tryTile(together, height);
   return best;
 }

@@ -17,9 +17,9 @@ struct WinogradCore {
   int64_t lanes, l2Bytes;
 };
 
-/// Rows and columns (output channels) of a tile of kern.winograd, and the cost of all tiles in cycles.
+/// Images, rows and columns (output channels) of a tile of kern.winograd, and the cost of all tiles in cycles.
 struct WinogradTile {
-  int64_t rows, columns;
+  int64_t images, rows, columns;
   double cost;
 };
 
@@ -32,6 +32,8 @@ struct WinogradShape {
   /// The tile that takes the least time by transforms of `places` x `places`; few tiles count as slower,
   /// for several threads. Nothing if the result has fewer places.
   std::optional<WinogradTile> chooseTile(int64_t places, WinogradCore core) const;
+  /// Cycles of transforming the weights, for those that change from run to run.
+  double getWeightsCost(int64_t places) const;
 };
 
 } // namespace nacre::tile

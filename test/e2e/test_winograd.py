@@ -87,6 +87,29 @@ def test_padding_on_one_side():
     assert chosen and error < 1e-5
 
 
+@pytest.mark.parametrize("images, height, width", [(16, 8, 8), (6, 16, 12), (3, 7, 7)])
+def test_images_share_a_tile(images, height, width):
+    error, _ = check((images, 64, height, width), 64, (1, 1, 1, 1), residual=True)
+    assert error < 1e-5
+
+
+def test_weights_from_an_input():
+    """Transformed in each run."""
+    rng = np.random.default_rng(4)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1], name="conv")
+    infos = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in {"x": (4, 64, 32, 32), "w": (64, 64, 3, 3), "y": None}.items()}
+    graph = helper.make_graph([node], "g", [infos["x"], infos["w"]], [infos["y"]])
+    lines: list[str] = []
+    model = nacre.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), log=lines.append)
+    assert any("36 products" in line for line in lines)
+    for _ in range(2):
+        x = rng.standard_normal((4, 64, 32, 32)).astype(np.float32)
+        w = (rng.standard_normal((64, 64, 3, 3)) / 24).astype(np.float32)
+        expected = convolve(x, w, (1, 1, 1, 1))
+        # Inputs of both signs, and 262144 results: direct sums are off by up to 5e-6.
+        assert np.abs(model.run({"x": x, "w": w})[0] - expected).max() < 1.5e-5 * np.sqrt(np.mean(expected**2))
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_open_batch(batch):
     error, chosen = check(("n", 64, 32, 32), 64, (1, 1, 1, 1), residual=True, batch=batch)

@@ -37,11 +37,13 @@ kern.func @k(%x: tensor<1x58x58x64xf32>, %w: tensor<64x64x3x3xf32>, %d: tensor<1
   } -> tensor<1x56x56x64xf32>
   kern.return %r : tensor<1x56x56x64xf32>
 }
-// The sums over the window, by position.
-// CHECK: kern.func @winograd_0
-// CHECK: linalg.generic {{.*}}"parallel", "parallel", "parallel", "parallel", "parallel", "reduction", "reduction"
 // CHECK: func.func @prepare
-// CHECK: kern.call @winograd_0
+// CHECK: %[[MOVED:.+]] = kern.call @winograd_0_move
+// CHECK: kern.call @winograd_0 ins(%[[MOVED]] : tensor<3x3x2x64x32xf32>)
+// The sums over the window, by position.
+// CHECK: kern.func @winograd_0_move
+// CHECK: kern.func @winograd_0(
+// CHECK: linalg.generic {{.*}}"parallel", "parallel", "parallel", "parallel", "parallel", "reduction", "reduction"
 
 // -----
 
@@ -114,4 +116,37 @@ kern.func @k(%x: tensor<1x3x58x64xf32>, %w: tensor<64x64x3x3xf32>, %d: tensor<1x
     linalg.yield %m : f32
   } -> tensor<1x1x56x64xf32>
   kern.return %r : tensor<1x1x56x64xf32>
+}
+
+// -----
+
+#x = affine_map<(n, h, w, o, y, x, c) -> (n, h + y, w + x, c)>
+#w = affine_map<(n, h, w, o, y, x, c) -> (o, c, y, x)>
+#y = affine_map<(n, h, w, o, y, x, c) -> (n, h, w, o)>
+
+// Weights that a step computes are transformed in front of it. The convolution may be the kernel's root.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME: %{{.+}}: tensor<16x18x18x64xf32>, %[[W:.+]]: tensor<64x64x3x3xf32>
+// CHECK: %[[MOVED:.+]] = kern.call @winograd_0_move ins(%[[W]]
+// CHECK: %[[U:.+]] = kern.call @winograd_0 ins(%[[MOVED]]
+// CHECK: kern.call @k ins(%{{.+}}, %[[U]]
+func.func @step(%x: tensor<16x18x18x64xf32>, %w: tensor<64x64x3x3xf32>) -> tensor<16x16x16x64xf32> {
+  %d = tensor.empty() : tensor<16x16x16x64xf32>
+  %0 = kern.call @k ins(%x, %w : tensor<16x18x18x64xf32>, tensor<64x64x3x3xf32>) outs(%d : tensor<16x16x16x64xf32>) -> tensor<16x16x16x64xf32>
+  return %0 : tensor<16x16x16x64xf32>
+}
+// CHECK: kern.func @k
+// CHECK: %[[Y:.+]] = kern.winograd
+// CHECK: kern.return %[[Y]]
+kern.func @k(%x: tensor<16x18x18x64xf32>, %w: tensor<64x64x3x3xf32>, %d: tensor<16x16x16x64xf32>) -> tensor<16x16x16x64xf32> {
+  %zero = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%zero : f32) outs(%d : tensor<16x16x16x64xf32>) -> tensor<16x16x16x64xf32>
+  %c = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]}
+      ins(%x, %w : tensor<16x18x18x64xf32>, tensor<64x64x3x3xf32>) outs(%f : tensor<16x16x16x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %s: f32):
+    %p = arith.mulf %a, %b : f32
+    %q = arith.addf %s, %p : f32
+    linalg.yield %q : f32
+  } -> tensor<16x16x16x64xf32>
+  kern.return %c : tensor<16x16x16x64xf32>
 }

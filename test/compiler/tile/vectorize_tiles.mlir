@@ -248,6 +248,31 @@ func.func @transpose(%a: memref<64x32xf32>, %c: memref<32x64xf32>) {
   return
 }
 
+// Of an image's three channels too: four places of each, and four times three values.
+// CHECK-LABEL: func.func @channels_last
+// CHECK-NOT: vector.gather
+// CHECK-COUNT-3: vector.load {{.*}} vector<4xf32>
+// CHECK-COUNT-8: vector.shuffle
+// CHECK-COUNT-4: vector.maskedstore {{.*}} vector<4xf32>
+func.func @channels_last(%a: memref<3x64xf32>, %c: memref<64x3xf32>) {
+  linalg.transpose ins(%a : memref<3x64xf32>) outs(%c : memref<64x3xf32>) permutation = [1, 0]
+  return
+}
+
+// Backwards: the lanes from the last one on, turned round. Of both dimensions it is one loop of nine.
+// CHECK-LABEL: func.func @backwards
+// CHECK: %[[V:.+]] = vector.maskedload
+// CHECK: %[[R:.+]] = vector.shuffle %[[V]], %[[V]] [8, 7, 6, 5, 4, 3, 2, 1, 0, 9, 10, 11, 12, 13, 14, 15]
+// CHECK: vector.maskedstore {{.+}}, %[[R]]
+func.func @backwards(%a: memref<5x3x3xf32, strided<[100, 3, 1]>>, %c: memref<5x3x3xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (4 - d0, 2 - d1, 2 - d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>],
+      iterator_types = ["parallel", "parallel", "parallel"]} ins(%a : memref<5x3x3xf32, strided<[100, 3, 1]>>) outs(%c : memref<5x3x3xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    linalg.yield %in : f32
+  }
+  return
+}
+
 // The second operand is contiguous along the reduction: 32 columns at a time are
 // transposed into a buffer, for all rows; the fill and the op on the result follow.
 // CHECK-LABEL: func.func @staged
