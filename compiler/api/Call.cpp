@@ -71,6 +71,9 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
     for (const auto &[name, shape] : options.train->batchShapes)
       pipeline.training->batch.push_back(name + "=" + llvm::join(llvm::map_range(shape, [](int64_t size) { return std::to_string(size); }), "x"));
   }
+  for (const auto &[name, sizes] : options.specialize)
+    for (int64_t size : sizes)
+      pipeline.sizes.push_back(name + "=" + std::to_string(size));
   pipeline.precision = options.precision;
   pipeline.exactConv = options.exactConv;
   pipeline.separateBuffers = options.sanitizeAddress;
@@ -122,6 +125,11 @@ bool Call::prepare() {
   }
   if (options.precision != "f32" && options.train) {
     refuse("with a training step it is the training that has a precision; `main` computes in the model's types");
+    return false;
+  }
+  if (!options.specialize.empty() && options.train) {
+    refuse("what is trained is not specialised for sizes: leave that out, or fix a dimension's size, or specialise what "
+           "the training gives");
     return false;
   }
   if (!options.dumpDirectory.empty())
@@ -300,6 +308,8 @@ bool Call::checkStart() {
     return true;
   if (!llvm::is_contained(getPhaseNames(), std::string_view(options.startAt)) || options.startAt == "artifact")
     refuse("no module enters at the phase '") << options.startAt << "'";
+  else if (!options.specialize.empty() && options.startAt != "graph" && options.startAt != "import")
+    refuse("a module that enters at the phase '") << options.startAt << "' is not specialised for sizes any more";
   else if (!StringRef(fileName).ends_with(".mlir"))
     refuse("a model enters at the first phase, not at '") << options.startAt << "'";
   else
@@ -400,6 +410,11 @@ std::string Call::describeProvenance(ModuleOp module) const {
                                 {"input_shapes", std::move(shapes)}};
   if (!lengths.empty())
     provenance["input_lengths"] = std::move(lengths);
+  llvm::json::Object specialize;
+  for (const auto &[name, sizes] : options.specialize)
+    specialize[name] = llvm::json::Array(sizes);
+  if (!specialize.empty())
+    provenance["specialize"] = std::move(specialize);
   if (options.precision != "f32")
     provenance["precision"] = options.precision;
   if (options.exactConv)

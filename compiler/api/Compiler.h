@@ -131,6 +131,10 @@ struct CompileOptions {
   std::map<std::string, std::optional<std::vector<int64_t>>> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
+  /// Sizes of open dimensions by their names, for which there is faster code beside that for all sizes:
+  /// a version for each combination, in which any of them may stay open. A run takes the one with most
+  /// sizes that its inputs have. Weights are shared. Not with `train`.
+  std::map<std::string, std::vector<int64_t>> specialize;
   /// Compile a function "step" beside "main": it takes the model's inputs, the loss's
   /// `labels` or `targets` and `learning_rate` (f32), gives `loss` (f32) and the model's
   /// outputs, and updates the session's parameters, which "main" reads.

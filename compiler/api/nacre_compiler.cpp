@@ -116,6 +116,20 @@ private:
     return true;
   }
 
+  bool readSizes() {
+    if (!checkList("specialize", all.specialize, all.specialize_count))
+      return false;
+    for (int32_t i = 0; i < all.specialize_count; ++i) {
+      const nacre_sizes_option &given = all.specialize[i];
+      std::string where = at("specialize", i);
+      if (!check(given.name, where + ".name is NULL") || !checkList(where, given.sizes, given.count))
+        return false;
+      std::vector<int64_t> &sizes = options.specialize[given.name];
+      sizes.insert(sizes.end(), given.sizes, given.sizes + given.count);
+    }
+    return true;
+  }
+
   bool readInputs() {
     if (!checkList("dims", all.dims, all.dim_count) ||
         !checkList("input_lengths", all.input_lengths, all.input_length_count))
@@ -125,7 +139,8 @@ private:
         return false;
       options.dims[all.dims[i].name] = all.dims[i].size;
     }
-    if (!readShapes("input_shapes", all.input_shapes, all.input_shape_count, options.inputShapes))
+    if (!readShapes("input_shapes", all.input_shapes, all.input_shape_count, options.inputShapes) ||
+        !readSizes())
       return false;
     for (int32_t i = 0; i < all.input_length_count; ++i) {
       const nacre_length_option &length = all.input_lengths[i];

@@ -59,6 +59,13 @@ typedef struct nacre_length_option {
   int64_t length;
 } nacre_length_option;
 
+/* Sizes of a dimension that the model gives a name. */
+typedef struct nacre_sizes_option {
+  const char *name;
+  int32_t count;
+  const int64_t *sizes;
+} nacre_sizes_option;
+
 /* What a model can become as a file. */
 typedef enum nacre_emit {
   NACRE_EMIT_SHARED = 0,         /* .so: a shared library with the runtime inside */
@@ -154,12 +161,19 @@ typedef struct nacre_compile_options {
   /* 1: convolutions sum the products of their windows, none by Winograd's
    * transforms, whose results are about twice as far from exact ones. */
   int32_t exact_conv;
+  /* Sizes of open dimensions for which there is faster code beside that for all
+   * sizes: a version for each combination, in which any of them may stay open.
+   * A run takes the one with most sizes that its inputs have. Weights are
+   * shared. Not with loss or optimizer. */
+  const nacre_sizes_option *specialize;
+  int32_t specialize_count;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
-   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0}
+   NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0,     \
+   NULL, 0}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

@@ -77,6 +77,18 @@ def ReleaseInLoopsPass : Pass<"release-in-loops", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::nacre::rt::RtDialect"];
 }
 
+def DispatchSizesPass : Pass<"dispatch-sizes", "::mlir::ModuleOp"> {
+  let summary = "Let @main call the version for the sizes of its inputs";
+  let description = [{
+    What @main does becomes a function of its own, @main.open, for all sizes. Versions (`nacre.sizes`)
+    and this one are parts of @main (`nacre.part`), which calls the one with most sizes that a run has.
+    Precondition: host functions on memrefs whose arenas are planned. Postcondition: @main's
+    `nacre.arena_size` is the largest of theirs.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::nacre::rt::RtDialect"];
+}
+
 def MeasureStepPass : Pass<"measure-step", "::mlir::ModuleOp"> {
   let summary = "Say how much memory a training step holds";
   let description = [{

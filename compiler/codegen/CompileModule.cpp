@@ -12,6 +12,7 @@
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
 #include "compiler/codegen/Support.h"
+#include "compiler/graph/SpecializeSizes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/rt/RtOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -83,12 +84,14 @@ private:
     for (auto function : module.getOps<func::FuncOp>())
       (function.getName() == "prepare" ? prepare : functions).push_back(function);
     for (func::FuncOp function : functions) {
+      if (function->hasAttr("nacre.part")) // no function that a user calls
+        continue;
       FailureOr<FunctionInfo> info = FunctionInfo::get(function);
       if (failed(info))
         return failure();
       result.functions.push_back(std::move(*info));
     }
-    if (functions.empty())
+    if (result.functions.empty())
       return module.emitError("there is no function to compile");
     if (!prepare.empty() && failed(describePrepare(prepare.front(), result)))
       return failure();
@@ -125,10 +128,10 @@ private:
   }
 
   /// Gives every call the index of its row in the table of kernels: one for each
-  /// kernel and list of nodes.
+  /// kernel, list of nodes and label.
   void numberKernels(ArrayRef<func::FuncOp> functions, std::vector<KernelInfo> &kernels) {
     SymbolTable symbols(module);
-    llvm::DenseMap<std::pair<Attribute, Attribute>, int32_t> rows;
+    llvm::DenseMap<std::tuple<Attribute, Attribute, Attribute>, int32_t> rows;
     Builder builder(module.getContext());
     for (func::FuncOp function : functions)
       function.walk([&](kern::CallOp call) {
@@ -139,9 +142,10 @@ private:
           Attribute own = call->getAttr(name);
           return own ? own : kernel->getAttr(name);
         };
-        auto row = rows.try_emplace({kernel.getNameAttr(), get("nodes")}, kernels.size());
+        auto label = call->getAttrOfType<StringAttr>(graph::kLabelAttr);
+        auto row = rows.try_emplace({kernel.getNameAttr(), get("nodes"), label}, kernels.size());
         if (row.second) {
-          KernelInfo info{kernel.getName().str(), {}};
+          KernelInfo info{label ? label.str() : kernel.getName().str(), {}};
           info.nodes = joinNodes(dyn_cast_if_present<ArrayAttr>(get("nodes")));
           if (auto flops = dyn_cast_if_present<IntegerAttr>(get("flops")))
             info.flops = flops.getInt();

@@ -135,7 +135,7 @@ struct SplitHostPass : codegen::impl::SplitHostPassBase<SplitHostPass> {
   using SplitHostPassBase::SplitHostPassBase;
   void runOnOperation() override {
     for (auto host : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (!host.isDeclaration() && !host->hasAttr("nacre.part"))
+      if (!host.isDeclaration())
         Splitter(host, limit).run();
   }
 };

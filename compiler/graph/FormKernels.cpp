@@ -13,6 +13,7 @@
 #include "compiler/graph/DimAnalysis.h"
 #include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/SpecializeSizes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
@@ -204,10 +205,12 @@ private:
   llvm::DenseMap<Operation *, Group *> groupOf;
 };
 
-/// A kernel's name: the anchor's (or last op's) mnemonic and a number.
+/// A kernel's name: the anchor's (or last op's) mnemonic, a number, and the sizes that its function
+/// is for, if any.
 std::string nameKernel(const Group &group, unsigned number) {
   Operation *op = group.anchor ? group.anchor : group.roots.front();
-  return (op->getName().stripDialect() + "_" + Twine(number)).str();
+  StringRef suffix = graph::getVersionSuffix(op->getParentOfType<func::FuncOp>());
+  return (op->getName().stripDialect() + "_" + Twine(number) + suffix).str();
 }
 
 /// The model's node that an op came from: the name in its location, if any.
@@ -229,8 +232,8 @@ bool isData(nn::ConstantOp constant) {
   return isa<FloatType>(getElementTypeOrSelf(constant.getType())) ? count > 1 : count > 16;
 }
 
-/// Makes constants that kernels read from memory parameters.
-void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
+/// Makes constants that kernels read from memory parameters, those of all functions by their values.
+void makeDataParameters(func::FuncOp func, SymbolTable &symbols, llvm::DenseMap<Attribute, StringAttr> &names) {
   SmallVector<nn::ConstantOp> constants;
   func.walk([&](nn::ConstantOp op) {
     if (isData(op))
@@ -238,8 +241,9 @@ void makeDataParameters(func::FuncOp func, SymbolTable &symbols) {
   });
   for (nn::ConstantOp op : constants) {
     OpBuilder b(func);
-    auto parameter = nn::ParameterOp::create(b, op.getLoc(), "constant", op.getValue(), false);
-    StringAttr name = symbols.insert(parameter);
+    StringAttr &name = names[op.getValue()];
+    if (!name)
+      name = symbols.insert(nn::ParameterOp::create(b, op.getLoc(), "constant", op.getValue(), false));
     b.setInsertionPoint(op);
     op.replaceAllUsesWith(
         nn::GetParameterOp::create(b, op.getLoc(), op.getType(), name).getResult());
@@ -388,8 +392,9 @@ struct FormKernelsPass : graph::impl::FormKernelsPassBase<FormKernelsPass> {
     OpBuilder moduleBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
     unsigned number = 0;
     SymbolTable symbols(getOperation());
+    llvm::DenseMap<Attribute, StringAttr> constants;
     for (auto func : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
-      makeDataParameters(func, symbols);
+      makeDataParameters(func, symbols, constants);
       graph::DimAnalysis dims(func);
       SmallVector<Block *> blocks;
       func.walk([&](Block *block) { blocks.push_back(block); });

@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/SpecializeSizes.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -149,7 +150,7 @@ public:
         inputs.insert(value);
     SmallVector<Type> types(ValueRange(inputs.getArrayRef()).getTypes());
     llvm::append_range(types, loop.getResultTypes());
-    auto kernel = kern::FuncOp::create(moduleBuilder, loc, ("loop_" + Twine(number)).str(),
+    auto kernel = kern::FuncOp::create(moduleBuilder, loc, ("loop_" + Twine(number) + graph::getVersionSuffix(loop->getParentOfType<func::FuncOp>())).str(),
                                        b.getFunctionType(types, loop.getResultTypes()));
     symbols.insert(kernel);
     kernel.setNodesAttr(b.getArrayAttr(collectNodes().getArrayRef()));

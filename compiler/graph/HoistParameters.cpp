@@ -10,12 +10,13 @@
 // The compiler runs @prepare once, with the same kernels as any other function, and
 // writes its results among the parameters.
 //
-// Precondition: types inferred. Postcondition: no op of @main has only read-only
-// parameters and constants as operands, unless hoisting it would cost too much space.
+// Precondition: types inferred. Postcondition: no op of @main and of its versions has only
+// read-only parameters and constants as operands, unless hoisting it would cost too much space.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/Prepare.h"
+#include "compiler/graph/SpecializeSizes.h"
 #include "dialects/nn/NNOps.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -40,27 +41,33 @@ struct HoistParametersPass : graph::impl::HoistParametersPassBase<HoistParameter
   using Base::Base;
 
   void runOnOperation() override {
-    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
-    if (!main || main.isExternal())
-      return;
+    graph::PrepareBuilder prepare(getOperation());
+    // In relation to what the model brings along: a few kilobytes do not become gigabytes.
+    int64_t limit = maxBytes;
+    for (auto parameter : getOperation().getOps<nn::ParameterOp>())
+      limit += 2 * std::max<int64_t>(getBytes(parameter.getType()), 0);
+    for (func::FuncOp func : graph::getMainAndVersions(getOperation()))
+      if (!func.isExternal())
+        hoist(func, limit, prepare);
+  }
+
+private:
+  void hoist(func::FuncOp func, int64_t limit, graph::PrepareBuilder &prepare) {
     SymbolTable symbols(getOperation());
+    Block &body = func.getBody().front();
     llvm::DenseSet<Operation *> known;
-    for (Operation &op : main.getBody().front())
+    for (Operation &op : body)
       if (isKnown(op, known, symbols))
         known.insert(&op);
 
     // What the rest of the model reads of it becomes a parameter.
-    graph::PrepareBuilder prepare(getOperation());
-    // In relation to what the model brings along: a few kilobytes do not become gigabytes.
-    int64_t grown = 0, limit = maxBytes;
-    for (auto parameter : getOperation().getOps<nn::ParameterOp>())
-      limit += 2 * std::max<int64_t>(getBytes(parameter.getType()), 0);
-    for (Operation &op : llvm::make_early_inc_range(main.getBody().front())) {
+    int64_t grown = 0;
+    for (Operation &op : llvm::make_early_inc_range(body)) {
       if (!known.contains(&op) || isa<nn::GetParameterOp>(op) || op.hasTrait<OpTrait::ConstantLike>())
         continue;
       for (Value result : op.getResults()) {
         bool needed = llvm::any_of(result.getUsers(), [&](Operation *user) {
-          return !known.contains(main.getBody().front().findAncestorOpInBlock(*user));
+          return !known.contains(body.findAncestorOpInBlock(*user));
         });
         if (!needed)
           continue;
@@ -75,7 +82,6 @@ struct HoistParametersPass : graph::impl::HoistParametersPassBase<HoistParameter
     }
   }
 
-private:
   static bool isKnown(Operation &op, const llvm::DenseSet<Operation *> &known, SymbolTable &symbols) {
     if (auto get = dyn_cast<nn::GetParameterOp>(op)) {
       auto parameter = symbols.lookup<nn::ParameterOp>(get.getName());

@@ -11,6 +11,18 @@ def InferShapesPass : Pass<"infer-shapes", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def SpecializeSizesPass : Pass<"specialize-sizes", "::mlir::ModuleOp"> {
+  let summary = "Make versions of @main for given sizes of open dimensions";
+  let description = [{
+    There is a private function for each combination of the given sizes, in which any symbol
+    may stay open, with static types in the place of the symbols' and the sizes in
+    `nacre.sizes`. A symbol that no input has is refused with those that there are.
+    Precondition: the imported module. Postcondition: the types in these functions are inferred.
+  }];
+  let options = [ListOption<"sizes", "sizes", "std::string", "Sizes by symbol, \"batch=8\"">];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def FoldEmptyPass : Pass<"fold-empty", "::mlir::func::FuncOp"> {
   let summary = "Compute nothing that has no elements";
   let description = [{
@@ -155,8 +167,9 @@ def RecordSignaturePass : Pass<"record-signature", "::mlir::func::FuncOp"> {
 def HoistParametersPass : Pass<"hoist-parameters", "::mlir::ModuleOp"> {
   let summary = "Compute what depends on parameters alone at compile time";
   let description = [{
-    Moves such ops of @main into @prepare, whose results become parameters.
-    Precondition: types inferred. Postcondition: no op of @main has only read-only
+    Moves such ops of @main and its versions into @prepare, whose results become parameters;
+    what several compute is one.
+    Precondition: types inferred. Postcondition: no op of these has only read-only
     parameters and constants as operands, unless its results would take more than
     `max-bytes`.
   }];

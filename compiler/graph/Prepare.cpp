@@ -46,12 +46,28 @@ OpBuilder PrepareBuilder::getBuilder() {
   return OpBuilder(getFunction().getBody().front().getTerminator());
 }
 
+Operation *PrepareBuilder::cloneOnce(Operation *op) {
+  Operation *copy = op->clone(mapping);
+  llvm::hash_code hash =
+      OperationEquivalence::computeHash(copy, OperationEquivalence::directHashValue,
+                                        OperationEquivalence::ignoreHashValue, OperationEquivalence::IgnoreLocations);
+  auto &others = copies[hash];
+  for (Operation *other : others)
+    if (OperationEquivalence::isEquivalentTo(other, copy, OperationEquivalence::IgnoreLocations)) {
+      copy->destroy();
+      mapping.map(op->getResults(), other->getResults());
+      return other;
+    }
+  getBuilder().insert(copy);
+  others.push_back(copy);
+  return copy;
+}
+
 Value PrepareBuilder::clone(Value value) {
   if (Value copy = mapping.lookupOrNull(value))
     return copy;
   // Producers first, without recursion: chains may be long.
   SmallVector<Operation *> worklist{value.getDefiningOp()};
-  OpBuilder b = getBuilder();
   while (!worklist.empty()) {
     Operation *op = worklist.back();
     size_t before = worklist.size();
@@ -67,7 +83,7 @@ Value PrepareBuilder::clone(Value value) {
     if (auto get = dyn_cast<nn::GetParameterOp>(op))
       mapping.map(get.getResult(), lookup(get));
     else
-      b.clone(*op, mapping);
+      cloneOnce(op);
   }
   return mapping.lookup(value);
 }
@@ -102,8 +118,7 @@ Value PrepareBuilder::lookup(nn::GetParameterOp get) {
       if (cast<DictionaryAttr>(output).getAs<StringAttr>("name") == get.getNameAttr().getAttr())
         return func.getBody().front().getTerminator()->getOperand(i);
   }
-  OpBuilder b = getBuilder();
-  return b.clone(*get)->getResult(0);
+  return cloneOnce(get)->getResult(0);
 }
 
 void PrepareBuilder::eraseUnused() {
@@ -136,7 +151,9 @@ void PrepareBuilder::eraseUnused() {
 }
 
 void PrepareBuilder::hoist(Value value) {
-  nn::ParameterOp parameter = addResult(clone(value), "computed");
+  nn::ParameterOp &parameter = hoisted[clone(value)];
+  if (!parameter)
+    parameter = addResult(mapping.lookup(value), "computed");
   OpBuilder b(value.getDefiningOp());
   value.replaceAllUsesWith(
       nn::GetParameterOp::create(b, value.getLoc(), value.getType(), parameter.getSymName()));

@@ -24,8 +24,8 @@ class PrepareBuilder {
 public:
   explicit PrepareBuilder(mlir::ModuleOp module) : module(module), symbols(module) {}
 
-  /// Makes the value a new parameter, computed by a copy of its producers in @prepare,
-  /// and replaces its uses.
+  /// Makes the value a parameter, computed by a copy of its producers in @prepare, and replaces
+  /// its uses. Values that the same ops compute of the same parameters are one.
   void hoist(mlir::Value value);
 
   /// Adds a result to @prepare and returns the parameter that it defines. The value
@@ -46,10 +46,14 @@ public:
 
 private:
   mlir::func::FuncOp getFunction();
+  /// The copy of an op in @prepare, where its operands have theirs: one for ops that are equal.
+  mlir::Operation *cloneOnce(mlir::Operation *op);
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
   mlir::IRMapping mapping;
+  llvm::DenseMap<llvm::hash_code, llvm::SmallVector<mlir::Operation *, 1>> copies;
+  llvm::DenseMap<mlir::Value, nn::ParameterOp> hoisted;
 };
 
 } // namespace nacre::graph

@@ -48,6 +48,8 @@ struct PipelineOptions {
   bool exactConv = false;
   /// What products of f32 are computed in: f32, bf16 or f16. Of a training step `training` says it.
   std::string precision = "f32";
+  /// Sizes of symbols that there shall be versions of the model for, "batch=8" each.
+  std::vector<std::string> sizes;
   /// Make a training step as well.
   std::optional<TrainingOptions> training;
   /// No arena: each buffer is an allocation of its own, whose bounds a sanitizer knows.

@@ -50,6 +50,8 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options);
 void buildBuffer(OpPassManager &passes, const PipelineOptions &options);
 
 void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
+  if (!options.sizes.empty())
+    passes.addPass(graph::createSpecializeSizesPass({llvm::to_vector(options.sizes)}));
   OpPassManager &main = passes.nest<func::FuncOp>();
   main.addPass(graph::createInferShapesPass());
   addCleanup(main);
@@ -137,6 +139,7 @@ void buildBuffer(OpPassManager &passes, const PipelineOptions &options) {
   host.addPass(buffer::createAlternateBuffersPass());
   host.addPass(buffer::createPlanMemoryPass({options.separateBuffers}));
   host.addPass(buffer::createReleaseInLoopsPass());
+  passes.addPass(buffer::createDispatchSizesPass());
   if (options.training)
     passes.addPass(buffer::createMeasureStepPass({options.training->openSize, llvm::to_vector(options.training->batch)}));
   addCleanup(passes);

@@ -8,6 +8,7 @@
 // The first in module order stays, so the result does not depend on hashes.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/graph/SpecializeSizes.h"
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/IR/OperationSupport.h"
@@ -81,7 +82,11 @@ struct DeduplicateKernelsPass : tile::impl::DeduplicateKernelsPassBase<Deduplica
       for (StringRef attribute : kOrigin)
         if (Attribute value = byName.lookup(name)->getAttr(attribute); value && !call->hasAttr(attribute))
           call->setAttr(attribute, value);
-      call.setCallee(found->second.getName());
+      // In a profile a version's kernels have its name, whoever else has the same.
+      StringRef suffix = graph::getVersionSuffix(call->getParentOfType<func::FuncOp>()), kept = found->second.getName();
+      if (kept.drop_front(std::min(kept.find('.'), kept.size())) != suffix)
+        call->setAttr(graph::kLabelAttr, name);
+      call.setCallee(kept);
     });
     for (kern::FuncOp kernel : duplicates)
       kernel.erase();

@@ -18,6 +18,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/Parameters.h"
 #include "compiler/graph/Prepare.h"
+#include "compiler/graph/SpecializeSizes.h"
 #include "compiler/tile/MultiplyTiles.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/VectorizeTiles.h"
@@ -225,11 +226,9 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
     graph::PrepareBuilder prepare(module);
     llvm::DenseMap<Attribute, nn::ParameterOp> packedAlready;
     OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
-    auto main = symbols.lookup<func::FuncOp>("main");
-    if (!main)
-      return;
     SmallVector<kern::CallOp> calls;
-    main.walk([&](kern::CallOp call) { calls.push_back(call); });
+    for (func::FuncOp func : graph::getMainAndVersions(module))
+      func.walk([&](kern::CallOp call) { calls.push_back(call); });
     unsigned number = 0;
     for (kern::CallOp call : calls) {
       auto func = symbols.lookup<kern::FuncOp>(call.getCallee());

@@ -16,6 +16,7 @@
 // root op computes for it alone, where shapes are static.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/graph/SpecializeSizes.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "dialects/kern/KernOps.h"
@@ -136,13 +137,11 @@ void padProducer(const PaddedValue &value) {
 struct PadProducersPass : tile::impl::PadProducersPassBase<PadProducersPass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    auto main = symbols.lookup<func::FuncOp>("main");
-    if (!main)
-      return;
-    main.walk([&](kern::CallOp call) {
-      if (std::optional<PaddedValue> value = findPadding(call, symbols))
-        padProducer(*value);
-    });
+    for (func::FuncOp func : graph::getMainAndVersions(getOperation()))
+      func.walk([&](kern::CallOp call) {
+        if (std::optional<PaddedValue> value = findPadding(call, symbols))
+          padProducer(*value);
+      });
   }
 };
 

@@ -59,6 +59,7 @@ struct Request {
   Lengths inputLengths;
   std::string precision = "f32", targetCpu, targetTriple;
   bool exactConv = false;
+  Shapes specialize; // sizes by name
   std::optional<Train> train;
   std::optional<std::string> cacheDirectory;
   uint64_t cacheBytes = CompileOptions().cacheBytes;
@@ -93,6 +94,7 @@ CompileOptions makeOptions(const Request &request, LogQueue &lines) {
   options.inputLengths = request.inputLengths;
   options.precision = request.precision;
   options.exactConv = request.exactConv;
+  options.specialize = request.specialize;
   options.targetCpu = request.targetCpu;
   options.targetTriple = request.targetTriple;
   options.cacheDirectory = request.cacheDirectory;
@@ -290,6 +292,7 @@ NB_MODULE(_core, module) {
       .def_rw("input_lengths", &Request::inputLengths)
       .def_rw("precision", &Request::precision)
       .def_rw("exact_conv", &Request::exactConv)
+      .def_rw("specialize", &Request::specialize)
       .def_rw("target_cpu", &Request::targetCpu)
       .def_rw("target_triple", &Request::targetTriple)
       .def_rw("train", &Request::train, nb::arg().none())

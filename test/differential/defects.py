@@ -199,6 +199,13 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
             "the result is as large as the strides say, but the references do not reach beyond the windows",
         )
     ],
+    "ReduceLogSumExp": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype.kind in "iu",
+            "Exp and Log are of floats alone: the reference refuses integers, as the standard does since opset 28, and "
+            "ONNX Runtime cuts each exponential to an integer",
+        )
+    ],
     "StringSplit": [
         (
             lambda node, feed, opset: feed[node.input[0]].ndim == 0,
@@ -229,6 +236,11 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
     ],
 }
 
+# What ONNX Runtime computes otherwise than the standard says: there, in a node or inside of it, it is no reference.
+PEER: dict[str, str] = {
+    "StringSplit": "an empty text has one part, as two delimiters have one between them; ONNX Runtime says none",
+}
+
 # Messages of refusals -> why they are right.
 REFUSALS: dict[str, str] = {
     r"the window does not fit into the padded input": "the same, of sizes that only a run knows",
@@ -253,6 +265,11 @@ def of_reference(node: onnx.NodeProto, feed: Feed, opset: int) -> str:
 def of_both(node: onnx.NodeProto, feed: Feed, opset: int) -> str:
     """Why no reference holds for a node; "" if one does."""
     return next((why for when, why in UNDEPENDABLE.get(node.op_type, []) if when(node, feed, opset)), "")
+
+
+def of_peer(operators: set[str]) -> str:
+    """Why ONNX Runtime is no reference where there are such operators; "" if it is one."""
+    return next((PEER[name] for name in sorted(operators & PEER.keys())), "")
 
 
 def of_refusal(message: str) -> str:

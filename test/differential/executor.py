@@ -17,11 +17,23 @@ import onnx
 MEMORY = 12 << 30  # address space of a process
 
 
-def _nacre(model: bytes, inputs: dict[str, Any], threads: int) -> tuple[str, Any]:
+def _find_sizes(model: bytes, inputs: dict[str, Any], most: int) -> dict[str, list[int]]:
+    """The sizes that the first symbols have in this run."""
+    sizes: dict[str, list[int]] = {}
+    for info in onnx.load_model_from_string(model).graph.input:
+        shape = getattr(inputs.get(info.name), "shape", ())
+        for dim, size in zip(info.type.tensor_type.shape.dim, shape):
+            if dim.dim_param and len(sizes) < most:
+                sizes.setdefault(dim.dim_param, [size])
+    return sizes
+
+
+def _nacre(model: bytes, inputs: dict[str, Any], threads: int, versions: int) -> tuple[str, Any]:
     import nacre
 
     try:
-        program = nacre.compile(model, threads=threads, example=inputs, cache_dir="")
+        specialize = _find_sizes(model, inputs, versions)
+        program = nacre.compile(model, threads=threads, example=inputs, cache_dir="", specialize=specialize)
     except nacre.CompileError as error:
         return "refused", str(error)
     except Exception as error:
@@ -34,7 +46,7 @@ def _nacre(model: bytes, inputs: dict[str, Any], threads: int) -> tuple[str, Any
     return "ran", (first, second)
 
 
-def _onnxruntime(model: bytes, inputs: dict[str, Any], threads: int) -> tuple[str, Any]:
+def _onnxruntime(model: bytes, inputs: dict[str, Any], threads: int, versions: int) -> tuple[str, Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -64,15 +76,17 @@ def _work(pipe: connection.Connection, log: str) -> None:
         except EOFError:
             return
         os.ftruncate(descriptor, 0)
-        backend, model, inputs, threads = job
-        pipe.send((_nacre if backend == "nacre" else _onnxruntime)(model, inputs, threads))
+        backend, *job = job
+        pipe.send((_nacre if backend == "nacre" else _onnxruntime)(*job))
 
 
 class Executor:
-    """One process, which is replaced when it ends or is ended."""
+    """One process, which is replaced when it ends or is ended. Nacre makes versions of models for the sizes
+    of a run's first symbols, as many as `versions` says."""
 
-    def __init__(self, limit: float = 60) -> None:
+    def __init__(self, limit: float = 60, versions: int = 0) -> None:
         self.limit = limit
+        self.versions = versions
         self._log = tempfile.NamedTemporaryFile(prefix="nacre-differential-")
         self._process: Any = None
         self._pipe: Any = None
@@ -94,7 +108,7 @@ class Executor:
             self._process.start()
             child.close()
         try:
-            self._pipe.send((backend, model.SerializeToString(), inputs, threads))
+            self._pipe.send((backend, model.SerializeToString(), inputs, threads, self.versions))
             if not self._pipe.poll(limit):
                 self.stop()
                 return "hang", f"no answer in {limit:.0f} s"

@@ -161,6 +161,8 @@ class Graph:
                     return [[_array(x) for x in evaluator.run(None, feed)] for feed in feeds]
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
+        if why := defects.of_peer(operators(node)):
+            raise Unfit(f"no reference: {reason}; {why}")
         results = []
         for feed in feeds:
             status, outputs = peer().run("onnxruntime", model, feed)

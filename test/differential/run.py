@@ -52,8 +52,8 @@ class Outcome:
 class Checker:
     """Judges models by running them."""
 
-    def __init__(self, limit: float) -> None:
-        self.executor = Executor(limit)
+    def __init__(self, limit: float, versions: int = 0) -> None:
+        self.executor = Executor(limit, versions)
 
     def judge(self, graph: Graph, outputs: list[str], dynamic: bool, backend: str = "nacre") -> tuple[str, str]:
         """Status and detail of a graph."""
@@ -146,7 +146,7 @@ def _text(graph: Graph, outputs: list[str], dynamic: bool) -> str:
 
 
 def _drive(jobs: Any, results: Any, options: argparse.Namespace) -> None:
-    checker = Checker(options.limit)
+    checker = Checker(options.limit, options.specialize)
     for seed in iter(jobs.get, None):
         try:
             results.put(checker.examine(seed, options.dynamic, options.op, options.shrink))
@@ -185,6 +185,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=100, help="how many models")
     parser.add_argument("--dynamic", action="store_true", help="sizes of inputs are symbols")
+    parser.add_argument("--specialize", type=int, default=0, metavar="N",
+                        help="with --dynamic: versions for the sizes that the run has of N symbols")  # fmt: skip
     parser.add_argument("--op", default="", metavar="REGEX", help="operators that most nodes shall be")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--limit", type=float, default=60, help="seconds for a model, or it hangs")

@@ -16,11 +16,14 @@ from support import ROOT, module
 COUNT = 30
 
 
-@pytest.mark.parametrize("form", ["static", "dynamic"])
+FORMS = {"static": [], "dynamic": ["--dynamic"], "versions": ["--dynamic", "--specialize", "2"]}
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_random_models(form: str) -> None:
     """A few of the models of `tools/dev/test differential`: always the same."""
     command = [sys.executable, "-B", "test/differential/run.py", "--seed", "0", "--count", str(COUNT), "--jobs", "1"]
-    arguments = [*command, "--shrink", "20", *(["--dynamic"] if form == "dynamic" else [])]
+    arguments = [*command, "--shrink", "20", *FORMS[form]]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
     assert f"{COUNT} pass" in done.stdout or "excused" in done.stdout, done.stdout
@@ -49,6 +52,10 @@ FOUND: dict[str, tuple[int, str, dict[str, np.ndarray], list[np.ndarray] | None]
     "scatter_at_a_computed_place": (
         22, "(float[a, b] x, int64[c, d] i) => (float[a, b] y) <float[1, 1] w = {2}> { z = Neg (x) y = ScatterND (z, i, w) }",
         {"x": floats(1, 1), "i": np.array([[-1]])}, None,
+    ),
+    "tile_of_nothing": (
+        18, "(float[a, b] x, int64[2] n) => (float[c, d] y) <float[0, 1] z = {}> { s = Add (z, x) t = Abs (s) y = Tile (t, n) }",
+        {"x": floats(0, 5), "n": ints(2, 2)}, None,
     ),
     "top_none_of_none": (
         22, "(float[0, 4] x) => (float[0, 4] y, int64[0, 4] i) <int64[1] k = {0}> { y, i = TopK <axis = 0> (x, k) }",

@@ -58,6 +58,8 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
                    cl::desc("Elements of an input that is a sequence (optional: 1 or none)")),
       dims("dim", cl::sub(command), cl::value_desc("name=size"),
            cl::desc("Fix a named dimension in all inputs")),
+      specialize("specialize", cl::sub(command), cl::value_desc("name=1,8"),
+                 cl::desc("Faster code for these sizes, beside that for all")),
       disabledPasses("disable-pass", cl::sub(command), cl::value_desc("pass"), cl::Hidden,
                      cl::desc("Leave out a pass (see --print-pipeline), to find the one at fault")),
       precision("precision", cl::sub(command), cl::init("f32"), cl::value_desc("bf16"),
@@ -82,6 +84,26 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
       noCache("no-cache", cl::sub(command), cl::desc("Neither use nor keep compiled kernels")),
       verbose("verbose", cl::sub(command), cl::desc("Tell on standard error what happens, and when")) {}
 
+/// Takes "batch=1,8" of sizes by name; false after a message if it is malformed.
+static bool addSizes(llvm::StringRef text, std::map<std::string, std::vector<int64_t>> &sizes) {
+  auto [name, list] = text.rsplit('=');
+  std::vector<int64_t> parsed;
+  bool isValid = !name.empty() && !list.empty();
+  for (llvm::StringRef part : llvm::split(list, ',')) {
+    uint32_t size = 0;
+    isValid &= llvm::to_integer(part, size, 10);
+    parsed.push_back(size);
+  }
+  if (!isValid) {
+    fail("--specialize: malformed sizes '" + text.str() + "', expected NAME=1,8", kUsageError);
+    return false;
+  }
+  if (sizes.insert({name.str(), std::move(parsed)}).second)
+    return true;
+  fail("--specialize: the sizes of '" + name.str() + "' are given twice", kUsageError);
+  return false;
+}
+
 bool CompileFlags::fill(CompileOptions &options) const {
   ImportOptions sizes;
   auto parse = [&sizes](const char *option, const cl::list<std::string> &texts,
@@ -103,6 +125,9 @@ bool CompileFlags::fill(CompileOptions &options) const {
     open.assign(shape.begin(), shape.end());
     std::replace(open.begin(), open.end(), mlir::ShapedType::kDynamic, int64_t(-1));
   }
+  for (const std::string &text : specialize)
+    if (!addSizes(text, options.specialize))
+      return false;
   options.inputLengths = std::move(sizes.inputLengths);
   options.dims = std::move(sizes.dims);
   options.disabledPasses = std::vector<std::string>(disabledPasses.begin(), disabledPasses.end());
@@ -156,7 +181,7 @@ Progress::~Progress() {
 bool tool::isSource(llvm::StringRef path) { return path.ends_with(".onnx") || path.ends_with(".mlir"); }
 
 bool CompileFlags::fill(CompileOptions &options, const std::string &path) const {
-  bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || precision.getNumOccurrences() || exactConv || !targetCpu.empty() || !targetFeatures.empty() ||
+  bool isCompiling = !inputShapes.empty() || !inputLengths.empty() || !specialize.empty() || precision.getNumOccurrences() || exactConv || !targetCpu.empty() || !targetFeatures.empty() ||
                      !dumpPhases.empty() || !cacheDir.empty() || allowSymlinks || timePhases || noCache || verbose ||
                      !reproducer.empty();
   if (!isSource(path) && isCompiling) {

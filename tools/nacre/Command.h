@@ -50,7 +50,7 @@ public:
   bool fill(CompileOptions &options, const std::string &path) const;
 
 private:
-  llvm::cl::list<std::string> inputShapes, inputLengths, dims, disabledPasses;
+  llvm::cl::list<std::string> inputShapes, inputLengths, dims, specialize, disabledPasses;
   llvm::cl::opt<bool> exactConv;
   llvm::cl::opt<std::string> precision, targetCpu, targetFeatures, dumpPhases, cacheDir, reproducer;
   llvm::cl::opt<double> cacheSize;

@@ -16,7 +16,7 @@ namespace cl = llvm::cl;
 static int runCompile();
 static Command command("compile", "Compile a model into one self-contained file",
                        "  nacre compile model.onnx -o model.so\n"
-                       "  nacre compile model.onnx --input-shape data=1x3x224x224 --dim batch=8\n"
+                       "  nacre compile model.onnx --dim seq=128 --specialize batch=1,8    any batch, faster for these\n"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
                        "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3,x86-64-v4    for several CPUs\n"
@@ -44,7 +44,7 @@ static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a
 static CompileFlags flags(command.subcommand);
 static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "clip-norm", "clip-value", "detect-anomaly",
                                                  "dump-phases", "group", "input-length", "list-losses",
-                                                 "list-optimizers", "memory-budget", "target-features"});
+                                                 "list-optimizers", "memory-budget", "print-pipeline", "target-features"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {

@@ -26,6 +26,7 @@ static cl::opt<uint64_t> seed("seed", cl::sub(command.subcommand), cl::value_des
                               cl::desc("The model's random numbers are drawn from it (default 0)"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print the outputs' files as JSON"));
 static CompileFlags compileFlags(command.subcommand);
+static HiddenOptions hidden(command.subcommand, {"specialize"}); // one run would not repay it
 static InputFlags inputFlags(command.subcommand);
 
 /// A file name for an output: separators become underscores.

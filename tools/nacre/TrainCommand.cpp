@@ -82,7 +82,7 @@ static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks",
                                                  "detect-anomaly", "dump-phases", "input-length", "no-cache", "target-cpu", "target-features",
                                                  "verbose", "list-schedules", "list-optimizers", "list-metrics", "monitor",
                                                  "checkpoint-every", "keep", "log-every", "steps", "list-losses", "clip-norm",
-                                                 "group", "dim", "input-shape", "memory-budget", "precision"});
+                                                 "group", "dim", "input-shape", "memory-budget", "precision", "specialize"});
 
 namespace {
 

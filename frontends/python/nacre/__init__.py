@@ -88,6 +88,7 @@ __all__ = [
 Path = Union[str, "os.PathLike[str]"]
 Dims = Mapping[str, int]
 Shapes = Mapping[str, Sequence[int]]
+Sizes = Mapping[str, Sequence[int]]
 Lengths = Mapping[str, Union[int, None]]
 Progress = Callable[[str, int, int], object]
 Log = Callable[[str], object]
@@ -114,14 +115,18 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     reproducer: Path | None = None,
     precision: Precision = "f32",
     exact_conv: bool = False,
+    specialize: Sizes | None = None,
 ) -> Model:
     """Compiles an ONNX model to be run in this process.
 
     The model is a path, the bytes of a file, or an onnx.ModelProto; only a path can have
     its weights in other files. `dims` fixes dynamic dimensions by their names,
-    `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). Runs use
-    `threads` threads (0: as many as cores). The code is for this machine's CPU, or for
-    `target_cpu` by LLVM's name. Products of f32 are computed in `precision`, "f32", "bf16" or
+    `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). With
+    `specialize`, {"batch": [1, 8]}, there is faster code for these sizes of open dimensions beside
+    that for all: a version for each combination, in which any of them may stay open; a run takes
+    the one with most sizes that its inputs have, and all share the weights. Runs use `threads`
+    threads (0: as many as cores). The code is for this machine's CPU, or for `target_cpu` by LLVM's
+    name. Products of f32 are computed in `precision`, "f32", "bf16" or
     "f16", with sums in f32; inputs, outputs and what rounding would harm stay as they are
     (docs/training.md). With `exact_conv` no convolution is computed by Winograd's transforms, whose
     results are about twice as far from exact ones. With `train`, a dict of options (`loss`, `optimizer`,
@@ -156,7 +161,8 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     return _core.compile(
         source,
         _request(
-            dims, input_shapes, input_lengths, precision, exact_conv, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+            dims, input_shapes, input_lengths, specialize, precision, exact_conv, target_cpu, train, progress,
+            cache_dir, cache_bytes, log, reproducer,
         ),
         {name: _ranks(value) for name, value in (example or {}).items()},
         threads,
@@ -181,6 +187,7 @@ def compile_to_file(
     target_triple: str | None = None,
     precision: Precision = "f32",
     exact_conv: bool = False,
+    specialize: Sizes | None = None,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`, and its header.
 
@@ -195,7 +202,8 @@ def compile_to_file(
     a file cannot be written. Each appears complete or not at all.
     """
     request = _request(
-        dims, input_shapes, input_lengths, precision, exact_conv, target_cpu, train, progress, cache_dir, cache_bytes, log, reproducer
+        dims, input_shapes, input_lengths, specialize, precision, exact_conv, target_cpu, train, progress,
+        cache_dir, cache_bytes, log, reproducer,
     )
     request.target_triple = target_triple or ""
     kinds = [emit] if isinstance(emit, str) else list(emit)
@@ -225,6 +233,7 @@ def _request(
     dims: Dims | None,
     input_shapes: Shapes | None,
     input_lengths: Lengths | None,
+    specialize: Sizes | None,
     precision: Precision,
     exact_conv: bool,
     target_cpu: str | None,
@@ -239,6 +248,7 @@ def _request(
     request.dims = dict(dims or {})
     request.input_shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
     request.input_lengths = dict(input_lengths or {})
+    request.specialize = {name: list(sizes) for name, sizes in (specialize or {}).items()}
     request.precision = precision
     request.exact_conv = exact_conv
     request.target_cpu = target_cpu or ""

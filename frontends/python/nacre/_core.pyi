@@ -260,6 +260,7 @@ class _Request:
     input_lengths: dict[str, int | None]
     precision: str
     exact_conv: bool
+    specialize: dict[str, list[int]]
     target_cpu: str
     target_triple: str
     train: dict[str, str] | None

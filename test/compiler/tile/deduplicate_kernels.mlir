@@ -59,3 +59,21 @@ func.func @main() {
   kern.call @other ins(%a : memref<4xf32>) outs(%b : memref<4xf32>)
   return
 }
+
+// A call of a version for given sizes keeps its kernel's name, unless the kept kernel is the version's own.
+// CHECK-LABEL: func.func private @main.n_1()
+func.func private @main.n_1() attributes {nacre.sizes = {n = 1 : i64}} {
+  %a = rt.arena 0 : memref<3xf32>
+  %b = rt.arena 64 : memref<3xf32>
+  // CHECK: kern.call @short_0 {{.*}} {nacre.label = "short_1.n_1", nodes = ["/b"]}
+  kern.call @short_1.n_1 ins(%a : memref<3xf32>) outs(%b : memref<3xf32>)
+  return
+}
+kern.func @short_0(%in: memref<3xf32>, %out: memref<3xf32>) attributes {nodes = ["/a"]} {
+  memref.copy %in, %out : memref<3xf32> to memref<3xf32>
+  kern.return
+}
+kern.func @short_1.n_1(%in: memref<3xf32>, %out: memref<3xf32>) attributes {nodes = ["/b"]} {
+  memref.copy %in, %out : memref<3xf32> to memref<3xf32>
+  kern.return
+}

@@ -156,6 +156,41 @@ static void test_older_callers(const char *path) {
   }
 }
 
+/* Faster code for given sizes, beside that for all. */
+static void test_specialize(const char *path) {
+  const int64_t sizes[2] = {1, 8}, none[1] = {-1};
+  nacre_sizes_option asked = {"N", 2, sizes};
+  nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+  nacre_model *model = NULL;
+  nacre_model_info info;
+  int32_t i, found = 0;
+  options.cache_dir = "";
+  options.specialize = &asked;
+  options.specialize_count = 1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_OK);
+  run(model);
+  EXPECT(nacre_model_get_info(model, &info) == NACRE_OK && info.function_count == 1);
+  EXPECT(strstr(info.provenance, "\"specialize\":{\"N\":[1,8]}"));
+  for (i = 0; i < info.kernel_count; ++i) {
+    nacre_kernel_info kernel;
+    EXPECT(nacre_model_get_kernel(model, i, &kernel) == NACRE_OK);
+    found += strstr(kernel.name, ".N_1") != NULL || strstr(kernel.name, ".N_8") != NULL;
+  }
+  EXPECT(found == 2 && info.kernel_count == 3);
+  nacre_model_release(model);
+  asked.sizes = none;
+  asked.count = 1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "malformed size"));
+  asked.name = "M";
+  asked.sizes = sizes;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "no open dimension of an input has that name; expected 'N'"));
+  asked.sizes = NULL;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "specialize[0]"));
+}
+
 static const char trained_text[] =
     "nn.parameter trainable @w = dense<1.0> : tensor<4xf32>\n"
     "func.func @main(%x: tensor<?x4xf32> {nn.name = \"x\", nn.symbols = [\"N\", \"\"]})"
@@ -342,6 +377,7 @@ int main(int argc, char **argv) {
 
   test_files(argv[1], path);
   test_older_callers(path);
+  test_specialize(path);
   test_training(argv[1]);
 
   if (failures == 0)

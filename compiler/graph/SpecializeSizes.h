@@ -1,0 +1,24 @@
+//===- SpecializeSizes.h - Versions of @main for given sizes ----*- C++ -*-===//
+#ifndef NACRE_COMPILER_GRAPH_SPECIALIZESIZES_H
+#define NACRE_COMPILER_GRAPH_SPECIALIZESIZES_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace nacre::graph {
+
+/// On a version of @main: the sizes that it is for, a dictionary by symbol.
+inline constexpr llvm::StringLiteral kSizesAttr = "nacre.sizes";
+/// On a kernel's call in a version: the name that its kernel would have, had no equal one taken its
+/// place.
+inline constexpr llvm::StringLiteral kLabelAttr = "nacre.label";
+
+/// @main, then its versions for given sizes; nothing if the module has no @main.
+llvm::SmallVector<mlir::func::FuncOp> getMainAndVersions(mlir::ModuleOp module);
+
+/// What the names of a version's kernels end with, ".batch_1"; nothing of any other function.
+llvm::StringRef getVersionSuffix(mlir::func::FuncOp func);
+
+} // namespace nacre::graph
+
+#endif // NACRE_COMPILER_GRAPH_SPECIALIZESIZES_H
