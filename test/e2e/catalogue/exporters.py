@@ -106,7 +106,6 @@ def predictions(estimator: Any, feeds: dict[str, np.ndarray], count: int) -> lis
     """What an estimator's ONNX form returns: a transformer's features, or predictions and then scores."""
     columns = list(feeds.values())
     x = columns[0] if len(columns) == 1 else np.hstack([column.astype(object) for column in columns])
-    x = x[:, 0] if x.dtype == object and x.shape[1] == 1 else x  # texts
     if not hasattr(estimator, "predict"):
         return [np.asarray(estimator.transform(x))]
     found = [np.asarray(estimator.predict(x))]

@@ -1,4 +1,4 @@
-"""Generation of text: a prompt with its cache, one more token from a cache, recurrent states."""
+"""Generation of text: a prompt, with what is kept for later, and one more token from a cache."""
 
 from __future__ import annotations
 
@@ -59,17 +59,13 @@ def step(name: str, config: str, kind: str, settings: dict[str, Any], heads: int
 
 
 GEMMA = LLAMA | {"query_pre_attn_scalar": 8, "sliding_window": 6}
-MOE = LLAMA | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "num_local_experts": 4}
 MODELS = [
     prompt("gpt_neox", "GPTNeoXConfig", "GPTNeoXForCausalLM", LLAMA),
     prompt("bloom", "BloomConfig", "BloomForCausalLM", {"vocab_size": WORDS, "hidden_size": 32, "n_layer": 2, "n_head": 4}),
     prompt("opt", "OPTConfig", "OPTForCausalLM", LLAMA | {"ffn_dim": 64, "word_embed_proj_dim": 32}),
-    prompt("falcon", "FalconConfig", "FalconForCausalLM", LLAMA | {"multi_query": True, "parallel_attn": True}),
+    prompt("falcon", "FalconConfig", "FalconForCausalLM", {k: v for k, v in LLAMA.items() if k != "head_dim"} | {"multi_query": True, "parallel_attn": True}),
     prompt("phi", "PhiConfig", "PhiForCausalLM", LLAMA),
     prompt("gemma2", "Gemma2Config", "Gemma2ForCausalLM", GEMMA),
-    prompt("mixtral", "MixtralConfig", "MixtralForCausalLM", MOE),
-    prompt("mamba", "MambaConfig", "MambaForCausalLM",
-           {"vocab_size": WORDS, "hidden_size": 32, "state_size": 8, "num_hidden_layers": 2, "time_step_rank": 4}),
     with_cache("gpt2_prompt", "GPT2Config", "GPT2LMHeadModel", GPT2, 4),
     step("gpt2_step", "GPT2Config", "GPT2LMHeadModel", GPT2, 4, fast=True),
     with_cache("llama_prompt", "LlamaConfig", "LlamaForCausalLM", LLAMA, 2, fast=True),

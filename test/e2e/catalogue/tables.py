@@ -20,14 +20,6 @@ def random_rows(shape: tuple[int, ...]) -> np.ndarray:
 
 
 NUMBERS = {"X": Input(("rows", FEATURES), lambda s, _: random_rows(s))}
-WORDS = ["good", "bad", "film", "very", "not", "the", "plot", "actor", "dull", "fine"]
-
-
-def texts(shape: tuple[int, ...], _: Any = None) -> np.ndarray:
-    picks = torch.randint(0, len(WORDS), (shape[0], 7)).numpy()
-    return np.array([" ".join(WORDS[i] for i in row) for row in picks], object).reshape(shape)
-
-
 def names(shape: tuple[int, ...], _: Any = None) -> np.ndarray:
     """Columns of cities and of kinds."""
     columns = [np.array(values, object)[torch.randint(0, len(values), (shape[0],)).numpy()] for values in (CITIES, ["new", "old"])]
@@ -155,17 +147,6 @@ def features() -> Any:
     return make_pipeline(SimpleImputer(), RobustScaler(), FeatureUnion([("pca", PCA(3)), ("bins", bins), ("length", Normalizer())]))
 
 
-def sentiment() -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    torch.manual_seed(11)
-    lines = texts((200, 1))[:, 0]
-    good = np.array([line.count("good") + line.count("fine") > line.count("bad") + line.count("dull") for line in lines])
-    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression()).fit(lines, good.astype(int))
-
-
 def customers() -> Any:
     """Numbers scaled, and names of cities and kinds as columns of their own."""
     from sklearn.compose import ColumnTransformer
@@ -194,6 +175,5 @@ MODELS = [
     Model("gaussian_process", "regression of rows", "skl2onnx", fitted(process, "number"), NUMBERS, ["GPmean"], ROWS),
     Model("clusters", "clustering", "skl2onnx", fitted(clusters, "nothing"), NUMBERS, ["label", "scores"], ROWS),
     Model("features", "features of rows", "skl2onnx", fitted(features, "nothing"), NUMBERS, ["union"], ROWS),
-    Model("sentiment", "text classification", "skl2onnx", sentiment, {"text": Input(("rows", 1), texts)}, [LABELS, SCORES], ROWS, True, PLAIN),
-    Model("customers", "classification of rows", "skl2onnx", customers, MIXED, [LABELS, SCORES], ROWS, False, PLAIN),
+    Model("customers", "classification of rows", "skl2onnx", customers, MIXED, [LABELS, SCORES], ROWS, True, PLAIN),
 ]
