@@ -41,7 +41,7 @@ def times(*shape: int | str) -> Input:
 LATENT = floats("batch", 4, "height", "width")
 MODELS = [
     diffusers("diffusion_unet", "diffusion", "dynamo", "UNet2DConditionModel", TEXT_UNET,
-              {"sample": LATENT, "timestep": times("batch"), "encoder_hidden_states": floats("batch", 5, 24)}, PLACES, fast=True),
+              {"sample": LATENT, "timestep": times("batch"), "encoder_hidden_states": floats("batch", 5, 24)}, PLACES),
     diffusers("diffusion_free", "diffusion", "torchscript", "UNet2DModel", FREE_UNET,
               {"sample": LATENT, "timestep": times("batch")}, PLACES),
     diffusers("vae_decoder", "diffusion", "dynamo", "AutoencoderKL", VAE, {"z": LATENT}, PLACES, method="decode"),

@@ -176,7 +176,7 @@ MODELS = [
     Model("unet_small", "segmentation", "dynamo", unet, OPEN, ["masks"], IMAGES),
     Model("deeplab", "segmentation", "torchscript", DeepLab, OPEN, ["scores", "classes"], ODD, fast=True),
     library("segformer", "segmentation", "dynamo", "SegformerConfig", "SegformerForSemanticSegmentation", SEGFORMER,
-            {"pixel_values": floats("batch", 3, 64, 64)}, ["logits"], *NOISE, fast=True),
+            {"pixel_values": floats("batch", 3, 64, 64)}, ["logits"], *NOISE),
     Model("feature_pyramid", "segmentation", "torchscript", Pyramid, OPEN, ["p1", "p2", "p3"], ODD),
     library("depth", "depth estimation", "dynamo", "DPTConfig", "DPTForDepthEstimation", DPT,
             {"pixel_values": floats("batch", 3, 64, 64)}, ["predicted_depth"], *NOISE),

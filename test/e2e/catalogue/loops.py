@@ -235,5 +235,5 @@ MODELS = [
           {"input_ids": tokens(WORDS, 1, "sequence"), "limit": LIMIT}, ["text", "scores"], SENTENCES, fast=True),
     Model("seq2seq_attention", "translation", "torchscript", lambda: torch.jit.script(Seq2Seq()),
           {"input_ids": tokens(WORDS, "batch", "sequence"), "steps": LIMIT}, ["text", "looks"], TEXTS),
-    Model("ddim", "diffusion", "torchscript", lambda: torch.jit.script(Diffused()), {"noise": floats("batch", 8), "steps": LIMIT}, ["x"], NOISE),
+    Model("ddim", "diffusion", "torchscript", lambda: torch.jit.script(Diffused()), {"noise": floats("batch", 8), "steps": LIMIT}, ["x"], NOISE, fast=True),
 ]  # fmt: skip

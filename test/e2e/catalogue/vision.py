@@ -161,7 +161,7 @@ MODELS = [
     classifier("mobilenet_v2_small", "dynamo", "MobileNetV2Config", "MobileNetV2ForImageClassification",
                {"depth_multiplier": 0.25, "image_size": 64}),
     classifier("convnext_v2", "dynamo", "ConvNextV2Config", "ConvNextV2ForImageClassification",
-               {"hidden_sizes": [16, 24, 32, 40], "depths": [1, 1, 2, 1]}, fast=True, open=True),
+               {"hidden_sizes": [16, 24, 32, 40], "depths": [1, 1, 2, 1]}, open=True),
     classifier("vit", "dynamo", "ViTConfig", "ViTForImageClassification", VIT, fast=True),
     classifier("deit", "torchscript", "DeiTConfig", "DeiTForImageClassification", VIT),
     classifier("swin", "torchscript", "SwinConfig", "SwinForImageClassification", SWIN),
