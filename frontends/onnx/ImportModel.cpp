@@ -28,9 +28,14 @@ bool GraphImporter::readOpsets(
     std::string label = domain.empty()
                             ? "the opset"
                             : "the opset of the domain " + quoted(domain);
-    if (!opsets.try_emplace(domain, version).second) {
-      return succeeded(error(modelLoc, where + label + " is imported twice"));
-    }
+    auto [place, isNew] = opsets.try_emplace(domain, version);
+    if (!isNew && place->second != version)
+      return succeeded(error(modelLoc, where + label +
+                                           " is imported twice, as " +
+                                           Twine(place->second) + " and as " +
+                                           Twine(version)));
+    if (!isNew) // as scikit-learn's converter does
+      continue;
     if (version < 1)
       return succeeded(error(modelLoc, where + label + " is " + Twine(version) +
                                            ", expected 1 or more"));

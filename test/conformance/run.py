@@ -15,6 +15,7 @@ import argparse
 import os
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -43,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--filter", metavar="REGEX", help="cases whose group/name matches")
     parser.add_argument("--update", action="store_true", help="rewrite the ledger")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table of operators that this run makes")
+    parser.add_argument("--no-cache", action="store_true", help="compile each case's kernels anew, also those that others have")
     parser.add_argument("--verbose", action="store_true", help="print each case and its error")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--limit", type=float, default=20, metavar="S", help="seconds for a case")
@@ -154,7 +156,10 @@ def main() -> int:
     )
     # The long cases first, so that no worker is alone with one at the end.
     order = sorted(cases, key=lambda c: c.group != "light")
-    results = run([Job(form, case) for form in forms for case in order], options)
+    with tempfile.TemporaryDirectory() as kernels:
+        # Many cases have kernels of others, and each is compiled once; what earlier runs compiled does not count.
+        os.environ["NACRE_CACHE_DIR"] = "" if options.no_cache else kernels
+        results = run([Job(form, case) for form in forms for case in order], options)
 
     failed = 0
     for form in forms:

@@ -9,11 +9,13 @@ their own, and what is measured or tested beside them keeps a clean one.
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -56,25 +58,35 @@ def read(path: Path) -> Data:
 def get(name: str) -> Files:
     """The model's files, made now if they are missing or their sources changed."""
     folder = CACHE / name
-    files = Files(name, folder / "model.onnx")
+
+    def make() -> None:
+        made = subprocess.run(
+            [sys.executable, "-m", "zoo.generate", name, str(folder)],
+            cwd=HERE.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise RuntimeError(f"could not generate {name}:\n{made.stdout}\n{made.stderr}")
+
+    keep(folder, _key(), make)
+    return Files(name, folder / "model.onnx")
+
+
+def keep(folder: Path, key: str, make: Callable[[], None]) -> None:
+    """Has the folder filled, unless it was with the same key; other processes wait meanwhile."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     stamp = folder / "key"
-    key = _key()
-    if stamp.exists() and stamp.read_text() == key:
-        return files
-    print(f"exporting {name} to {folder}", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    made = subprocess.run(
-        [sys.executable, "-m", "zoo.generate", name, str(folder)],
-        cwd=HERE.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode != 0:
-        raise RuntimeError(f"could not generate {name}:\n{made.stdout}\n{made.stderr}")
-    stamp.write_text(key)
-    return files
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == key:
+            return
+        print(f"exporting {folder.name} to {folder}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        make()
+        stamp.write_text(key)
 
 
 def _key() -> str:

@@ -32,15 +32,15 @@ def export(spec: Spec, model: nn.Module, path: Path) -> None:
                 str(path),
                 input_names=list(feeds),
                 output_names=spec.outputs,
+                dynamic_axes=spec.dynamic,
                 dynamo=False,
                 verbose=False,
             )
             return
-        axes = tuple(spec.dynamic.get(name, {}) for name in feeds)
-        shapes = tuple({a: torch.export.Dim(d) for a, d in axis.items()} for axis in axes)
+        shapes = tuple(spec.dynamic.get(name, {}) for name in feeds)
         parameters = list(inspect.signature(model.forward).parameters.values())
-        if parameters[-1].kind == inspect.Parameter.VAR_POSITIONAL:  # torch.export wants a tuple of these
-            first = len(parameters) - 1
+        first = len(parameters) - 1
+        if parameters[-1].kind == inspect.Parameter.VAR_POSITIONAL and len(shapes) > first:  # torch.export wants a tuple of these
             shapes = (*shapes[:first], shapes[first:])
         torch.onnx.export(
             model,
