@@ -144,9 +144,9 @@ def new_ml_opset(folder):
     return relu(opsets=[("ai.onnx.ml", 77)])
 
 
-@case("the opset is imported twice")
+@case("the opset is imported twice, as 17 and as 18")
 def opset_twice(folder):
-    return relu(opsets=[("ai.onnx", 17)])
+    return relu(opsets=[("ai.onnx", 18)])
 
 
 @case("the model does not say which opset it uses")
