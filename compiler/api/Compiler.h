@@ -110,6 +110,9 @@ enum class Emit {
 inline constexpr Emit kEmitKinds[] = {Emit::Shared, Emit::Object, Emit::StaticLibrary, Emit::Executable,
                                       Emit::Header, Emit::Mlir,   Emit::LlvmIr,        Emit::Assembly};
 
+/// The shapes of the elements of an input's value: one of a tensor, nullopt for an optional without an element.
+using ExampleShapes = std::optional<std::vector<std::vector<int64_t>>>;
+
 /// Everything that a compilation can be told.
 struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
@@ -129,7 +132,7 @@ struct CompileOptions {
   /// tensor, nullopt for an optional without an element. Of them is taken what neither the model
   /// nor the options above say: ranks, and where these depend on it the length of a vector of
   /// integers. Inputs that the model does not have are passed over.
-  std::map<std::string, std::optional<std::vector<std::vector<int64_t>>>> examples;
+  std::map<std::string, ExampleShapes> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
   /// Compile a function "step" beside "main": it takes the model's inputs, the loss's
@@ -214,6 +217,22 @@ struct OpenInput {
 /// All inputs of an ONNX model, in order. Reads the file, but no weights.
 Result<std::vector<OpenInput>> listInputs(const std::string &path);
 Result<std::vector<OpenInput>> listInputs(std::span<const std::byte> model);
+
+/// A model that is compiled for the inputs that it is given, once for each rank of an open input, and for whether an
+/// optional one has an element; other sizes stay open. Thread-safe; copies are the same one.
+class OpenModel {
+public:
+  /// Reads which inputs are open. The options hold for all that is compiled.
+  static Result<OpenModel> open(std::string path, CompileOptions options = {});
+  const std::vector<OpenInput> &inputs() const;
+  /// The model for inputs of these shapes, by name; compiled if there is none yet. An optional one may be left out.
+  Result<std::shared_ptr<const Model>> specialize(const std::map<std::string, ExampleShapes> &shapes);
+
+private:
+  struct State;
+  explicit OpenModel(std::shared_ptr<State> state) : state(std::move(state)) {}
+  std::shared_ptr<State> state;
+};
 
 /// How far a compilation is: the phase that runs, its number from 1, and how many there are.
 /// Before the first the phase is "" and the number 0.
