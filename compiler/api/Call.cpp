@@ -386,9 +386,14 @@ ImportOptions Call::getImportOptions() const {
     import.inputShapes[name] = std::move(sizes);
   }
   import.inputLengths = options.inputLengths;
-  for (const auto &[name, ranks] : options.examples)
-    import.examples[name] =
-        ranks ? std::optional(SmallVector<int64_t>(ranks->begin(), ranks->end())) : std::nullopt;
+  for (const auto &[name, shapes] : options.examples) {
+    auto &example = import.examples[name];
+    if (!shapes)
+      continue;
+    example.emplace();
+    for (const std::vector<int64_t> &shape : *shapes)
+      example->emplace_back(shape.begin(), shape.end());
+  }
   import.dims = options.dims;
   import.allowSymlinks = options.allowSymlinks;
   import.trainable = options.train.has_value();

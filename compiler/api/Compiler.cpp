@@ -2,6 +2,7 @@
 #include "compiler/api/Call.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/pipeline/Phases.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 using namespace mlir;
 using namespace nacre;
@@ -48,6 +49,24 @@ Result<Model> nacre::compile(const std::string &path, const CompileOptions &opti
 
 Result<Model> nacre::compile(std::span<const std::byte> model, const CompileOptions &options) {
   return compileInProcess(model, options);
+}
+
+template <typename Source> static Result<std::vector<OpenInput>> list(Source source) {
+  std::string error;
+  auto inputs = listOnnxInputs(std::move(source), error);
+  if (!inputs)
+    return Error{NACRE_INVALID_ARGUMENT, error};
+  std::vector<OpenInput> result;
+  for (ModelInput &input : *inputs)
+    result.push_back({std::move(input.name), input.lacksRank, input.lacksElement});
+  return result;
+}
+
+Result<std::vector<OpenInput>> nacre::listInputs(const std::string &path) { return list(StringRef(path)); }
+
+Result<std::vector<OpenInput>> nacre::listInputs(std::span<const std::byte> model) {
+  StringRef bytes(reinterpret_cast<const char *>(model.data()), model.size());
+  return list(llvm::MemoryBuffer::getMemBuffer(bytes, "", /*RequiresNullTerminator=*/false));
 }
 
 Result<std::vector<KernelLookup>> nacre::explainCache(const std::string &path, const CompileOptions &options) {

@@ -110,6 +110,9 @@ enum class Emit {
 inline constexpr Emit kEmitKinds[] = {Emit::Shared, Emit::Object, Emit::StaticLibrary, Emit::Executable,
                                       Emit::Header, Emit::Mlir,   Emit::LlvmIr,        Emit::Assembly};
 
+/// The shapes of the elements of an input's value: one of a tensor, nullopt for an optional without an element.
+using ExampleShapes = std::optional<std::vector<std::vector<int64_t>>>;
+
 /// Everything that a compilation can be told.
 struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
@@ -122,13 +125,14 @@ struct CompileOptions {
   /// Convolutions sum the products of their windows; none by Winograd's transforms, whose results are
   /// about twice as far from exact ones (docs/performance.md).
   bool exactConv = false;
-  /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of
-  /// an optional that has no element. They are part of the compiled model.
+  /// How many elements an input has that is a sequence, which else is open; 1 of an optional
+  /// tensor, nullopt of an optional that has no element. They are part of the compiled model.
   std::map<std::string, std::optional<int64_t>> inputLengths;
-  /// The ranks of the elements of values that will be given to the model, by input: one of a
-  /// tensor, nullopt for an optional without an element. They say what neither the model
-  /// nor the options above do; inputs that the model does not have are passed over.
-  std::map<std::string, std::optional<std::vector<int64_t>>> examples;
+  /// The shapes of the elements of values that will be given to the model, by input: one of a
+  /// tensor, nullopt for an optional without an element. Of them is taken what neither the model
+  /// nor the options above say: ranks, and where these depend on it the length of a vector of
+  /// integers. Inputs that the model does not have are passed over.
+  std::map<std::string, ExampleShapes> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
   /// Sizes of open dimensions by their names, for which there is faster code beside that for all sizes:
@@ -206,6 +210,33 @@ Result<Model> compile(std::span<const std::byte> model, const CompileOptions &op
 /// `stopAfter` before the last phase, nothing is written.
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
+
+/// An input that a run gives a value to, and what the model leaves open of it that has to be known
+/// before it can be compiled: the rank of a tensor, or of a sequence's elements; whether an
+/// optional has an element. The options' shapes, lengths or examples say it.
+struct OpenInput {
+  std::string name;
+  bool lacksRank = false, lacksElement = false;
+};
+/// All inputs of an ONNX model, in order. Reads the file, but no weights.
+Result<std::vector<OpenInput>> listInputs(const std::string &path);
+Result<std::vector<OpenInput>> listInputs(std::span<const std::byte> model);
+
+/// A model that is compiled for the inputs that it is given, once for each rank of an open input, and for whether an
+/// optional one has an element; other sizes stay open. Thread-safe; copies are the same one.
+class OpenModel {
+public:
+  /// Reads which inputs are open. The options hold for all that is compiled.
+  static Result<OpenModel> open(std::string path, CompileOptions options = {});
+  const std::vector<OpenInput> &inputs() const;
+  /// The model for inputs of these shapes, by name; compiled if there is none yet. An optional one may be left out.
+  Result<std::shared_ptr<const Model>> specialize(const std::map<std::string, ExampleShapes> &shapes);
+
+private:
+  struct State;
+  explicit OpenModel(std::shared_ptr<State> state) : state(std::move(state)) {}
+  std::shared_ptr<State> state;
+};
 
 /// How far a compilation is: the phase that runs, its number from 1, and how many there are.
 /// Before the first the phase is "" and the number 0.

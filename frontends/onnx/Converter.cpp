@@ -444,6 +444,12 @@ LogicalResult NodeContext::require(Value condition, const Twine &message) {
   return success();
 }
 
+LogicalResult NodeContext::reportOpenRank(const Twine &what) {
+  importer.foundOpenRank = true;
+  return error("the result's rank depends on the number of " + what +
+               ", which is not known, and the model does not declare it; --input-shape may tell how many there are");
+}
+
 bool NodeContext::isTraining() const { return importer.options.trainable; }
 
 int64_t NodeContext::takeRandomStreams(int64_t count, bool hasSeed) {
@@ -473,6 +479,7 @@ const ConverterTable &ConverterTable::get() {
     registerLossConverters(all);
     registerTrainingConverters(all);
     registerMlConverters(all);
+    registerMapConverters(all);
     registerTreeConverters(all);
     registerLinearModelConverters(all);
     registerContribConverters(all);

@@ -258,6 +258,9 @@ public:
   /// a run in which it does not ends with this message and the node's name.
   LogicalResult require(Value condition, const Twine &message);
 
+  /// An error of the node: a rank depends on how many `what` there are.
+  LogicalResult reportOpenRank(const Twine &what);
+
   /// The first of `count` streams of random numbers, that nothing else draws from. Nodes
   /// with seeds of their own share them, but a node that is met again has other ones.
   int64_t takeRandomStreams(int64_t count, bool hasSeed);
@@ -371,6 +374,7 @@ void registerAttentionConverters(ConverterTable &table);
 void registerLossConverters(ConverterTable &table);
 void registerTrainingConverters(ConverterTable &table);
 void registerMlConverters(ConverterTable &table);
+void registerMapConverters(ConverterTable &table);
 void registerTreeConverters(ConverterTable &table);
 void registerLinearModelConverters(ConverterTable &table);
 void registerContribConverters(ConverterTable &table);

@@ -15,6 +15,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringSet.h"
+#include <deque>
 
 namespace nacre::frontend {
 
@@ -80,6 +81,8 @@ struct InputValue {
   std::string kind;
   /// Which of the tensors.
   unsigned first = 0, count = 0;
+  /// Of a packed sequence: its elements' type.
+  const ::onnx::TypeProto_Tensor *element = nullptr;
 };
 
 /// A tensor that @main takes: an input of the model, or an element of one.
@@ -93,6 +96,8 @@ struct InputTensor {
   bool isElement = false;
   /// Of a value that the options show.
   std::optional<int64_t> exampleRank;
+  /// A part of a packed sequence, whose own shape the options do not say.
+  bool isPacked = false;
 };
 
 /// An output of the model as tensors: see FunctionInfo's `nn.output_values`.
@@ -113,6 +118,8 @@ public:
 
   /// Imports the model as @main. Fails if anything has been reported.
   LogicalResult run();
+  /// Whether a rank was not known because a vector's length was not.
+  bool lacksRank() const { return foundOpenRank; }
 
   /// Converts the nodes of a graph at the builder's place, its inputs being
   /// `arguments`; gives the values of its outputs, or nullopt if one of them is
@@ -133,6 +140,7 @@ private:
           &imports,
       OpsetMap &opsets, const Twine &where);
   void removeStandIns();
+  std::optional<OutputValue> flattenMap(const ::onnx::ValueInfoProto &output, Value value);
   std::optional<OutputValue> flattenOutput(const ::onnx::ValueInfoProto &output, Value value,
                                            mlir::OpBuilder &builder);
   LogicalResult checkOutput(const ::onnx::ValueInfoProto &output, Value value);
@@ -142,6 +150,16 @@ private:
   bool flattenInputs(const ::onnx::GraphProto &graph, SmallVectorImpl<InputValue> &values,
                      SmallVectorImpl<InputTensor> &tensors);
   InputValue flattenInput(const ::onnx::ValueInfoProto &input, SmallVectorImpl<InputTensor> &tensors);
+  /// A tensor that is a part of an input, of one dimension. A name in that ties it to others.
+  ::onnx::TypeProto_Tensor &addPart(StringRef input, StringRef suffix, int elementType, StringRef symbol,
+                                    SmallVectorImpl<InputTensor> &tensors);
+  /// The rank of the elements of a sequence whose length is left open; nullopt if it has to be fixed.
+  std::optional<int64_t> getPackedRank(const std::string &name, const ::onnx::TypeProto_Tensor &type, bool isOptional);
+  /// The packed sequence of its two arguments, whose sizes are required to fit. Null after an error.
+  Value makePackedInput(const InputValue &input, mlir::ValueRange arguments, mlir::OpBuilder &builder,
+                        mlir::Location loc);
+  /// What is known of a dimension: declared, or bound by its name; kDynamic if nothing is.
+  int64_t getKnownSize(const ::onnx::TensorShapeProto_Dimension &dim) const;
   bool bindSymbols(ArrayRef<InputValue> values, ArrayRef<InputTensor> tensors);
   RankedTensorType getInputType(const InputTensor &input,
                                 SmallVectorImpl<mlir::Attribute> &symbols);
@@ -233,6 +251,8 @@ private:
   /// Values of parameters, for questions about constants.
   llvm::DenseMap<mlir::StringAttr, mlir::ElementsAttr> parameterValues;
   OpsetMap modelOpsets;
+  /// The types of parts of inputs, which the model does not write down.
+  std::deque<::onnx::TypeProto_Tensor> partTypes;
   /// Sizes of named dimensions that the options fix.
   llvm::StringMap<int64_t> symbolSizes;
   /// Model-local functions by "domain\0name\0overload".
@@ -254,6 +274,7 @@ private:
   /// Grows with every fault, whether it is listed or not.
   uint64_t faultCount() const { return errorCount + unreported; }
   bool outOfBudget = false;
+  bool foundOpenRank = false;
 };
 
 /// The dialects that an imported model is made of.

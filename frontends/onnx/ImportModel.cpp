@@ -80,6 +80,29 @@ bool GraphImporter::checkModel() {
 // Outputs
 //===----------------------------------------------------------------------===//
 
+/// Keys and values, of the types that are declared.
+std::optional<OutputValue> GraphImporter::flattenMap(const ValueInfoProto &output, Value value) {
+  auto map = *getMap(value);
+  const auto *declared = &output.type();
+  auto elementTypeOf = [](Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); };
+  if (declared->value_case() != ::onnx::TypeProto::VALUE_NOT_SET) {
+    if (map.isSequence && declared->has_sequence_type())
+      declared = &declared->sequence_type().elem_type();
+    const auto &type = declared->map_type();
+    auto fits = [&](int32_t dataType, Value tensor) {
+      return getElementType(&context, dataType) == elementTypeOf(tensor);
+    };
+    if (!declared->has_map_type() || map.isSequence != output.type().has_sequence_type() ||
+        !fits(type.key_type(), map.keys) || !fits(type.value_type().tensor_type().elem_type(), map.values)) {
+      (void)error(modelLoc, "output " + quoted(output.name()) + " is " + (map.isSequence ? "a sequence of maps" : "a map") +
+                                " from " + getDataTypeName(getDataType(elementTypeOf(map.keys))) + " to " +
+                                getDataTypeName(getDataType(elementTypeOf(map.values))) + ", but not by its declaration");
+      return std::nullopt;
+    }
+  }
+  return OutputValue{map.isSequence ? "maps" : "map", {map.keys, map.values}, {".keys", ".values"}, 0};
+}
+
 /// What an output of the model is: tensors, and the kind that they are together.
 std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &output, Value value,
                                                         OpBuilder &builder) {
@@ -87,6 +110,8 @@ std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &ou
     (void)error(modelLoc, "output " + quoted(output.name()) + " " + why);
     return std::nullopt;
   };
+  if (getMap(value))
+    return flattenMap(output, value);
   const auto *declared = &output.type();
   bool isOptional = declared->has_optional_type();
   if (isOptional)
@@ -106,6 +131,8 @@ std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &ou
       return OutputValue{"optional nothing", {}, {}};
     value = *element;
   }
+  if (getMap(value))
+    return refuse("is an optional map, which is not supported");
   OutputValue result{"tensor", {value}, {""}, 1};
   auto tuple = dyn_cast<TupleType>(value.getType());
   if (auto elements = tuple ? getSequenceElements(value) : std::nullopt) {

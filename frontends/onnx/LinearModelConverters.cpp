@@ -256,17 +256,19 @@ LogicalResult convertSvmClassifier(NodeContext &c) {
   if (!label || !scores)
     return failure();
   if (!probA.empty() && count > 0) {
-    // More would take iterations that references end at different places.
-    if (classes > 2)
-      return c.error("probabilities ('prob_a') of more than two classes are not supported");
-    if (probA.size() != 1 || probB.size() != 1)
+    if (probA.size() != rho.size() || probB.size() != rho.size())
       return c.error("'prob_a' and 'prob_b' have " + Twine(probA.size()) + " and " + Twine(probB.size()) +
-                     " numbers, expected 1 and 1");
-    Value sum = v.add(v.mul(scores, c.scalarConstant(f32, probA[0])), c.scalarConstant(f32, probB[0]));
+                     " numbers, expected " + Twine(rho.size()) + " each");
+    Value sum = v.add(v.mul(scores, numbersConstant(c, probA)), numbersConstant(c, probB));
     Value share = sum ? c.make<nn::SigmoidOp>(c.make<nn::NegOp>(sum)) : Value();
     share = v.min(v.max(share, c.scalarConstant(f32, 1e-7)), c.scalarConstant(f32, 1 - 1e-7));
-    Value other = v.sub(c.scalarConstant(f32, 1), share);
-    scores = other ? transformScores(c, c.make<nn::ConcatOp>(ValueRange{share, other}, 1), *kind) : Value();
+    if (classes > 2) {
+      scores = share ? coupleShares(c, share, classes) : Value();
+    } else {
+      Value other = v.sub(c.scalarConstant(f32, 1), share);
+      scores = other ? c.make<nn::ConcatOp>(ValueRange{share, other}, 1) : Value();
+    }
+    scores = transformScores(c, scores, *kind);
   } else if (count > 0 && classes == 2) {
     if (*kind == Transform::Probit)
       return c.error("the attribute 'post_transform' is PROBIT, which has no meaning for two classes");

@@ -1,7 +1,7 @@
 //===- ModelInputs.cpp - What a model takes, as tensors ---------*- C++ -*-===//
 //
 // A sequence or optional has as many elements as the options say: each becomes
-// an argument of @main.
+// an argument of @main. So do the keys and the values of a map.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NNShapes.h"
@@ -15,6 +15,7 @@ using namespace nacre;
 using namespace nacre::frontend;
 using nn::quoted;
 using ::onnx::TypeProto;
+using ::onnx::TypeProto_Map;
 using ::onnx::ValueInfoProto;
 
 /// How many elements an input is: as the options or, of what is no tensor, an example say;
@@ -31,6 +32,17 @@ static std::optional<std::optional<int64_t>> getLength(const ImportOptions &opti
   return shown->second ? std::optional(int64_t(shown->second->size())) : std::nullopt;
 }
 
+::onnx::TypeProto_Tensor &GraphImporter::addPart(StringRef input, StringRef suffix, int elementType, StringRef symbol,
+                                                 SmallVectorImpl<InputTensor> &tensors) {
+  ::onnx::TypeProto_Tensor &type = partTypes.emplace_back();
+  type.set_elem_type(elementType);
+  auto *dim = type.mutable_shape()->add_dim();
+  if (!symbol.empty())
+    dim->set_dim_param(symbol.str());
+  tensors.push_back({(input + suffix).str(), input, &type, /*isElement=*/false, std::nullopt});
+  return type;
+}
+
 InputValue GraphImporter::flattenInput(const ValueInfoProto &input, SmallVectorImpl<InputTensor> &tensors) {
   constexpr int64_t kMaxLength = 1 << 16;
   InputValue value{&input, "", unsigned(tensors.size()), 0};
@@ -43,16 +55,45 @@ InputValue GraphImporter::flattenInput(const ValueInfoProto &input, SmallVectorI
   bool isOptional = type->has_optional_type();
   if (isOptional)
     type = &type->optional_type().elem_type();
+  if (type->has_map_type() && !isOptional) {
+    const TypeProto_Map &map = type->map_type();
+    const auto &element = map.value_type();
+    if (!element.has_tensor_type() || element.tensor_type().shape().dim_size() > 0)
+      return refuse("is a map to something else than single elements, which is not supported");
+    if (options.inputLengths.count(name))
+      return refuse("is a map, whose length is not fixed");
+    value.kind = "map";
+    value.count = 2;
+    std::string symbol = name + ".length";
+    addPart(name, ".keys", map.key_type(), symbol, tensors);
+    addPart(name, ".values", element.tensor_type().elem_type(), symbol, tensors);
+    return value;
+  }
   bool isSequence = type->has_sequence_type();
   if (isSequence)
     type = &type->sequence_type().elem_type();
   if (!type->has_tensor_type())
     return refuse(type->value_case() == TypeProto::VALUE_NOT_SET
                       ? "has no type"
-                      : "is no tensor, and no sequence or optional of tensors, which is not supported");
+                      : "is no tensor or map, and no sequence or optional of tensors, which is not supported");
 
+  if (auto rank = isSequence ? getPackedRank(name, type->tensor_type(), isOptional) : std::nullopt) {
+    if (*rank > kMaxRank)
+      return refuse("has elements of rank " + Twine(*rank) + ", expected at most " + Twine(kMaxRank));
+    value.kind = isOptional ? "optional packed" : "packed";
+    value.count = 2;
+    value.element = &type->tensor_type();
+    (void)addPart(name, ".data", value.element->elem_type(), "", tensors);
+    auto &shapes = addPart(name, ".shapes", ::onnx::TensorProto::INT64, "", tensors);
+    shapes.mutable_shape()->add_dim()->set_dim_value(*rank);
+    for (InputTensor &part : MutableArrayRef(tensors).take_back(2))
+      part.isPacked = true;
+    return value;
+  }
   auto given = getLength(options, name, !isOptional && !isSequence);
   StringRef cure = " must be known at compile time; say so with --input-length ";
+  if (!given && isSequence && !isOptional && !type->tensor_type().has_shape())
+    return refuse("is a sequence of tensors of unknown rank; give their shape with --input-shape " + name + "=?x3");
   if (!given && isSequence)
     return refuse((isOptional ? "is an optional sequence: whether it is there and how many elements it has"
                               : "is a sequence: how many elements it has") +
@@ -82,7 +123,7 @@ InputValue GraphImporter::flattenInput(const ValueInfoProto &input, SmallVectorI
   bool isShown = shown != options.examples.end() && shown->second && int64_t(shown->second->size()) == *length;
   for (int64_t i = 0; i < *length; ++i)
     tensors.push_back({isSequence ? name + "[" + std::to_string(i) + "]" : name, name, &type->tensor_type(),
-                       isSequence, isShown ? std::optional((*shown->second)[i]) : std::nullopt});
+                       isSequence, isShown ? std::optional(int64_t((*shown->second)[i].size())) : std::nullopt});
   return value;
 }
 
@@ -111,15 +152,21 @@ bool GraphImporter::bindSymbols(ArrayRef<InputValue> values, ArrayRef<InputTenso
   llvm::StringMap<const InputTensor *> found; // by the names of inputs and their elements
   SmallVector<StringRef> names, symbols;
   llvm::StringSet<> known;
+  auto addSymbols = [&](const ::onnx::TypeProto_Tensor &type) {
+    for (const auto &dim : type.shape().dim())
+      if (!dim.dim_param().empty() && known.insert(dim.dim_param()).second)
+        symbols.push_back(dim.dim_param());
+  };
   for (const InputValue &value : values) {
     names.push_back(value.proto->name());
     found[value.proto->name()] = nullptr;
+    if (value.element)
+      addSymbols(*value.element);
   }
   for (const InputTensor &tensor : tensors) {
-    found[tensor.name] = found[tensor.input] = &tensor;
-    for (const auto &dim : tensor.type->shape().dim())
-      if (!dim.dim_param().empty() && known.insert(dim.dim_param()).second)
-        symbols.push_back(dim.dim_param());
+    if (!tensor.isPacked) // a shape is its elements': makePackedInput
+      found[tensor.name] = found[tensor.input] = &tensor;
+    addSymbols(*tensor.type);
   }
   auto list = [](ArrayRef<StringRef> names) {
     std::string text;
@@ -193,7 +240,7 @@ RankedTensorType GraphImporter::getInputType(const InputTensor &input, SmallVect
                   ", which is not supported");
   // A shape given for a sequence is each element's.
   auto fixed = options.inputShapes.find(input.name);
-  if (fixed == options.inputShapes.end())
+  if (fixed == options.inputShapes.end() && !input.isPacked)
     fixed = options.inputShapes.find(input.input.str());
   bool isFixed = fixed != options.inputShapes.end();
   if (!tensor.has_shape() && !isFixed && !input.exampleRank)
@@ -250,5 +297,9 @@ Value GraphImporter::makeInput(const InputValue &input, ArrayRef<Type> types, Va
     value = arguments.front();
   else if (kind == "sequence")
     value = makeSequence(builder, loc, arguments);
-  return isOptional ? makeOptional(builder, loc, value) : value;
+  else if (kind == "packed")
+    value = makePackedInput(input, arguments, builder, loc);
+  else if (kind == "map")
+    value = makeMap(builder, loc, {arguments[0], arguments[1]});
+  return isOptional && (value || input.count == 0) ? makeOptional(builder, loc, value) : value;
 }

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Path.h"
 
@@ -96,6 +97,66 @@ void frontend::loadImportDialects(MLIRContext &context) {
                    tensor::TensorDialect>();
 }
 
+/// The inputs that are vectors of integers whose lengths only the examples tell.
+static SmallVector<std::pair<std::string, int64_t>> findOpenVectors(const ::onnx::GraphProto &graph,
+                                                                    const ImportOptions &options) {
+  SmallVector<std::pair<std::string, int64_t>> vectors;
+  for (const auto &input : graph.input()) {
+    const auto &type = input.type().tensor_type();
+    auto shown = options.examples.find(input.name());
+    bool isOpen = !type.has_shape() || (type.shape().dim_size() == 1 && !type.shape().dim(0).has_dim_value());
+    if (!llvm::is_contained({::onnx::TensorProto::INT32, ::onnx::TensorProto::INT64}, type.elem_type()) || !isOpen ||
+        options.inputShapes.count(input.name()) || shown == options.examples.end() || !shown->second)
+      continue;
+    ArrayRef<SmallVector<int64_t>> shapes = *shown->second;
+    if (shapes.size() == 1 && shapes[0].size() == 1)
+      vectors.emplace_back(input.name(), shapes[0][0]);
+  }
+  return vectors;
+}
+
+static OwningOpRef<ModuleOp> importOnce(ModelFile &file, Location loc, const ImportOptions &options, bool &lacksRank) {
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  GraphImporter importer(*loc.getContext(), options, file, *module, loc);
+  bool isGood = succeeded(importer.run()) && succeeded(verify(*module));
+  lacksRank = importer.lacksRank();
+  return isGood ? std::move(module) : nullptr;
+}
+
+/// Imports with the lengths that are known. Where a rank depends on others, also with those that the
+/// examples have: of one vector alone, or of all of them.
+static OwningOpRef<ModuleOp> importGraph(ModelFile &file, Location loc, const ImportOptions &options) {
+  bool lacksRank = false;
+  auto vectors = findOpenVectors(file.model().graph(), options);
+  if (vectors.empty())
+    return importOnce(file, loc, options, lacksRank);
+
+  SmallVector<ImportOptions> choices(1 + vectors.size() + (vectors.size() > 1), options);
+  for (auto [i, vector] : llvm::enumerate(vectors)) {
+    choices[1 + i].inputShapes[vector.first] = {vector.second};
+    choices.back().inputShapes[vector.first] = {vector.second};
+  }
+  OwningOpRef<ModuleOp> module;
+  std::vector<Diagnostic> said; // of the first choice, unless another is good
+  for (const ImportOptions &choice : choices) {
+    std::vector<Diagnostic> own;
+    {
+      ScopedDiagnosticHandler collector(loc.getContext(), [&](Diagnostic &diagnostic) {
+        own.push_back(std::move(diagnostic));
+        return success();
+      });
+      module = importOnce(file, loc, choice, lacksRank);
+    }
+    if (module || said.empty())
+      said = std::move(own);
+    if (module || !lacksRank)
+      break;
+  }
+  for (Diagnostic &diagnostic : said)
+    loc.getContext()->getDiagEngine().emit(std::move(diagnostic));
+  return module;
+}
+
 static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
                                     StringRef folder, Location loc,
                                     const ImportOptions &options) {
@@ -108,9 +169,8 @@ static OwningOpRef<ModuleOp> import(std::shared_ptr<llvm::MemoryBuffer> buffer,
     emitError(loc, problem);
     return nullptr;
   }
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  if (failed(GraphImporter(context, options, file, *module, loc).run()) ||
-      failed(verify(*module)))
+  OwningOpRef<ModuleOp> module = importGraph(file, loc, options);
+  if (!module)
     return nullptr;
   if (options.hashSource)
     setSourceHash(*module, bytes);
@@ -137,4 +197,36 @@ nacre::importOnnx(std::unique_ptr<llvm::MemoryBuffer> model, StringRef folder,
   Location loc =
       FileLineColLoc::get(&context, model->getBufferIdentifier(), 0, 0);
   return import(std::move(model), folder, loc, options);
+}
+
+static std::optional<std::vector<ModelInput>> list(std::shared_ptr<llvm::MemoryBuffer> buffer, std::string &error) {
+  ModelFile file;
+  if (!file.parse(std::move(buffer), "", ImportOptions(), error))
+    return std::nullopt;
+  llvm::StringSet<> initialized;
+  for (const auto &tensor : file.model().graph().initializer())
+    initialized.insert(tensor.name());
+  std::vector<ModelInput> inputs;
+  for (const auto &input : file.model().graph().input()) {
+    if (initialized.contains(input.name()))
+      continue;
+    const ::onnx::TypeProto *type = &input.type();
+    bool isOptional = type->has_optional_type();
+    if (isOptional)
+      type = &type->optional_type().elem_type();
+    if (type->has_sequence_type())
+      type = &type->sequence_type().elem_type();
+    inputs.push_back({input.name(), type->has_tensor_type() && !type->tensor_type().has_shape(), isOptional});
+  }
+  return inputs;
+}
+
+std::optional<std::vector<ModelInput>> nacre::listOnnxInputs(StringRef path, std::string &error) {
+  auto buffer = mapFile(path, error);
+  return buffer ? list(std::move(buffer), error) : std::nullopt;
+}
+
+std::optional<std::vector<ModelInput>> nacre::listOnnxInputs(std::unique_ptr<llvm::MemoryBuffer> model,
+                                                             std::string &error) {
+  return list(std::move(model), error);
 }

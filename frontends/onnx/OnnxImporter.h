@@ -17,13 +17,14 @@ struct ImportOptions {
   /// Shapes of inputs by name; mlir::ShapedType::kDynamic keeps a size open. That of a
   /// sequence is each element's; an element "x[0]" of it may have one of its own.
   std::map<std::string, llvm::SmallVector<int64_t>> inputShapes;
-  /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of
-  /// an optional that has no element. They are part of the compiled model.
+  /// How many elements an input has that is a sequence, which else is open; 1 of an optional
+  /// tensor, nullopt of an optional that has no element. They are part of the compiled model.
   std::map<std::string, std::optional<int64_t>> inputLengths;
-  /// The ranks of the elements of values that will be given to the model, by input: one of a
-  /// tensor, nullopt for an optional without an element. They say what neither the model
-  /// nor the options above do; inputs that the model does not have are passed over.
-  std::map<std::string, std::optional<llvm::SmallVector<int64_t>>> examples;
+  /// The shapes of the elements of values that will be given to the model, by input: one of a
+  /// tensor, nullopt for an optional without an element. Of them is taken what neither the model
+  /// nor the options above say: ranks, and where these depend on it the length of a vector of
+  /// integers. Inputs that the model does not have are passed over.
+  std::map<std::string, std::optional<std::vector<llvm::SmallVector<int64_t>>>> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
   /// Floating-point initializers become trainable parameters, however small.
@@ -76,6 +77,17 @@ void setSourceHash(mlir::ModuleOp module, llvm::StringRef bytes);
 mlir::OwningOpRef<mlir::ModuleOp>
 importOnnx(std::unique_ptr<llvm::MemoryBuffer> model, llvm::StringRef folder,
            mlir::MLIRContext &context, const ImportOptions &options = {});
+
+/// An input that a run gives a value to, and what has to be known of it that the model leaves open: the rank
+/// of a tensor, or of elements; whether an optional has an element.
+struct ModelInput {
+  std::string name;
+  bool lacksRank, lacksElement;
+};
+
+/// The inputs of a model, in order; nullopt with a message if the file is none.
+std::optional<std::vector<ModelInput>> listOnnxInputs(llvm::StringRef path, std::string &error);
+std::optional<std::vector<ModelInput>> listOnnxInputs(std::unique_ptr<llvm::MemoryBuffer> model, std::string &error);
 
 /// An operator as the standard has it since a version of its domain, or one that is no standard's (version 0).
 struct OperatorVersion {

@@ -21,6 +21,10 @@ Value transformScores(NodeContext &c, Value scores, Transform kind);
 /// or the opposite.
 Value completeScores(NodeContext &c, Value score, bool isShare, Transform kind);
 
+/// The probabilities of classes, [rows, classes], from those of the first class of each pair, [rows, pairs], which
+/// are neither 0 nor 1. Null after an error. (Coupling.cpp)
+Value coupleShares(NodeContext &c, Value shares, int64_t classes);
+
 /// The labels of classes, numbers or strings.
 struct Labels {
   SmallVector<StringRef> names;

@@ -1,4 +1,4 @@
-//===- Sequences.cpp - Sequences and optionals as values --------*- C++ -*-===//
+//===- Sequences.cpp - Sequences, optionals, maps ---------------*- C++ -*-===//
 #include "frontends/onnx/Sequences.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -86,10 +86,24 @@ Value frontend::makePacked(OpBuilder &b, Location loc, const PackedSequence &seq
 
 std::optional<PackedSequence> frontend::getPacked(Value value) {
   UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || !beginsWith<IntegerType>(value))
+  if (!made || !beginsWith<IntegerType>(value) || getMap(value))
     return std::nullopt;
   return PackedSequence{made.getInputs()[0], made.getInputs()[1],
                         made->getAttrOfType<BoolAttr>("is_uniform").getValue()};
+}
+
+Value frontend::makeMap(OpBuilder &b, Location loc, const MapValue &map) {
+  Type mark = b.getI8Type();
+  auto made = makeTuple(b, loc, mark, {map.keys, map.values});
+  made->setAttr("is_sequence", b.getBoolAttr(map.isSequence));
+  return made.getResult(0);
+}
+
+std::optional<MapValue> frontend::getMap(Value value) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  if (!made || !cast<TupleType>(value.getType()).size() || !cast<TupleType>(value.getType()).getType(0).isInteger(8))
+    return std::nullopt;
+  return MapValue{made.getInputs()[0], made.getInputs()[1], made->getAttrOfType<BoolAttr>("is_sequence").getValue()};
 }
 
 Value frontend::makeRuntimeSplit(OpBuilder &b, Location loc, const RuntimeSplit &split) {

@@ -1,4 +1,4 @@
-//===- Sequences.h - Sequences and optionals as values ----------*- C++ -*-===//
+//===- Sequences.h - Sequences, optionals, maps -----------------*- C++ -*-===//
 //
 // While importing, a sequence is a cast of its tensors to a tuple of their
 // types, which nothing looks into but the functions here and which is gone when
@@ -11,7 +11,8 @@
 // tuple of one `i1`. Where a run chooses between two values that no type holds, tensors of
 // different rank, say, what takes them is converted for either (Choice), a cast to a tuple of
 // one `f64`. An optional of which only a run tells whether it has an element is a cast
-// of that truth and an element, to a tuple of `none` and `i1`.
+// of that truth and an element, to a tuple of `none` and `i1`. A map is a cast of its keys and values
+// to a tuple of one `i8`.
 //
 //===----------------------------------------------------------------------===//
 #ifndef NACRE_FRONTENDS_ONNX_SEQUENCES_H
@@ -64,6 +65,15 @@ LogicalResult convertPackedErase(NodeContext &c, const PackedSequence &sequence)
 LogicalResult convertPackedConcat(NodeContext &c, const PackedSequence &sequence, int64_t axis, bool isNew);
 /// SequenceMap over sequences of which a run tells the length.
 LogicalResult convertPackedMap(NodeContext &c);
+
+/// A map, or a sequence of maps that have the same keys: a vector of keys, and the value of each; of a
+/// sequence a row of values for each map. No key is there twice; they are in any order.
+struct MapValue {
+  Value keys, values;
+  bool isSequence = false;
+};
+Value makeMap(mlir::OpBuilder &b, mlir::Location loc, const MapValue &map);
+std::optional<MapValue> getMap(Value value);
 
 /// `yes` where `condition`, an i1, holds, else `no`. The other of them is anything of its type.
 struct Choice {

@@ -259,8 +259,7 @@ std::optional<int64_t> ShapeVectors::knownLength(Value vector) {
 std::optional<int64_t> ShapeVectors::resultRank(std::optional<int64_t> known, const Twine &what) {
   auto rank = known ? known : c.declaredRank(0);
   if (!rank)
-    (void)c.error("the result's rank depends on the number of " + what +
-                  ", which is not known, and the model does not declare it");
+    (void)c.reportOpenRank(what);
   if (rank && *rank > kMaxRank) {
     (void)c.error("the result has rank " + Twine(*rank) + ", as there are so many " + what + ", expected at most " +
                   Twine(kMaxRank));

@@ -19,6 +19,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 using namespace nacre;
@@ -30,7 +31,7 @@ using Dims = std::map<std::string, int64_t>;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
 using Lengths = std::map<std::string, std::optional<int64_t>>;
-using Examples = std::map<std::string, std::optional<std::vector<int64_t>>>;
+using Examples = std::map<std::string, std::optional<std::vector<std::vector<int64_t>>>>;
 using Train = std::map<std::string, std::string>;
 
 /// A schedule and the text that it points into.
@@ -206,6 +207,22 @@ void compileModelToFile(const std::string &path, const std::string &artifact, co
     raiseCompileError(status.error());
 }
 
+/// The inputs of a model: (name, whether it lacks a rank, whether it lacks to know if there is an element). None
+/// of one that is no ONNX model: what is wrong with it is said when it is compiled.
+std::vector<std::tuple<std::string, bool, bool>> listModelInputs(nb::handle source) {
+  auto listed = [&] {
+    if (!PyBytes_Check(source.ptr()))
+      return listInputs(nb::cast<std::string>(source));
+    auto *data = reinterpret_cast<const std::byte *>(PyBytes_AS_STRING(source.ptr()));
+    return listInputs(std::span(data, size_t(PyBytes_GET_SIZE(source.ptr()))));
+  }();
+  std::vector<std::tuple<std::string, bool, bool>> result;
+  if (listed)
+    for (const OpenInput &input : *listed)
+      result.emplace_back(input.name, input.lacksRank, input.lacksElement);
+  return result;
+}
+
 Program loadModel(const std::string &path, int32_t threads, std::vector<int32_t> cpus) {
   Result<Model> model = Model::load(path);
   if (!model)
@@ -214,11 +231,17 @@ Program loadModel(const std::string &path, int32_t threads, std::vector<int32_t>
   return Program(std::make_shared<Model>(*std::move(model)), {threads, std::move(cpus)});
 }
 
+bool isMap(const Signature &signature) {
+  return signature.kind == NACRE_VALUE_MAP || signature.kind == NACRE_VALUE_MAPS;
+}
+
 std::string describe(const Signature &signature) {
   if (signature.kind != NACRE_VALUE_TENSOR) {
     std::string text = "ValueInfo(name=" + std::string(nb::repr(signature.key).c_str());
     if (signature.kind == NACRE_VALUE_NOTHING)
       return text + ", nothing)";
+    if (isMap(signature))
+      text += signature.kind == NACRE_VALUE_MAP ? ", map" : ", sequence of maps";
     for (const Signature &element : signature.elements)
       text += ", " + describe(element);
     return text + ")";
@@ -236,6 +259,11 @@ std::string describeShort(const std::vector<Signature> &signatures) {
       text += "nothing";
     else if (signature.kind == NACRE_VALUE_SEQUENCE)
       text += "sequence of " + std::to_string(signature.elements.size());
+    else if (signature.kind == NACRE_VALUE_PACKED)
+      text += std::string("sequence of ") + nacre_dtype_name(signature.elements[0].dtype);
+    else if (isMap(signature))
+      text += std::string(signature.kind == NACRE_VALUE_MAP ? "map" : "sequence of maps") + " from " +
+              nacre_dtype_name(signature.elements[0].dtype) + " to " + nacre_dtype_name(signature.elements[1].dtype);
     else {
       text += std::string(nacre_dtype_name(signature.dtype)) + "[";
       for (size_t i = 0; i < nb::len(signature.shape); ++i) {
@@ -272,9 +300,10 @@ NB_MODULE(_core, module) {
       .def_prop_ro("dtype", [](const Signature &s) { return s.kind == NACRE_VALUE_TENSOR ? getDtype(s.dtype) : nb::none(); })
       .def_prop_ro("elements",
                    [](const Signature &s) {
-                     return s.kind == NACRE_VALUE_SEQUENCE ? nb::cast(s.elements) : nb::none();
+                     return s.kind == NACRE_VALUE_SEQUENCE || isMap(s) ? nb::cast(s.elements) : nb::none();
                    },
-                   "Of a sequence: its tensors. None of a tensor, and of an optional without an element")
+                   "Of a sequence: its tensors. Of maps: their keys and values. None of a tensor, and of an optional "
+                   "without an element")
       .def_ro("shape", &Signature::shape, "Sizes; names of dynamic dimensions, or None")
       .def("__repr__", describe);
 
@@ -388,6 +417,7 @@ NB_MODULE(_core, module) {
 
   bindTraining(module);
   module.def("compile", compileModel);
+  module.def("list_inputs", listModelInputs);
   module.def("compile_to_file", compileModelToFile);
   module.def("load", loadModel);
 }

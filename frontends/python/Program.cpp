@@ -2,6 +2,7 @@
 #include "frontends/python/Program.h"
 #include "frontends/python/Arrays.h"
 #include "frontends/python/Interrupt.h"
+#include "frontends/python/Values.h"
 
 #include <algorithm>
 
@@ -59,6 +60,7 @@ std::vector<Signature> describe(const std::vector<TensorInfo> &infos, const std:
 [[noreturn]] void raiseLength(const ValueInfo &input, const std::string &found, const std::string &length) {
   std::string name(input.name);
   std::string expected = input.kind == NACRE_VALUE_NOTHING    ? "none"
+                         : input.kind == NACRE_VALUE_PACKED   ? "a list of arrays"
                          : input.kind == NACRE_VALUE_SEQUENCE ? "a list of " + std::to_string(input.count) + " arrays"
                                                               : "an array";
   raise(getExceptions().inputError, "input '" + name + "': found " + found + ", the model was compiled for " + expected +
@@ -67,7 +69,9 @@ std::vector<Signature> describe(const std::vector<TensorInfo> &infos, const std:
 }
 
 /// The arrays that an input's value is made of, to the end of `arrays`.
-void flatten(const ValueInfo &input, nb::handle value, std::vector<nb::object> &arrays) {
+void flatten(const ValueInfo &input, const Signature &signature, nb::handle value, std::vector<nb::object> &arrays) {
+  if (input.kind == NACRE_VALUE_MAP)
+    return flattenMap(signature, value, arrays);
   bool isList = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr());
   bool isPlain = input.kind == NACRE_VALUE_TENSOR && !input.isOptional;
   if (isPlain || (input.kind == NACRE_VALUE_TENSOR && !value.is_none())) {
@@ -80,6 +84,8 @@ void flatten(const ValueInfo &input, nb::handle value, std::vector<nb::object> &
                 isList ? std::to_string(PySequence_Size(value.ptr())) : "1");
   } else if (!isList) {
     raiseLength(input, std::string("a ") + Py_TYPE(value.ptr())->tp_name, "");
+  } else if (input.kind == NACRE_VALUE_PACKED) {
+    flattenSequence(signature, value, arrays);
   } else {
     Py_ssize_t count = PySequence_Size(value.ptr());
     if (count != input.count)
@@ -354,24 +360,6 @@ std::vector<nb::object> Program::collectOutputs(const Entry &function, nb::handl
   return arrays;
 }
 
-/// The arrays of a packed sequence (nacre_value_info).
-static nb::list unpackSequence(nb::handle data, nb::handle shapes) {
-  nb::list arrays;
-  Py_ssize_t begin = 0;
-  for (nb::handle row : shapes.attr("tolist")()) {
-    nb::list sizes;
-    Py_ssize_t count = 1;
-    for (nb::handle size : row)
-      if (nb::cast<int64_t>(size) >= 0) {
-        sizes.append(size);
-        count *= nb::cast<Py_ssize_t>(size);
-      }
-    arrays.append(data[nb::slice(begin, begin + count)].attr("reshape")(nb::tuple(sizes)));
-    begin += count;
-  }
-  return arrays;
-}
-
 nb::list Program::run(nb::handle given, const std::string &name, nb::handle out) {
   Result<int32_t> index = model->findFunction(name);
   if (!index)
@@ -379,7 +367,7 @@ nb::list Program::run(nb::handle given, const std::string &name, nb::handle out)
   const Entry &function = functions[size_t(*index)];
   std::vector<nb::object> inputs = collect(function, given), values;
   for (size_t i = 0; i < inputs.size(); ++i)
-    flatten(function.inputValues[i], inputs[i], values);
+    flatten(function.inputValues[i], function.inputs[i], inputs[i], values);
   std::vector<InputMemory> memory(values.size());
   std::vector<nacre_tensor> tensors(values.size());
   for (size_t i = 0; i < values.size(); ++i)
@@ -421,6 +409,10 @@ nb::list Program::run(nb::handle given, const std::string &name, nb::handle out)
       list.append(nb::none());
     else if (value.kind == NACRE_VALUE_PACKED)
       list.append(unpackSequence(nb::object(arrays[0]), nb::object(arrays[1])));
+    else if (value.kind == NACRE_VALUE_MAP)
+      list.append(makeMap(nb::object(arrays[0]), nb::object(arrays[1])));
+    else if (value.kind == NACRE_VALUE_MAPS)
+      list.append(makeMaps(nb::object(arrays[0]), nb::object(arrays[1])));
     else if (value.kind == NACRE_VALUE_SEQUENCE && value.isMaybe)
       list.append(nb::object(arrays.attr("__getitem__")(nb::slice(0, value.count - 1))));
     else if (value.kind == NACRE_VALUE_SEQUENCE)

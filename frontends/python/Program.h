@@ -35,7 +35,7 @@ struct Signature {
   nb::object key;   // the name as a Python string
   nb::tuple shape;  // sizes, names of dynamic dimensions, None for unnamed ones
   nacre_value_kind kind = NACRE_VALUE_TENSOR;
-  std::vector<Signature> elements; // of a sequence
+  std::vector<Signature> elements; // of a sequence; of a map its keys and values
 };
 
 /// What a function takes and gives.
@@ -60,7 +60,7 @@ public:
   }
 
   /// Runs a function. Inputs as a sequence, or as a mapping by name; all outputs, in order.
-  /// Both are arrays, lists of them (sequences), None (optionals without an element).
+  /// Both are arrays, lists of them (sequences), dicts (maps), None (optionals without an element).
   /// `out`: None, or arrays to write outputs into, in one of these ways.
   nb::list run(nb::handle inputs, const std::string &function, nb::handle out);
 

@@ -19,8 +19,9 @@ extern "C" {
 /* 2: strings and values of outputs. 3: the context's seed and run_number.
  * 4: values of inputs. 5: the context's work. 6: the memory of loops; memory that
  * is asked for with the node that wants it. 7: elements below a byte are bytes
- * in a run; values of which a run tells more. 8: fallbacks for other CPUs. */
-#define NACRE_ABI_VERSION 8u
+ * in a run; values of which a run tells more. 8: fallbacks for other CPUs.
+ * 9: maps; inputs that are sequences of any length. */
+#define NACRE_ABI_VERSION 9u
 /* The oldest version that a runtime of this one runs: docs/abi.md. */
 #define NACRE_ABI_OLDEST 4u
 /* The version since which nacre_abi_model.fallback exists. */
@@ -206,7 +207,12 @@ enum nacre_abi_value_kind {
   /* A sequence whose length a run tells: its elements' elements one after the
    * other, and i64[length, rank], the sizes of each; -1 behind those of an
    * element of a lower rank. */
-  NACRE_ABI_PACKED = 3
+  NACRE_ABI_PACKED = 3,
+  /* A map: its keys and its values, two vectors of one length. */
+  NACRE_ABI_MAP = 4,
+  /* A sequence of maps that have the same keys: these, and [length, keys], the
+   * values of each. */
+  NACRE_ABI_MAPS = 5
 };
 
 typedef struct nacre_abi_value_info {

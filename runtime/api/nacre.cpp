@@ -297,7 +297,9 @@ static nacre_status getValue(const char *what,
   static_assert(int(NACRE_VALUE_TENSOR) == NACRE_ABI_TENSOR &&
                 int(NACRE_VALUE_SEQUENCE) == NACRE_ABI_SEQUENCE &&
                 int(NACRE_VALUE_NOTHING) == NACRE_ABI_NOTHING &&
-                int(NACRE_VALUE_PACKED) == NACRE_ABI_PACKED);
+                int(NACRE_VALUE_PACKED) == NACRE_ABI_PACKED &&
+                int(NACRE_VALUE_MAP) == NACRE_ABI_MAP &&
+                int(NACRE_VALUE_MAPS) == NACRE_ABI_MAPS);
   bool isPlain = valueCount == 0;
   if (nacre_status s =
           checkIndex(what, index, isPlain ? tensorCount : valueCount))

@@ -193,7 +193,9 @@ typedef enum nacre_value_kind {
   NACRE_VALUE_TENSOR = 0,
   NACRE_VALUE_SEQUENCE = 1,
   NACRE_VALUE_NOTHING = 2, /* an optional without an element */
-  NACRE_VALUE_PACKED = 3   /* a sequence whose length a run tells */
+  NACRE_VALUE_PACKED = 3,  /* a sequence whose length a run tells */
+  NACRE_VALUE_MAP = 4,
+  NACRE_VALUE_MAPS = 5     /* a sequence of maps that have the same keys */
 } nacre_value_kind;
 
 /* An input or output as the model's author sees it. Runs deal in tensors alone:
@@ -201,7 +203,9 @@ typedef enum nacre_value_kind {
  * tensor is one, an optional without an element none. A packed sequence is two:
  * the elements of all its tensors one after the other, and i64[length, rank], a
  * row with the sizes of each tensor; one of a lower rank than others has -1
- * behind its sizes. */
+ * behind its sizes. A map is two: its keys, all different and in any order, and
+ * as many values. A sequence of maps is two: the keys of all of them, and
+ * [length, keys], the values of each. */
 typedef struct nacre_value_info {
   const char *name;
   int32_t kind;        /* nacre_value_kind */

@@ -19,8 +19,8 @@ GROUPS = (*SUITE, "operators")  # the last are our own
 FORMS = ("static", "dynamic")
 
 # A data set: values of the graph's inputs (those without an initializer, in
-# order) and of its outputs. A value is an array, a list of values (sequence) or
-# None (empty optional).
+# order) and of its outputs. A value is an array, a list of values (sequence), a dict (map)
+# or None (empty optional).
 DataSet = tuple[list[Any], list[Any]]
 
 
@@ -58,7 +58,9 @@ class Case:
         kinds = {i.name: i.type.WhichOneof("value") for i in self.model("static").graph.input}
         shapes: dict[str, list[int]] = {}
         for name, value in zip(self.input_names(), self.data_sets()[0][0]):
-            if isinstance(value, list):
+            if isinstance(value, dict):  # of the keys, and of the values
+                shapes[name] = [len(value)]
+            elif isinstance(value, list):
                 shapes |= {f"{name}[{i}]": list(np.shape(e)) for i, e in enumerate(value)}
             elif value is not None and kinds[name] != "tensor_type":
                 shapes[name] = list(np.shape(value))

@@ -23,6 +23,13 @@ def check_value(where: str, want: Any, got: Any, rtol: float, atol: float) -> No
     if want is None or got is None:
         if want is not got:
             raise Mismatch(f"{where}: {_kind(got)}, expected {_kind(want)}")
+    elif isinstance(want, dict) or isinstance(got, dict):
+        if not (isinstance(want, dict) and isinstance(got, dict)):
+            raise Mismatch(f"{where}: {_kind(got)}, expected {_kind(want)}")
+        if want.keys() != got.keys():
+            raise Mismatch(f"{where}: keys {sorted(got)}, expected {sorted(want)}")
+        for key, value in want.items():
+            check_value(f"{where}[{key!r}]", value, got[key], rtol, atol)
     elif isinstance(want, (list, tuple)) or isinstance(got, (list, tuple)):
         if not (isinstance(want, (list, tuple)) and isinstance(got, (list, tuple))):
             raise Mismatch(f"{where}: {_kind(got)}, expected {_kind(want)}")
@@ -80,4 +87,6 @@ def _is_float(dtype: np.dtype) -> bool:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
+    if isinstance(value, dict):
+        return "a map"
     return "a sequence" if isinstance(value, (list, tuple)) else "a tensor"

@@ -37,7 +37,7 @@ static llvm::json::Value toJson(const std::vector<TensorInfo> &tensors) {
 
 /// What the tensors are together.
 static llvm::json::Value toJson(const std::vector<ValueInfo> &values) {
-  constexpr const char *kKinds[] = {"tensor", "sequence", "nothing", "packed"};
+  constexpr const char *kKinds[] = {"tensor", "sequence", "nothing", "packed", "map", "maps"};
   llvm::json::Array array;
   for (const ValueInfo &value : values)
     array.push_back(llvm::json::Object{{"name", toUtf8(value.name)},

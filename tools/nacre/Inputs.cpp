@@ -60,17 +60,46 @@ Status InputFlags::read(CompileOptions &options) {
     values[name] = {*std::move(value), place};
   }
   for (const auto &[name, given] : values) {
-    std::vector<int64_t> ranks;
+    std::vector<std::vector<int64_t>> shapes;
     for (const HostTensor &tensor : given.value.tensors)
-      ranks.push_back(int64_t(tensor.dims.size()));
-    options.examples[name] = given.value.isNothing ? std::nullopt : std::optional(std::move(ranks));
+      shapes.push_back(tensor.dims);
+    options.examples[name] = given.value.isNothing ? std::nullopt : std::optional(std::move(shapes));
   }
   return {};
 }
 
-Status InputFlags::take(const ValueInfo &input, Given given, std::vector<HostTensor> &tensors) const {
+/// Tensors as a packed sequence (nacre_value_info), whose parts have these types.
+static Status pack(const std::string &file, llvm::ArrayRef<TensorInfo> parts, const std::vector<HostTensor> &elements,
+                   std::vector<HostTensor> &tensors) {
+  nacre_dtype dtype = parts[0].dtype;
+  int64_t rank = parts[1].dims[1].size, length = 0;
+  HostTensor data{dtype, {0}, {}, nullptr}, shapes{NACRE_I64, {int64_t(elements.size()), rank}, {}, nullptr};
+  std::vector<std::string> text;
+  for (const HostTensor &element : elements) {
+    if (element.dtype != dtype || int64_t(element.dims.size()) != rank)
+      return Error{NACRE_INVALID_VALUE, file + ": found an element " + describe(element.dtype, element.dims) +
+                                            ", expected " + nacre_dtype_name(dtype) + " of rank " + std::to_string(rank)};
+    length += element.view().elements();
+    if (element.text)
+      text.insert(text.end(), element.text->begin(), element.text->end());
+    data.data.insert(data.data.end(), element.data.begin(), element.data.end());
+    auto *sizes = reinterpret_cast<const std::byte *>(element.dims.data());
+    shapes.data.insert(shapes.data.end(), sizes, sizes + element.dims.size() * sizeof(int64_t));
+  }
+  data.dims = {length};
+  tensors.push_back(dtype == NACRE_STRING ? makeStrings({length}, std::move(text)) : std::move(data));
+  tensors.push_back(std::move(shapes));
+  return {};
+}
+
+Status InputFlags::take(const ValueInfo &input, llvm::ArrayRef<TensorInfo> inputs, Given given,
+                        std::vector<HostTensor> &tensors) const {
   size_t count = given.value.tensors.size();
-  bool fits = input.kind == NACRE_VALUE_NOTHING ? count == 0 : !given.value.isNothing && count == size_t(input.count);
+  if (input.kind == NACRE_VALUE_PACKED && !given.value.isNothing)
+    return pack(given.file, llvm::ArrayRef(inputs).slice(size_t(input.first), 2), given.value.tensors, tensors);
+  bool fits = input.kind == NACRE_VALUE_NOTHING
+                  ? count == 0
+                  : input.kind != NACRE_VALUE_MAP && input.kind != NACRE_VALUE_PACKED && !given.value.isNothing && count == size_t(input.count);
   if (fits) {
     std::move(given.value.tensors.begin(), given.value.tensors.end(), std::back_inserter(tensors));
     return {};
@@ -79,6 +108,9 @@ Status InputFlags::take(const ValueInfo &input, Given given, std::vector<HostTen
     return isNothing ? "nothing" : count == 1 ? "1 element" : std::to_string(count) + " elements";
   };
   std::string name(input.name), text = given.file + ": " + describe(given.value.isNothing, count);
+  if (input.kind == NACRE_VALUE_MAP)
+    return Error{NACRE_INVALID_VALUE, text + ", but the input '" + name + "' is a map; give its parts, '" + name +
+                                          ".keys' and '" + name + ".values'"};
   if (input.kind == NACRE_VALUE_TENSOR && !input.isOptional)
     return Error{NACRE_INVALID_VALUE, text + ", but the input '" + name + "' is one tensor"};
   std::string length = given.value.isNothing ? "none" : std::to_string(count);
@@ -94,10 +126,27 @@ Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bo
   for (const ValueInfo &input : function.inputValues) {
     known += "\n  " + std::string(input.name) + ": " + toString(input, function.inputs);
     if (auto given = values.find(input.name); given != values.end()) {
-      Status taken = take(input, std::move(given->second), tensors);
+      Status taken = take(input, function.inputs, std::move(given->second), tensors);
       if (!taken)
         return taken.error();
       values.erase(given);
+      continue;
+    }
+    bool isRandom = alwaysRandom || seed.getNumOccurrences() > 0;
+    auto isGiven = [&] { return values.count(function.inputs[size_t(input.first)].name) > 0; };
+    if (input.kind == NACRE_VALUE_PACKED && !isGiven()) {
+      if (!isRandom) {
+        missing += "\n  " + std::string(input.name) + ": " + toString(input, function.inputs);
+        continue;
+      }
+      // Of one element, whose sizes are 1.
+      llvm::ArrayRef<TensorInfo> parts = llvm::ArrayRef(function.inputs).slice(size_t(input.first), 2);
+      std::vector<int64_t> dims(size_t(parts[1].dims[1].size), 1);
+      if (!getByteSize(parts[0].dtype, dims))
+        return Error{NACRE_INVALID_VALUE, "no random values for the input '" + std::string(input.name) + "'"};
+      HostTensor one = makeRandom(parts[0].dtype, dims, seed + tensors.size());
+      if (Status packed = pack("--random", parts, {one}, tensors); !packed)
+        return packed.error();
       continue;
     }
     for (int32_t i = input.first; i < input.first + input.count; ++i) {
@@ -108,7 +157,7 @@ Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bo
         continue;
       }
       std::string line = "\n  " + std::string(info.name) + ": " + toString(info);
-      if (!alwaysRandom && seed.getNumOccurrences() == 0) {
+      if (!isRandom) {
         missing += line;
         continue;
       }

@@ -31,8 +31,9 @@ private:
     HostValue value;
     std::string file;
   };
-  /// An input's tensors, to the end of `tensors`.
-  Status take(const ValueInfo &input, Given given, std::vector<HostTensor> &tensors) const;
+  /// An input's tensors, of those of a function, to the end of `tensors`.
+  Status take(const ValueInfo &input, llvm::ArrayRef<TensorInfo> inputs, Given given,
+              std::vector<HostTensor> &tensors) const;
 
   llvm::cl::list<std::string> files, archives, sizes;
   llvm::cl::opt<uint64_t> seed;

@@ -68,6 +68,25 @@ static std::string describeValue(const ValueInfo &value, llvm::ArrayRef<TensorVi
   return value.kind == NACRE_VALUE_TENSOR ? text : "sequence of " + std::to_string(value.count) + ": " + text;
 }
 
+/// The outputs, each a value of one file: of maps the keys and the values.
+static std::vector<ValueInfo> getWritten(const Function &function) {
+  std::vector<ValueInfo> values;
+  for (const ValueInfo &value : function.outputValues) {
+    if (value.kind != NACRE_VALUE_MAP && value.kind != NACRE_VALUE_MAPS) {
+      values.push_back(value);
+      continue;
+    }
+    for (int32_t i = value.first; i < value.first + value.count; ++i) {
+      ValueInfo &part = values.emplace_back(value);
+      part.name = function.outputs[size_t(i)].name;
+      part.kind = NACRE_VALUE_TENSOR;
+      part.first = i;
+      part.count = 1;
+    }
+  }
+  return values;
+}
+
 static int runRun() {
   CompileOptions options;
   if (!compileFlags.fill(options, path) || !inputFlags.parse(options))
@@ -95,7 +114,7 @@ static int runRun() {
     return fail(directory + ": " + error.message());
   llvm::json::Array written;
   llvm::StringSet<> names;
-  for (ValueInfo value : function.outputValues) {
+  for (ValueInfo value : getWritten(function)) {
     std::string name(value.name), file = getFileName(name);
     while (!names.insert(file).second) // a/b and a_b are two outputs
       file += '_';

@@ -31,8 +31,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Union
 
-import numpy as np
-
 from . import _core, nn
 from ._core import (
     Cancelled,
@@ -52,6 +50,7 @@ from ._core import (
     WriteError,
     __version__,
 )
+from ._open import OpenModel, shapes_of
 from ._profile import KernelTime, Profile
 from ._training import History, Trainer
 
@@ -70,6 +69,7 @@ __all__ = [
     "LoadError",
     "MissingFileError",
     "Model",
+    "OpenModel",
     "OutOfMemoryError",
     "Profile",
     "RunError",
@@ -116,7 +116,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     precision: Precision = "f32",
     exact_conv: bool = False,
     specialize: Sizes | None = None,
-) -> Model:
+) -> Model | OpenModel:
     """Compiles an ONNX model to be run in this process.
 
     The model is a path, the bytes of a file, or an onnx.ModelProto; only a path can have
@@ -134,11 +134,13 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `precision`, `memory_budget`, `open_size`, `batch_shapes`: docs/training.md), it has a function `step` as well,
     which changes the parameters.
 
-    How many elements an input has that is a sequence, and whether an optional has one, is
-    fixed: `input_lengths` says it by name (None: an optional without an element; 1: an
-    optional tensor that is there), or `example`, values for a run, by name, from which
-    ranks that the model does not declare are taken as well. The elements of a sequence `x`
-    are called `x[0]`, `x[1]`, ...; `input_shapes` takes either name.
+    The ranks of inputs are fixed, and whether an optional input has an element. What the model does
+    not say of them, `input_shapes` says, and `input_lengths` (None: an optional without an element; 1:
+    an optional tensor that is there), or `example`, values for a run by name. If none does, the result
+    is an OpenModel, which is compiled when it is first run, once for each rank that it meets. `example`
+    also tells the length of a vector on which a rank depends. A sequence has any number of elements of
+    one rank, or as many as `input_lengths` says; then they are called `x[0]`, `x[1]`, ..., and
+    `input_shapes` takes either name.
 
     With `cpus`, thread i stays on CPU cpus[i % len(cpus)], but for the first, which is the
     caller's. `progress` is called with each phase that has begun: its name, its number and
@@ -158,16 +160,26 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     source = _serialize(model) if hasattr(model, "SerializeToString") else model
     if not isinstance(source, bytes):
         source = os.fspath(source)
-    return _core.compile(
-        source,
-        _request(
-            dims, input_shapes, input_lengths, specialize, precision, exact_conv, target_cpu, train, progress,
-            cache_dir, cache_bytes, log, reproducer,
-        ),
-        {name: _ranks(value) for name, value in (example or {}).items()},
-        threads,
-        list(cpus or []),
+    request = _request(
+        dims, input_shapes, input_lengths, specialize, precision, exact_conv, target_cpu, train, progress,
+        cache_dir, cache_bytes, log, reproducer,
     )
+
+    def make(values: Mapping[str, Any]) -> Model:
+        shapes = {name: shapes_of(value) for name, value in values.items()}
+        return _core.compile(source, request, shapes, threads, list(cpus or []))
+
+    shown = example or {}
+    inputs = _core.list_inputs(source) if train is None else []
+    open_inputs = {
+        name: lacks_element
+        for name, lacks_rank, lacks_element in inputs
+        if name not in shown
+        and ((lacks_rank and not _has_shape(name, request)) or (lacks_element and name not in request.input_lengths))
+    }
+    if open_inputs:
+        return OpenModel([name for name, *_ in inputs], open_inputs, lambda values: make({**shown, **values}))
+    return make(shown)
 
 
 def compile_to_file(
@@ -265,6 +277,13 @@ def _request(
     return request
 
 
+def _has_shape(name: str, request: _core._Request) -> bool:
+    """Whether it, or its elements if they are counted, have one; what is not there needs none."""
+    if request.input_lengths.get(name, 1) is None:
+        return True
+    return any(given == name or given.startswith(f"{name}[") for given in request.input_shapes)
+
+
 def _train_settings(train: Mapping[str, Any]) -> dict[str, str]:
     """Options of training as text: shapes as "x=32x128,labels=32"."""
 
@@ -274,11 +293,3 @@ def _train_settings(train: Mapping[str, Any]) -> dict[str, str]:
         return str(value)
 
     return {key: text(value) for key, value in train.items()}
-
-
-def _ranks(value: Any) -> list[int] | None:
-    """Of the elements of an input's value."""
-    if value is None:
-        return None
-    elements = value if isinstance(value, (list, tuple)) else [value]
-    return [np.ndim(element) for element in elements]

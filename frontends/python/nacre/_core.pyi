@@ -12,10 +12,11 @@ from ._profile import Profile
 __version__: str
 
 # An input: an array of NumPy's or of any package with __dlpack__; lists of arrays are
-# sequences, None is an optional without an element.
-Input = Any | ArrayLike | list[ArrayLike] | None
-# An output: an array, a sequence of arrays, or an optional without an element.
-Value = NDArray[Any] | list[NDArray[Any]] | None
+# sequences, a dict is a map, None is an optional without an element.
+Map = dict[int, Any] | dict[str, Any]
+Input = Any | ArrayLike | list[ArrayLike] | Map | None
+# An output: an array, a sequence of arrays, a map, a sequence of maps, or an optional without an element.
+Value = NDArray[Any] | list[NDArray[Any]] | Map | list[Map] | None
 
 class Error(Exception):
     """Any failure of Nacre"""
@@ -63,7 +64,8 @@ class TensorInfo:
         """Sizes; names of dynamic dimensions, or None"""
     @property
     def elements(self) -> list[TensorInfo] | None:
-        """Of a sequence: its tensors. None of a tensor, and of an optional without an element"""
+        """Of a sequence: its tensors. Of maps: their keys and values. None of a tensor, and of an optional
+        without an element"""
 
 class Signature:
     """What a model takes and gives"""
@@ -151,15 +153,15 @@ class Model:
         out: Sequence[Any] | dict[str, Any] | None = None,
     ) -> list[Any]:
         """Runs a function of the model. Inputs: a sequence of arrays, or a dict of them by name;
-        a list of arrays for a sequence, None for an optional without an element.
+        a list of arrays for a sequence, a dict for a map, None for an optional without an element.
         Strings are arrays of Python strings. Arrays are NumPy's, or anything with __dlpack__
         (PyTorch, JAX) in this machine's memory; both are read where they are, unless they have
         gaps or another order: then a copy is.
         out: arrays to write outputs into, of their shapes, row-major: a sequence (None where the
         run shall make an array) or a dict by name.
 
-        Returns a list of all outputs in order; a sequence is a list of arrays, an optional
-        without an element None; with `out`, the arrays given there. Raises InputError,
+        Returns a list of all outputs in order; a sequence is a list of arrays, a map a dict, an
+        optional without an element None; with `out`, the arrays given there. Raises InputError,
         OutOfMemoryError, Cancelled or another RunError; the model can be used on.
         """
 
@@ -273,10 +275,11 @@ class _Request:
 def compile(
     source: str | bytes,
     request: _Request,
-    examples: dict[str, list[int] | None],
+    examples: dict[str, list[list[int]] | None],
     threads: int,
     cpus: list[int],
     /,
 ) -> Model: ...
+def list_inputs(source: str | bytes, /) -> list[tuple[str, bool, bool]]: ...
 def compile_to_file(model: str, path: str, emit: list[str], request: _Request, /) -> None: ...
 def load(path: str, threads: int, cpus: list[int], /) -> Model: ...

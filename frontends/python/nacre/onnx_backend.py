@@ -34,44 +34,17 @@ __all__ = [
 
 
 class NacreRep(BackendRep):
-    """A compiled model. What depends on the inputs' values (how many elements a sequence has,
-    whether an optional has one) is compiled for the first time it is asked for."""
+    """A compiled model. What depends on the inputs' values (whether an optional has an element, ranks that
+    the model does not say) is compiled for the first time it is asked for."""
 
     def __init__(self, model: onnx.ModelProto, options: dict[str, Any]) -> None:
-        self._model = model
-        self._options = options
-        kinds = {value.type.WhichOneof("value") for value in model.graph.input}
-        self._programs: dict[Any, nacre.Model] = {}
-        self._is_plain = kinds <= {"tensor_type"}
-        if self._is_plain:
-            self._programs[None] = nacre.compile(model, **options)
-        initialized = {tensor.name for tensor in model.graph.initializer}
-        self._inputs = [value.name for value in model.graph.input if value.name not in initialized]
+        self._program = nacre.compile(model, **options)
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Runs on inputs in order, or by name; a single array may stand alone."""
         if not isinstance(inputs, (list, tuple, dict)):
             inputs = [inputs]
-        named = inputs if isinstance(inputs, dict) else dict(zip(self._inputs, inputs, strict=False))
-        return tuple(self._program(named).run(inputs))
-
-    def _program(self, named: dict[str, Any]) -> nacre.Model:
-        if self._is_plain:
-            return self._programs[None]
-        lengths = {
-            name: None if value is None else len(value) if isinstance(value, list) else 1
-            for name, value in named.items()
-            if value is None or isinstance(value, list) or self._is_optional(name)
-        }
-        key = tuple(sorted((name, -1 if length is None else length) for name, length in lengths.items()))
-        if key not in self._programs:
-            self._programs[key] = nacre.compile(
-                self._model, input_lengths=lengths, example=named, **self._options
-            )
-        return self._programs[key]
-
-    def _is_optional(self, name: str) -> bool:
-        return any(v.name == name and v.type.HasField("optional_type") for v in self._model.graph.input)
+        return tuple(self._program.run(inputs))
 
 
 class NacreBackend(Backend):

@@ -100,6 +100,11 @@ def machines() -> Iterator[Node]:
                  coefficients=DATA.normal(2, 5).ravel().tolist(), rho=[0.25, -0.1, 0.3], classlabels_strings=["a", "b", "c"])  # fmt: skip
     yield ml("SVMClassifier", x, label="probabilities", outputs=2, kernel_type="RBF", kernel_params=kernels["RBF"], support_vectors=vectors, vectors_per_class=[2, 2, 1],
              coefficients=DATA.normal(2, 5).ravel().tolist(), rho=[0.25, -0.1, 0.3], prob_a=[-1.0, -0.7, -1.2], prob_b=[0.1, 0.2, -0.1], classlabels_ints=[0, 1, 2])  # fmt: skip
+    # Five classes, and rows enough for different numbers of iterations.
+    drawn = Numbers(15)
+    yield ml("SVMClassifier", drawn.normal(40, 3), label="five_probabilities", outputs=2, kernel_type="RBF", kernel_params=[0.5, 0.0, 3.0],
+             support_vectors=drawn.normal(10, 3).ravel().tolist(), vectors_per_class=[3, 2, 1, 2, 2], coefficients=drawn.normal(4, 10).ravel().tolist(),
+             rho=drawn.normal(10).tolist(), prob_a=drawn.uniform(-3, -0.5, 10).tolist(), prob_b=drawn.normal(10).tolist(), classlabels_strings=list("abcde"))  # fmt: skip
     # Of two classes: the score through a logistic function. ONNX Runtime comes near it by iterations.
     two: dict[str, Any] = dict(kernel_type="RBF", kernel_params=kernels["RBF"], support_vectors=vectors, vectors_per_class=[3, 2],
                                coefficients=[1.0, 0.5, 0.3, -0.7, -1.0], rho=[0.25], classlabels_ints=[0, 1])  # fmt: skip
@@ -147,11 +152,45 @@ def trees() -> Iterator[Node]:
     yield tree("TreeEnsembleRegressor", x.astype(np.float64), label="tensors", n_targets=1, **tensors, **last, target_weights_as_tensor=helper.make_tensor("w", 11, [5], [1.0, -2.0, 3.0, 0.5, -0.5]))
 
 
+def floats(numbers: dict[Any, float]) -> dict[Any, np.float32]:
+    """A map to f32."""
+    return {key: np.float32(number) for key, number in numbers.items()}
+
+
 def maps() -> Iterator[Node]:
-    """What gives or takes maps, which are no tensors: refused, with the reason."""
-    yield ml("ZipMap", DATA.normal(3, 2), classlabels_int64s=[4, 5], expected=lambda: [])
-    yield ml("CastMap", {1: np.float32(2.5), 3: np.float32(4.5)}, cast_to="TO_FLOAT", map_form="DENSE", expected=lambda: [])
-    yield ml("DictVectorizer", {"a": np.float32(2.5), "b": np.float32(4.5)}, string_vocabulary=["a", "b"], expected=lambda: [])
+    """By ONNX Runtime; maps to something else than f32, which its Python interface does not take, and strings of
+    numbers, which it writes in a form of its own, are written here."""
+    x = DATA.normal(3, 2)
+    yield ml("ZipMap", x, classlabels_int64s=[4, 5])
+    yield ml("ZipMap", x, label="strings", classlabels_strings=["no", "yes"])
+    yield ml("ZipMap", x[0], label="row", classlabels_int64s=[-1, 1 << 40])
+    numbers = floats({7: 2.75, 0: 1e10, 3: -4.5, 12: 0.25})
+    cast = partial(ml, "CastMap")
+    yield cast(numbers)
+    for kind in ("FLOAT", "INT64"):
+        for form in ("DENSE", "SPARSE"):
+            yield cast(numbers, label=f"{kind}_{form}".lower(), cast_to=f"TO_{kind}", map_form=form, max_map=9)
+    words = {4: "-7", 1: "12", 9: "5"}
+    for kind, dtype in (("FLOAT", np.float32), ("INT64", np.int64), ("STRING", object)):
+        zero = "" if dtype is object else 0
+        yield cast(words, label=f"strings_{kind}_dense".lower(), cast_to=f"TO_{kind}",
+                   expected=lambda d=dtype: np.array([["12", "-7", "5"]], object).astype(d))  # fmt: skip
+        yield cast(words, label=f"strings_{kind}_sparse".lower(), cast_to=f"TO_{kind}", map_form="SPARSE", max_map=6,
+                   expected=lambda d=dtype, z=zero: np.array([[z, "12", z, z, "-7", z]], object).astype(d))  # fmt: skip
+    yield cast(floats({2: 0.5, 0: -3.0}), label="string_sparse", cast_to="TO_STRING", map_form="SPARSE", max_map=4,
+               expected=lambda: texts("-3.0", "0.0", "0.5", "0.0")[None])  # fmt: skip
+    vectorize = partial(ml, "DictVectorizer")
+    yield vectorize(floats({"a": 2.5, "z": 4.5, "": 1.5}), string_vocabulary=["z", "b", "a", ""])
+    yield vectorize(floats({5: 2.5, -1: 4.5}), label="integers", int64_vocabulary=[-1, 9, 5])
+    yield vectorize(floats({"q": 2.5}), label="unknown", string_vocabulary=["a", "b"])
+    for value, zero in ((np.float64(1 / 3), np.float64(0)), (1 << 40, 0), ("word", "")):
+        name = named(np.asarray(value).dtype) if zero != "" else "strings"
+        if zero != "":
+            yield vectorize({"b": value}, label=name, string_vocabulary=["a", "b"],
+                            expected=lambda v=value, z=zero: np.array([[z, v]]))  # fmt: skip
+        if name != "int64":
+            yield vectorize({6: value}, label=f"integers_{name}", int64_vocabulary=[6, 5],
+                            expected=lambda v=value, z=zero: np.array([[v, z]], object if z == "" else None))  # fmt: skip
 
 
 def nodes() -> Iterator[Node]:

@@ -205,6 +205,8 @@ def run_onnxruntime(model: onnx.ModelProto, feed: dict[str, Value]) -> list[Any]
 
     if any(isinstance(v, np.ndarray) and v.dtype.isbuiltin != 1 for v in feed.values()):
         raise Unsupported("NumPy has no such type")
+    # Of maps it takes Python's own floats.
+    feed = {k: {n: e.item() if isinstance(e, np.generic) else e for n, e in v.items()} if isinstance(v, dict) else v for k, v in feed.items()}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

@@ -155,12 +155,12 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
   model->abi_version = 99;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
                "model: made for ABI version 99, this runtime runs versions 4 to "
-               "8; compile the model again with this version of Nacre, or update "
+               "9; compile the model again with this version of Nacre, or update "
                "the runtime");
   model->abi_version = NACRE_ABI_OLDEST - 1;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
                "model: made for ABI version 3, this runtime runs versions 4 to "
-               "8; compile the model again");
+               "9; compile the model again");
   model->abi_version = NACRE_ABI_OLDEST;
   EXPECT_EQ(create(), NACRE_OK) << nacre_last_error();
   model->abi_version = NACRE_ABI_VERSION;

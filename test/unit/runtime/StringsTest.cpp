@@ -147,6 +147,14 @@ TEST_F(StringsTest, ValuesOfSeveralTensors) {
     EXPECT_EQ(info.is_optional, 1);
     EXPECT_EQ(info.count, 2);
   }
+  // Maps are two tensors each.
+  values[0] = {"m", NACRE_ABI_MAPS, 0, 0, 2};
+  {
+    FakeSession s(fake);
+    ASSERT_EQ(nacre_model_get_output_value(s.model, 0, 0, &info), NACRE_OK);
+    EXPECT_EQ(info.kind, NACRE_VALUE_MAPS);
+    EXPECT_EQ(info.count, 2);
+  }
   // The same for inputs.
   nacre_abi_value_info given = {"o", NACRE_ABI_TENSOR, 1, 0, 1};
   fake.functions[0].input_values = &given;
@@ -166,13 +174,15 @@ TEST_F(StringsTest, ValuesOfSeveralTensors) {
                                   &model),
                NACRE_CORRUPT, "model: the table of input values is damaged");
   given.first = 0;
-  for (int32_t count : {1, 3, -1, INT32_MAX}) {
-    values[0].count = count;
-    EXPECT_ERROR(nacre_model_create(&fake.descriptor(), nullptr, nullptr,
-                                    nullptr, &model),
-                 NACRE_CORRUPT,
-                 "model: the table of output values is damaged");
-  }
+  for (int32_t kind : {NACRE_ABI_SEQUENCE, NACRE_ABI_MAP, NACRE_ABI_MAPS})
+    for (int32_t count : {1, 3, -1, INT32_MAX}) {
+      values[0].kind = kind;
+      values[0].count = count;
+      EXPECT_ERROR(nacre_model_create(&fake.descriptor(), nullptr, nullptr,
+                                      nullptr, &model),
+                   NACRE_CORRUPT,
+                   "model: the table of output values is damaged");
+    }
 }
 
 } // namespace

@@ -50,7 +50,7 @@ def tolerance_of(dtype: np.dtype) -> float:
 
 
 def compare(name: str, got: Any, expected: Any, tolerance: float | None = None) -> Difference | None:
-    """None if the values agree: tensors, sequences (lists) of them, and None alike."""
+    """None if the values agree: tensors, sequences (lists) of them, maps (dicts), and None alike."""
     if expected is None or got is None:
         if expected is None and got is None:
             return None
@@ -62,6 +62,12 @@ def compare(name: str, got: Any, expected: Any, tolerance: float | None = None) 
             if difference := compare(f"{name}[{i}]", left, right, tolerance):
                 return difference
         return None
+    if isinstance(expected, dict) or isinstance(got, dict):
+        if not (isinstance(expected, dict) and isinstance(got, dict) and expected.keys() == got.keys()):
+            return Difference(name, "kind", _describe(got), _describe(expected))
+        # What gives maps gives them of f32, as Python's floats.
+        rows = (np.array([values[key] for key in expected], np.float32) for values in (got, expected))
+        return compare(name, *rows, tolerance)
     got, expected = np.asarray(got), np.asarray(expected)
     if got.shape != expected.shape:
         return Difference(name, "shape", _describe(got), _describe(expected))
@@ -152,5 +158,7 @@ def _describe(value: Any) -> str:
         return "nothing"
     if isinstance(value, list):
         return f"a sequence of {len(value)}"
+    if isinstance(value, dict):
+        return f"a map of {', '.join(map(repr, value))}"
     value = np.asarray(value)
     return f"{value.dtype}{list(value.shape)}"

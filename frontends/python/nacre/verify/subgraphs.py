@@ -75,7 +75,7 @@ def cut_out(
 
 
 def _type_of(name: str, value: Any, declared: onnx.ValueInfoProto | None) -> onnx.ValueInfoProto:
-    if value is None or isinstance(value, list):
+    if value is None or isinstance(value, (list, dict)):
         if declared is not None:
             return declared
         if not value:

@@ -145,7 +145,7 @@ def high_rank(folder):
     return relu(inputs=[info("x", [1] * 65)])
 
 
-@case("input 'x' is a sequence: how many elements it has must be known at compile time; say so with --input-length x=3")
+@case("input 'x' is a sequence of tensors of unknown rank; give their shape with --input-shape x=?x3")
 def sequence_input(folder):
     return relu(inputs=[helper.make_tensor_sequence_value_info("x", 1, None)])
 

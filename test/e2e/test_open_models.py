@@ -1,0 +1,160 @@
+"""What a model leaves open that has to be known to compile it: ranks of inputs, whether an optional is
+there, vectors whose lengths are ranks. Just in time a first run tells it, ahead of time the user does.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import parser
+from onnx.reference import ReferenceEvaluator
+
+from support import module, nacre
+
+HEAD = '<ir_version: 10, opset_import: ["": 21]>\n'
+
+
+def unranked(text: str, *names: str) -> onnx.ModelProto:
+    proto = parser.parse_model(HEAD + text)
+    for value in [*proto.graph.input, *proto.graph.output]:
+        if value.name in names:
+            value.type.tensor_type.ClearField("shape")
+    return proto
+
+
+def by_onnxruntime(proto: onnx.ModelProto, feed: dict[str, Any]) -> list[Any]:
+    return onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, feed)
+
+
+ADD = "g (float[N] x, float[N] y) => (float[N] z, int64[R] r) { t = Add (x, y) z = Softmax <axis = -1> (t) r = Shape (z) }"
+
+
+def test_ranks() -> None:
+    proto = unranked(ADD, "x", "y", "z")
+    made = module().compile(proto, threads=1)
+    assert isinstance(made, module().OpenModel) and made.open_inputs == ["x", "y"]
+    random = np.random.default_rng(3)
+    shapes = [((3, 4), (4,)), ((5,), (5,)), ((2, 1, 3), (4, 1)), ((7, 2), (2,)), ((6, 3), (3,))]
+    for left, right in shapes:
+        x, y = (random.normal(size=s).astype(np.float32) for s in (left, right))
+        expected = by_onnxruntime(proto, {"x": x, "y": y})
+        for given in (made(x, y), made(y=y, x=x), made.run([x, y]), made.run({"x": x, "y": y})):
+            np.testing.assert_allclose(given[0], expected[0], 1e-5, 1e-7)
+            assert given[1].tolist() == expected[1].tolist()
+    # Sizes stay open: one model for ranks (2, 1), whatever the sizes.
+    one, other = np.zeros((3, 4), np.float32), np.zeros(4, np.float32)
+    first = made.specialize([one, other])
+    assert first is made.specialize({"x": np.zeros((9, 2), np.float32), "y": np.zeros(2, np.float32)})
+    assert first is not made.specialize([one, one])
+    assert [len(i.shape) for i in first.inputs] == [2, 1]
+    out = np.empty((3, 4), np.float32)
+    assert made.run([one, other], out=[out, None])[0] is out
+
+
+def test_what_is_missing() -> None:
+    made = module().compile(unranked(ADD, "x", "z"), threads=1)
+    x = np.zeros(3, np.float32)
+    with pytest.raises(module().InputError, match="the model has 2 inputs, found 1"):
+        made(x)
+    with pytest.raises(module().InputError, match="input 'x' is missing"):
+        made(y=x)
+    with pytest.raises(module().InputError, match="input 'y' is missing"):
+        made(x=x)
+    with pytest.raises(module().InputError, match="by position or by name, not both"):
+        made(x, y=x)
+    assert repr(made) == "<nacre.OpenModel (x, y), open: x>"
+
+
+def test_several_threads() -> None:
+    made = module().compile(unranked(ADD, "x", "y", "z"), threads=1)
+    found: list[Any] = []
+
+    def run(rank: int) -> None:
+        x = np.ones((2,) * rank, np.float32)
+        found.append((rank, made(x, x)[1].tolist()))
+
+    threads = [threading.Thread(target=run, args=(1 + i % 3,)) for i in range(9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted((rank, [2] * rank) for rank in (1, 2, 3) for _ in range(3))
+
+
+def test_what_is_said_needs_no_run() -> None:
+    proto = unranked(ADD, "x", "y", "z")
+    x = np.ones((2, 3), np.float32)
+    assert isinstance(module().compile(proto, example={"x": x, "y": x}), module().Model)
+    assert isinstance(module().compile(proto, input_shapes={"x": [-1, 3], "y": [3]}), module().Model)
+    half = module().compile(proto, input_shapes={"x": [-1, 3]})
+    assert half.open_inputs == ["y"] and half(x, x)[1].tolist() == [2, 3]
+    wrong = unranked(ADD.replace("Softmax", "Twist"), "x", "y", "z")
+    with pytest.raises(module().CompileError, match="Twist"):
+        module().compile(wrong)(x, x)
+
+
+def test_ahead_of_time(tmp_path: Path) -> None:
+    onnx.save(unranked(ADD, "x", "y", "z"), tmp_path / "m.onnx")
+    ran = nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so", ok=False)
+    for name in "xy":
+        assert f"input '{name}' has no shape; give one with --input-shape" in ran.err, ran.text()
+    nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so", "--input-shape", "x=?x3", "--input-shape", "y=3")
+    x, y = np.eye(4, 3, dtype=np.float32), np.arange(3, dtype=np.float32)
+    assert module().load(tmp_path / "m.so")(x, y)[1].tolist() == [4, 3]
+    # Files of a run tell it just in time.
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    nacre("run", tmp_path / "m.onnx", "--input", f"x={tmp_path / 'x.npy'}", "--input", f"y={tmp_path / 'y.npy'}", "--output-dir", tmp_path / "out")
+    assert np.load(tmp_path / "out" / "r.npy").tolist() == [4, 3]
+
+
+def test_optionals() -> None:
+    text = """g (optional(float[N]) o, float[2] x) => (float[M] y) {
+        has = OptionalHasElement (o)
+        y = If (has) <then_branch = a () => (float[K] p) { p = OptionalGetElement (o) }, else_branch = b () => (float[K] q) { q = Identity (x) }>
+    }"""
+    made = module().compile(parser.parse_model(HEAD + text), threads=1)
+    x, o = np.array([1, 2], np.float32), np.array([5, 6, 7], np.float32)
+    assert made.open_inputs == ["o"]
+    assert made(o, x).tolist() == [5, 6, 7] and made(o[:1], x).tolist() == [5] and made(None, x).tolist() == [1, 2]
+    assert made(x=x).tolist() == [1, 2]
+    assert made.specialize([o, x]) is made.specialize([x, x])
+
+
+def test_lengths_that_are_ranks(tmp_path: Path) -> None:
+    text = """g (int64[L] size, float[1] x) => (int64[R] r) { e = Expand (x, size) r = Shape (e) }"""
+    proto = parser.parse_model(HEAD + text)
+    x = np.ones(1, np.float32)
+    with pytest.raises(module().CompileError, match=r"rank depends on the number of sizes.*--input-shape may tell"):
+        module().compile(proto)
+    made = module().compile(proto, example={"size": np.array([3, 4]), "x": x})
+    assert made.inputs[0].shape == (2,) and made(np.array([5, 2]), x).tolist() == [5, 2]
+    with pytest.raises(module().InputError, match="'size'"):
+        made(np.array([5, 2, 1]), x)
+    onnx.save(proto, tmp_path / "m.onnx")
+    nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so", "--input-shape", "size=3")
+    assert module().load(tmp_path / "m.so")(np.array([4, 1, 2]), x).tolist() == [4, 1, 2]
+
+
+def test_only_the_vectors_that_matter() -> None:
+    """The length of another vector stays open."""
+    text = """g (int64[K] ids, int64[L] size, float[1] x) => (int64[R] r, int64[K] same) { e = Expand (x, size) r = Shape (e) same = Identity (ids) }"""
+    proto = parser.parse_model(HEAD + text)
+    x = np.ones(1, np.float32)
+    feed = {"ids": np.arange(7), "size": np.array([3, 4]), "x": x}
+    made = module().compile(proto, example=feed)
+    assert [i.shape for i in made.inputs] == [("K",), (2,), (1,)]
+    for ids in (np.arange(7), np.arange(3)):
+        for got, want in zip(made(ids, np.array([2, 6]), x), ReferenceEvaluator(proto).run(None, feed | {"ids": ids, "size": np.array([2, 6])})):
+            np.testing.assert_array_equal(got, want)
+    # As soon as a rank is open too, what vectors tell is told by each run.
+    open_proto = unranked(text, "x")
+    open_model = module().compile(open_proto)
+    for size in ([3, 4], [2, 3, 4], [6], [5, 4]):
+        assert open_model(np.arange(2), np.array(size), x)[0].tolist() == size
