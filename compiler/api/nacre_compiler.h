@@ -52,8 +52,8 @@ typedef struct nacre_shape_option {
   const int64_t *dims;
 } nacre_shape_option;
 
-/* How many elements an input has that is a sequence; 1 of an optional tensor,
- * -1 of an optional without an element. */
+/* How many elements an input has that is a sequence, which else is open; 1 of an
+ * optional tensor, -1 of an optional without an element. */
 typedef struct nacre_length_option {
   const char *name;
   int64_t length;

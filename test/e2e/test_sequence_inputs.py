@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import SequenceProto, numpy_helper, parser
+from onnx import OptionalProto, SequenceProto, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from support import module, nacre
@@ -148,6 +148,9 @@ def test_in_files(tmp_path: Path) -> None:
     ran = nacre("run", tmp_path / "m.so", "--random", "1", "--output-dir", tmp_path / "out", ok=False)
     assert "an element has another size than 2 in dimension 1" in ran.err, ran.text()
     assert "s: sequence of f32" in nacre("run", tmp_path / "m.so", ok=False).err
+    (tmp_path / "none.pb").write_bytes(OptionalProto(elem_type=OptionalProto.SEQUENCE).SerializeToString())
+    ran = nacre("run", tmp_path / "m.so", "--input", f"s={tmp_path / 'none.pb'}", ok=False)
+    assert "none.pb: nothing, but the model was compiled for a sequence as the input 's'" in ran.err, ran.text()
 
 
 def test_sizes_that_do_not_fit(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
     : inputShapes("input-shape", cl::sub(command), cl::value_desc("name=1x3x224x224"),
                   cl::desc("Fix an input's shape (? keeps a size open)")),
       inputLengths("input-length", cl::sub(command), cl::value_desc("name=3"),
-                   cl::desc("Elements of an input that is a sequence (optional: 1 or none)")),
+                   cl::desc("Fix how many elements a sequence has (optional: 1 or none)")),
       dims("dim", cl::sub(command), cl::value_desc("name=size"),
            cl::desc("Fix a named dimension in all inputs")),
       specialize("specialize", cl::sub(command), cl::value_desc("name=1,8"),

@@ -99,7 +99,7 @@ Status InputFlags::take(const ValueInfo &input, llvm::ArrayRef<TensorInfo> input
     return pack(given.file, llvm::ArrayRef(inputs).slice(size_t(input.first), 2), given.value.tensors, tensors);
   bool fits = input.kind == NACRE_VALUE_NOTHING
                   ? count == 0
-                  : input.kind != NACRE_VALUE_MAP && input.kind != NACRE_VALUE_PACKED && !given.value.isNothing && count == size_t(input.count);
+                  : input.kind != NACRE_VALUE_MAP && !given.value.isNothing && count == size_t(input.count);
   if (fits) {
     std::move(given.value.tensors.begin(), given.value.tensors.end(), std::back_inserter(tensors));
     return {};
@@ -111,6 +111,9 @@ Status InputFlags::take(const ValueInfo &input, llvm::ArrayRef<TensorInfo> input
   if (input.kind == NACRE_VALUE_MAP)
     return Error{NACRE_INVALID_VALUE, text + ", but the input '" + name + "' is a map; give its parts, '" + name +
                                           ".keys' and '" + name + ".values'"};
+  if (input.kind == NACRE_VALUE_PACKED)
+    return Error{NACRE_INVALID_VALUE, text + ", but the model was compiled for a sequence as the input '" + name + "'" +
+                                          (input.isOptional ? "; compile it again with --input-length " + name + "=none" : "")};
   if (input.kind == NACRE_VALUE_TENSOR && !input.isOptional)
     return Error{NACRE_INVALID_VALUE, text + ", but the input '" + name + "' is one tensor"};
   std::string length = given.value.isNothing ? "none" : std::to_string(count);
