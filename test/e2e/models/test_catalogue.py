@@ -18,6 +18,7 @@ from catalogue.model import Model
 from support import assert_close_to_range, module
 
 TOLERANCE = 1e-4
+pytestmark = pytest.mark.filterwarnings("ignore")  # what exporters say of themselves
 
 
 @pytest.mark.parametrize(
