@@ -4,7 +4,7 @@
 // After:  %y = tensor.expand_shape %x [[0], [1, 2]] output_shape [%n, 12, 64]
 //
 // Every view is at most one collapse_shape and one expand_shape: dimensions are put
-// into the smallest groups whose sizes are known to agree.
+// into the smallest groups whose sizes are known to agree. What has no elements is tensor.empty.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/lower/Lowering.h"
@@ -83,6 +83,16 @@ Value lower::createView(OpBuilder &b, Location loc, Value input, Sizes inputSize
                         RankedTensorType type) {
   auto inputType = cast<RankedTensorType>(input.getType());
   nn::SizeMath m(b, loc);
+  // Where there are no elements, sizes that are not 0 need not multiply to the same: no groups agree.
+  if (llvm::is_contained(inputType.getShape(), 0) || llvm::is_contained(type.getShape(), 0)) {
+    SmallVector<OpFoldResult> known(sizes);
+    for (auto [size, fixed] : llvm::zip_equal(known, type.getShape()))
+      if (!ShapedType::isDynamic(fixed))
+        size = b.getIndexAttr(fixed);
+      else
+        size = m.value(size);
+    return castIfNeeded(b, loc, tensor::EmptyOp::create(b, loc, known, type.getElementType()), type);
+  }
   SmallVector<Group> groups = groupDimensions(m, inputSizes, sizes);
   bool isScalar = inputType.getRank() == 0 || type.getRank() == 0;
   SmallVector<ReassociationIndices> inputGroups, resultGroups;

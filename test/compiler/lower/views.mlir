@@ -70,3 +70,12 @@ func.func @size(%x: tensor<?x3xf32>) -> tensor<i64> {
   %n = nn.size %x : (tensor<?x3xf32>) -> tensor<i64>
   return %n : tensor<i64>
 }
+
+// A view of nothing reads nothing, however the sizes that are open may be grouped.
+// CHECK-LABEL: @no_elements
+// CHECK-NOT: tensor.collapse_shape
+// CHECK: tensor.empty(%{{.*}}) : tensor<0x?xf32>
+func.func @no_elements(%x: tensor<?x0x?x?xf32>, %s: tensor<2xi64>) -> tensor<0x?xf32> {
+  %y = nn.reshape %x, %s {allowzero, exact} : (tensor<?x0x?x?xf32>, tensor<2xi64>) -> tensor<0x?xf32>
+  return %y : tensor<0x?xf32>
+}
