@@ -206,6 +206,37 @@ void expandConstants(Operation *func) {
   }
 }
 
+/// Makes views of no elements uninitialised tensors. Of a group of sizes of which one is 0 and one open,
+/// upstream says that it is 0, and then that it ought to be open.
+void replaceEmptyViews(Operation *func) {
+  auto isEmpty = [](Type type) { return llvm::is_contained(cast<RankedTensorType>(type).getShape(), 0); };
+  func->walk([&](Operation *op) {
+    auto collapse = dyn_cast<tensor::CollapseShapeOp>(op);
+    auto expand = dyn_cast<tensor::ExpandShapeOp>(op);
+    if ((!collapse && !expand) || (!isEmpty(op->getOperand(0).getType()) && !isEmpty(op->getResult(0).getType())))
+      return;
+    OpBuilder b(op);
+    Location loc = op->getLoc();
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    SmallVector<OpFoldResult> sizes = expand ? expand.getMixedOutputShape() : SmallVector<OpFoldResult>();
+    if (collapse)
+      for (const ReassociationIndices &group : collapse.getReassociationIndices()) {
+        Value size = arith::ConstantIndexOp::create(b, loc, 1);
+        for (int64_t dim : group)
+          size = arith::MulIOp::create(b, loc, size, tensor::DimOp::create(b, loc, collapse.getSrc(), dim));
+        sizes.push_back(size);
+      }
+    for (auto [size, known] : llvm::zip_equal(sizes, type.getShape()))
+      if (!ShapedType::isDynamic(known))
+        size = b.getIndexAttr(known);
+    Value empty = tensor::EmptyOp::create(b, loc, sizes, type.getElementType());
+    if (empty.getType() != type)
+      empty = tensor::CastOp::create(b, loc, type, empty);
+    op->replaceAllUsesWith(ValueRange(empty));
+    op->erase();
+  });
+}
+
 /// Gives every use of an uninitialised tensor one of its own, where it is used: shared ones would
 /// look like data that one kernel writes and another still reads, and early ones hold memory that
 /// nobody needs yet.
@@ -237,10 +268,12 @@ struct BufferizePass : buffer::impl::BufferizePassBase<BufferizePass> {
   void runOnOperation() override {
     for (auto func : getOperation().getOps<kern::FuncOp>()) {
       expandConstants(func);
+      replaceEmptyViews(func);
       convertKernelBoundary(func);
     }
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       expandConstants(func);
+      replaceEmptyViews(func);
       splitEmptyTensors(func);
       convertInputs(func);
       convertOutputs(func);

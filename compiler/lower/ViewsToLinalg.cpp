@@ -83,8 +83,7 @@ Value lower::createView(OpBuilder &b, Location loc, Value input, Sizes inputSize
                         RankedTensorType type) {
   auto inputType = cast<RankedTensorType>(input.getType());
   nn::SizeMath m(b, loc);
-  // Without elements it is a view of nothing. Upstream would put two such views together into one that
-  // has an open size on one side and 0 on the other, which is none.
+  // Where there are no elements, sizes that are not 0 need not multiply to the same: no groups agree.
   if (llvm::is_contained(inputType.getShape(), 0) || llvm::is_contained(type.getShape(), 0)) {
     SmallVector<OpFoldResult> known(sizes);
     for (auto [size, fixed] : llvm::zip_equal(known, type.getShape()))

@@ -57,6 +57,16 @@ FOUND: dict[str, tuple[int, str, dict[str, np.ndarray], list[np.ndarray] | None]
         18, "(float[a, b] x, int64[2] n) => (float[c, d] y) <float[0, 1] z = {}> { s = Add (z, x) t = Abs (s) y = Tile (t, n) }",
         {"x": floats(0, 5), "n": ints(2, 2)}, None,
     ),
+    "tile_none_of_some": (
+        18, "(float[a, b] x) => (float[c, d, e] y) <float[3] o = {1, 2, 3}, int64[3] n = {0, 2, 1}, int64[1] last = {2}> "
+        "{ u = Unsqueeze (x, last) s = Add (u, o) y = Tile (s, n) }",
+        {"x": floats(2, 3)}, [np.zeros((0, 6, 3), np.float32)],
+    ),
+    "blocks_of_nothing": (
+        24, "(float[a, b, c, d] x, uint8[e, f, g, h] z) => (uint8[i, j, k, l] y) <float[5, 0, 1, 2] s = {}> "
+        "{ y = QuantizeLinear <axis = 2, block_size = 1> (x, s, z) }",
+        {"x": floats(5, 0, 1, 2), "z": np.zeros((5, 0, 1, 2), np.uint8)}, None,
+    ),
     "top_none_of_none": (
         22, "(float[0, 4] x) => (float[0, 4] y, int64[0, 4] i) <int64[1] k = {0}> { y, i = TopK <axis = 0> (x, k) }",
         {"x": floats(0, 4)}, None,

@@ -42,3 +42,17 @@ kern.func @any(%a: tensor<?xf32>, %d: tensor<?xf32>) -> tensor<?xf32> {
   %0 = linalg.exp ins(%a : tensor<?xf32>) outs(%d : tensor<?xf32>) -> tensor<?xf32>
   kern.return %0 : tensor<?xf32>
 }
+
+// A view of no elements reads nothing: there is no buffer for a size of which upstream says both that it is
+// 0 and that it is open.
+// CHECK-LABEL: func.func @no_elements
+// CHECK-NOT: memref.collapse_shape
+// CHECK: rt.output 0
+// CHECK: return
+func.func @no_elements(%x: tensor<?x0x?xf32>, %n: tensor<2xindex>) -> tensor<?x?xf32> {
+  %c0 = arith.constant 0 : index
+  %0 = tensor.collapse_shape %x [[0, 1, 2]] : tensor<?x0x?xf32> into tensor<?xf32>
+  %r = tensor.extract %n[%c0] : tensor<2xindex>
+  %1 = tensor.expand_shape %0 [[0, 1]] output_shape [%r, %c0] : tensor<?xf32> into tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
+}
