@@ -109,7 +109,7 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   if (!options.exactConv)
-    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes, options.lanes}));
+    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes, options.lanes, options.fma}));
   passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles}));
   passes.addPass(tile::createPadProducersPass());
   // This was the last that changes a kernel for its caller: from here on, once each.

@@ -15,6 +15,7 @@
 // an element-wise root op reads. Weights that are trained, or come as inputs, are transformed before each call.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/codegen/Parameters.h"
 #include "compiler/graph/Prepare.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
@@ -241,6 +242,9 @@ private:
       bool isSmall = packed.getDimSize(0) == 4;
       parameter = prepare.addResult(transform(inside, source, packed, symbols),
                                     (get.getName() + ".winograd" + (isSmall ? "2" : "")).str());
+      // CPUs that round the sums alike share them.
+      if (symbols.lookup<nn::ParameterOp>(get.getName())->hasAttr(codegen::kCommonAttr))
+        parameter->setAttr(codegen::kPackingAttr, inside.getArrayAttr({get.getNameAttr(), TypeAttr::get(packed), inside.getBoolAttr(fma)}));
     }
     OpBuilder b(get);
     return nn::GetParameterOp::create(b, get.getLoc(), packed, parameter.getSymName());

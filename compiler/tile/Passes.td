@@ -124,7 +124,8 @@ def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
     Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">,
-    Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">];
+    Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">,
+    Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">];
 }
 
 def LoadsToOperandsPass : Pass<"loads-to-operands", "::nacre::kern::FuncOp"> {
