@@ -45,9 +45,7 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   bool wide = target.hasFeature("avx512f"), isArm = target.getTriple().isAArch64();
   pipeline.vectorBits = target.getVectorBits();
   pipeline.vectorRegisters = target.getVectorRegisters();
-  // Two units of a vector each; vectors of 512 bits are two halves on some.
-  bool halves = llvm::is_contained({"znver4", "icelake-client", "tigerlake", "rocketlake"}, target.getCPU());
-  pipeline.lanes = pipeline.vectorBits / (halves ? 32 : 16);
+  pipeline.lanes = target.getLanes();
   // CPUs that multiply tiles add pairs at half the rate of fused multiplications: what fills no tiles
   // is better widened there (docs/performance.md).
   if (target.hasFeature("amx-tile")) { // servers from Sapphire Rapids on

@@ -236,6 +236,12 @@ unsigned CpuTarget::getVectorBits() const {
 
 unsigned CpuTarget::getVectorRegisters() const { return triple.isAArch64() || hasFeature("avx512f") ? 32 : 16; }
 
+unsigned CpuTarget::getLanes() const {
+  // Two units of a vector each; of 512 bits one unit, or two of half a vector, on some.
+  bool isHalf = is_contained({"znver4", "icelake-client", "tigerlake", "rocketlake"}, StringRef(cpu));
+  return getVectorBits() / (isHalf ? 32 : 16);
+}
+
 bool CpuTarget::hasFeature(StringRef feature) const {
   SmallVector<StringRef> all;
   StringRef(required).split(all, ',');

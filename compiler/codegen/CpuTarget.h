@@ -61,6 +61,8 @@ public:
   /// Bits of a vector register of the widest kind, and the number of these registers.
   unsigned getVectorBits() const;
   unsigned getVectorRegisters() const;
+  /// Products of f32 that a core adds in a cycle.
+  unsigned getLanes() const;
 
   bool operator==(const CpuTarget &other) const {
     return triple == other.triple && cpu == other.cpu && features == other.features && sveBits == other.sveBits;

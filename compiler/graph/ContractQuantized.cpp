@@ -30,12 +30,10 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
-using graph::TensorMath;
+using graph::elementOf, graph::TensorMath, graph::typeOf;
 
 namespace {
 
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-Type elementOf(Value value) { return typeOf(value).getElementType(); }
 bool isByte(Value value) { return isa<IntegerType>(elementOf(value)) && elementOf(value).getIntOrFloatBitWidth() == 8; }
 
 /// Known to be 0 everywhere: a constant, converted or reshaped.

@@ -27,12 +27,9 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
-using graph::TensorMath;
+using graph::elementOf, graph::TensorMath, graph::typeOf;
 
 namespace {
-
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-Type elementOf(Value value) { return typeOf(value).getElementType(); }
 
 using Range = std::pair<int64_t, int64_t>;
 
@@ -44,7 +41,7 @@ std::optional<Range> getRangeOfType(Type type) {
   if (!integer || integer.getWidth() > 8)
     return std::nullopt;
   int64_t values = int64_t(1) << integer.getWidth();
-  return integer.isUnsigned() ? Range(0, values - 1) : Range(-values / 2, values / 2 - 1);
+  return integer.isUnsigned() || values == 2 ? Range(0, values - 1) : Range(-values / 2, values / 2 - 1);
 }
 
 /// The least and the largest element of data: integers of at most 256, also as floats.
@@ -93,7 +90,7 @@ std::optional<Range> getRange(Value value, unsigned depth = 0) {
     range = parameter ? getRangeOfData(dyn_cast<ElementsAttr>(parameter.getValue())) : std::nullopt;
   } else if (isa<nn::CastOp, nn::ReshapeOp, nn::UnsqueezeOp, nn::SqueezeOp, nn::CollapseOp, nn::SliceOp, nn::TransposeOp>(op)) {
     range = getRange(op->getOperand(0), depth + 1);
-  } else if (auto difference = dyn_cast<nn::SubOp>(op)) {
+  } else if (auto difference = dyn_cast<nn::SubOp>(op); difference && !elementOf(value).isUnsignedInteger()) {
     auto left = getRange(difference.getLhs(), depth + 1), right = getRange(difference.getRhs(), depth + 1);
     if (left && right)
       range = Range(left->first - right->second, left->second - right->first);

@@ -12,6 +12,9 @@
 
 namespace nacre::graph {
 
+inline mlir::RankedTensorType typeOf(mlir::Value value) { return llvm::cast<mlir::RankedTensorType>(value.getType()); }
+inline mlir::Type elementOf(mlir::Value value) { return typeOf(value).getElementType(); }
+
 class TensorMath {
 public:
   using Value = mlir::Value;

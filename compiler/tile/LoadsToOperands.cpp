@@ -21,7 +21,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_LOADSTOOPERANDSPASS
@@ -31,12 +31,6 @@ namespace nacre::tile {
 using namespace mlir;
 
 namespace {
-
-Value rootOf(Value memory) {
-  while (auto view = memory.getDefiningOp<ViewLikeOpInterface>())
-    memory = view.getViewSource();
-  return memory;
-}
 
 /// Indices of a load as affine expressions of the op's loops and of values from outside of it.
 class IndexReader {
@@ -97,7 +91,9 @@ struct Operand {
 
 std::optional<Operand> makeOperand(OpBuilder &b, linalg::GenericOp op, memref::LoadOp load) {
   if (op->isAncestor(load.getMemRef().getParentRegion()->getParentOp()) ||
-      llvm::any_of(op.getDpsInits(), [&](Value init) { return rootOf(init) == rootOf(load.getMemRef()); }))
+      llvm::any_of(op.getDpsInits(), [&](Value init) {
+        return memref::skipViewLikeOps(cast<MemrefValue>(init)) == memref::skipViewLikeOps(cast<MemrefValue>(load.getMemRef()));
+      }))
     return std::nullopt;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
   IndexReader reader(op);

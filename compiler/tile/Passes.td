@@ -115,9 +115,9 @@ def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
   let summary = "Compute 3 x 3 convolutions by Winograd's minimal filtering where it pays";
   let description = [{
     Precondition: kernels of structured ops on tensors, each with one call. Postcondition: f32
-    convolutions with constant 3 x 3 windows, without strides, are kern.winograd where a model of
-    products, transforms and memory says that this takes less time; a function @prepare computes
-    their transformed weights.
+    convolutions with 3 x 3 windows, without strides, are kern.winograd where a model of products,
+    transforms and memory says that this takes less time. A function @prepare transforms constant
+    weights; those that are trained or come as inputs are transformed before each call.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::nacre::nn::NNDialect", "::nacre::kern::KernDialect"];
