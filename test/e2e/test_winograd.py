@@ -72,6 +72,22 @@ def test_padded(height, width, inputs, outputs, threads):
         assert chosen
 
 
+# What is chosen for one CPU, whatever this one is: 4 x 4 places, 2 x 2 where weights weigh more or rows are few, or
+# none where transforms outweigh the products.
+CHOICES = [*zip(SHAPES, [4, 4, 4, 2, 4, 4, 4, 4, 4, 2, 2]), ((8, 8, 8, 16), 0), ((3, 3, 512, 512), 0)]
+
+
+@pytest.mark.parametrize("shape, places", CHOICES)
+def test_choice(shape, places):
+    height, width, inputs, outputs = shape
+    w = np.ones((outputs, inputs, 3, 3), np.float32)
+    lines: list[str] = []
+    built = build((1, inputs, height, width), w, np.zeros(outputs, np.float32), (1, 1, 1, 1), residual=False)
+    nacre.compile(built, log=lines.append, target_cpu="x86-64-v3")
+    log = "\n".join(lines)
+    assert ("36 products" in log, "16 products" in log) == (places == 4, places == 2)
+
+
 def test_residual_and_several_images():
     error, chosen = check((3, 64, 24, 16), 64, (1, 1, 1, 1), residual=True)
     assert chosen and error < 1e-5
