@@ -110,7 +110,8 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   if (!options.exactConv)
     passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes, options.lanes, options.fma}));
-  passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles}));
+  passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles, options.dotBF16,
+                                                    options.dotI8, options.dotSameI8, options.dotMixedI8, options.dotI16}));
   passes.addPass(tile::createPadProducersPass());
   // This was the last that changes a kernel for its caller: from here on, once each.
   passes.addPass(tile::createDeduplicateKernelsPass());

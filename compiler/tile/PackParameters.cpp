@@ -9,8 +9,8 @@
 // The lanes of a vector run along n, so that a micro-kernel reads one packed panel from
 // start to end. The last panel is padded with zeros.
 //
-// Of what runs on a matrix unit groups of steps, two of bf16, lie side by side:
-// (m, n, k) -> (n / 16, k / 2, n % 16, k % 2).
+// Where groups of steps, two of bf16, are multiplied at once, they lie side by side:
+// (m, n, k) -> (n / 32, k / 2, n % 32, k % 2); for a matrix unit in panels of 16.
 //
 // Precondition: kernels of structured ops on tensors, each with one call.
 // Postcondition: constant operands of contractions are packed.
@@ -37,6 +37,9 @@ using namespace nacre;
 
 namespace {
 
+/// Fewer steps are not worth groups: what is left over of one takes as long as a whole one.
+constexpr int64_t kFewestSteps = 8;
+
 /// How one operand is packed: which loop each packed dimension follows.
 struct Packing {
   int64_t lanesLoop = -1, lanesDim = -1, block = 0;
@@ -49,10 +52,16 @@ struct Packing {
   int64_t rank() const { return order.size() + (stepDim < 0 ? 1 : 2); }
 };
 
-/// Lets steps lie in groups if the contraction will run on the matrix unit: its other operand has
-/// steps side by side, and rows.
-void chooseGroups(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
-  constexpr int64_t kFewestGroups = tile::kTileEdge / 2;
+/// What operands are packed for.
+struct Target {
+  tile::VectorTarget vectors;
+  bool matrixTiles;
+  int64_t lanes() const { return vectors.vectorBits / 32; }
+};
+
+/// Lets steps lie in groups if the contraction will be of groups: its other operand has steps side by
+/// side, and for a matrix unit rows.
+void chooseGroups(linalg::GenericOp op, OpOperand &operand, const Target &target, Packing &packing) {
   std::optional<tile::TileProduct> product = tile::getTileProduct(op);
   if (!product)
     return;
@@ -62,33 +71,38 @@ void chooseGroups(linalg::GenericOp op, OpOperand &operand, Packing &packing) {
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
   auto isEnough = [&](unsigned loop, int64_t fewest) { return ShapedType::isDynamic(sizes[loop]) || sizes[loop] >= fewest; };
   if (!last || op.getIteratorTypesArray()[last.getPosition()] != utils::IteratorType::reduction ||
-      !map.getResultPosition(last) || !isEnough(last.getPosition(), kFewestGroups * product->group()) ||
-      !isEnough(packing.lanesLoop, tile::kFewestTileColumns))
+      !map.getResultPosition(last) || !isEnough(packing.lanesLoop, tile::kFewestTileColumns))
     return;
   bool hasRows = false;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
     hasRows |= op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel && leftMap.isFunctionOfDim(loop) &&
                !map.isFunctionOfDim(loop) && isEnough(loop, tile::kFewestTileRows);
-  if (!hasRows)
+  int64_t steps = sizes[last.getPosition()];
+  bool isForTiles = target.matrixTiles && hasRows && isEnough(last.getPosition(), tile::kTileEdge / 2 * product->group());
+  tile::Grouping grouping = tile::chooseDot(*product, target.vectors, target.lanes());
+  if (isForTiles) {
+    packing.block = tile::kTileEdge;
+    packing.group = product->group();
+    packing.depth = tile::getTileDepth(steps, packing.group);
+  } else if (grouping.dot != tile::Dot::None && isEnough(last.getPosition(), kFewestSteps)) {
+    packing.group = packing.depth = grouping.size;
+  } else {
     return;
-  packing.block = tile::kTileEdge;
-  packing.group = product->group();
+  }
   packing.stepLoop = last.getPosition();
   packing.stepDim = *map.getResultPosition(last);
-  packing.depth = tile::getTileDepth(sizes[packing.stepLoop], packing.group);
   llvm::erase(packing.order, packing.stepDim);
   packing.order.push_back(packing.stepDim);
 }
 
 /// Decides whether and how to pack an operand of a generic.
-std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, int64_t vector, bool manyRegisters,
-                                     bool matrixTiles) {
+std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, const Target &target) {
   auto type = cast<RankedTensorType>(operand.get().getType());
   AffineMap map = op.getMatchingIndexingMap(&operand);
-  // Integers only where they are converted to floats one by one, or multiplied by a matrix unit.
+  // Integers only where they are converted to floats one by one, or multiplied in groups.
   bool isNumber = isa<FloatType>(getElementTypeOrSelf(op.getDpsInits().front()));
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInits() != 1 || !type.hasStaticShape() ||
-      !(isNumber || (matrixTiles && tile::getTileProduct(op))) || !map.isProjectedPermutation() || type.getRank() < 2)
+      !(isNumber || tile::getTileProduct(op)) || !map.isProjectedPermutation() || type.getRank() < 2)
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   auto lanes = dyn_cast<AffineDimExpr>(out.getResults().back());
@@ -108,8 +122,9 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   for (auto [loop, range, iterator] : llvm::enumerate(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
     if (iterator == utils::IteratorType::parallel && !map.isFunctionOfDim(loop))
       rows *= ShapedType::isDynamic(range) ? tile::kFewestSharingRows : range;
+  int64_t vector = target.lanes();
   packing.block = size <= vector || !isShared                 ? vector
-                  : manyRegisters && size % (3 * vector) == 0 && rows >= tile::kFewestSharingRows ? 3 * vector
+                  : target.vectors.registers >= 32 && size % (3 * vector) == 0 && rows >= tile::kFewestSharingRows ? 3 * vector
                                                               : 2 * vector;
 
   // Parallel loops first, then the panel, then the reductions.
@@ -128,8 +143,7 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, i
   packing.order.push_back(packing.lanesDim);
   for (auto [loop, dim] : reduction)
     packing.order.push_back(dim);
-  if (matrixTiles)
-    chooseGroups(op, operand, packing);
+  chooseGroups(op, operand, target, packing);
   if (packing.stepDim < 0 && !isNumber)
     return std::nullopt;
   return packing;
@@ -229,6 +243,8 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
     SmallVector<kern::CallOp> calls;
     for (func::FuncOp func : graph::getMainAndVersions(module))
       func.walk([&](kern::CallOp call) { calls.push_back(call); });
+    Target target = {{.vectorBits = vectorBits, .registers = registers, .dotBF16 = dotBF16, .dotI8 = dotI8,
+                      .dotSameI8 = dotSameI8, .dotMixedI8 = dotMixedI8, .dotI16 = dotI16}, matrixTiles};
     unsigned number = 0;
     for (kern::CallOp call : calls) {
       auto func = symbols.lookup<kern::FuncOp>(call.getCallee());
@@ -246,7 +262,7 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
         auto generic = dyn_cast<linalg::GenericOp>(operand.getOwner());
         if (!generic || parameter.getTrainable() || argument.getType() != get.getType())
           continue;
-        std::optional<Packing> packing = choosePacking(generic, operand, vectorBits / 32, registers >= 32, matrixTiles);
+        std::optional<Packing> packing = choosePacking(generic, operand, target);
         if (!packing)
           continue;
 

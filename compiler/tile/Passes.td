@@ -1,6 +1,17 @@
 //===- Passes.td - Passes of the tile phase ---------------------*- tablegen -*-===//
 include "mlir/Pass/PassBase.td"
 
+/// Which sums of several narrow products the target has instructions for.
+defvar dotOptions = [
+    Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">,
+    Option<"dotI8", "dot-i8", "bool", "false",
+           "The target adds four products of unsigned and signed 8-bit integers to an i32 (avx512vnni)">,
+    Option<"dotSameI8", "dot-same-i8", "bool", "false",
+           "The target adds four products of 8-bit integers of one sign to an i32 (AArch64's dotprod)">,
+    Option<"dotMixedI8", "dot-mixed-i8", "bool", "false",
+           "The target adds four products of unsigned and signed 8-bit integers to an i32 (AArch64's i8mm)">,
+    Option<"dotI16", "dot-i16", "bool", "false", "The target adds two products of i16 to an i32 (pmaddwd)">];
+
 def FuseElementwisePass : Pass<"fuse-elementwise"> {
   let summary = "Merge element-wise linalg.generic ops into their consumers";
   let description = [{
@@ -99,16 +110,17 @@ def PackParametersPass : Pass<"pack-parameters", "::mlir::ModuleOp"> {
   let description = [{
     Precondition: kernels of structured ops on tensors, each with one call.
     Postcondition: a read-only parameter that a contraction reads along its lanes has
-    been replaced by one in panels of lanes, computed by @prepare.
+    been replaced by one in panels of lanes, computed by @prepare; with the options of
+    `vectorize-tiles` for groups of narrow products, in groups of steps.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::func::FuncDialect", "::nacre::nn::NNDialect",
     "::nacre::kern::KernDialect"];
   let options = [
-    Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
+    Option<"vectorBits", "vector-bits", "unsigned", "512", "Bits of a vector register">,
     Option<"registers", "registers", "unsigned", "32", "Number of vector registers">,
     Option<"matrixTiles", "matrix-tiles", "bool", "false",
-           "Sums of products of bf16 and 8-bit integers run on a matrix unit">];
+           "Sums of products of bf16 and 8-bit integers run on a matrix unit">] # dotOptions;
 }
 
 def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
@@ -226,16 +238,7 @@ def VectorizeTilesPass : Pass<"vectorize-tiles"> {
     Option<"stageRows", "stage-rows", "int64_t", "128",
            "Rows from which on operands are moved that could be read where they are">,
     Option<"farBytes", "far-bytes", "int64_t", "1048576",
-           "Bytes that a reduction spans from which on an operand is moved that lies along rows">,
-    Option<"dotBF16", "dot-bf16", "bool", "false", "The target adds two products of bf16 to an f32 (avx512bf16)">,
-    Option<"dotI8", "dot-i8", "bool", "false",
-           "The target adds four products of unsigned and signed 8-bit integers to an i32 (avx512vnni)">,
-    Option<"dotSameI8", "dot-same-i8", "bool", "false",
-           "The target adds four products of 8-bit integers of one sign to an i32 (AArch64's dotprod)">,
-    Option<"dotMixedI8", "dot-mixed-i8", "bool", "false",
-           "The target adds four products of unsigned and signed 8-bit integers to an i32 (AArch64's i8mm)">,
-    Option<"dotI16", "dot-i16", "bool", "false", "The target adds two products of i16 to an i32 (pmaddwd)">
-  ];
+           "Bytes that a reduction spans from which on an operand is moved that lies along rows">] # dotOptions;
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::linalg::LinalgDialect",

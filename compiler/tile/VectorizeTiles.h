@@ -91,6 +91,9 @@ struct Access {
   int64_t strideAlong(unsigned loop) const;
   /// The only, linear term along a loop; null if it is not so simple.
   const Term *linearAlong(unsigned loop) const;
+  /// Groups of so many iterations of `steps` lie side by side, those of `count` iterations of `lanes` one
+  /// behind the other (PackParameters); 1 if not.
+  int64_t groupAlong(unsigned lanes, int64_t count, unsigned steps) const;
 };
 
 /// What a reduction loop needs to do of its range (kern.halo): of the loop `tap`, each of whose
@@ -249,8 +252,19 @@ int64_t getTileColumns(mlir::linalg::LinalgOp op, unsigned columns);
 /// The block at whose start the running thread takes stack memory once.
 mlir::Block *entryOfThread(mlir::Operation *op);
 
-/// Takes a reduction loop of a plan in groups, if it is one of products that have an instruction.
-void groupSteps(const Nest &nest, const VectorTarget &target, Plan &plan);
+/// How the products of a contraction are added in groups.
+struct Grouping {
+  unsigned loop; ///< Its iterations are taken `size` at a time.
+  int64_t size;
+  Dot dot;
+};
+
+/// The instruction that adds groups of such products to `width` lanes, and how many steps it takes at
+/// once; None and 1 if the target has none. Grouping::loop is not set.
+Grouping chooseDot(const TileProduct &product, const VectorTarget &target, int64_t width);
+
+/// The reduction loop that can be taken in groups where lanes run along `lanes`.
+std::optional<Grouping> findGrouping(const Nest &nest, const VectorTarget &target, unsigned lanes, int64_t width);
 
 /// Integer division and remainder: they trap on zero.
 bool isIntegerDivision(mlir::Operation *op);

@@ -33,10 +33,8 @@ SmallVector<Strip> Emitter::stripsOf(unsigned number) {
     int64_t block = width * copies, full = loop.size / block * block, rest = loop.size - full;
     if (full)
       strips.push_back({index(0), index(full), copies, full == block, false});
-    bool isGrouped = int(number) == plan.grouped;
     if (rest)
-      strips.push_back({index(full), index(loop.size), int64_t(llvm::divideCeil(rest, width)), !isGrouped || rest == 1,
-                        rest % width != 0});
+      strips.push_back({index(full), index(loop.size), int64_t(llvm::divideCeil(rest, width)), true, rest % width != 0});
     return strips;
   }
   Value low = index(0), bound = bounds[number];
@@ -91,8 +89,11 @@ void Emitter::place(unsigned loop, const Strip &strip, Value iv) {
   position.iv = iv;
   position.copies = strip.copies;
   position.mask = position.count = Value();
-  position.isAlone = strip.masked && int(loop) == plan.grouped;
-  if (!strip.masked || position.isAlone)
+  if (int(loop) == plan.grouped) {
+    position.group = !strip.masked ? plan.group : nest.loops[loop].isStatic() ? nest.loops[loop].size % plan.group : 1;
+    return;
+  }
+  if (!strip.masked)
     return;
   Value last = add(iv, index((strip.copies - 1) * plan.width));
   if (nest.loops[loop].isStatic()) // single: a constant
@@ -218,8 +219,8 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth, SmallVector<Value> acc
   auto emitInside = [&](SmallVector<Value> inside) {
     SmallVector<Value> before = moved;
     for (auto [number, access] : llvm::enumerate(nest.accesses))
-      for (const Term &term : access.terms)
-        if (term.loop == loop && term.kind == Term::Linear && flat[number])
+      for (const Term &own : access.terms)
+        if (Term term = inGroups(own); term.loop == loop && term.kind == Term::Linear && flat[number])
           moved[number] = add(moved[number], termAt(number, term, positions[loop].iv));
     if (depth + 1 < plan.reductionOrder.size()) // else the innermost computation does
       emitBody(depth + 1);

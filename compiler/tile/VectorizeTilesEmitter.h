@@ -22,8 +22,8 @@ struct Position {
   int64_t copies = 1;
   /// Mask of the last copy's lanes, and how many they are; null: all.
   Value mask = {}, count = {};
-  /// Of a grouped loop: this iteration is a group by itself, with zeros beside it.
-  bool isAlone = false;
+  /// Of a grouped loop: so many iterations are in the group, with zeros beside them.
+  int64_t group = 0;
 };
 
 /// A part of a loop's range that is run with one number of copies.
@@ -32,7 +32,7 @@ struct Strip {
   int64_t copies;
   /// Runs exactly once.
   bool single;
-  /// The last vector is masked to `high`; of a grouped loop, iterations are taken one by one.
+  /// The last vector is masked to `high`; of a grouped loop, the iterations fill no group.
   bool masked;
 };
 
@@ -83,7 +83,7 @@ protected:
   /// Loop bounds, and every memref as a flat one that starts at its first element.
   void prepare();
   Value strideOf(unsigned access, const Term &term);
-  /// The term's value at `iv`.
+  /// The term's value at `iv`; null: 0.
   Value termAt(unsigned access, const Term &term, Value iv);
   /// What constants in the map's results add to an address; may be null.
   Value constantTerms(unsigned access);
@@ -193,6 +193,7 @@ private:
   //-------------------------------------------------------===//
 
   Value addressOf(unsigned access, const Coordinate &at);
+  Term inGroups(Term term) const;
   void placeBlock();
   Value offsetTerm(unsigned access, const Term &term, Value sum, const Coordinate &at);
   Value gatherOffsets(unsigned access);

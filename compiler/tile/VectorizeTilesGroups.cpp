@@ -6,8 +6,9 @@
 //           groups of b = rows b(k, n) and b(k + 1, n), interleaved in registers
 //           c(m, n) = dot of the groups + c(m, n)
 //
-// Of 8-bit integers four steps are a group. Iterations that fill none at the end are groups by
-// themselves, with 0 beside them. Of bf16 the instruction (avx512bf16's vdpbf16ps) rounds to nearest
+// Of 8-bit integers four steps are a group. Iterations that fill none at the end are one with 0 beside
+// them, or, if their number is open, each by itself. Weights lie in groups already (PackParameters).
+// Of bf16 the instruction (avx512bf16's vdpbf16ps) rounds to nearest
 // after each product and takes denormal numbers for 0; that of integers (avx512vnni's vpdpbusd)
 // multiplies unsigned by signed ones and is exact. AArch64 has it for integers of one sign (sdot,
 // udot: dotprod) and of two (usdot: i8mm). Where x86 lacks it, integers are widened to i16, of which
@@ -20,10 +21,7 @@
 using namespace mlir;
 using namespace nacre::tile;
 
-/// How products are added in groups on the target; None if one by one.
-static Dot chooseDot(const TileProduct &product, const VectorTarget &target, int64_t width) {
-  if (width * 32 > target.vectorBits || (width != 4 && width != 8 && width != 16))
-    return Dot::None;
+static Dot chooseInstruction(const TileProduct &product, const VectorTarget &target) {
   if (product.element.isBF16())
     return target.dotBF16 ? Dot::BF16 : Dot::None;
   bool isMixed = product.isUnsigned[0] != product.isUnsigned[1];
@@ -34,28 +32,43 @@ static Dot chooseDot(const TileProduct &product, const VectorTarget &target, int
   return target.dotI16 ? Dot::Words : Dot::None;
 }
 
-void nacre::tile::groupSteps(const Nest &nest, const VectorTarget &target, Plan &plan) {
+Grouping nacre::tile::chooseDot(const TileProduct &product, const VectorTarget &target, int64_t width) {
+  Dot dot = chooseInstruction(product, target);
+  if (width * 32 > target.vectorBits || (width != 4 && width != 8 && width != 16) || dot == Dot::None)
+    return {0, 1, Dot::None};
+  return {0, dot == Dot::Words ? 2 : product.group(), dot};
+}
+
+std::optional<Grouping> nacre::tile::findGrouping(const Nest &nest, const VectorTarget &target, unsigned lanes, int64_t width) {
   std::optional<TileProduct> product = getTileProduct(nest.op);
-  if (!product || plan.reductionOrder.empty() || plan.transposed >= 0 || nest.loops[plan.lanes].reduction)
-    return;
-  Dot dot = chooseDot(*product, target, plan.width);
-  if (dot == Dot::None)
-    return;
-  int64_t group = dot == Dot::Words ? 2 : product->group();
-  unsigned loop = plan.reductionOrder.back(), vectors = 0;
-  if (plan.copies[loop] != 1 || (nest.loops[loop].isStatic() && nest.loops[loop].size < group))
-    return;
+  if (!product || nest.loops[lanes].reduction)
+    return std::nullopt;
+  Grouping grouping = chooseDot(*product, target, width);
+  if (grouping.dot == Dot::None)
+    return std::nullopt;
+  // The loop that an operand is packed for, or else the innermost one.
+  int found = -1;
+  for (unsigned loop = 0; loop < nest.loops.size(); ++loop)
+    if (nest.loops[loop].reduction &&
+        (found < 0 || llvm::none_of(nest.getInputs(), [&](const Access &access) { return access.groupAlong(lanes, width, found) > 1; })))
+      found = loop;
+  if (found < 0 || (nest.loops[found].isStatic() && nest.loops[found].size < grouping.size))
+    return std::nullopt;
+  grouping.loop = found;
+  unsigned vectors = 0;
   for (const Access &access : nest.getInputs()) {
-    Access::Lanes along = access.along(plan.lanes, plan.width);
-    if (access.scalar || !access.linearAlong(loop) || (along != Access::None && along != Access::Contiguous))
-      return;
+    if (access.scalar)
+      return std::nullopt;
+    if (access.groupAlong(lanes, width, found) == grouping.size) {
+      ++vectors;
+      continue;
+    }
+    Access::Lanes along = access.along(lanes, width);
+    if (!access.linearAlong(found) || (along != Access::None && along != Access::Contiguous))
+      return std::nullopt;
     vectors += along == Access::Contiguous;
   }
-  if (vectors != 1)
-    return;
-  plan.grouped = loop;
-  plan.group = group;
-  plan.dot = dot;
+  return vectors == 1 ? std::optional(grouping) : std::nullopt;
 }
 
 /// Rows of a group, lane by lane.
@@ -77,20 +90,23 @@ Value Emitter::interleave(SmallVector<Value> rows) {
   return rows.front();
 }
 
-/// Elements k, k + 1, ... of an operand: interleaved rows, or a group that is the same in all lanes.
+/// Elements k, k + 1, ... of an operand: interleaved rows, what is packed so, or a group that is the same in
+/// all lanes.
 Value Emitter::loadGroup(unsigned number, const Coordinate &at) {
   const Access &access = nest.accesses[number];
-  const Term *term = access.linearAlong(plan.grouped);
-  bool isAlone = positions[plan.grouped].isAlone;
+  const int64_t count = positions[plan.grouped].group;
   auto groups = VectorType::get(plan.group * plan.width, access.element);
   Value start = addressOf(number, at), address = start;
+  if (access.groupAlong(plan.lanes, plan.width, plan.grouped) > 1) // whole panels: zeros follow the last step and lane
+    return vector::LoadOp::create(b, loc, groups, flat[number], start);
+  const Term *term = access.linearAlong(plan.grouped);
   auto next = [&] { return address = add(address, strideOf(number, *term)); };
   if (access.along(plan.lanes, plan.width) == Access::Contiguous) {
     auto type = vectorOf(access.element);
     Value mask = maskAt(at), none = constant(b.getZeroAttr(type));
     SmallVector<Value> rows;
     for (int64_t i = 0; i < plan.group; ++i) {
-      if (i > 0 && isAlone) {
+      if (i >= count) {
         rows.push_back(none);
         continue;
       }
@@ -106,7 +122,7 @@ Value Emitter::loadGroup(unsigned number, const Coordinate &at) {
   unsigned elementBits = access.element.getIntOrFloatBitWidth();
   Type unit = b.getIntegerType(plan.group * elementBits), bits = b.getIntegerType(elementBits);
   Value group;
-  if (!isAlone && term->isStatic() && term->stride == 1) {
+  if (count == plan.group && term->isStatic() && term->stride == 1) {
     auto type = VectorType::get(plan.group, access.element);
     Value all = vector::LoadOp::create(b, loc, type, flat[number], start);
     group = vector::ExtractOp::create(b, loc, vector::BitCastOp::create(b, loc, VectorType::get(1, unit), all), 0);
@@ -118,7 +134,7 @@ Value Emitter::loadGroup(unsigned number, const Coordinate &at) {
       return arith::ExtUIOp::create(b, loc, unit, narrow);
     };
     group = element(start);
-    for (int64_t i = 1; i < plan.group && !isAlone; ++i) {
+    for (int64_t i = 1; i < count; ++i) {
       Value place = constant(b.getIntegerAttr(unit, i * elementBits));
       group = arith::OrIOp::create(b, loc, group, arith::ShLIOp::create(b, loc, element(next()), place));
     }

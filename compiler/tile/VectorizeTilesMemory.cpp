@@ -75,6 +75,8 @@ Value NestWriter::strideOf(unsigned access, const Term &term) {
 
 Value NestWriter::termAt(unsigned access, const Term &term, Value iv) {
   // Loops count from 0 up, so unsigned division is right and cheaper.
+  if (term.stride == 0)
+    return {};
   if (term.kind == Term::FloorDiv)
     iv = arith::DivUIOp::create(b, loc, iv, index(term.divisor));
   else if (term.kind == Term::Mod)
@@ -140,8 +142,17 @@ Value Emitter::addressOf(unsigned number, const Coordinate &at) {
   address = add(address, moved[number]);
   for (const Term &term : access.terms)
     if (contains(nest.reduction, term.loop))
-      address = offsetTerm(number, term, address, at);
+      address = offsetTerm(number, inGroups(term), address, at);
   return address;
+}
+
+/// Iterations of the grouped loop start at whole groups: packed operands are linear there.
+Term Emitter::inGroups(Term term) const {
+  if (int(term.loop) != plan.grouped || term.kind == Term::Linear)
+    return term;
+  term.stride = term.kind == Term::FloorDiv ? term.stride / term.divisor : 0;
+  term.kind = Term::Linear;
+  return term;
 }
 
 /// Offsets of the lanes from the first, for an operand that is not contiguous.

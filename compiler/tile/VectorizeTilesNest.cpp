@@ -67,6 +67,17 @@ Access::Lanes Access::along(unsigned loop, int64_t count) const {
   return strided ? Strided : Unknown;
 }
 
+int64_t Access::groupAlong(unsigned lanes, int64_t count, unsigned steps) const {
+  auto find = [&](unsigned loop, Term::Kind kind) {
+    return llvm::find_if(terms, [&](const Term &term) { return term.loop == loop && term.kind == kind && term.isStatic(); });
+  };
+  const Term *lane = find(lanes, Term::Mod), *group = find(steps, Term::FloorDiv), *step = find(steps, Term::Mod);
+  bool isGrouped = llvm::is_contained({lane, group, step}, terms.end()) ? false
+                   : lane->divisor % count == 0 && lane->stride == step->divisor && group->divisor == step->divisor &&
+                         step->stride == 1 && llvm::count_if(terms, [&](const Term &term) { return term.loop == steps; }) == 2;
+  return isGrouped ? step->divisor : 1;
+}
+
 namespace {
 
 /// Collects the terms of one operand.

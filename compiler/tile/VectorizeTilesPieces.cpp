@@ -41,13 +41,21 @@ std::optional<Pieces> findPieces(linalg::GenericOp op, const VectorTarget &targe
   int64_t steps = sizes[reductions.front()];
   AffineExpr step = getAffineDimExpr(reductions.front(), op.getContext());
   for (OpOperand *operand : op.getDpsInputOperands()) {
+    // (..., n floordiv block, k, n mod block), or (..., k floordiv group, n mod block, k mod group)
     AffineMap map = op.getMatchingIndexingMap(operand);
-    if (map.getNumResults() < 3)
+    ArrayRef<AffineExpr> results = map.getResults();
+    int64_t group = 1;
+    if (auto place = dyn_cast_or_null<AffineBinaryOpExpr>(results.empty() ? nullptr : results.back()); place && place.getLHS() == step) {
+      if (place.getKind() != AffineExprKind::Mod)
+        continue;
+      group = cast<AffineConstantExpr>(place.getRHS()).getValue();
+      results = results.drop_back();
+    }
+    if (results.size() < 3)
       continue;
-    // (..., n floordiv block, k, n mod block)
-    auto part = dyn_cast<AffineBinaryOpExpr>(map.getResults().back());
+    auto part = dyn_cast<AffineBinaryOpExpr>(results.back());
     auto columns = part && part.getKind() == AffineExprKind::Mod ? dyn_cast<AffineDimExpr>(part.getLHS()) : AffineDimExpr(nullptr);
-    if (!columns || map.getResult(map.getNumResults() - 2) != step || ShapedType::isDynamic(sizes[columns.getPosition()]))
+    if (!columns || results.end()[-2] != (group == 1 ? step : step.floorDiv(group)) || ShapedType::isDynamic(sizes[columns.getPosition()]))
       continue;
     int64_t block = cast<AffineConstantExpr>(part.getRHS()).getValue(), rows = 1;
     for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
@@ -57,10 +65,10 @@ std::optional<Pieces> findPieces(linalg::GenericOp op, const VectorTarget &targe
     if (steps * stepBytes < target.farBytes / 8 || rows < kFewestRows)
       return std::nullopt;
     int64_t most = llvm::bit_floor(uint64_t(std::max<int64_t>(target.farBytes / 16 / stepBytes, 1))), piece = most;
-    while (piece > most / 2 && steps % piece != 0)
+    while (piece > most / 2 && (steps % piece != 0 || piece % group != 0))
       --piece;
     if (steps % piece != 0)
-      piece = most;
+      piece = llvm::alignTo(most, group);
     return Pieces{columns.getPosition(), reductions.front(), block, piece};
   }
   return std::nullopt;

@@ -186,6 +186,7 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
     reason = "too few lanes";
     return std::nullopt;
   }
+  std::optional<Grouping> grouping = findGrouping(nest, target, lanes, width);
   int transposed = findTransposed(nest, lanes, std::min(width, kLargestSquare));
   if (transposed >= 0)
     width = std::min(width, kLargestSquare);
@@ -194,6 +195,8 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
     if (!nest.isRead(number) && !nest.isWritten(number))
       continue;
     Access::Lanes along = access.along(lanes, width);
+    if (grouping && access.groupAlong(lanes, width, grouping->loop) == grouping->size)
+      along = Access::Contiguous;
     bool writable = along == Access::Contiguous || along == Access::None;
     if (along == Access::Unknown || (nest.isWritten(number) && !writable)) {
       reason = "an operand that lanes cannot follow";
@@ -254,7 +257,7 @@ public:
     else
       blockForElementwise();
     orderLoops();
-    groupSteps(nest, target, plan);
+    groupSteps();
     return std::move(plan);
   }
 
@@ -364,6 +367,18 @@ private:
       plan.parallelOrder.push_back(plan.lanes);
     llvm::append_range(plan.parallelOrder, inner);
     llvm::append_range(plan.parallelOrder, last);
+  }
+
+  /// Takes a reduction loop, the innermost one then, in groups.
+  void groupSteps() {
+    std::optional<Grouping> grouping = findGrouping(nest, target, plan.lanes, plan.width);
+    if (!grouping || plan.copies[grouping->loop] != 1)
+      return;
+    plan.grouped = grouping->loop;
+    plan.group = grouping->size;
+    plan.dot = grouping->dot;
+    llvm::erase(plan.reductionOrder, grouping->loop);
+    plan.reductionOrder.push_back(grouping->loop);
   }
 
   const Nest &nest;

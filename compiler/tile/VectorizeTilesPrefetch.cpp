@@ -32,7 +32,8 @@ int64_t Emitter::panelOf(const Access &access, const Term &block) const {
   int64_t extent = block.divisor;
   for (const Term &term : access.terms)
     if (contains(nest.reduction, term.loop) && term.isStatic() && nest.loops[term.loop].isStatic())
-      extent = std::max(extent, term.stride * nest.loops[term.loop].size);
+      extent = std::max<int64_t>(extent, term.stride * (term.kind == Term::FloorDiv ? llvm::divideCeil(nest.loops[term.loop].size, term.divisor)
+                                                                                    : nest.loops[term.loop].size));
   return extent;
 }
 
