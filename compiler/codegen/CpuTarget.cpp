@@ -273,6 +273,11 @@ Expected<std::unique_ptr<MemoryBuffer>> CpuTarget::compile(llvm::Module &module,
                                                           : CodeGenOptLevel::Less);
   module.setTargetTriple(machine->getTargetTriple());
   module.setDataLayout(machine->createDataLayout());
+  // By LLVM 22's model of these CPUs the operands of vdpbf16ps are loaded so early that sums go through
+  // the stack (docs/performance.md).
+  if (cpu == "znver4" || cpu == "znver5")
+    for (Function &function : module)
+      function.addFnAttr("tune-cpu", "znver3");
   if (sveBits > 128) // vectors of that many bits are then one register of SVE
     for (Function &function : module)
       if (!function.isDeclaration())
