@@ -84,7 +84,7 @@ func.func @f16(%a: memref<4x48xf16>, %b: memref<48x16xf16>, %c: memref<4x16xf32>
   return
 }
 
-// Four steps of unsigned times signed integers; two that are left go one by one.
+// Four steps of unsigned times signed integers; two that are left have zeros beside them.
 // BYTES-LABEL: func.func @bytes
 // BYTES: %[[FOUR:.+]] = arith.constant 4 : index
 // BYTES: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %[[FOUR]] iter_args
@@ -96,7 +96,9 @@ func.func @f16(%a: memref<4x48xf16>, %b: memref<48x16xf16>, %c: memref<4x16xf32>
 // BYTES: %[[Y:.+]] = vector.bitcast %{{.+}} : vector<32xi16> to vector<64xi8>
 // BYTES: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.+}}, %[[X]], %[[Y]]) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
 // BYTES-NOT: arith.muli %{{.+}} : vector
-// BYTES: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %c1
+// BYTES: scf.yield
+// BYTES-COUNT-2: memref.load
+// BYTES: vector.shuffle %{{.+}}, %cst
 // BYTES: llvm.call_intrinsic
 // BYTES: return
 
@@ -151,6 +153,34 @@ func.func @signed(%a: memref<4x50xi8>, %b: memref<50x16xi8>, %c: memref<4x16xi32
       ins(%a, %b : memref<4x50xi8>, memref<50x16xi8>) outs(%c : memref<4x16xi32>) {
   ^bb0(%x: i8, %y: i8, %acc: i32):
     %xw = arith.extsi %x : i8 to i32
+    %yw = arith.extsi %y : i8 to i32
+    %0 = arith.muli %xw, %yw : i32
+    %1 = arith.addi %acc, %0 : i32
+    linalg.yield %1 : i32
+  }
+  return
+}
+
+// Packed in groups (pack-parameters): 10 steps are three groups, the last with zeros beside it in the left operand.
+// BYTES-LABEL: func.func @packed
+// BYTES: scf.for %[[K:.+]] = %{{.+}} to %c8 step %c4 iter_args
+// BYTES: %[[AT:.+]] = arith.muli %[[K]], %c32
+// BYTES: vector.bitcast %{{.+}} : vector<16xi32> to vector<64xi8>
+// BYTES: %[[PLACE:.+]] = arith.addi %{{.+}}, %[[AT]]
+// BYTES: %[[Y:.+]] = vector.load {{.+}}[%[[PLACE]]] : memref<384xi8>, vector<64xi8>
+// BYTES-NOT: vector.shuffle
+// BYTES: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.+}}, %{{.+}}, %[[Y]])
+// BYTES: scf.yield
+// BYTES-COUNT-2: memref.load
+// BYTES: vector.load {{.+}} : memref<384xi8>, vector<64xi8>
+// BYTES: llvm.call_intrinsic
+// BYTES: return
+#packed = affine_map<(m, n, k) -> (n floordiv 32, k floordiv 4, n mod 32, k mod 4)>
+func.func @packed(%a: memref<4x10xi8>, %b: memref<1x3x32x4xi8>, %c: memref<4x32xi32>) {
+  linalg.generic {indexing_maps = [#lhs, #packed, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x10xi8>, memref<1x3x32x4xi8>) outs(%c : memref<4x32xi32>) {
+  ^bb0(%x: i8, %y: i8, %acc: i32):
+    %xw = arith.extui %x : i8 to i32
     %yw = arith.extsi %y : i8 to i32
     %0 = arith.muli %xw, %yw : i32
     %1 = arith.addi %acc, %0 : i32
