@@ -11,6 +11,9 @@
 // ConvInteger say, without scales, likewise. A convolution pads with the zero point.
 // Sums of integers are exact where those of floats are rounded.
 //
+// x86 multiplies unsigned by signed bytes: with `mixed-signs` signed values that weights are multiplied with become
+// unsigned ones, 128 higher, and unsigned weights signed ones.
+//
 // Precondition: types inferred. Postcondition: no product of f32 of operands that are scaled
 // 8-bit integers, one scale for each row or column, or of i32 of operands that are those minus
 // their zero points; but for convolutions whose weights have zero points, and sums that i32
@@ -18,6 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
+#include "compiler/graph/Prepare.h"
 #include "compiler/graph/TensorMath.h"
 #include "dialects/nn/NNShapes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -36,8 +40,8 @@ namespace {
 
 bool isByte(Value value) { return isa<IntegerType>(elementOf(value)) && elementOf(value).getIntOrFloatBitWidth() == 8; }
 
-/// Known to be 0 everywhere: a constant, converted or reshaped.
-bool isZero(Value value) {
+/// The integer that all elements of a constant, converted or reshaped, are.
+std::optional<int64_t> getUniform(Value value) {
   Operation *op = value.getDefiningOp();
   while (isa_and_present<nn::CastOp, nn::UnsqueezeOp, nn::ReshapeOp>(op))
     op = op->getOperand(0).getDefiningOp();
@@ -49,12 +53,23 @@ bool isZero(Value value) {
     if (parameter && !parameter.getTrainable())
       data = parameter.getValue();
   }
+  auto element = dyn_cast_or_null<IntegerType>(op ? elementOf(op->getResult(0)) : Type());
+  if (!element)
+    return std::nullopt;
+  auto toInteger = [&](const APInt &bits) { return element.isUnsigned() ? int64_t(bits.getZExtValue()) : bits.getSExtValue(); };
   if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    return blob && isa<IntegerType>(resource.getElementType()) && llvm::all_of(blob->getData(), [](char byte) { return byte == 0; });
+    if (!blob || blob->getData().empty() || !llvm::all_equal(blob->getData()))
+      return std::nullopt;
+    char byte = blob->getData().front();
+    if (byte != 0 && element.getWidth() != 8)
+      return std::nullopt;
+    return toInteger(APInt(8, uint8_t(byte)));
   }
   auto elements = dyn_cast_or_null<DenseIntElementsAttr>(data);
-  return elements && llvm::all_of(elements, [](const APInt &element) { return element.isZero(); });
+  if (!elements || elements.empty() || !llvm::all_equal(elements))
+    return std::nullopt;
+  return toInteger(*elements.begin());
 }
 
 /// scale * (values - zero): of i32 without a scale.
@@ -84,7 +99,7 @@ std::optional<Quantized> getQuantized(Value value) {
   if (auto difference = value.getDefiningOp<nn::SubOp>(); difference && elementOf(value).isInteger(32)) {
     if (typeOf(difference.getLhs()).getShape() != shape)
       return std::nullopt;
-    if (!isZero(difference.getRhs()))
+    if (getUniform(difference.getRhs()) != 0)
       result.zero = difference.getRhs();
     value = difference.getLhs();
   }
@@ -94,6 +109,34 @@ std::optional<Quantized> getQuantized(Value value) {
     return std::nullopt;
   result.values = value;
   return result;
+}
+
+bool isUnsigned(const Quantized &quantized) { return elementOf(quantized.values).isUnsignedInteger(); }
+
+/// The zero point of the same values in the other sign; nothing if it is not one constant.
+std::optional<int64_t> getOtherZero(const Quantized &quantized) {
+  std::optional<int64_t> zero = quantized.zero ? getUniform(quantized.zero) : 0;
+  return zero ? std::optional(isUnsigned(quantized) ? *zero - 128 : *zero + 128) : std::nullopt;
+}
+
+void changeSign(TensorMath &m, OpBuilder &b, Quantized &quantized) {
+  bool wasUnsigned = isUnsigned(quantized);
+  auto constant = [&](int64_t value) -> Value {
+    auto type = RankedTensorType::get({}, b.getI32Type());
+    return nn::ConstantOp::create(b, quantized.values.getLoc(), type, DenseIntElementsAttr::get(type, int32_t(value)));
+  };
+  int64_t zero = *getOtherZero(quantized);
+  Value moved = m.make<nn::AddOp>(m.cast(quantized.values, b.getI32Type()), constant(wasUnsigned ? -128 : 128));
+  quantized.values = m.cast(moved, wasUnsigned ? b.getI8Type() : b.getIntegerType(8, /*isSigned=*/false));
+  quantized.zero = zero == 0 ? Value() : constant(zero);
+}
+
+/// What of a product has to change its sign for x86, which multiplies unsigned by signed bytes: constant weights if
+/// both are unsigned, the values if both are signed. Null: nothing, or it cannot.
+Quantized *findWrongSign(Quantized &values, Quantized &weights) {
+  Quantized &wrong = isUnsigned(values) ? weights : values;
+  bool isSame = isUnsigned(values) == isUnsigned(weights);
+  return isSame && graph::isKnownAtCompileTime(weights.values) && getOtherZero(wrong) ? &wrong : nullptr;
 }
 
 /// The zero point as an element of `values`, to pad with; null if it is not known to be one.
@@ -150,7 +193,7 @@ Value scale(TensorMath &m, Value product, Value lhs, Value rhs, Value old) {
 }
 
 struct ContractMatMul : OpRewritePattern<nn::MatMulOp> {
-  using OpRewritePattern::OpRewritePattern;
+  ContractMatMul(MLIRContext *context, bool mixedSigns) : OpRewritePattern(context), mixedSigns(mixedSigns) {}
 
   LogicalResult matchAndRewrite(nn::MatMulOp op, PatternRewriter &rewriter) const override {
     bool isScaled = isa<FloatType>(elementOf(op));
@@ -170,6 +213,8 @@ struct ContractMatMul : OpRewritePattern<nn::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "a scale or zero point that moves along more than rows or columns");
     TensorMath m(rewriter, op.getLoc());
     Type i32 = rewriter.getI32Type();
+    if (Quantized *wrong = mixedSigns ? findWrongSign(*a, *b) : nullptr)
+      changeSign(m, rewriter, *wrong);
     for (Value *parameter : {&a->zero, &a->scale, &b->zero, &b->scale})
       *parameter = toVector(rewriter, *parameter);
     a->zero = alignTo(m, a->zero, 1), a->scale = alignTo(m, a->scale, 1);
@@ -195,17 +240,24 @@ struct ContractMatMul : OpRewritePattern<nn::MatMulOp> {
     rewriter.replaceOp(op, result.getType() == op.getType() ? result : m.make<tensor::CastOp>(op.getType(), result));
     return success();
   }
+
+private:
+  bool mixedSigns;
 };
 
 struct ContractConv : OpRewritePattern<nn::ConvOp> {
-  using OpRewritePattern::OpRewritePattern;
+  ContractConv(MLIRContext *context, bool mixedSigns) : OpRewritePattern(context), mixedSigns(mixedSigns) {}
 
   LogicalResult matchAndRewrite(nn::ConvOp op, PatternRewriter &rewriter) const override {
     bool isScaled = isa<FloatType>(elementOf(op));
     std::optional<Quantized> x, w;
     if (isByte(op.getInput()) || op.getChannelsLast() || !(x = getQuantized(op.getInput())) ||
-        !(w = getQuantized(op.getWeight())) || w->zero)
+        !(w = getQuantized(op.getWeight())) || (w->zero && getOtherZero(*w) != 0))
       return rewriter.notifyMatchFailure(op, "no convolution of quantised values without a zero point of the weights");
+    // Weights around 128 have no zero point as signed ones. x86 multiplies bytes of two signs.
+    bool changesWeights = bool(w->zero), isSame = isUnsigned(*x) == (isUnsigned(*w) != changesWeights);
+    bool changesValues = isSame && mixedSigns && op.getAutoPad() == nn::AutoPad::NotSet && getOtherZero(*x) &&
+                         graph::isKnownAtCompileTime(w->values);
     auto weight = typeOf(w->values);
     int64_t steps = 1, rank = weight.getRank();
     for (int64_t size : weight.getShape().drop_front())
@@ -216,10 +268,14 @@ struct ContractConv : OpRewritePattern<nn::ConvOp> {
     if (!movesAlong(x->scale, rank, -1) || !movesAlong(w->scale, rank, 0))
       return rewriter.notifyMatchFailure(op, "a scale that moves along more than output channels");
     TensorMath m(rewriter, op.getLoc());
+    if (changesValues)
+      changeSign(m, rewriter, *x);
     Value padding;
     if (x->zero && (!movesAlong(x->zero, rank, -1) || op.getAutoPad() != nn::AutoPad::NotSet ||
                     !(padding = getPadding(m, x->zero, elementOf(x->values)))))
       return rewriter.notifyMatchFailure(op, "a zero point that cannot be padded with");
+    if (changesWeights)
+      changeSign(m, rewriter, *w);
     x->scale = toVector(rewriter, x->scale), w->scale = toVector(rewriter, w->scale), x->zero = toVector(rewriter, x->zero);
     Value input = x->values;
     SmallVector<int64_t> pads(op.getPads());
@@ -249,12 +305,17 @@ struct ContractConv : OpRewritePattern<nn::ConvOp> {
     rewriter.replaceOp(op, result.getType() == op.getType() ? result : m.make<tensor::CastOp>(op.getType(), result));
     return success();
   }
+
+private:
+  bool mixedSigns;
 };
 
 struct ContractQuantizedPass : graph::impl::ContractQuantizedPassBase<ContractQuantizedPass> {
+  using Base::Base;
+
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ContractMatMul, ContractConv>(&getContext());
+    patterns.add<ContractMatMul, ContractConv>(&getContext(), mixedSigns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

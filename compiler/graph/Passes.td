@@ -57,11 +57,14 @@ def ContractQuantizedPass : Pass<"contract-quantized", "::mlir::func::FuncOp"> {
   let description = [{
     Matrix products and convolutions of dequantised operands (`scale * (value - zero point)`), or of
     integers minus zero points, become products of 8-bit integers in i32; zero points and scales
-    go to the result.
+    go to the result. With `mixed-signs`, bytes of one sign are moved by 128 where weights are constant.
     Precondition: types inferred. Postcondition: no product of operands of this form is left, but
     for convolutions whose weights have zero points, parameters that move along more than rows
     or columns, and sums that i32 might not hold.
   }];
+  let options = [
+    Option<"mixedSigns", "mixed-signs", "bool", "false",
+           "The target multiplies unsigned by signed bytes, not those of one sign">];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 

@@ -71,7 +71,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
     addCleanup(host);
   host.addPass(graph::createRecordSignaturePass());
   host.addPass(graph::createFoldEmptyPass());
-  host.addPass(graph::createContractQuantizedPass());
+  host.addPass(graph::createContractQuantizedPass({/*mixedSigns=*/options.dotI8 && !options.matrixTiles}));
   host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createAbsorbTransposesPass());

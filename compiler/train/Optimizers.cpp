@@ -102,7 +102,8 @@ TensorExpr makeAdam(Update &u, bool isDecoupled, bool isAmsGrad) {
     second = max(u.get("max_exp_avg_sq"), second);
     u.set("max_exp_avg_sq", second);
   }
-  TensorExpr scale = sqrt(second) / u.narrow(sqrt(bias(u, u["beta2"]))) + u["eps"];
+  // A division for each element is worth as much as all sums and products of its update.
+  TensorExpr deviation = sqrt(bias(u, u["beta2"])), scale = sqrt(second) * u.narrow(deviation.constant(1) / deviation) + u["eps"];
   return value - first / scale * u.narrow(u.rate / bias(u, u["beta1"]));
 }
 TensorExpr updateAdam(Update &u) { return makeAdam(u, false, u.isOn("amsgrad")); }

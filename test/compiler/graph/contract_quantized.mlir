@@ -1,4 +1,5 @@
 // RUN: nacre-opt %s --contract-quantized | FileCheck %s
+// RUN: nacre-opt %s --contract-quantized=mixed-signs | FileCheck %s --check-prefix=MIXED
 
 // Dequantised operands: the integers are multiplied, and the sums are scaled. The zero point goes to
 // sums over the weights' columns.
@@ -74,3 +75,36 @@ func.func @long(%q: tensor<4x40000xui8>, %w: tensor<40000x16xui8>, %s: tensor<f3
   %y = nn.matmul %x, %v : (tensor<4x40000xf32>, tensor<40000x16xf32>) -> tensor<4x16xf32>
   return %y : tensor<4x16xf32>
 }
+
+// Signed values become unsigned ones, 128 higher, as does their zero point: the padding too.
+// CHECK-LABEL: func.func @signs
+// CHECK: nn.conv {{.+}} (tensor<1x3x8x8xi8>, tensor<16x3x3x3xi8>) -> tensor<1x16x8x8xi32>
+// MIXED-LABEL: func.func @signs
+// MIXED-DAG: %[[Z:.+]] = nn.constant dense<128> : tensor<i32>
+// MIXED: %[[MOVED:.+]] = nn.add %{{.+}}, %[[Z]]
+// MIXED: %[[X:.+]] = nn.cast %[[MOVED]] to ui8
+// MIXED: %[[PAD:.+]] = nn.pad %[[X]]
+// MIXED: nn.conv %[[PAD]], %{{.+}} (tensor<1x3x10x10xui8>, tensor<16x3x3x3xi8>) -> tensor<1x16x8x8xi32>
+// MIXED: nn.mul %{{.+}}, %[[Z]] : (tensor<16xi32>, tensor<i32>) -> tensor<16xi32>
+func.func @signs(%q: tensor<1x3x8x8xi8>) -> tensor<1x16x8x8xi32> {
+  %w = nn.get_parameter @signed : tensor<16x3x3x3xi8>
+  %qi = nn.cast %q to i32 : (tensor<1x3x8x8xi8>) -> tensor<1x3x8x8xi32>
+  %wi = nn.cast %w to i32 : (tensor<16x3x3x3xi8>) -> tensor<16x3x3x3xi32>
+  %y = nn.conv %qi, %wi {dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, strides = array<i64: 1, 1>} : (tensor<1x3x8x8xi32>, tensor<16x3x3x3xi32>) -> tensor<1x16x8x8xi32>
+  return %y : tensor<1x16x8x8xi32>
+}
+nn.parameter @signed = dense<1> : tensor<16x3x3x3xi8>
+
+// Unsigned weights around 128 have no zero point as signed ones, on any target.
+// CHECK-LABEL: func.func @around
+// CHECK: nn.conv {{.+}} (tensor<1x3x8x8xui8>, tensor<16x3x3x3xi8>) -> tensor<1x16x8x8xi32>
+func.func @around(%q: tensor<1x3x8x8xui8>) -> tensor<1x16x8x8xi32> {
+  %w = nn.get_parameter @unsigned : tensor<16x3x3x3xui8>
+  %z = nn.constant dense<128> : tensor<i32>
+  %qi = nn.cast %q to i32 : (tensor<1x3x8x8xui8>) -> tensor<1x3x8x8xi32>
+  %wi = nn.cast %w to i32 : (tensor<16x3x3x3xui8>) -> tensor<16x3x3x3xi32>
+  %e = nn.sub %wi, %z : (tensor<16x3x3x3xi32>, tensor<i32>) -> tensor<16x3x3x3xi32>
+  %y = nn.conv %qi, %e {dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, strides = array<i64: 1, 1>} : (tensor<1x3x8x8xi32>, tensor<16x3x3x3xi32>) -> tensor<1x16x8x8xi32>
+  return %y : tensor<1x16x8x8xi32>
+}
+nn.parameter @unsigned = dense<1> : tensor<16x3x3x3xui8>
