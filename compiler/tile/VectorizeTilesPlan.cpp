@@ -191,12 +191,15 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
   if (transposed >= 0)
     width = std::min(width, kLargestSquare);
   double cost = 1;
+  int64_t steps = 1; // that one vector of a packed operand is for
   for (auto [number, access] : llvm::enumerate(nest.accesses)) {
     if (!nest.isRead(number) && !nest.isWritten(number))
       continue;
     Access::Lanes along = access.along(lanes, width);
-    if (grouping && access.groupAlong(lanes, width, grouping->loop) == grouping->size)
+    if (grouping && access.groupAlong(lanes, width, grouping->loop) == grouping->size) {
       along = Access::Contiguous;
+      steps = grouping->size;
+    }
     bool writable = along == Access::Contiguous || along == Access::None;
     if (along == Access::Unknown || (nest.isWritten(number) && !writable)) {
       reason = "an operand that lanes cannot follow";
@@ -211,7 +214,7 @@ std::optional<Candidate> tryLanes(const Nest &nest, unsigned lanes, const Vector
   double efficiency = 1;
   if (loop.isStatic() && loop.size > 0)
     efficiency = double(loop.size) / llvm::alignTo(loop.size, width);
-  cost /= width * efficiency;
+  cost /= width * efficiency * steps;
   if (loop.reduction && loop.isStatic() && loop.size > 0)
     cost += 2.0 * llvm::Log2_64(width) / loop.size; // the sum over lanes at the end
   return Candidate{lanes, width, transposed, cost, std::move(*values)};
