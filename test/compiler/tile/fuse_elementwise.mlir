@@ -91,3 +91,41 @@ kern.func @collapsed(%arg0: tensor<4x8xf32>, %arg1: tensor<8x8xf32>, %arg2: tens
   } -> tensor<8x8xf32>
   kern.return %5 : tensor<8x8xf32>
 }
+
+// What is rounded and then compared with a constant is compared before it is rounded: bf16 is compared in f32.
+// CHECK-LABEL: kern.func @round_last
+// CHECK: %[[SUM:.*]] = arith.addf %{{.*}}, %{{.*}} : f32
+// CHECK: %[[LESS:.*]] = arith.cmpf olt, %[[SUM]], %[[ZERO:.*]] : f32
+// CHECK: %[[CHOSEN:.*]] = arith.select %[[LESS]], %[[ZERO]], %[[SUM]] : f32
+// CHECK: %[[ROUNDED:.*]] = arith.truncf %[[CHOSEN]] : f32 to bf16
+// CHECK: linalg.yield %[[ROUNDED]]
+// Not where what is chosen is something else.
+// CHECK-LABEL: kern.func @other_choice
+// CHECK: arith.truncf
+// CHECK: arith.cmpf olt, %{{.*}}, %{{.*}} : bf16
+#id1 = affine_map<(i) -> (i)>
+kern.func @round_last(%a: tensor<8xf32>, %b: tensor<8xf32>, %out: tensor<8xbf16>) -> tensor<8xbf16> {
+  %zero = arith.constant 0.0 : bf16
+  %0 = linalg.generic {indexing_maps = [#id1, #id1, #id1], iterator_types = ["parallel"]}
+      ins(%a, %b : tensor<8xf32>, tensor<8xf32>) outs(%out : tensor<8xbf16>) {
+  ^bb0(%x: f32, %y: f32, %o: bf16):
+    %s = arith.addf %x, %y : f32
+    %t = arith.truncf %s : f32 to bf16
+    %c = arith.cmpf olt, %t, %zero : bf16
+    %r = arith.select %c, %zero, %t : bf16
+    linalg.yield %r : bf16
+  } -> tensor<8xbf16>
+  kern.return %0 : tensor<8xbf16>
+}
+kern.func @other_choice(%a: tensor<8xf32>, %b: tensor<8xbf16>, %out: tensor<8xbf16>) -> tensor<8xbf16> {
+  %zero = arith.constant 0.0 : bf16
+  %0 = linalg.generic {indexing_maps = [#id1, #id1, #id1], iterator_types = ["parallel"]}
+      ins(%a, %b : tensor<8xf32>, tensor<8xbf16>) outs(%out : tensor<8xbf16>) {
+  ^bb0(%x: f32, %y: bf16, %o: bf16):
+    %t = arith.truncf %x : f32 to bf16
+    %c = arith.cmpf olt, %t, %zero : bf16
+    %r = arith.select %c, %y, %t : bf16
+    linalg.yield %r : bf16
+  } -> tensor<8xbf16>
+  kern.return %0 : tensor<8xbf16>
+}
