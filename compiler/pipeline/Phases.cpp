@@ -117,6 +117,8 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(tile::createDeduplicateKernelsPass());
   OpPassManager &kernel = passes.nest<kern::FuncOp>();
   kernel.addPass(tile::createFuseElementwisePass());
+  if (options.fma)
+    kernel.addPass(tile::createSimplifyQuantizationPass());
   kernel.addPass(createCanonicalizerPass());
   kernel.addPass(tile::createForwardDestinationsPass());
   kernel.addPass(tile::createCarryInPlacePass());

@@ -22,6 +22,17 @@ def FuseElementwisePass : Pass<"fuse-elementwise"> {
   }];
 }
 
+def SimplifyQuantizationPass : Pass<"simplify-quantization", "::nacre::kern::FuncOp"> {
+  let summary = "Round to 8 bits and back in fewer operations";
+  let description = [{
+    A quotient by a constant that is rounded and limited is limited first, and divided by fused
+    products; a float that is an integer is not converted to one and back.
+    Precondition: structured ops, fused; the target has fused multiply-adds. Postcondition: the
+    same values, bit for bit.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 def ForwardDestinationsPass : Pass<"forward-destinations", "::nacre::kern::FuncOp"> {
   let summary = "Start each result's chain of inits at its destination";
   let description = [{

@@ -214,3 +214,32 @@ def test_sums_beyond_narrow_scales(scale: str, rows: int | str) -> None:
     (got,) = module().compile(build(text, {"w": w, "s": s, "t": t})).run([a])
     exact = 768 * 127 * 100 * float(s) * float(t)
     np.testing.assert_allclose(got.astype(np.float64), np.full((8, 16), exact), rtol=2**-7)
+
+
+@pytest.mark.parametrize(("type_", "zero"), [("uint8", 0), ("uint8", 131), ("int8", 0), ("int8", -7), ("uint16", 500), (None, None)])
+def test_rounding_is_exact(type_: str | None, zero: int | None) -> None:
+    """Scales are constants, whose quotients are computed by other operations: near each tie, at the ends, beyond, and of NaN."""
+    generator = np.random.default_rng(3)
+    info = np.iinfo(type_ or "uint8")
+    for scale in np.float32([1, 0.25, 0.1, 1 / 3, 0.0134735955, 57.3, *np.exp(generator.uniform(-12, 12, 6))]):
+        ties = (np.arange(info.min - info.max - 1, info.max + 2, 1 if info.bits == 8 else 97) + 0.5) * np.float64(scale)
+        near = ties.astype(np.float32)
+        rows = [near, np.nextafter(near, np.float32(np.inf)), np.nextafter(near, np.float32(-np.inf))]
+        rows.append(np.float32([0, -0.0, np.inf, -np.inf, 3e38, -3e38, 1e-40, *generator.standard_normal(1000) * 100 * scale]))
+        x = np.append(np.concatenate(rows), np.float32(np.nan))
+        constants: dict[str, object] = {"s": scale} | ({} if type_ is None else {"z": np.array(zero, type_)})
+        zeros = "" if type_ is None else ", z"
+        text = f"""<ir_version: 10, opset_import: ["" : 21]> m (float[{x.size}] x) => ({type_ or "uint8"}[{x.size}] q, float[{x.size}] y) {{
+          q = QuantizeLinear (x, s{zeros})
+          d = QuantizeLinear (x, s{zeros})
+          y = DequantizeLinear (d, s{zeros})
+        }}"""
+        q, y = module().compile(build(text, constants)).run({"x": x})
+        with np.errstate(over="ignore"):
+            wanted = np.clip(np.rint(x[:-1] / scale) + (zero or 0), info.min, info.max)
+        np.testing.assert_array_equal(q[:-1], wanted.astype(info.dtype))
+        numbers = wanted.astype(np.int32) - np.int32(zero or 0)
+        np.testing.assert_array_equal(y[:-1], numbers.astype(np.float32) * scale)
+        assert q[-1] == 0
+        assert y[-1] == np.float32(-(zero or 0)) * scale
+        assert not np.signbit(y[:-1][numbers == 0]).any()
