@@ -63,6 +63,8 @@ struct Object {
 struct PrepareCode {
   std::vector<Object> objects;
   std::vector<nn::ParameterOp> inputs;
+  /// For each call of a kernel, by its kernel_index: the inputs that nothing reads after it.
+  std::vector<std::vector<unsigned>> lastReads;
   /// The symbols of the parameters that the outputs are.
   std::vector<std::string> outputs;
   int64_t arenaSize = 0;

@@ -25,6 +25,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/Threading.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
@@ -96,8 +97,6 @@ private:
     if (!prepare.empty() && failed(describePrepare(prepare.front(), result)))
       return failure();
     numberKernels(functions, result.kernels);
-    std::vector<KernelInfo> unseen; // the compiler's own context is told, no user
-    numberKernels(prepare, unseen);
     if (failed(nameByContent()) ||
         failed(makeUnits("nacre.host", functions, target, /*isPrepare=*/false)) ||
         failed(makeUnits("nacre.prepare", prepare, host, /*isPrepare=*/true)))
@@ -124,7 +123,33 @@ private:
       return function.emitOpError("lacks nacre.outputs");
     for (auto output : outputs.getAsRange<DictionaryAttr>())
       prepare.outputs.push_back(output.getAs<StringAttr>("name").str());
+    findLastReads(function, prepare);
     return success();
+  }
+
+  /// Numbers the calls of kernels in their order, and finds after which of them each input is done with. What a loop
+  /// or the host itself reads stays.
+  static void findLastReads(func::FuncOp function, PrepareCode &prepare) {
+    std::vector<std::optional<int64_t>> last(prepare.inputs.size());
+    Builder builder(function.getContext());
+    int64_t number = 0;
+    function.walk([&](kern::CallOp call) { call->setAttr("kernel_index", builder.getI32IntegerAttr(number++)); });
+    prepare.lastReads.resize(number);
+    function.walk([&](rt::InputOp input) {
+      std::optional<int64_t> &call = last[input.getIndex()];
+      SmallVector<Value> views = {input};
+      while (!views.empty())
+        for (Operation *user : views.pop_back_val().getUsers()) {
+          if (isa<ViewLikeOpInterface>(user))
+            llvm::append_range(views, user->getResults());
+          bool isCall = isa<kern::CallOp>(user) && user->getParentOp() == function;
+          if (!isa<ViewLikeOpInterface>(user))
+            call = std::max<int64_t>(call.value_or(0), isCall ? user->getAttrOfType<IntegerAttr>("kernel_index").getInt() : number);
+        }
+    });
+    for (auto [input, call] : llvm::enumerate(last))
+      if (call && *call < number)
+        prepare.lastReads[*call].push_back(input);
   }
 
   /// Gives every call the index of its row in the table of kernels: one for each

@@ -64,8 +64,10 @@ public:
     fail = [](nacre_abi_context *context, int32_t status, const char *message) {
       static_cast<PrepareContext *>(context)->recordFailure(status, message);
     };
-    on_kernel = [](nacre_abi_context *context, int32_t, int32_t end) {
+    on_kernel = [](nacre_abi_context *context, int32_t call, int32_t end) {
       auto *self = static_cast<PrepareContext *>(context);
+      if (end)
+        self->afterCall(call);
       // What has been written is the page cache's; it need not stay mapped.
       if (end && self->isFile)
         madvise(self->section, self->sectionSize, MADV_DONTNEED);
@@ -79,6 +81,8 @@ public:
   }
 
   std::string failure;
+  /// Called after each call of a kernel, with its number.
+  std::function<void(int32_t)> afterCall = [](int32_t) {};
 
 private:
   void *newMemory(int64_t size, const char *node = nullptr) {
@@ -167,8 +171,8 @@ private:
   llvm::DenseSet<void *> memory;
 };
 
-/// The inputs as tensors. Values that are not in memory as they are, or not
-/// aligned to their elements, are copied, and given back if nobody else reads them.
+/// The inputs as tensors. Values that are not in memory as they are, or not aligned to their
+/// elements, are copied. What nobody else reads is given back as soon as it is not needed.
 class Inputs {
 public:
   Error add(nacre::nn::ParameterOp parameter, bool isLastUse) {
@@ -176,28 +180,44 @@ public:
     if (failed(bytes))
       return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
     mlir::RankedTensorType type = parameter.getType();
+    Input &input = inputs.emplace_back();
     const void *data = bytes->contiguous().data();
     uintptr_t alignment = std::max(1, nacre_abi_dtype_bits(getDtype(type.getElementType())) / 8);
     if (bytes->contiguous().empty() || reinterpret_cast<uintptr_t>(data) % alignment != 0) {
-      copies.emplace_back(std::aligned_alloc(64, llvm::alignTo(bytes->size() + 1, 64)), std::free);
-      bytes->copyTo(static_cast<char *>(copies.back().get()));
-      data = copies.back().get();
+      input.copy.reset(std::aligned_alloc(64, llvm::alignTo(bytes->size() + 1, 64)));
+      bytes->copyTo(static_cast<char *>(input.copy.get()));
+      data = input.copy.get();
       if (isLastUse)
         releaseValue(parameter);
     } else {
-      kept.push_back(std::move(*bytes));
+      input.kept = std::move(*bytes);
+      if (isLastUse)
+        input.parameter = parameter;
     }
     dims.emplace_back(type.getShape());
     tensors.push_back({const_cast<void *>(data), dims.back().data()});
     return Error::success();
   }
+  /// Nothing reads it any more.
+  void release(unsigned number) {
+    Input &input = inputs[number];
+    input.copy.reset();
+    input.kept.reset();
+    if (input.parameter)
+      releaseValue(input.parameter);
+    input.parameter = nullptr;
+  }
   const nacre_abi_tensor *data() const { return tensors.data(); }
 
 private:
+  struct Input {
+    nacre::nn::ParameterOp parameter; ///< Nobody else reads its value; null: somebody may.
+    std::optional<ParameterBytes> kept;
+    std::unique_ptr<void, void (*)(void *)> copy{nullptr, std::free};
+  };
   std::vector<nacre_abi_tensor> tensors;
   std::deque<std::vector<int64_t>> dims;
-  std::vector<ParameterBytes> kept;
-  std::vector<std::unique_ptr<void, void (*)(void *)>> copies;
+  std::deque<Input> inputs;
 };
 
 } // namespace
@@ -225,6 +245,10 @@ Error nacre::codegen::prepareParameters(const PrepareCode &prepare, const Parame
     if (Error error = inputs.add(parameter, --uses[getValueStorage(parameter)] == 0 && !prepare.keepInputs))
       return error;
   PrepareContext context(prepare, table, section, isFile);
+  context.afterCall = [&](int32_t call) {
+    for (unsigned input : prepare.lastReads[call])
+      inputs.release(input);
+  };
   auto run = reinterpret_cast<int32_t (*)(nacre_abi_context *, const nacre_abi_tensor *)>(*function);
   int32_t status = run(&context, inputs.data());
   if (!context.failure.empty())
