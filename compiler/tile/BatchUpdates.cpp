@@ -3,7 +3,7 @@
 // Before: kern.call @update0 ins(%g0, %rate) outs(%w0)    @update0: linalg.generic on 64x784xf32
 //         kern.call @update1 ins(%g1, %rate) outs(%w1)    @update1: the same on 64xf32
 // After:  kern.call @update ins(%g0, %g1, %rate) outs(%w0, %w1)
-//         @update: rt.parallel (%begin, %end) to 14 {          blocks of 4096 elements of all tensors
+//         @update: rt.parallel (%begin, %end) to 54 {          blocks of 1024 elements of all tensors
 //           for %number in 0, 1: the blocks from %begin to %end that are tensor %number's
 //             %g, %w = scf.index_switch %number {the tensor's memory, flat}
 //             linalg.generic on what of them the blocks are }
@@ -67,7 +67,7 @@ linalg::GenericOp tile::getInPlaceUpdate(kern::FuncOp kernel) {
 namespace {
 
 /// Elements that are a block.
-constexpr int64_t kBlock = 4096, kGrain = 2;
+constexpr int64_t kBlock = 1024, kGrain = 8;
 /// Tensors of one kernel.
 constexpr size_t kMost = 64;
 

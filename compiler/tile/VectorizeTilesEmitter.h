@@ -208,6 +208,8 @@ private:
   void planPrefetch();
   void placePrefetch();
   void emitPrefetch();
+  void prefetchToWrite();
+  void emitPrefetchOf(Value address, bool isWrite);
 
   //===--- Body
   //------------------------------------------------------------===//

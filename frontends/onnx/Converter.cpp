@@ -290,6 +290,11 @@ Operation *NodeContext::finishCreate(OperationState &state, bool infer) {
     failed = true;
     return nullptr;
   };
+  if (llvm::is_contained(state.operands, Value())) {
+    (void)error("an input that it needs is missing");
+    failed = true;
+    return nullptr;
+  }
   if (infer) {
     auto inference = state.name.getInterface<InferTypeOpInterface>();
     SmallVector<Type> types;

@@ -448,8 +448,12 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
                  (frame.function ? "its function" : "the model") + " imports"));
   int64_t version = opset->second;
   const OpSchema *schema = findSchema(domain, node.op_type(), version);
-  if (!schema && isStandardDomain(domain) && !isOnnxRuntimes(domain, node.op_type()))
-    return reportUnknown(node.op_type(), domain, version, loc);
+  if (!schema && isStandardDomain(domain)) {
+    if (!isOnnxRuntimes(domain, node.op_type()))
+      return reportUnknown(node.op_type(), domain, version, loc);
+    ArrayRef<OpSchema> later = findSchemas(domain, node.op_type());
+    schema = later.empty() ? nullptr : later.begin();
+  }
 
   SmallVector<std::pair<StringRef, NodeAttribute>> attributes;
   if (!schema && llvm::any_of(inputs, [](const NamedValue &input) {

@@ -69,6 +69,11 @@ def too_few_inputs(folder):
     return model(node("Add", "x", "y"))
 
 
+@case("node 'n' (LayerNormalization): it has 1 inputs, expected 2 to 3 in opset 1")
+def too_few_inputs_of_onnx_runtimes(folder):  # which it writes into opsets that lack it
+    return model(node("LayerNormalization", "x", "y"), opset=1)
+
+
 @case("node 'n' (Concat): it has 0 inputs, expected at least 1 in opset 17")
 def no_inputs(folder):
     return model(node("Concat", "", "y", axis=0))
