@@ -160,7 +160,6 @@ Value Emitter::combineLanes(unsigned output, Value value) {
 void Emitter::emitBlock() {
   placeBlock();
   placePrefetch();
-  prefetchToWrite();
   LoopSet partial = partialLoops(), block = nest.parallel | partial;
   for (unsigned loop : plan.reductionOrder)
     positions[loop] = {Value(), plan.copies[loop]};

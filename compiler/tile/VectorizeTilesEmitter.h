@@ -208,8 +208,6 @@ private:
   void planPrefetch();
   void placePrefetch();
   void emitPrefetch();
-  void prefetchToWrite();
-  void emitPrefetchOf(Value address, bool isWrite);
 
   //===--- Body
   //------------------------------------------------------------===//

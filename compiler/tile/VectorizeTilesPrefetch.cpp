@@ -19,8 +19,6 @@ using namespace nacre::tile;
 namespace {
 /// Smaller panels arrive while the first rows are computed.
 constexpr int64_t kSmallestPanelBytes = 2048;
-/// How far ahead lines are asked for that will be written.
-constexpr int64_t kAheadBytes = 1024;
 
 int64_t bytesOf(Type element) { return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
 } // namespace
@@ -105,31 +103,6 @@ void Emitter::placePrefetch() {
   ahead.place = place;
 }
 
-/// An update in place writes lines that other threads may have read since: it asks to own those of some
-/// vectors later, as otherwise each store would wait for its line alone.
-void Emitter::prefetchToWrite() {
-  if (nest.reduction)
-    return;
-  for (unsigned number = nest.inputs; number < nest.epilogueStart(); ++number) {
-    const Access &access = nest.accesses[number];
-    if (!access.used || !flat[number] || !nest.isWritten(number) || access.along(plan.lanes, plan.width) != Access::Contiguous)
-      continue;
-    Value start = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, access.source);
-    Value offset = metadata[number] ? metadata[number].getOffset() : Value();
-    forEach(access.loops & nest.parallel, [&](const Coordinate &at) {
-      Value place = add(add(addressOf(number, at), offset), index(kAheadBytes / bytesOf(access.element)));
-      emitPrefetchOf(add(start, mul(place, index(bytesOf(access.element)))), /*isWrite=*/true);
-    });
-  }
-}
-
-void Emitter::emitPrefetchOf(Value address, bool isWrite) {
-  constexpr int kFirstLevel = 3, kSecondLevel = 2, kData = 1;
-  Value number = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
-  Value pointer = LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), number);
-  LLVM::Prefetch::create(b, loc, pointer, isWrite, isWrite ? kFirstLevel : kSecondLevel, kData);
-}
-
 /// Asks for what this step has to ask for.
 void Emitter::emitPrefetch() {
   if (!ahead.start)
@@ -138,5 +111,8 @@ void Emitter::emitPrefetch() {
   if (Value step = moved[ahead.access])
     place = add(place, arith::ShRUIOp::create(b, loc, step, ahead.shift));
   Value bytes = mul(place, index(bytesOf(nest.accesses[ahead.access].element)));
-  emitPrefetchOf(add(ahead.start, bytes), /*isWrite=*/false);
+  Value address = arith::IndexCastOp::create(b, loc, b.getI64Type(), add(ahead.start, bytes));
+  Value pointer = LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), address);
+  constexpr int kRead = 0, kSecondLevel = 2, kData = 1;
+  LLVM::Prefetch::create(b, loc, pointer, kRead, kSecondLevel, kData);
 }
