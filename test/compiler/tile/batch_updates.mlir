@@ -56,9 +56,9 @@ func.func @read_between() {
   return
 }
 
-// 6400 elements are two blocks, 5 are one.
+// 6400 elements are seven blocks, 5 are one.
 // CHECK-LABEL: kern.func @matrix_0
-// CHECK: rt.parallel (%[[BEGIN:.*]], %[[END:.*]]) to %c3{{[_0-9]*}} grain 2
+// CHECK: rt.parallel (%[[BEGIN:.*]], %[[END:.*]]) to %c8{{[_0-9]*}} grain 8
 // CHECK: scf.for %[[NUMBER:.*]] =
 // CHECK: %[[T:.*]]:4 = scf.index_switch %[[NUMBER]]
 // CHECK-SAME: memref<?xf32>, memref<?xf32>, index, index
