@@ -45,6 +45,9 @@ std::optional<WindowAttributes> readWindow(NodeContext &c) {
     window.pads.assign(2 * rank, 0);
     window.ceilMode = false;
   }
+  for (int64_t pad : window.pads) // so that sums of them are numbers
+    if (!llvm::isInt<32>(pad))
+      (void)c.error("pads has the element " + Twine(pad) + ", expected " + Twine(INT32_MIN) + " to " + Twine(INT32_MAX));
   return c.hadError() ? std::nullopt : std::optional(window);
 }
 

@@ -320,3 +320,10 @@ FAULTS = {
 
 for name, (build, expected) in FAULTS.items():
     range_case(lambda folder, build=build: build(), expected, name)
+
+
+@case("node 'n' (DeformConv): pads has the element -9223372036854775808, expected -2147483648 to 2147483647")
+def pads_without_a_negative(folder):
+    pads = dict(kernel_shape=[3, 3], pads=[0, -(2**63), 0, 0])
+    inputs = [info(name, [1, 3, 8, 8]) for name in ("x", "w", "o")]
+    return model(node("DeformConv", "x w o", "y", **pads), inputs=inputs, opset=19)
