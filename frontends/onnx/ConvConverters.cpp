@@ -45,9 +45,6 @@ std::optional<WindowAttributes> readWindow(NodeContext &c) {
     window.pads.assign(2 * rank, 0);
     window.ceilMode = false;
   }
-  for (int64_t pad : window.pads) // so that sums of them are numbers
-    if (!llvm::isInt<32>(pad))
-      (void)c.error("pads has the element " + Twine(pad) + ", expected " + Twine(INT32_MIN) + " to " + Twine(INT32_MAX));
   return c.hadError() ? std::nullopt : std::optional(window);
 }
 
@@ -171,6 +168,10 @@ LogicalResult convertDeformConv(NodeContext &c) {
       int64_t(window->pads.size()) != 2 * n || !llvm::all_of(window->strides, isPositive) ||
       !llvm::all_of(window->dilations, isPositive))
     return c.error("expected " + Twine(n) + " positive strides and dilations, and " + Twine(2 * n) + " pads");
+  constexpr int64_t kMostPad = int64_t(1) << 31; // sums of such are numbers
+  for (int64_t pad : window->pads)
+    if (pad < -kMostPad || pad > kMostPad)
+      return c.error("pads must be from " + Twine(-kMostPad) + " to " + Twine(kMostPad) + ", found " + Twine(pad));
   for (Value other : {weight, offset, mask})
     if (other && c.rankOf(other) != rank)
       return c.error("an input has rank " + Twine(c.rankOf(other)) + ", expected " + Twine(rank));
