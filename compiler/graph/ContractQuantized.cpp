@@ -213,7 +213,7 @@ struct ContractMatMul : OpRewritePattern<nn::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "a scale or zero point that moves along more than rows or columns");
     TensorMath m(rewriter, op.getLoc());
     Type i32 = rewriter.getI32Type();
-    if (Quantized *wrong = mixedSigns ? findWrongSign(*a, *b) : nullptr)
+    if (Quantized *wrong = mixedSigns && !ShapedType::isDynamic(steps) ? findWrongSign(*a, *b) : nullptr)
       changeSign(m, rewriter, *wrong);
     for (Value *parameter : {&a->zero, &a->scale, &b->zero, &b->scale})
       *parameter = toVector(rewriter, *parameter);
