@@ -1,6 +1,7 @@
 //===- CompileToFile.cpp - Ahead of time ------------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
 #include "compiler/api/ModuleText.h"
+#include "compiler/api/Tune.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/codegen/EntryPoints.h"
 #include "compiler/support/OutputFile.h"
@@ -72,6 +73,12 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
       return status;
   CompileOptions shortened = options;
   bool isText = llvm::all_of(options.emit, [](Emit kind) { return kind == Emit::Mlir; });
+  if (options.tune && (!isText || !options.stopAfter.empty())) {
+    Result<CompileOptions> tuned = tuneOptions(path, options);
+    if (!tuned)
+      return tuned.error();
+    shortened = *std::move(tuned);
+  }
   if (isText && options.stopAfter.empty())
     shortened.stopAfter = "import", shortened.stopOutput = nullptr;
   Call call(shortened, path);
