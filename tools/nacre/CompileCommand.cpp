@@ -1,6 +1,7 @@
 //===- CompileCommand.cpp - nacre compile -----------------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
 #include "tools/nacre/TrainFlags.h"
+#include "tools/nacre/TuneFlags.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -19,6 +20,7 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx --dim seq=128 --specialize batch=1,8    any batch, faster for these\n"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
                        "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
+                       "  nacre compile model.onnx --tune 60s                  measure what else could be faster here\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3,x86-64-v4    for several CPUs\n"
                        "  nacre compile model.onnx --emit executable --target-triple aarch64-linux-gnu\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n"
@@ -42,9 +44,10 @@ static TrainFlags trainFlags(command.subcommand, "train",
                              "Make a training step as well, with this loss; several make a sum");
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
-static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "clip-norm", "clip-value", "detect-anomaly",
+static TuneFlags tuneFlags(command.subcommand);
+static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "clip-norm", "clip-value", "decisions", "detect-anomaly",
                                                  "dump-phases", "group", "input-length", "list-losses",
-                                                 "list-optimizers", "memory-budget", "print-pipeline", "target-features"});
+                                                 "list-optimizers", "memory-budget", "print-pipeline", "size", "target-features", "threads"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {
@@ -69,6 +72,10 @@ static int runCompile() {
   if (!flags.fill(options) || !parseKinds(options))
     return kUsageError;
   options.targetTriple = targetTriple;
+  if (!tuneFlags.fill(options))
+    return kUsageError;
+  TuneResult tuned;
+  options.tuneResult = &tuned;
   if (trainFlags.printLists())
     return kSuccess;
   if (trainFlags.needsLoss())
@@ -118,14 +125,19 @@ static int runCompile() {
   uint64_t size = 0;
   if (std::error_code error = llvm::sys::fs::file_size(artifact, size))
     return fail(std::string(artifact) + ": " + error.message());
+  if (options.tune && !printsJson)
+    llvm::errs() << describe(tuned) << '\n';
   if (printsJson) {
     llvm::json::Array files;
     for (const auto &file : getOutputFiles(std::string(artifact), options))
       files.push_back(toUtf8(file.second));
-    printJson(llvm::json::Object{{"artifact", toUtf8(artifact.str())},
-                                 {"bytes", int64_t(size)},
-                                 {"files", std::move(files)},
-                                 {"seconds", seconds.count()}});
+    llvm::json::Object summary{{"artifact", toUtf8(artifact.str())},
+                               {"bytes", int64_t(size)},
+                               {"files", std::move(files)},
+                               {"seconds", seconds.count()}};
+    if (options.tune)
+      summary["tuning"] = toJson(tuned);
+    printJson(std::move(summary));
   } else if (llvm::errs().is_displayed())
     llvm::errs() << artifact << ": " << size / 1024 << " KiB in "
                  << llvm::format("%.2f", seconds.count()) << " s\n";
