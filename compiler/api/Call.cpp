@@ -4,10 +4,13 @@
 #include "compiler/pipeline/Phases.h"
 #include "compiler/tile/Choices.h"
 #include "compiler/buffer/BufferSizes.h"
+#include "dialects/kern/KernOps.h"
 #include "dialects/nn/NodeLocation.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -327,10 +330,14 @@ bool Call::checkStart() {
 bool Call::takeChoices(ModuleOp module) {
   if (!compilation.options.recordChoices)
     return true;
+  llvm::StringSet<> run; // not only by the compiler
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function.getName() != "prepare")
+      function.walk([&](kern::CallOp call) { run.insert(call.getCallee()); });
   std::vector<KernelChoice> choices;
   for (auto kernel : module.getOps<kern::FuncOp>()) {
-    auto list = kernel->getAttrOfType<ArrayAttr>(tile::kChoices);
-    if (!list)
+    auto list = dyn_cast_if_present<ArrayAttr>(kernel->removeAttr(tile::kChoices));
+    if (!list || !run.contains(kernel.getName()))
       continue;
     for (auto entry : list.getAsRange<DictionaryAttr>()) {
       std::string key = entry.getAs<StringAttr>("key").str();
@@ -342,7 +349,6 @@ bool Call::takeChoices(ModuleOp module) {
       }
       same->kernels.push_back(kernel.getName().str());
     }
-    kernel->removeAttr(tile::kChoices);
   }
   if (listedChoices) {
     *listedChoices = std::move(choices);

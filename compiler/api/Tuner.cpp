@@ -46,7 +46,7 @@ struct LeastTimes {
 /// Two candidates' runs in turns: of each the least times of the even and of the odd rounds.
 struct Comparison {
   LeastTimes times[2][2];
-  int rounds = 0;
+  int rounds = 0, won = 0; // by the other one, as a whole
   double getTotal(int side) const { return std::min(times[side][0].least.total, times[side][1].least.total); }
 };
 
@@ -257,11 +257,12 @@ private:
       for (int side : {0, 1})
         compared.times[side][round % 2].add(times[side]);
       ++compared.rounds;
+      compared.won += times[1].total < times[0].total;
     }
     return compared;
   }
 
-  /// Whether all that was adopted makes a faster run; else it is given up.
+  /// Whether all that was adopted makes a faster run, at best and in most rounds; else it is given up.
   Status confirm() {
     reserve = 0;
     bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
@@ -277,9 +278,10 @@ private:
     }
     if (compared.rounds > 0)
       result.untunedMs = compared.getTotal(0), result.tunedMs = compared.getTotal(1);
-    if (compared.rounds >= 2 && result.tunedMs < result.untunedMs)
+    bool isConfirmed = compared.rounds >= kFewestRounds;
+    if (isConfirmed && result.tunedMs < result.untunedMs && compared.won * 2 > compared.rounds)
       return {};
-    result.note = compared.rounds < 2 ? "the limit left no time to confirm what was found; give more seconds"
+    result.note = !isConfirmed ? "the limit left no time to confirm what was found; give more seconds"
                                       : "what was found makes no faster run together, and is not taken";
     for (const auto &[key, choice] : decisions)
       if (auto before = known.find(key); before == known.end() || before->second != choice)
