@@ -91,9 +91,11 @@ private:
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
-/// Compiles into this process's memory; with `choices`, tells of those.
-Result<Model> compileInProcess(ModelSource source, const CompileOptions &options,
-                               std::vector<KernelChoice> *choices = nullptr);
+/// What `compile` and `compileToFile` do; with `choices`, they tell of those.
+Result<Model> makeInProcess(ModelSource source, const CompileOptions &options,
+                            std::vector<KernelChoice> *choices = nullptr);
+Status makeFile(const std::string &path, const std::string &artifact, const CompileOptions &options,
+                std::vector<KernelChoice> *choices = nullptr);
 
 } // namespace nacre
 

@@ -61,6 +61,11 @@ Status checkOutputs(const std::vector<std::pair<Emit, std::string>> &files, cons
 
 Status nacre::compileToFile(const std::string &path, const std::string &artifact,
                             const CompileOptions &options) {
+  return makeFile(path, artifact, options);
+}
+
+Status nacre::makeFile(const std::string &path, const std::string &artifact, const CompileOptions &options,
+                       std::vector<KernelChoice> *choices) {
   if (options.emit.empty())
     return Error{NACRE_INVALID_ARGUMENT, "no kind of file is asked for; expected \"shared\" or another"};
   for (size_t i = 0; i < options.emit.size(); ++i)
@@ -74,7 +79,7 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
   CompileOptions shortened = options;
   bool isText = llvm::all_of(options.emit, [](Emit kind) { return kind == Emit::Mlir; });
   if (options.tune && (!isText || !options.stopAfter.empty())) {
-    Result<CompileOptions> tuned = tuneOptions(path, options);
+    Result<CompileOptions> tuned = tuneOptions(path, options, /*isFile=*/true);
     if (!tuned)
       return tuned.error();
     shortened = *std::move(tuned);
@@ -82,6 +87,8 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
   if (isText && options.stopAfter.empty())
     shortened.stopAfter = "import", shortened.stopOutput = nullptr;
   Call call(shortened, path);
+  if (choices)
+    call.listChoices(*choices);
   for (const auto &[kind, file] : files)
     if (kind == Emit::Mlir && options.stopAfter.empty())
       call.onImport = [&call, file](ModuleOp module) -> LogicalResult {

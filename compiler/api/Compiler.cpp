@@ -17,8 +17,8 @@ struct InProcessOwner {
 
 } // namespace
 
-Result<Model> nacre::compileInProcess(ModelSource source, const CompileOptions &options,
-                                      std::vector<KernelChoice> *choices) {
+Result<Model> nacre::makeInProcess(ModelSource source, const CompileOptions &options,
+                                   std::vector<KernelChoice> *choices) {
   if (!options.stopAfter.empty())
     return Error{NACRE_INVALID_ARGUMENT, "a compilation that stops early makes no model"};
   if (options.targetCpu.find(',') != std::string::npos)
@@ -26,10 +26,10 @@ Result<Model> nacre::compileInProcess(ModelSource source, const CompileOptions &
                                              "') are for a file that chooses among them when it is loaded: compile into "
                                              "one, or give one CPU, or none for this machine's"};
   if (options.tune) {
-    Result<CompileOptions> tuned = tuneOptions(source, options);
+    Result<CompileOptions> tuned = tuneOptions(source, options, /*isFile=*/false);
     if (!tuned)
       return tuned.error();
-    return compileInProcess(std::move(source), *tuned, choices);
+    return makeInProcess(std::move(source), *tuned, choices);
   }
   Call call(options, std::move(source));
   if (choices)
@@ -54,11 +54,11 @@ Result<Model> nacre::compileInProcess(ModelSource source, const CompileOptions &
 }
 
 Result<Model> nacre::compile(const std::string &path, const CompileOptions &options) {
-  return compileInProcess(path, options);
+  return makeInProcess(path, options);
 }
 
 Result<Model> nacre::compile(std::span<const std::byte> model, const CompileOptions &options) {
-  return compileInProcess(model, options);
+  return makeInProcess(model, options);
 }
 
 template <typename Source> static Result<std::vector<OpenInput>> list(Source source) {

@@ -9,8 +9,8 @@
 
 namespace nacre {
 
-/// Fills the memory of a tensor: normal floats, small integers. The same for a seed.
-inline void fillWithRandom(nacre_dtype dtype, std::span<std::byte> data, uint64_t seed) {
+/// Fills the memory of a tensor: normal floats, integers from 0 to below `integers`. The same for a seed.
+inline void fillWithRandom(nacre_dtype dtype, std::span<std::byte> data, uint64_t seed, uint64_t integers = 8) {
   std::mt19937_64 engine(seed);
   // Irwin-Hall: the sum of uniforms is the same on every platform, std::normal is not.
   auto normal = [&] {
@@ -25,7 +25,7 @@ inline void fillWithRandom(nacre_dtype dtype, std::span<std::byte> data, uint64_
     for (size_t i = 0; i < data.size() / sizeof(T); ++i)
       elements[i] = T(draw());
   };
-  auto small = [&] { return engine() % 8; };
+  auto small = [&] { return engine() % integers; };
   switch (dtype) {
   case NACRE_F32: fill(float(), normal); break;
   case NACRE_F64: fill(double(), normal); break;

@@ -1,14 +1,18 @@
 //===- Tune.cpp - A compilation that measures -------------------*- C++ -*-===//
 //
-// The tuner's bench: candidates are compiled into this process, and run on random inputs.
+// The tuner's bench: candidates are compiled into this process, or into files that it loads, and run on random
+// inputs.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/api/Tune.h"
 #include "compiler/api/RandomElements.h"
 #include "compiler/api/TuneCache.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include <condition_variable>
 #include <thread>
 
@@ -71,8 +75,8 @@ struct RandomInput {
   std::vector<std::byte> data = {};
 };
 
-/// Inputs of a function, of which open dimensions have the sizes that are given, or 1.
-Result<std::vector<RandomInput>> makeInputs(const Function &function, const std::map<std::string, int64_t> &sizes) {
+/// Inputs of a function, of which open dimensions have the sizes that are given, or 1; integers are below a limit.
+Result<std::vector<RandomInput>> makeInputs(const Function &function, const std::map<std::string, int64_t> &sizes, uint64_t integers) {
   std::vector<RandomInput> inputs;
   for (const ValueInfo &value : function.inputValues) {
     for (int32_t i = 0; i < value.count; ++i) {
@@ -94,20 +98,25 @@ Result<std::vector<RandomInput>> makeInputs(const Function &function, const std:
       if (isRow)
         std::fill_n(reinterpret_cast<int64_t *>(input.data.data()), count, int64_t(1));
       else
-        fillWithRandom(info.dtype, input.data, uint64_t(inputs.size()));
+        fillWithRandom(info.dtype, input.data, uint64_t(inputs.size()), integers);
       inputs.push_back(std::move(input));
     }
   }
   return inputs;
 }
 
+/// What candidates share: sizes of their runs, and a limit for integers with which these succeed. Many are
+/// indices: into a vocabulary, or of two kinds of words.
+struct RunSetup {
+  std::map<std::string, int64_t> sizes;
+  uint64_t integers = 8;
+};
+
 class ModelCandidate : public TuneCandidate {
 public:
-  ModelCandidate(Model model, Session session, std::vector<KernelChoice> choices, std::vector<RandomInput> inputs, Watch &watch)
-      : model(std::move(model)), session(std::move(session)), choices(std::move(choices)), inputs(std::move(inputs)),
-        watch(watch), outputs(this->model.functions().front().outputs.size()) {
-    for (const RandomInput &input : this->inputs)
-      views.emplace_back(input.data.data(), input.dtype, input.dims);
+  ModelCandidate(Model model, Session session, std::vector<KernelChoice> choices, RunSetup &setup, Watch &watch)
+      : model(std::move(model)), session(std::move(session)), choices(std::move(choices)), setup(setup), watch(watch),
+        outputs(this->model.functions().front().outputs.size()) {
     for (const nacre_kernel_info &kernel : this->model.kernels())
       names.push_back(kernel.name);
   }
@@ -116,6 +125,31 @@ public:
   int32_t getThreads() const { return session.threads(); }
 
   Result<RunTimes> run(bool perKernel) override {
+    for (;; setup.integers = setup.integers > 2 ? 2 : 1) {
+      if (Status status = fillInputs(); !status)
+        return status.error();
+      Result<RunTimes> times = runOnce(perKernel);
+      if (times || setup.integers == 1 || *watch.getFlag())
+        return times;
+    }
+  }
+
+private:
+  Status fillInputs() {
+    if (filled == setup.integers)
+      return {};
+    Result<std::vector<RandomInput>> made = makeInputs(model.functions().front(), setup.sizes, setup.integers);
+    if (!made)
+      return made.error();
+    inputs = *std::move(made);
+    views.clear();
+    for (const RandomInput &input : inputs)
+      views.emplace_back(input.data.data(), input.dtype, input.dims);
+    filled = setup.integers;
+    return {};
+  }
+
+  Result<RunTimes> runOnce(bool perKernel) {
     session.setProfiling(perKernel ? NACRE_PROFILING_TOTALS : NACRE_PROFILING_OFF);
     session.resetProfile();
     if (*watch.getFlag())
@@ -135,12 +169,13 @@ public:
     return times;
   }
 
-private:
   Model model;
   Session session;
   std::vector<KernelChoice> choices;
-  std::vector<RandomInput> inputs;
+  RunSetup &setup;
   Watch &watch;
+  std::vector<RandomInput> inputs;
+  uint64_t filled = 0; // the limit of what is in them
   std::vector<TensorView> views;
   std::vector<Tensor> outputs;
   std::vector<std::string> names; // of kernels, by their index
@@ -148,8 +183,9 @@ private:
 
 class ModelBench : public TuneBench {
 public:
-  ModelBench(const ModelSource &source, const CompileOptions &given, codegen::CpuTarget target, codegen::KernelCache *cache)
-      : source(source), given(given), target(std::move(target)), cache(cache), watch(given.cancel, given.tune->seconds) {}
+  ModelBench(const ModelSource &source, const CompileOptions &given, codegen::CpuTarget target, codegen::KernelCache *cache, bool isFile)
+      : source(source), given(given), target(std::move(target)), cache(cache), isFile(isFile), setup{given.tune->sizes},
+        watch(given.cancel, given.tune->seconds) {}
 
   Result<std::unique_ptr<TuneCandidate>> make(const Decisions &decisions) override {
     CompileOptions options = given;
@@ -163,7 +199,7 @@ public:
     options.dumpDirectory.clear();
     options.timePhases = false;
     std::vector<KernelChoice> choices;
-    Result<Model> model = compileInProcess(source, options, &choices);
+    Result<Model> model = isFile ? makeLoaded(options, choices) : makeInProcess(source, options, &choices);
     if (!model)
       return model.error();
     Result<Session> session = Session::create(*model, {.threads = given.tune->threads});
@@ -174,10 +210,7 @@ public:
       if (!hasOpenSize(function, name) || size < 0)
         return Error{NACRE_INVALID_ARGUMENT, "cannot be tuned for the size " + std::to_string(size) + " of '" + name +
                                                  "': " + (size < 0 ? "it is less than 0" : "no open dimension of an input has that name")};
-    Result<std::vector<RandomInput>> inputs = makeInputs(function, given.tune->sizes);
-    if (!inputs)
-      return inputs.error();
-    auto candidate = std::make_unique<ModelCandidate>(*std::move(model), *std::move(session), std::move(choices), *std::move(inputs), watch);
+    auto candidate = std::make_unique<ModelCandidate>(*std::move(model), *std::move(session), std::move(choices), setup, watch);
     if (cache && !learnt)
       learnt.emplace(*cache, target, candidate->getThreads(), given.tune->sizes);
     return std::unique_ptr<TuneCandidate>(std::move(candidate));
@@ -208,10 +241,28 @@ private:
     return false;
   }
 
+  /// As an artefact, which is gone once it is loaded. Its weights lie in pages of another size than those of a
+  /// model in process, and other tiles may suit them.
+  Result<Model> makeLoaded(CompileOptions options, std::vector<KernelChoice> &choices) const {
+    llvm::SmallString<128> folder, path;
+    if (std::error_code error = llvm::sys::fs::createUniqueDirectory("nacre-tune", folder))
+      return Error{NACRE_IO_ERROR, "cannot make a folder to tune in: " + error.message()};
+    llvm::sys::path::append(path, folder, "m.so");
+    llvm::sys::RemoveFileOnSignal(path);
+    options.emit = {Emit::Shared};
+    Status made = makeFile(std::get<std::string>(source), std::string(path), options, &choices);
+    Result<Model> model = made ? Model::load(std::string(path)) : Result<Model>(made.error());
+    llvm::sys::fs::remove_directories(folder);
+    llvm::sys::DontRemoveFileOnSignal(path);
+    return model;
+  }
+
   const ModelSource &source;
   const CompileOptions &given;
   codegen::CpuTarget target;
   codegen::KernelCache *cache;
+  bool isFile;
+  RunSetup setup;
   std::optional<TuneCache> learnt;
   Watch watch;
 };
@@ -234,7 +285,7 @@ Status check(const CompileOptions &options) {
 
 } // namespace
 
-Result<CompileOptions> nacre::tuneOptions(const ModelSource &source, const CompileOptions &options) {
+Result<CompileOptions> nacre::tuneOptions(const ModelSource &source, const CompileOptions &options, bool isFile) {
   if (Status status = check(options); !status)
     return status.error();
   auto target = codegen::CpuTarget::create(options.targetCpu, options.targetFeatures, options.targetTriple);
@@ -254,7 +305,7 @@ Result<CompileOptions> nacre::tuneOptions(const ModelSource &source, const Compi
       return Error{NACRE_IO_ERROR, llvm::toString(opened.takeError())};
   }
   TuneResult result;
-  ModelBench bench(source, options, *target, cache.get());
+  ModelBench bench(source, options, *target, cache.get(), isFile);
   Result<Decisions> found = findDecisions(bench, options.tune->seconds > 0, result);
   if (!found && bench.isCancelled())
     return Error{NACRE_CANCELLED, found.error().message};

@@ -6,8 +6,9 @@
 
 namespace nacre {
 
-/// Tunes a model as `options.tune` says: the options to compile it with, whose decisions are what was found.
-Result<CompileOptions> tuneOptions(const ModelSource &source, const CompileOptions &options);
+/// Tunes a model as `options.tune` says, in the form that it will have: the options to compile it with, whose
+/// decisions are what was found.
+Result<CompileOptions> tuneOptions(const ModelSource &source, const CompileOptions &options, bool isFile);
 
 } // namespace nacre
 

@@ -90,12 +90,28 @@ private:
     for (const KernelChoice &choice : current->getChoices())
       if (decisions.count(choice.key) == 0)
         states.try_emplace(choice.key, State{choice, {}});
+    dropIdle();
     return {};
+  }
+
+  /// Takes decisions back that the code does not show: of the tiles of an algorithm that was replaced, or what the
+  /// pass does not take for one.
+  void dropIdle() {
+    Decisions taken;
+    for (const KernelChoice &choice : current->getChoices())
+      taken[choice.key] = choice.chosen;
+    std::erase_if(decisions, [&](const auto &decision) {
+      auto found = taken.find(decision.first);
+      bool isIdle = found == taken.end() || found->second != decision.second;
+      if (isIdle)
+        states[decision.first].isMeasured = false;
+      return isIdle;
+    });
   }
 
   bool isTimeUp() { return bench.getSecondsLeft() <= reserve; }
   /// Whether a candidate can be made and measured, what wins be put together, and that be confirmed.
-  bool hasTimeForCandidate() { return bench.getSecondsLeft() > newSeconds + knownSeconds + 2 * reserve; }
+  bool hasTimeForCandidate() { return bench.getSecondsLeft() > newSeconds + knownSeconds + 1.25 * reserve; }
 
   Status useKnown() {
     std::set<std::string> asked;
@@ -120,14 +136,6 @@ private:
       if (Status status = take(make(decisions, newSeconds)); !status)
         return status;
     }
-    // Of what was kept for a key nothing else may come than what the pass says it has taken.
-    std::map<std::string, std::string> taken;
-    for (const KernelChoice &choice : current->getChoices())
-      taken[choice.key] = choice.chosen;
-    std::erase_if(decisions, [&](const auto &decision) {
-      auto found = taken.find(decision.first);
-      return found == taken.end() || found->second != decision.second;
-    });
     return {};
   }
 
@@ -143,7 +151,8 @@ private:
       times = i == 1 ? LeastTimes() : std::move(times);
       times.add(*run);
     }
-    reserve = knownSeconds + times.least.total * 2 * (kFewestRounds + 1) / 1e3;
+    // Twice makes both sides again, and runs them.
+    reserve = 2 * (2 * knownSeconds + times.least.total * 2 * (kFewestRounds + 1) / 1e3);
     shares = times;
     while (hasTimeForCandidate()) {
       Decisions picks = choosePicks();
@@ -196,29 +205,40 @@ private:
     for (const auto &[key, choice] : picks)
       tried[key] = choice;
     Result<std::unique_ptr<TuneCandidate>> made = make(tried, newSeconds);
-    if (!made)
-      return isTimeUp() ? Result<bool>(false) : made.error();
-    Result<Comparison> compared = compare(*current, **made, true);
-    if (!compared)
-      return compared.error();
-    if (compared->rounds < kFewestRounds)
+    if (!made && bench.getSecondsLeft() <= 0)
       return false;
+    auto noteTried = [&] {
+      for (const auto &[key, choice] : picks)
+        states[key].tried.insert(choice);
+    };
+    if (!made) {
+      if (made.error().status == NACRE_CANCELLED)
+        return made.error();
+      noteTried();
+      bench.report("candidate " + std::to_string(result.measured + 1) + " is left out: " + made.error().message);
+      return true;
+    }
+    Comparison compared;
+    if (Status status = compare(*current, **made, true, compared); !status)
+      return status.error();
+    if (compared.rounds < kFewestRounds)
+      return false;
+    noteTried();
     ++result.measured;
     bool isAdopted = false;
     for (const KernelChoice &choice : (*made)->getChoices()) {
       auto pick = picks.find(choice.key);
-      if (pick != picks.end() && pick->second == choice.chosen && wins(choice.kernels, *compared)) {
+      if (pick != picks.end() && pick->second == choice.chosen && wins(choice.kernels, compared)) {
         decisions[choice.key] = choice.chosen;
         isAdopted = true;
         bench.report(choice.kernels.front() + ": " + choice.key + "=" + choice.chosen);
       }
     }
-    for (const auto &[key, choice] : picks) {
-      states[key].tried.insert(choice);
+    for (const auto &[key, choice] : picks)
       states[key].isMeasured = true;
-    }
-    for (LeastTimes &times : compared->times[0])
-      shares.add(times.least);
+    for (auto &side : compared.times)
+      for (LeastTimes &times : side)
+        shares.add(times.least);
     if (!isAdopted)
       return true;
     made = make(decisions, knownSeconds);
@@ -237,8 +257,7 @@ private:
   }
 
   /// As many rounds as there is time for.
-  Result<Comparison> compare(TuneCandidate &left, TuneCandidate &right, bool perKernel) {
-    Comparison compared;
+  Status compare(TuneCandidate &left, TuneCandidate &right, bool perKernel, Comparison &compared) {
     double start = bench.getSecondsLeft(), budget = std::min(kSecondsOfCandidate, (start - reserve) / 2);
     for (int round = -1; round < kMostRounds; ++round) { // -1 warms caches up
       if (round >= kFewestRounds && start - bench.getSecondsLeft() > budget)
@@ -247,7 +266,7 @@ private:
       for (TuneCandidate *side : {&left, &right}) {
         Result<RunTimes> run = side->run(perKernel);
         if (!run && bench.getSecondsLeft() <= 0)
-          return compared;
+          return {};
         if (!run)
           return run.error();
         times[side == &right] = *run;
@@ -259,35 +278,70 @@ private:
       ++compared.rounds;
       compared.won += times[1].total < times[0].total;
     }
-    return compared;
+    return {};
   }
 
-  /// Whether all that was adopted makes a faster run, at best and in most rounds; else it is given up.
+  /// Of what was adopted that stays which wins once more, with both sides made anew, and which together makes a
+  /// faster run, at best and in most rounds. Where memory comes to lie makes kernels faster or slower, too.
   Status confirm() {
     reserve = 0;
     bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
-    Result<std::unique_ptr<TuneCandidate>> untuned = bench.make({});
-    Comparison compared;
-    if (untuned) {
-      Result<Comparison> runs = compare(**untuned, *current, false);
-      if (!runs)
-        return runs.error();
-      compared = *runs;
-    } else if (bench.getSecondsLeft() > 0) {
-      return untuned.error();
-    }
-    if (compared.rounds > 0)
-      result.untunedMs = compared.getTotal(0), result.tunedMs = compared.getTotal(1);
-    bool isConfirmed = compared.rounds >= kFewestRounds;
-    if (isConfirmed && result.tunedMs < result.untunedMs && compared.won * 2 > compared.rounds)
+    std::unique_ptr<TuneCandidate> before;
+    auto makeBoth = [&] {
+      current.reset();
+      before.reset();
+      Result<std::unique_ptr<TuneCandidate>> left = bench.make(known), right = left ? bench.make(decisions) : left.error();
+      if (!right)
+        return Status(right.error());
+      before = *std::move(left);
+      return take(std::move(right));
+    };
+    Comparison kernels, whole;
+    Status status = makeBoth();
+    if (status)
+      status = compare(*before, *current, true, kernels);
+    if (status && kernels.rounds >= kFewestRounds && dropLosers(kernels) && decisions != known)
+      status = makeBoth();
+    if (status && decisions != known)
+      status = compare(*before, *current, false, whole);
+    if (!status && bench.getSecondsLeft() > 0)
+      return status;
+    if (decisions == known)
       return {};
-    result.note = !isConfirmed ? "the limit left no time to confirm what was found; give more seconds"
-                                      : "what was found makes no faster run together, and is not taken";
+    bool isConfirmed = status && kernels.rounds >= kFewestRounds && whole.rounds >= kFewestRounds;
+    if (whole.rounds > 0)
+      result.untunedMs = whole.getTotal(0), result.tunedMs = whole.getTotal(1);
+    if (isConfirmed && result.tunedMs < result.untunedMs && whole.won * 2 > whole.rounds)
+      return {};
+    result.note = isConfirmed ? "what was found makes no faster run together, and is not taken"
+                              : "the limit left no time to confirm what was found; give more seconds";
     for (const auto &[key, choice] : decisions)
-      if (auto before = known.find(key); before == known.end() || before->second != choice)
+      if (isNew(key))
         states[key].isMeasured = false; // nothing is learnt
     decisions = known;
     return {};
+  }
+
+  bool isNew(const std::string &key) const {
+    auto before = known.find(key);
+    return before == known.end() || before->second != decisions.at(key);
+  }
+
+  /// Takes new decisions back whose kernels do not win; whether there are any.
+  bool dropLosers(const Comparison &compared) {
+    std::set<std::string> losers;
+    for (const KernelChoice &choice : current->getChoices())
+      if (decisions.count(choice.key) > 0 && isNew(choice.key) && !wins(choice.kernels, compared))
+        losers.insert(choice.key);
+    for (const std::string &key : losers) {
+      bench.report(key + "=" + decisions[key] + " does not win again");
+      auto before = known.find(key);
+      if (before == known.end())
+        decisions.erase(key);
+      else
+        decisions[key] = before->second;
+    }
+    return !losers.empty();
   }
 
   void storeLearnt() {

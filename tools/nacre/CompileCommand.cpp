@@ -19,10 +19,8 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx -o model.so\n"
                        "  nacre compile model.onnx --dim seq=128 --specialize batch=1,8    any batch, faster for these\n"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
-                       "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
                        "  nacre compile model.onnx --tune 60s                  measure what else could be faster here\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3,x86-64-v4    for several CPUs\n"
-                       "  nacre compile model.onnx --emit executable --target-triple aarch64-linux-gnu\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n"
                        "  More options, those of training among them: nacre compile --help-hidden\n", runCompile);
 static cl::opt<std::string> model(cl::Positional, cl::sub(command.subcommand),

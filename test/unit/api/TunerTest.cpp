@@ -175,6 +175,76 @@ TEST(TunerTest, TheLimitIsKept) {
   EXPECT_EQ(second.known, 1);
 }
 
+TEST(TunerTest, TilesGoWithTheirAlgorithm) {
+  /// A kernel "a" whose decision makes of a kernel "b" another one, "c".
+  class Algorithms : public FakeBench {
+  public:
+    using FakeBench::FakeBench;
+    Result<std::unique_ptr<TuneCandidate>> make(const Decisions &decisions) override {
+      auto found = decisions.find("a");
+      bool isOther = found != decisions.end() && found->second == "2";
+      kernels = {{"a", "1", {{"1", 4}, {"2", 2}}}};
+      kernels.push_back(isOther ? FakeKernel{"c", "4", {{"4", 2}, {"8", 1}}} : FakeKernel{"b", "4", {{"4", 2}, {"5", 1.9}, {"6", 1}}});
+      return FakeBench::make(decisions);
+    }
+  };
+  Algorithms bench(600);
+  TuneResult result;
+  EXPECT_EQ(find(bench, result), (Decisions{{"a", "2"}, {"c", "8"}}));
+  EXPECT_EQ(bench.learnt.at("a").decision, "2");
+  EXPECT_EQ(bench.learnt.at("c").decision, "8");
+  bench.left = 600;
+  TuneResult again;
+  EXPECT_EQ(find(bench, again), (Decisions{{"a", "2"}, {"c", "8"}}));
+  EXPECT_EQ(again.measured, 0);
+}
+
+TEST(TunerTest, WhatDoesNotWinAgainIsTakenBack) {
+  /// After some runs nothing is better any more.
+  class Lucky : public FakeBench {
+  public:
+    using FakeBench::FakeBench;
+    Result<std::unique_ptr<TuneCandidate>> make(const Decisions &decisions) override {
+      if (made >= 4) // the model's, a candidate, what won; then it is confirmed
+        kernels.front().ms["8"] = 2;
+      return FakeBench::make(decisions);
+    }
+  };
+  Lucky bench(60);
+  bench.kernels = {{"a", "4", {{"4", 2}, {"8", 1}}}, {"b", "4", {{"4", 2}, {"6", 2}, {"8", 1}}}};
+  TuneResult result;
+  EXPECT_EQ(find(bench, result), (Decisions{{"b", "8"}}));
+  EXPECT_EQ(result.changed, 1);
+  EXPECT_EQ(bench.learnt.at("a").decision, std::nullopt);
+}
+
+TEST(TunerTest, CandidatesThatFailAreLeftOut) {
+  class Failing : public FakeBench {
+  public:
+    using FakeBench::FakeBench;
+    Result<std::unique_ptr<TuneCandidate>> make(const Decisions &decisions) override {
+      auto found = decisions.find("a");
+      if (found != decisions.end() && found->second == "2")
+        return Error{status, "cannot be tiled"};
+      return FakeBench::make(decisions);
+    }
+    nacre_status status = NACRE_INTERNAL;
+  };
+  Failing bench(60);
+  bench.kernels = {kBetterIs8};
+  TuneResult result;
+  EXPECT_EQ(find(bench, result), (Decisions{{"a", "8"}}));
+  // But a host that cancels is listened to.
+  Failing cancelled(60);
+  cancelled.kernels = {kBetterIs8};
+  cancelled.status = NACRE_CANCELLED;
+  TuneResult none;
+  Result<Decisions> found = findDecisions(cancelled, true, none);
+  ASSERT_FALSE(bool(found));
+  EXPECT_EQ(found.error().status, NACRE_CANCELLED);
+  EXPECT_TRUE(cancelled.learnt.empty());
+}
+
 TEST(TunerTest, WhatIsNoDecisionAboutTheModelIsDropped) {
   /// A bench whose pass does not take what was kept.
   class Stubborn : public FakeBench {
