@@ -108,10 +108,11 @@ static int runCompile() {
 
   // Linking resets LLVM's options to their defaults, ours among them.
   bool stops = !stopAfter.empty() && stopAfter != getPhaseNames().back(), printsJson = json;
+  std::string path = model;
   auto start = std::chrono::steady_clock::now();
   Status status = [&] {
     Progress progress(options);
-    return compileToFile(model, std::string(artifact), options);
+    return compileToFile(path, std::string(artifact), options);
   }();
   if (!status)
     return fail(status.error());

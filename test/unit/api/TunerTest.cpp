@@ -9,6 +9,7 @@ namespace {
 struct FakeKernel {
   std::string key, chosen;
   std::map<std::string, double> ms; // by the tile
+  std::string name = key;
 };
 
 /// Time is what runs and compilations take; both sides of a comparison see the same noise, but for `jitter`.
@@ -21,12 +22,12 @@ public:
     Candidate(FakeBench &bench, const Decisions &decisions) : bench(bench) {
       for (const FakeKernel &kernel : bench.kernels) {
         auto decision = decisions.find(kernel.key);
-        KernelChoice choice{kernel.key, decision == decisions.end() ? kernel.chosen : decision->second, {}, false, {kernel.key + "_kernel"}};
+        KernelChoice choice{kernel.key, decision == decisions.end() ? kernel.chosen : decision->second, {}, false, {kernel.name}};
         for (const auto &[tile, ms] : kernel.ms)
           if (tile != choice.chosen)
             choice.others.push_back(tile);
         choices.push_back(choice);
-        times[kernel.key + "_kernel"] = kernel.ms.at(choice.chosen);
+        times[kernel.name] = kernel.ms.at(choice.chosen);
       }
       ++bench.made;
     }
@@ -176,7 +177,7 @@ TEST(TunerTest, TheLimitIsKept) {
 }
 
 TEST(TunerTest, TilesGoWithTheirAlgorithm) {
-  /// A kernel "a" whose decision makes of a kernel "b" another one, "c".
+  /// A kernel "a" whose decision makes of a kernel "b" one that has other tiles.
   class Algorithms : public FakeBench {
   public:
     using FakeBench::FakeBench;
@@ -184,7 +185,7 @@ TEST(TunerTest, TilesGoWithTheirAlgorithm) {
       auto found = decisions.find("a");
       bool isOther = found != decisions.end() && found->second == "2";
       kernels = {{"a", "1", {{"1", 4}, {"2", 2}}}};
-      kernels.push_back(isOther ? FakeKernel{"c", "4", {{"4", 2}, {"8", 1}}} : FakeKernel{"b", "4", {{"4", 2}, {"5", 1.9}, {"6", 1}}});
+      kernels.push_back(isOther ? FakeKernel{"c", "4", {{"4", 2}, {"8", 1}}, "b"} : FakeKernel{"b", "4", {{"4", 2}, {"5", 1.9}, {"6", 1}}});
       return FakeBench::make(decisions);
     }
   };
