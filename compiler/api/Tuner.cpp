@@ -19,6 +19,8 @@ constexpr double kGain = 0.97;
 /// Kernels of less of a run are not worth a compilation.
 constexpr double kLeastShare = 0.005;
 constexpr int kFewestRounds = 4, kMostRounds = 100;
+/// What is found must win so many times more, one after the other, of so many trials.
+constexpr int kFewestPairs = 3, kMostPairs = 7;
 /// Seconds for a candidate, if the limit leaves so much.
 constexpr double kSecondsOfCandidate = 0.8;
 /// How often what was learnt may lead to kernels of which something is known in turn: an algorithm, then its tiles.
@@ -151,8 +153,8 @@ private:
       times = i == 1 ? LeastTimes() : std::move(times);
       times.add(*run);
     }
-    // Twice makes both sides again, and runs them.
-    reserve = 2 * (2 * knownSeconds + times.least.total * 2 * (kFewestRounds + 1) / 1e3);
+    // Some times makes both sides again, and runs them.
+    reserve = (kFewestPairs + 1) * (2 * knownSeconds + times.least.total * 4 * (kFewestRounds + 1) / 1e3);
     shares = times;
     while (hasTimeForCandidate()) {
       Decisions picks = choosePicks();
@@ -281,45 +283,55 @@ private:
     return {};
   }
 
-  /// Of what was adopted that stays which wins once more, with both sides made anew, and which together makes a
-  /// faster run, at best and in most rounds. Where memory comes to lie makes kernels faster or slower, too.
+  /// Of what was adopted that stays which wins again and again, with both sides made anew, and which together makes
+  /// a faster run, at best and in most rounds: where memory comes to lie makes kernels faster or slower, too.
   Status confirm() {
     reserve = 0;
-    bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
-    std::unique_ptr<TuneCandidate> before;
-    auto makeBoth = [&] {
-      current.reset();
-      before.reset();
-      Result<std::unique_ptr<TuneCandidate>> left = bench.make(known), right = left ? bench.make(decisions) : left.error();
-      if (!right)
-        return Status(right.error());
-      before = *std::move(left);
-      return take(std::move(right));
-    };
-    Comparison kernels, whole;
-    Status status = makeBoth();
-    if (status)
-      status = compare(*before, *current, true, kernels);
-    if (status && kernels.rounds >= kFewestRounds && dropLosers(kernels) && decisions != known)
-      status = makeBoth();
-    if (status && decisions != known)
-      status = compare(*before, *current, false, whole);
-    if (!status && bench.getSecondsLeft() > 0)
-      return status;
-    if (decisions == known)
-      return {};
-    bool isConfirmed = status && kernels.rounds >= kFewestRounds && whole.rounds >= kFewestRounds;
-    if (whole.rounds > 0)
+    int won = 0;
+    bool isSlower = false;
+    for (int pair = 0; pair < kMostPairs && won < kFewestPairs && decisions != known && !isSlower; ++pair) {
+      bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
+      std::unique_ptr<TuneCandidate> before;
+      Comparison kernels, whole;
+      Status status = makePair(before);
+      if (status)
+        status = compare(*before, *current, true, kernels);
+      if (status && kernels.rounds >= kFewestRounds && dropLosers(kernels)) {
+        won = 0;
+        continue;
+      }
+      if (status)
+        status = compare(*before, *current, false, whole);
+      if (!status && bench.getSecondsLeft() > 0)
+        return status;
+      if (!status || kernels.rounds < kFewestRounds || whole.rounds < kFewestRounds)
+        break; // the time is up
       result.untunedMs = whole.getTotal(0), result.tunedMs = whole.getTotal(1);
-    if (isConfirmed && result.tunedMs < result.untunedMs && whole.won * 2 > whole.rounds)
+      isSlower = result.tunedMs >= result.untunedMs || whole.won * 2 <= whole.rounds;
+      won += !isSlower;
+    }
+    if (decisions == known)
+      result.untunedMs = result.tunedMs = 0;
+    if (decisions == known || won >= kFewestPairs)
       return {};
-    result.note = isConfirmed ? "what was found makes no faster run together, and is not taken"
-                              : "the limit left no time to confirm what was found; give more seconds";
+    result.note = isSlower                       ? "what was found makes no faster run together, and is not taken"
+                  : bench.getSecondsLeft() > 0.1 ? "what was found does not win every time, and is not taken"
+                                                 : "the limit left no time to confirm what was found; give more seconds";
     for (const auto &[key, choice] : decisions)
       if (isNew(key))
         states[key].isMeasured = false; // nothing is learnt
     decisions = known;
     return {};
+  }
+
+  /// The model as it was, and as it is now, both made anew.
+  Status makePair(std::unique_ptr<TuneCandidate> &before) {
+    current.reset();
+    Result<std::unique_ptr<TuneCandidate>> left = bench.make(known);
+    if (!left)
+      return left.error();
+    before = *std::move(left);
+    return take(bench.make(decisions));
   }
 
   bool isNew(const std::string &key) const {
