@@ -1,16 +1,13 @@
 //===- Call.cpp - One call of the compiler ----------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
+#include "compiler/api/KernelChoices.h"
 #include "compiler/api/ModuleText.h"
 #include "compiler/pipeline/Phases.h"
-#include "compiler/tile/Choices.h"
 #include "compiler/buffer/BufferSizes.h"
-#include "dialects/kern/KernOps.h"
 #include "dialects/nn/NodeLocation.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -330,26 +327,7 @@ bool Call::checkStart() {
 bool Call::takeChoices(ModuleOp module) {
   if (!compilation.options.recordChoices)
     return true;
-  llvm::StringSet<> run; // not only by the compiler
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function.getName() != "prepare")
-      function.walk([&](kern::CallOp call) { run.insert(call.getCallee()); });
-  std::vector<KernelChoice> choices;
-  for (auto kernel : module.getOps<kern::FuncOp>()) {
-    auto list = dyn_cast_if_present<ArrayAttr>(kernel->removeAttr(tile::kChoices));
-    if (!list || !run.contains(kernel.getName()))
-      continue;
-    for (auto entry : list.getAsRange<DictionaryAttr>()) {
-      std::string key = entry.getAs<StringAttr>("key").str();
-      auto same = llvm::find_if(choices, [&](const KernelChoice &choice) { return choice.key == key; });
-      if (same == choices.end()) {
-        same = choices.insert(same, {key, entry.getAs<StringAttr>("chosen").str(), {}, entry.contains("open"), {}});
-        for (auto other : entry.getAs<ArrayAttr>("others").getAsRange<StringAttr>())
-          same->others.push_back(other.str());
-      }
-      same->kernels.push_back(kernel.getName().str());
-    }
-  }
+  std::vector<KernelChoice> choices = nacre::takeChoices(module);
   if (listedChoices) {
     *listedChoices = std::move(choices);
     return true;

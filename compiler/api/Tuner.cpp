@@ -19,8 +19,9 @@ constexpr double kGain = 0.97;
 /// Kernels of less of a run are not worth a compilation.
 constexpr double kLeastShare = 0.005;
 constexpr int kFewestRounds = 4, kMostRounds = 100;
-/// What is found must win so many times more, one after the other, of so many trials.
-constexpr int kFewestPairs = 3, kMostPairs = 7;
+/// So many times both sides are made anew to confirm what was found, and so much better it must be in the middle.
+constexpr int kPairs = 3;
+constexpr double kGainAgain = 0.985;
 /// Seconds for a candidate, if the limit leaves so much.
 constexpr double kSecondsOfCandidate = 0.8;
 /// How often what was learnt may lead to kernels of which something is known in turn: an algorithm, then its tiles.
@@ -49,6 +50,13 @@ struct LeastTimes {
 struct Comparison {
   LeastTimes times[2][2];
   int rounds = 0, won = 0; // by the other one, as a whole
+  /// Of kernels' times, the other one's to the first one's; 1 where one did not run.
+  double getRatio(const std::vector<std::string> &kernels) const {
+    double least[2];
+    for (int side : {0, 1})
+      least[side] = std::min(times[side][0].get(kernels), times[side][1].get(kernels));
+    return least[0] > 0 && least[1] > 0 ? least[1] / least[0] : 1;
+  }
   double getTotal(int side) const { return std::min(times[side][0].least.total, times[side][1].least.total); }
 };
 
@@ -153,8 +161,8 @@ private:
       times = i == 1 ? LeastTimes() : std::move(times);
       times.add(*run);
     }
-    // Some times makes both sides again, and runs them.
-    reserve = (kFewestPairs + 1) * (2 * knownSeconds + times.least.total * 4 * (kFewestRounds + 1) / 1e3);
+    // What confirming takes: with what is left of it once more.
+    reserve = 2 * kPairs * (2 * knownSeconds + times.least.total * 4 * (kFewestRounds + 1) / 1e3);
     shares = times;
     while (hasTimeForCandidate()) {
       Decisions picks = choosePicks();
@@ -283,44 +291,59 @@ private:
     return {};
   }
 
-  /// Of what was adopted that stays which wins again and again, with both sides made anew, and which together makes
-  /// a faster run, at best and in most rounds: where memory comes to lie makes kernels faster or slower, too.
+  /// Both sides made anew, some times: where memory comes to lie makes kernels faster or slower, too.
+  struct Trial {
+    std::map<std::string, std::vector<double>> ratios; // of kernels' times, by their choice's key
+    int pairs = 0, won = 0;
+    LeastTimes times[2];
+  };
+
+  /// Of what was adopted that stays which is better in the middle of some trials, if it makes a faster run in most.
   Status confirm() {
     reserve = 0;
-    int won = 0;
-    bool isSlower = false;
-    for (int pair = 0; pair < kMostPairs && won < kFewestPairs && decisions != known && !isSlower; ++pair) {
-      bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
-      std::unique_ptr<TuneCandidate> before;
-      Comparison kernels, whole;
-      Status status = makePair(before);
-      if (status)
-        status = compare(*before, *current, true, kernels);
-      if (status && kernels.rounds >= kFewestRounds && dropLosers(kernels)) {
-        won = 0;
-        continue;
-      }
-      if (status)
-        status = compare(*before, *current, false, whole);
-      if (!status && bench.getSecondsLeft() > 0)
-        return status;
-      if (!status || kernels.rounds < kFewestRounds || whole.rounds < kFewestRounds)
-        break; // the time is up
-      result.untunedMs = whole.getTotal(0), result.tunedMs = whole.getTotal(1);
-      isSlower = result.tunedMs >= result.untunedMs || whole.won * 2 <= whole.rounds;
-      won += !isSlower;
+    Trial trial;
+    Status status = tryPairs(trial, true);
+    if (status && dropLosers(trial) && decisions != known) {
+      trial = {};
+      status = tryPairs(trial, false);
     }
+    if (!status && bench.getSecondsLeft() > 0)
+      return status;
     if (decisions == known)
-      result.untunedMs = result.tunedMs = 0;
-    if (decisions == known || won >= kFewestPairs)
       return {};
-    result.note = isSlower                       ? "what was found makes no faster run together, and is not taken"
-                  : bench.getSecondsLeft() > 0.1 ? "what was found does not win every time, and is not taken"
-                                                 : "the limit left no time to confirm what was found; give more seconds";
+    result.untunedMs = trial.times[0].least.total, result.tunedMs = trial.times[1].least.total;
+    bool isComplete = trial.pairs == kPairs;
+    if (isComplete && trial.won * 2 > kPairs)
+      return {};
+    result.note = isComplete ? "what was found makes no faster run together, and is not taken"
+                             : "the limit left no time to confirm what was found; give more seconds";
     for (const auto &[key, choice] : decisions)
       if (isNew(key))
         states[key].isMeasured = false; // nothing is learnt
     decisions = known;
+    return {};
+  }
+
+  Status tryPairs(Trial &trial, bool perKernel) {
+    bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
+    for (int pair = 0; pair < kPairs; ++pair) {
+      std::unique_ptr<TuneCandidate> before;
+      Comparison kernels, whole;
+      if (Status status = makePair(before); !status)
+        return status;
+      if (perKernel)
+        if (Status status = compare(*before, *current, true, kernels); !status || kernels.rounds < kFewestRounds)
+          return status;
+      for (const KernelChoice &choice : current->getChoices())
+        if (perKernel && decisions.count(choice.key) > 0 && isNew(choice.key))
+          trial.ratios[choice.key].push_back(kernels.getRatio(choice.kernels));
+      if (Status status = compare(*before, *current, false, whole); !status || whole.rounds < kFewestRounds)
+        return status;
+      ++trial.pairs;
+      trial.won += whole.getTotal(1) < whole.getTotal(0) && whole.won * 2 > whole.rounds;
+      for (int side : {0, 1})
+        trial.times[side].add({whole.getTotal(side)});
+    }
     return {};
   }
 
@@ -340,11 +363,13 @@ private:
   }
 
   /// Takes new decisions back whose kernels do not win; whether there are any.
-  bool dropLosers(const Comparison &compared) {
+  bool dropLosers(Trial &trial) {
     std::set<std::string> losers;
-    for (const KernelChoice &choice : current->getChoices())
-      if (decisions.count(choice.key) > 0 && isNew(choice.key) && !wins(choice.kernels, compared))
-        losers.insert(choice.key);
+    for (auto &[key, ratios] : trial.ratios) {
+      std::sort(ratios.begin(), ratios.end());
+      if (ratios[ratios.size() / 2] > kGainAgain)
+        losers.insert(key);
+    }
     for (const std::string &key : losers) {
       bench.report(key + "=" + decisions[key] + " does not win again");
       auto before = known.find(key);

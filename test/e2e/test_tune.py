@@ -165,6 +165,25 @@ def test_no_time(net: Path, tmp_path: Path) -> None:
     assert entries_of(tmp_path / "cache") == [] and decisions_of(tmp_path / "m.so") == {}
 
 
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_indices(rows: int, tmp_path: Path) -> None:
+    """Random integers are indices that the model takes, however few there are."""
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    net (int64[4, 32] ids) => (float[4, 32, 64] y) { e = Gather (table, ids) y = MatMul (e, w) }"""
+    net = save(tmp_path / "net.onnx", text, {"table": (rows, 64), "w": (64, 64)})
+    ran = nacre("compile", net, "-o", tmp_path / "m.so", "--no-cache", "--tune", "0.001s")
+    assert "0 candidates measured" in ran.err and (tmp_path / "m.so").exists()
+
+
+def test_no_random_values(tmp_path: Path) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    net (string[N] x, float[N, 64] z) => (string[N] y, float[N, 64] a) { y = Identity (x) a = MatMul (z, w) }"""
+    net = save(tmp_path / "net.onnx", text, {"w": (64, 64)})
+    ran = nacre("compile", net, "-o", tmp_path / "m.so", "--tune", "1s", ok=False)
+    assert ran.status == 1 and "there are no random values for the input 'x'" in ran.err, ran.text()
+    assert not (tmp_path / "m.so").exists()
+
+
 def test_damaged_entries(net: Path, cache: Path, tmp_path: Path) -> None:
     kernels = json.loads(nacre("cache", "list", "--cache-dir", cache, "--json").out)["kernels"]
     for kernel in kernels:

@@ -160,7 +160,7 @@ TEST(TunerTest, TheLimitIsKept) {
   EXPECT_NE(result.note.find("no time to measure a candidate"), std::string::npos);
   EXPECT_TRUE(bench.learnt.empty());
   // Time for some: it ends with what was found, and goes on from there the next time.
-  FakeBench some(9);
+  FakeBench some(13);
   some.kernels = {{"a", "1", {{"1", 9}, {"2", 8}, {"3", 7}, {"4", 6}, {"5", 5}, {"6", 4}, {"7", 3}}}};
   TuneResult first;
   Decisions found = find(some, first);
