@@ -32,14 +32,20 @@ std::optional<LearntChoice> TuneCache::find(const KernelChoice &choice) {
   const llvm::json::Value *decision = object ? object->get("decision") : nullptr;
   if (!isExhausted || !decision || (!decision->getAsNull() && !decision->getAsString()))
     return std::nullopt;
+  const llvm::json::Array *tried = object->getArray("tried");
+  if (!tried)
+    return std::nullopt;
   LearntChoice learnt{std::nullopt, *isExhausted};
+  for (const llvm::json::Value &one : *tried)
+    if (auto text = one.getAsString())
+      learnt.tried.insert(text->str());
   if (auto text = decision->getAsString())
     learnt.decision = text->str();
   return learnt;
 }
 
 void TuneCache::store(const KernelChoice &choice, const LearntChoice &learnt) {
-  llvm::json::Object object{{"exhausted", learnt.isExhausted}, {"decision", nullptr}};
+  llvm::json::Object object{{"exhausted", learnt.isExhausted}, {"decision", nullptr}, {"tried", llvm::json::Array(learnt.tried)}};
   if (learnt.decision)
     object["decision"] = *learnt.decision;
   std::string text;

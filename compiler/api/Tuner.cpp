@@ -136,6 +136,7 @@ private:
           continue;
         ++result.known;
         states[choice.key].isExhausted = learnt->isExhausted;
+        states[choice.key].tried = learnt->tried;
         if (learnt->decision && *learnt->decision != choice.chosen) {
           decisions[choice.key] = *learnt->decision;
           isChanged = true;
@@ -161,8 +162,8 @@ private:
       times = i == 1 ? LeastTimes() : std::move(times);
       times.add(*run);
     }
-    // What confirming takes: with what is left of it once more.
-    reserve = 2 * kPairs * (2 * knownSeconds + times.least.total * 4 * (kFewestRounds + 1) / 1e3);
+    // What confirming takes, with what is left of it once more, if it is short.
+    reserve = 2 * kPairs * (2 * knownSeconds + times.least.total * 6 * (kFewestRounds + 1) / 1e3);
     shares = times;
     while (hasTimeForCandidate()) {
       Decisions picks = choosePicks();
@@ -229,7 +230,7 @@ private:
       return true;
     }
     Comparison compared;
-    if (Status status = compare(*current, **made, true, compared); !status)
+    if (Status status = compare(*current, **made, true, (bench.getSecondsLeft() - reserve) / 2, compared); !status)
       return status.error();
     if (compared.rounds < kFewestRounds)
       return false;
@@ -266,9 +267,9 @@ private:
     return mine > 0 && mine < kGain * std::min(get(0, 0), get(0, 1));
   }
 
-  /// As many rounds as there is time for.
-  Status compare(TuneCandidate &left, TuneCandidate &right, bool perKernel, Comparison &compared) {
-    double start = bench.getSecondsLeft(), budget = std::min(kSecondsOfCandidate, (start - reserve) / 2);
+  /// As many rounds as fit into some seconds.
+  Status compare(TuneCandidate &left, TuneCandidate &right, bool perKernel, double seconds, Comparison &compared) {
+    double start = bench.getSecondsLeft(), budget = std::min(kSecondsOfCandidate, seconds);
     for (int round = -1; round < kMostRounds; ++round) { // -1 warms caches up
       if (round >= kFewestRounds && start - bench.getSecondsLeft() > budget)
         break;
@@ -327,17 +328,20 @@ private:
   Status tryPairs(Trial &trial, bool perKernel) {
     bench.report("confirming " + std::to_string(decisions.size()) + " decisions");
     for (int pair = 0; pair < kPairs; ++pair) {
+      // What is left is for all that may come: this trial's pairs, and another trial's without kernels.
+      int pairs = kPairs - pair + (perKernel ? kPairs : 0), comparisons = pairs + (perKernel ? kPairs - pair : 0);
+      double seconds = (bench.getSecondsLeft() - 2 * pairs * knownSeconds) / comparisons;
       std::unique_ptr<TuneCandidate> before;
       Comparison kernels, whole;
       if (Status status = makePair(before); !status)
         return status;
       if (perKernel)
-        if (Status status = compare(*before, *current, true, kernels); !status || kernels.rounds < kFewestRounds)
+        if (Status status = compare(*before, *current, true, seconds, kernels); !status || kernels.rounds < kFewestRounds)
           return status;
       for (const KernelChoice &choice : current->getChoices())
         if (perKernel && decisions.count(choice.key) > 0 && isNew(choice.key))
           trial.ratios[choice.key].push_back(kernels.getRatio(choice.kernels));
-      if (Status status = compare(*before, *current, false, whole); !status || whole.rounds < kFewestRounds)
+      if (Status status = compare(*before, *current, false, seconds, whole); !status || whole.rounds < kFewestRounds)
         return status;
       ++trial.pairs;
       trial.won += whole.getTotal(1) < whole.getTotal(0) && whole.won * 2 > whole.rounds;
@@ -386,7 +390,8 @@ private:
       if (!state.isMeasured)
         continue;
       auto decision = decisions.find(key);
-      bench.store(state.first, {decision == decisions.end() ? std::nullopt : std::optional(decision->second), state.isExhausted});
+      bench.store(state.first, {decision == decisions.end() ? std::nullopt : std::optional(decision->second), state.isExhausted,
+                               state.isExhausted ? std::set<std::string>() : state.tried});
     }
   }
 

@@ -8,6 +8,7 @@
 #define NACRE_COMPILER_API_TUNER_H
 
 #include "compiler/api/Compiler.h"
+#include <set>
 
 namespace nacre {
 
@@ -23,8 +24,9 @@ struct KernelChoice {
 struct LearntChoice {
   /// nullopt: the model's is best.
   std::optional<std::string> decision;
-  /// All around it was tried.
+  /// All around it was tried; and else what was tried, so that a later search goes on from there.
   bool isExhausted = false;
+  std::set<std::string> tried = {};
 };
 
 /// Milliseconds of one run, and in it of all launches of a kernel, by its name.

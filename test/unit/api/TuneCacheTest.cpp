@@ -50,10 +50,11 @@ protected:
 
 TEST_F(TuneCacheTest, KeepsWhatWasLearnt) {
   EXPECT_FALSE(open().find(choice));
-  open().store(choice, {"1x8", false});
+  open().store(choice, {"1x8", false, {"1x2", "1x16"}});
   std::optional<LearntChoice> learnt = open().find(choice);
   ASSERT_TRUE(learnt);
   EXPECT_EQ(learnt->decision, "1x8");
+  EXPECT_EQ(learnt->tried, (std::set<std::string>{"1x2", "1x16"}));
   EXPECT_FALSE(learnt->isExhausted);
   open().store(choice, {std::nullopt, true});
   learnt = open().find(choice);
@@ -95,12 +96,13 @@ TEST_F(TuneCacheTest, DamagedFilesAreNotUsed) {
 }
 
 TEST_F(TuneCacheTest, OtherContentsAreNotUsed) {
-  for (const char *text : {"", "[]", "{}", "null", "{\"exhausted\": true}", "{\"exhausted\": 1, \"decision\": null}",
-                           "{\"exhausted\": true, \"decision\": 7}", "{\"exhausted\": true, \"decision\": \"1x8\""}) {
+  for (const char *text : {"", "[]", "{}", "null", "{\"exhausted\": true}", "{\"exhausted\": 1, \"decision\": null, \"tried\": []}",
+                           "{\"exhausted\": true, \"decision\": 7, \"tried\": []}", "{\"exhausted\": true, \"decision\": \"1x8\"}",
+                           "{\"exhausted\": true, \"decision\": \"1x8\", \"tried\": []"}) {
     store(text);
     EXPECT_FALSE(open().find(choice)) << text;
   }
-  store("{\"exhausted\": true, \"decision\": \"1x8\"}");
+  store("{\"exhausted\": true, \"decision\": \"1x8\", \"tried\": []}");
   EXPECT_TRUE(open().find(choice));
 }
 

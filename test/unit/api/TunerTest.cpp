@@ -170,10 +170,12 @@ TEST(TunerTest, TheLimitIsKept) {
   ASSERT_EQ(found.count("a"), 1u);
   EXPECT_NE(found.at("a"), "7");
   EXPECT_FALSE(some.learnt.at("a").isExhausted);
+  EXPECT_EQ(int64_t(some.learnt.at("a").tried.size()), first.measured);
   some.left = 60;
   TuneResult second;
   EXPECT_EQ(find(some, second), (Decisions{{"a", "7"}}));
   EXPECT_EQ(second.known, 1);
+  EXPECT_EQ(first.measured + second.measured, 6); // none twice
 }
 
 TEST(TunerTest, TilesGoWithTheirAlgorithm) {
