@@ -12,7 +12,6 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Signals.h"
 #include <condition_variable>
 #include <thread>
 
@@ -248,12 +247,10 @@ private:
     if (std::error_code error = llvm::sys::fs::createUniqueDirectory("nacre-tune", folder))
       return Error{NACRE_IO_ERROR, "cannot make a folder to tune in: " + error.message()};
     llvm::sys::path::append(path, folder, "m.so");
-    llvm::sys::RemoveFileOnSignal(path);
     options.emit = {Emit::Shared};
     Status made = makeFile(std::get<std::string>(source), std::string(path), options, &choices);
     Result<Model> model = made ? Model::load(std::string(path)) : Result<Model>(made.error());
     llvm::sys::fs::remove_directories(folder);
-    llvm::sys::DontRemoveFileOnSignal(path);
     return model;
   }
 

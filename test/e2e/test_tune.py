@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from support import Ran, module, nacre
+from support import NACRE, Ran, module, nacre
 
 # A convolution that Winograd is chosen for, one without windows, a depthwise one, and a product.
 TEXT = """<ir_version: 10, opset_import: ["" : 21]>
@@ -246,6 +249,23 @@ def test_cancelled(net: Path, tmp_path: Path) -> None:
     with pytest.raises(Enough):
         module().compile(net, cache_dir=tmp_path / "cache", tune=1000, log=stop)
     assert time.monotonic() - start < 100
+    assert entries_of(tmp_path / "cache") == []
+
+
+def test_interrupted(net: Path, tmp_path: Path) -> None:
+    """Ctrl-C: no file, no candidate's folder, nothing learnt; the process dies of the signal."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [NACRE, "compile", net, "-o", tmp_path / "m.so", "--cache-dir", tmp_path / "cache", "--tune", "1000s", "--verbose"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("tuning") and "candidate" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert "interrupted: nothing was written" in process.stderr.read()
+    assert process.returncode == -signal.SIGINT
+    assert not (tmp_path / "m.so").exists() and list(folder.iterdir()) == []
     assert entries_of(tmp_path / "cache") == []
 
 

@@ -7,8 +7,10 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
+#include <csignal>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -65,6 +67,17 @@ static bool parseKinds(CompileOptions &options) {
   return true;
 }
 
+/// Ctrl-C while candidates are measured: what is under way ends, and leaves no files of theirs.
+static const auto interrupted = std::make_shared<std::atomic<bool>>(false);
+
+/// The process ends as if it had not caught the signal, so that a shell's script ends too.
+static int endInterrupted() {
+  fail("interrupted: nothing was written");
+  std::signal(SIGINT, SIG_DFL);
+  std::raise(SIGINT);
+  return kInputError;
+}
+
 static int runCompile() {
   CompileOptions options;
   if (!flags.fill(options) || !parseKinds(options))
@@ -74,6 +87,10 @@ static int runCompile() {
     return kUsageError;
   TuneResult tuned;
   options.tuneResult = &tuned;
+  if (options.tune) {
+    options.cancel = interrupted;
+    llvm::sys::SetInterruptFunction([] { *interrupted = true; });
+  }
   if (trainFlags.printLists())
     return kSuccess;
   if (trainFlags.needsLoss())
@@ -114,6 +131,8 @@ static int runCompile() {
     Progress progress(options);
     return compileToFile(path, std::string(artifact), options);
   }();
+  if (!status && *interrupted)
+    return endInterrupted();
   if (!status)
     return fail(status.error());
   if (stops) {
