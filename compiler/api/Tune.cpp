@@ -128,8 +128,10 @@ public:
       if (Status status = fillInputs(); !status)
         return status.error();
       Result<RunTimes> times = runOnce(perKernel);
-      if (times || setup.integers == 1 || *watch.getFlag())
+      if (times || *watch.getFlag())
         return times;
+      if (setup.integers == 1)
+        return Error{times.error().status, "cannot be tuned on random inputs: " + times.error().message};
     }
   }
 
@@ -224,7 +226,8 @@ public:
   }
   void report(const std::string &line) override {
     double seconds = given.tune->seconds;
-    std::string text = llvm::formatv("tuning, {0:f0} of {1:f0} s: {2}", std::clamp(seconds - getSecondsLeft(), 0.0, seconds), seconds, line);
+    double passed = std::clamp(seconds - getSecondsLeft(), 0.0, seconds);
+    std::string text = llvm::formatv("tuning, {0:f0} of {1:f0} s: {2}", passed, seconds, line);
     if (given.tune->progress)
       given.tune->progress(text);
     if (given.log)

@@ -292,7 +292,10 @@ private:
       else
         choice.warnOfDecision();
     }
-    choice.record(tile::toText(sizes), llvm::map_to_vector(space.getNeighbours(sizes), [](ArrayRef<int64_t> other) { return tile::toText(other); }));
+    SmallVector<std::string> others;
+    for (ArrayRef<int64_t> other : space.getNeighbours(sizes))
+      others.push_back(tile::toText(other));
+    choice.record(tile::toText(sizes), others);
     return sizes;
   }
 

@@ -85,15 +85,16 @@ bool TuneFlags::fill(CompileOptions &options) const {
 }
 
 std::string tool::describe(const TuneResult &result) {
-  std::string text = llvm::formatv("tuning: {0} choices, {1} known; {2} candidates measured; {3} decisions differ from the model's", result.choices,
-                                   result.known, result.measured, result.changed);
+  std::string text = llvm::formatv("tuning: {0} choices, {1} known; {2} candidates measured; {3} decisions differ from the "
+                                   "model's", result.choices, result.known, result.measured, result.changed);
   if (result.tunedMs > 0)
     text += llvm::formatv("; a run {0:f4} ms, {1:f4} before", result.tunedMs, result.untunedMs);
   return result.note.empty() ? text : text + "; " + result.note;
 }
 
 llvm::json::Object tool::toJson(const TuneResult &result) {
-  llvm::json::Object object{{"choices", result.choices}, {"known", result.known}, {"measured", result.measured}, {"changed", result.changed}};
+  llvm::json::Object object{{"choices", result.choices}, {"known", result.known},
+                            {"measured", result.measured}, {"changed", result.changed}};
   if (result.tunedMs > 0) {
     object["untuned_ms"] = result.untunedMs;
     object["tuned_ms"] = result.tunedMs;
