@@ -1,5 +1,6 @@
 //===- Call.cpp - One call of the compiler ----------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
+#include "compiler/api/KernelChoices.h"
 #include "compiler/api/ModuleText.h"
 #include "compiler/pipeline/Phases.h"
 #include "compiler/buffer/BufferSizes.h"
@@ -72,6 +73,9 @@ PipelineOptions nacre::getPipelineOptions(const CompileOptions &options, const c
   for (const auto &[name, sizes] : options.specialize)
     for (int64_t size : sizes)
       pipeline.sizes.push_back(name + "=" + std::to_string(size));
+  if (options.decisions)
+    for (const auto &[key, choice] : *options.decisions)
+      pipeline.decisions.push_back(key + "=" + choice);
   pipeline.precision = options.precision;
   pipeline.exactConv = options.exactConv;
   pipeline.separateBuffers = options.sanitizeAddress;
@@ -130,6 +134,10 @@ bool Call::prepare() {
            "the training gives");
     return false;
   }
+  if (options.decisions && targets->size() > 1) {
+    refuse("decisions hold for the code of one CPU, not for several: ") << options.targetCpu;
+    return false;
+  }
   if (!options.dumpDirectory.empty())
     if (std::error_code error = llvm::sys::fs::create_directories(options.dumpDirectory)) {
       compilation.culprit = Culprit::File;
@@ -137,6 +145,7 @@ bool Call::prepare() {
       return false;
     }
   compilation.options = getPipelineOptions(options, target);
+  compilation.options.recordChoices = listedChoices || options.decisions;
   compilation.codegen.targetCPU = options.targetCpu;
   compilation.codegen.targetFeatures = options.targetFeatures;
   compilation.codegen.targetTriple = options.targetTriple;
@@ -171,7 +180,7 @@ bool Call::run(Deliver deliver) {
   bool succeeds = succeeded(runPhases(compilation, [&](const Phase &phase) {
     isCancelled = compilation.isCancelled() ||
                   (options.progress && !options.progress(std::string_view(phase.name)));
-    return !isCancelled;
+    return !isCancelled && (phase.name != "buffer" || takeChoices(*compilation.module));
   }));
   closeCache();
   if (cache && options.log)
@@ -315,6 +324,24 @@ bool Call::checkStart() {
   return false;
 }
 
+bool Call::takeChoices(ModuleOp module) {
+  if (!compilation.options.recordChoices)
+    return true;
+  std::vector<KernelChoice> choices = nacre::takeChoices(module);
+  if (listedChoices) {
+    *listedChoices = std::move(choices);
+    return true;
+  }
+  for (const auto &[key, decision] : *options.decisions)
+    if (llvm::none_of(choices, [&](const KernelChoice &choice) { return choice.key == key && choice.chosen == decision; })) {
+      compilation.culprit = Culprit::Model;
+      refuse("no kernel of the model can be decided '") << key << "=" << decision
+          << "': the decision was made for another model, for other options, or by another version of Nacre";
+      return false;
+    }
+  return true;
+}
+
 bool Call::openCache() {
   std::string directory = options.cacheDirectory.value_or(getDefaultCacheDirectory());
   if (!options.disabledPasses.empty())
@@ -422,6 +449,11 @@ std::string Call::describeProvenance(ModuleOp module) const {
     provenance["precision"] = options.precision;
   if (options.exactConv)
     provenance["exact_conv"] = true;
+  llvm::json::Object decisions;
+  for (const auto &[key, choice] : options.decisions.value_or(Decisions()))
+    decisions[key] = choice;
+  if (options.decisions)
+    provenance["tuning"] = llvm::json::Object{{"decisions", std::move(decisions)}};
   if (options.train)
     provenance["train"] = describe(*options.train);
   if (auto hash = module->getAttrOfType<StringAttr>(kSourceHashAttr))

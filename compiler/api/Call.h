@@ -3,6 +3,7 @@
 #define NACRE_COMPILER_API_CALL_H
 
 #include "compiler/api/Cache.h"
+#include "compiler/api/Tuner.h"
 #include "compiler/codegen/KernelCache.h"
 #include "compiler/pipeline/Compilation.h"
 #include "compiler/pipeline/Reproducer.h"
@@ -41,6 +42,9 @@ public:
   /// Says whose fault a failure from here on is.
   void blame(Culprit culprit) { compilation.culprit = culprit; }
 
+  /// Tells which decisions about kernels could be others. None that is given is refused.
+  void listChoices(std::vector<KernelChoice> &choices) { listedChoices = &choices; }
+
   /// Called with the imported module.
   std::function<mlir::LogicalResult(mlir::ModuleOp)> onImport;
 
@@ -58,6 +62,8 @@ private:
   bool addVersions(llvm::ArrayRef<codegen::CpuTarget> targets);
   /// Whether the model can enter at options.startAt; false after a diagnostic.
   bool checkStart();
+  /// Takes the kernels' choices off the module; false after a diagnostic if a given decision is none of them.
+  bool takeChoices(mlir::ModuleOp module);
   /// Opens the cache; false after a diagnostic. The default folder may be missing or
   /// unusable: then there is no cache.
   bool openCache();
@@ -79,10 +85,17 @@ private:
   bool isCancelled = false;
   mlir::ScopedDiagnosticHandler handler;
   std::unique_ptr<codegen::KernelCache> cache;
+  std::vector<KernelChoice> *listedChoices = nullptr;
   Compilation compilation;
   std::optional<Reproducer> reproducer; // before the context goes
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
+
+/// What `compile` and `compileToFile` do; with `choices`, they tell of those.
+Result<Model> makeInProcess(ModelSource source, const CompileOptions &options,
+                            std::vector<KernelChoice> *choices = nullptr);
+Status makeFile(const std::string &path, const std::string &artifact, const CompileOptions &options,
+                std::vector<KernelChoice> *choices = nullptr);
 
 } // namespace nacre
 

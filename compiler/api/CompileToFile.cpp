@@ -1,6 +1,7 @@
 //===- CompileToFile.cpp - Ahead of time ------------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
 #include "compiler/api/ModuleText.h"
+#include "compiler/api/Tune.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/codegen/EntryPoints.h"
 #include "compiler/support/OutputFile.h"
@@ -60,6 +61,11 @@ Status checkOutputs(const std::vector<std::pair<Emit, std::string>> &files, cons
 
 Status nacre::compileToFile(const std::string &path, const std::string &artifact,
                             const CompileOptions &options) {
+  return makeFile(path, artifact, options);
+}
+
+Status nacre::makeFile(const std::string &path, const std::string &artifact, const CompileOptions &options,
+                       std::vector<KernelChoice> *choices) {
   if (options.emit.empty())
     return Error{NACRE_INVALID_ARGUMENT, "no kind of file is asked for; expected \"shared\" or another"};
   for (size_t i = 0; i < options.emit.size(); ++i)
@@ -72,9 +78,17 @@ Status nacre::compileToFile(const std::string &path, const std::string &artifact
       return status;
   CompileOptions shortened = options;
   bool isText = llvm::all_of(options.emit, [](Emit kind) { return kind == Emit::Mlir; });
+  if (options.tune && (!isText || !options.stopAfter.empty())) {
+    Result<CompileOptions> tuned = tuneOptions(path, options, /*isFile=*/true);
+    if (!tuned)
+      return tuned.error();
+    shortened = *std::move(tuned);
+  }
   if (isText && options.stopAfter.empty())
     shortened.stopAfter = "import", shortened.stopOutput = nullptr;
   Call call(shortened, path);
+  if (choices)
+    call.listChoices(*choices);
   for (const auto &[kind, file] : files)
     if (kind == Emit::Mlir && options.stopAfter.empty())
       call.onImport = [&call, file](ModuleOp module) -> LogicalResult {

@@ -1,5 +1,6 @@
 //===- Compiler.cpp - The public compiler API -------------------*- C++ -*-===//
 #include "compiler/api/Call.h"
+#include "compiler/api/Tune.h"
 #include "compiler/codegen/Codegen.h"
 #include "compiler/pipeline/Phases.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -14,14 +15,25 @@ struct InProcessOwner {
   std::unique_ptr<codegen::InProcessModel> code;
 };
 
-Result<Model> compileInProcess(ModelSource source, const CompileOptions &options) {
+} // namespace
+
+Result<Model> nacre::makeInProcess(ModelSource source, const CompileOptions &options,
+                                   std::vector<KernelChoice> *choices) {
   if (!options.stopAfter.empty())
     return Error{NACRE_INVALID_ARGUMENT, "a compilation that stops early makes no model"};
   if (options.targetCpu.find(',') != std::string::npos)
     return Error{NACRE_INVALID_ARGUMENT, "several CPUs ('" + options.targetCpu +
                                              "') are for a file that chooses among them when it is loaded: compile into "
                                              "one, or give one CPU, or none for this machine's"};
+  if (options.tune) {
+    Result<CompileOptions> tuned = tuneOptions(source, options, /*isFile=*/false);
+    if (!tuned)
+      return tuned.error();
+    return makeInProcess(std::move(source), *tuned, choices);
+  }
   Call call(options, std::move(source));
+  if (choices)
+    call.listChoices(*choices);
   auto owner = std::make_unique<InProcessOwner>();
   bool succeeds = call.run([&](const codegen::CompiledModule &compiled) {
     FailureOr<std::unique_ptr<codegen::InProcessModel>> code = codegen::loadInProcess(compiled);
@@ -41,14 +53,12 @@ Result<Model> compileInProcess(ModelSource source, const CompileOptions &options
   return Model(model);
 }
 
-} // namespace
-
 Result<Model> nacre::compile(const std::string &path, const CompileOptions &options) {
-  return compileInProcess(path, options);
+  return makeInProcess(path, options);
 }
 
 Result<Model> nacre::compile(std::span<const std::byte> model, const CompileOptions &options) {
-  return compileInProcess(model, options);
+  return makeInProcess(model, options);
 }
 
 template <typename Source> static Result<std::vector<OpenInput>> list(Source source) {

@@ -113,6 +113,32 @@ inline constexpr Emit kEmitKinds[] = {Emit::Shared, Emit::Object, Emit::StaticLi
 /// The shapes of the elements of an input's value: one of a tensor, nullopt for an optional without an element.
 using ExampleShapes = std::optional<std::vector<std::vector<int64_t>>>;
 
+/// Decisions about kernels, by keys that stand for what a kernel computes.
+using Decisions = std::map<std::string, std::string>;
+
+/// How a compilation measures other decisions than its cost models'.
+struct TuneOptions {
+  /// So long at most, beside compiling and a first run. 0: nothing is measured; what the cache has learnt is used.
+  double seconds = 60;
+  /// Threads of the runs that are measured; 0: all cores.
+  int32_t threads = 0;
+  /// Sizes of open dimensions in these runs, by name; others are 1. Inputs are random.
+  std::map<std::string, int64_t> sizes = {};
+  /// Called now and then with what is measured, on the thread that compiles.
+  std::function<void(std::string_view line)> progress = {};
+};
+
+/// What became of tuning.
+struct TuneResult {
+  /// Choices that kernels have, those that the cache knew something of, and decisions that differ from the models'.
+  int64_t choices = 0, known = 0, changed = 0;
+  /// Compilations that were measured.
+  int64_t measured = 0;
+  /// The least milliseconds of a run without and with what was found; 0: nothing new was found.
+  double untunedMs = 0, tunedMs = 0;
+  std::string note; // why it is not more
+};
+
 /// Everything that a compilation can be told.
 struct CompileOptions {
   /// Shapes of inputs by name, -1 for a size that stays open. That of a sequence is each
@@ -139,6 +165,16 @@ struct CompileOptions {
   /// a version for each combination, in which any of them may stay open. A run takes the one with most
   /// sizes that its inputs have. Weights are shared. Not with `train`.
   std::map<std::string, std::vector<int64_t>> specialize;
+  /// Measure, on this machine, tiles and algorithms that the cost models are unsure of, and use what is better,
+  /// within the same bounds of error. What is learnt goes into the cache, for this CPU and as many threads, and
+  /// with open sizes for these; only a compilation with `tune` uses it. Not with `train`, several CPUs or
+  /// another machine's.
+  std::optional<TuneOptions> tune;
+  /// What is decided of kernels, as the provenance of a tuned model has it ("tuning"): the same code without
+  /// measuring. What is no decision about the model's kernels is refused.
+  std::optional<Decisions> decisions;
+  /// Told afterwards what became of `tune`, if not null.
+  TuneResult *tuneResult = nullptr;
   /// Compile a function "step" beside "main": it takes the model's inputs, the loss's
   /// `labels` or `targets` and `learning_rate` (f32), gives `loss` (f32) and the model's
   /// outputs, and updates the session's parameters, which "main" reads.

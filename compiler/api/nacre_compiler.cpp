@@ -48,7 +48,7 @@ public:
                    std::to_string(sizeof all) + "; start from NACRE_COMPILE_OPTIONS_INIT"))
       return false;
     std::memcpy(&all, given, given->struct_size);
-    if (!readInputs() || !readEmit() ||
+    if (!readInputs() || !readTuning() || !readEmit() ||
         !check(all.cache_bytes >= 0, "cache_bytes is " + std::to_string(all.cache_bytes) + ", expected 0 or more"))
       return false;
     options.allowSymlinks = all.allow_symlinks != 0;
@@ -126,6 +126,31 @@ private:
         return false;
       std::vector<int64_t> &sizes = options.specialize[given.name];
       sizes.insert(sizes.end(), given.sizes, given.sizes + given.count);
+    }
+    return true;
+  }
+
+  bool readTuning() {
+    if (!checkList("decisions", all.decisions, all.decision_count))
+      return false;
+    if (all.decision_count)
+      options.decisions.emplace();
+    for (int32_t i = 0; i < all.decision_count; ++i) {
+      const nacre_decision_option &given = all.decisions[i];
+      if (!check(given.key && given.choice, at("decisions", i) + ".key or .choice is NULL"))
+        return false;
+      (*options.decisions)[given.key] = given.choice;
+    }
+    if (!all.tune)
+      return true;
+    if (!checkList("tune->sizes", all.tune->sizes, all.tune->size_count))
+      return false;
+    options.tune = {all.tune->seconds, all.tune->threads};
+    for (int32_t i = 0; i < all.tune->size_count; ++i) {
+      const nacre_dim_option &size = all.tune->sizes[i];
+      if (!check(size.name, at("tune->sizes", i) + ".name is NULL"))
+        return false;
+      options.tune->sizes[size.name] = size.size;
     }
     return true;
   }

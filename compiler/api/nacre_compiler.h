@@ -66,6 +66,22 @@ typedef struct nacre_sizes_option {
   const int64_t *sizes;
 } nacre_sizes_option;
 
+/* How other decisions than the cost models' are measured, on this machine. */
+typedef struct nacre_tune_option {
+  double seconds;  /* so long at most, beside compiling and a first run; 0: nothing
+                      is measured, but what the cache has learnt is used */
+  int32_t threads; /* of the runs that are measured; 0: all cores */
+  int32_t size_count;
+  const nacre_dim_option *sizes; /* of open dimensions in these runs; others: 1 */
+} nacre_tune_option;
+
+/* A decision about kernels, as the provenance of a tuned model has it
+ * ("tuning"). */
+typedef struct nacre_decision_option {
+  const char *key;
+  const char *choice;
+} nacre_decision_option;
+
 /* What a model can become as a file. */
 typedef enum nacre_emit {
   NACRE_EMIT_SHARED = 0,         /* .so: a shared library with the runtime inside */
@@ -167,13 +183,21 @@ typedef struct nacre_compile_options {
    * shared. Not with loss or optimizer. */
   const nacre_sizes_option *specialize;
   int32_t specialize_count;
+  /* Measures tiles and algorithms that the cost models are unsure of, and uses
+   * what is better, within the same bounds of error. What is learnt goes into
+   * the cache, which only compilations that tune use. NULL: no. Not with loss or
+   * optimizer, several CPUs or another machine's. */
+  const nacre_tune_option *tune;
+  /* The same code as a tuned model's without measuring. */
+  const nacre_decision_option *decisions;
+  int32_t decision_count;
 } nacre_compile_options;
 
 #define NACRE_COMPILE_OPTIONS_INIT                                             \
   {sizeof(nacre_compile_options), NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL,    \
    NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL,              \
    NACRE_DEFAULT_CACHE_BYTES, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0,     \
-   NULL, 0}
+   NULL, 0, NULL, NULL, 0}
 
 /* ---- Compiling ----------------------------------------------------------- */
 

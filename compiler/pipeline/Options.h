@@ -46,6 +46,10 @@ struct PipelineOptions {
   int64_t l2Bytes = 1 << 20;
   /// Convolutions sum the products of their windows, without Winograd's transforms.
   bool exactConv = false;
+  /// What is decided of kernels whatever the cost models say, "key=choice" each; and whether
+  /// kernels shall tell what could be decided otherwise (compiler/tile/Choices.h).
+  std::vector<std::string> decisions;
+  bool recordChoices = false;
   /// What products of f32 are computed in: f32, bf16 or f16. Of a training step `training` says it.
   std::string precision = "f32";
   /// Sizes of symbols that there shall be versions of the model for, "batch=8" each.

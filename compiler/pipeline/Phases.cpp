@@ -109,7 +109,8 @@ void buildLower(OpPassManager &passes, const PipelineOptions &) {
 
 void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   if (!options.exactConv)
-    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes, options.lanes, options.fma}));
+    passes.addPass(tile::createChooseWinogradPass({options.vectorBits, options.l2Bytes, options.lanes, options.fma,
+                                                      llvm::to_vector(options.decisions), options.recordChoices}));
   passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles, options.dotBF16,
                                                     options.dotI8, options.dotSameI8, options.dotMixedI8, options.dotI16}));
   passes.addPass(tile::createPadProducersPass());
@@ -124,7 +125,8 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(tile::createCarryInPlacePass());
   kernel.addPass(tile::createSplitLoopsPass({options.l2Bytes}));
   kernel.addPass(tile::createSplitStepsPass());
-  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles, options.lanes}));
+  kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles, options.lanes,
+                                                llvm::to_vector(options.decisions), options.recordChoices}));
   kernel.addPass(tile::createTileAndFusePass());
   addCleanup(kernel);
 }

@@ -4,12 +4,15 @@
 // After:  kern.func @matmul(...) attributes {tiling = #kern.tiling<[64, 64, 0]>}
 //
 // Precondition: a kernel of structured ops on tensors.
-// Postcondition: `tiling` is set if the kernel should be tiled.
+// Postcondition: `tiling` is set if the kernel should be tiled; `kern.choices` tells of other tiles, if
+// they are asked for.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/tile/Choices.h"
 #include "compiler/tile/InPlaceUpdate.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
+#include "compiler/tile/TileSpace.h"
 #include "compiler/tile/VectorizeTiles.h"
 #include "compiler/tile/Winograd.h"
 #include "dialects/kern/KernOps.h"
@@ -18,6 +21,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include <cmath>
+#include <numeric>
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_CHOOSETILESPASS
@@ -203,7 +207,7 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     if (func.getTilingAttr())
       return;
     if (auto winograd = findWinograd(func)) {
-      func.setTilingAttr(kern::TilingAttr::get(&getContext(), tileWinograd(winograd), /*grain=*/1));
+      func.setTilingAttr(kern::TilingAttr::get(&getContext(), tileWinograd(func, winograd), /*grain=*/1));
       return;
     }
     auto root = dyn_cast_or_null<linalg::LinalgOp>(tile::getRootOp(func).getOperation());
@@ -236,12 +240,19 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     SmallVector<int64_t> sizes = isContraction && anchor.getNumDpsInits() == 1
                                      ? tileContraction(root, anchor, ranges, tracer)
                                      : tileElements(root, ranges, tracer);
-    int64_t tiles = 1;
-    for (auto [size, range] : llvm::zip(sizes, ranges))
-      if (size != 0)
-        tiles *= llvm::divideCeil(range, size);
-    if (tiles <= 1 && !llvm::any_of(root.getStaticLoopRanges(), ShapedType::isDynamic))
+    auto countTiles = [&] {
+      int64_t tiles = 1;
+      for (auto [size, range] : llvm::zip(sizes, ranges))
+        if (size != 0)
+          tiles *= llvm::divideCeil(range, size);
+      return tiles;
+    };
+    if (countTiles() <= 1 && !llvm::any_of(root.getStaticLoopRanges(), ShapedType::isDynamic))
       return;
+    tile::Choice choice(func, "tiles", decisions, recordChoices);
+    if (!choice.isIdle())
+      sizes = decide(choice, root, tracer, sizes);
+    int64_t tiles = countTiles();
     int64_t grain = std::clamp<int64_t>(minWork / 2 / std::max<int64_t>(1, work / tiles), 1,
                                         std::max<int64_t>(1, tiles / 2));
     func.setTilingAttr(kern::TilingAttr::get(&getContext(), sizes, grain));
@@ -253,15 +264,74 @@ private:
     return ops.empty() ? nullptr : *ops.begin();
   }
 
+  /// The tile that is decided for, or the model's; with those around it.
+  static tile::TileSizes decide(const tile::Choice &choice, linalg::LinalgOp root, const LoopTracer &tracer,
+                                ArrayRef<int64_t> chosen) {
+    // Panels of packed operands, along the last parallel loop, stay whole.
+    int64_t block = 1;
+    for (Operation *op : tracer.getOps())
+      for (AffineMap map : cast<linalg::LinalgOp>(op).getIndexingMapsArray())
+        map.walkExprs([&](AffineExpr expr) {
+          auto part = dyn_cast<AffineBinaryOpExpr>(expr);
+          auto constant = part && part.getKind() == AffineExprKind::Mod ? dyn_cast<AffineConstantExpr>(part.getRHS()) : nullptr;
+          if (constant)
+            block = std::lcm(block, constant.getValue());
+        });
+    SmallVector<tile::TileLoop> loops;
+    for (auto [size, iterator, fixed] : llvm::zip(root.getStaticLoopRanges(), root.getIteratorTypesArray(), tracer.getFixedLoops()))
+      loops.push_back({size, iterator == utils::IteratorType::parallel && !fixed ? 1 : 0});
+    auto last = llvm::find_if(llvm::reverse(loops), [](tile::TileLoop loop) { return loop.step != 0; });
+    if (last != loops.rend())
+      last->step = block;
+    tile::TileSpace space(loops, chosen);
+    tile::TileSizes sizes(chosen);
+    if (choice.getDecision()) {
+      std::optional<tile::TileSizes> decided = tile::parseTile(*choice.getDecision());
+      if (decided && space.contains(*decided))
+        sizes = *decided;
+      else
+        choice.warnOfDecision();
+    }
+    SmallVector<std::string> others;
+    for (ArrayRef<int64_t> other : space.getNeighbours(sizes))
+      others.push_back(tile::toText(other));
+    choice.record(tile::toText(sizes), others);
+    return sizes;
+  }
+
   /// Whole rows of places, or several images, whose transformed values fit the second-level cache.
-  SmallVector<int64_t> tileWinograd(kern::WinogradOp op) {
+  SmallVector<int64_t> tileWinograd(kern::FuncOp func, kern::WinogradOp op) {
     auto result = cast<ShapedType>(op.getDestination().getType()), input = cast<ShapedType>(op.getInput().getType());
     tile::WinogradShape shape = {assumeOne(result.getDimSize(0)), result.getDimSize(1), result.getDimSize(2),
                                  input.getDimSize(3), result.getDimSize(3)};
     int64_t places = kern::getWinogradPlaces(cast<ShapedType>(op.getWeights().getType()).getDimSize(0));
     auto tile = shape.chooseTile(places, {lanes, l2Bytes});
     assert(tile && "kern.winograd has as many places as a tile");
-    return {tile->images, tile->rows, 0, tile->columns};
+    auto getSizes = [](tile::WinogradTile tile) { return tile::TileSizes{tile.images, tile.rows, 0, tile.columns}; };
+    tile::TileSizes sizes = getSizes(*tile);
+    tile::Choice choice(func, "tiles", decisions, recordChoices);
+    if (choice.isIdle())
+      return sizes;
+    // Those that the model thinks little worse of.
+    constexpr double kUnsure = 1.3;
+    constexpr size_t kMost = 8;
+    std::vector<tile::WinogradTile> near = shape.getTiles(places, {lanes, l2Bytes});
+    llvm::erase_if(near, [&](tile::WinogradTile other) { return other.cost > tile->cost * kUnsure; });
+    llvm::stable_sort(near, [](tile::WinogradTile l, tile::WinogradTile r) { return l.cost < r.cost; });
+    near.resize(std::min(near.size(), kMost));
+    if (choice.getDecision()) {
+      auto decided = llvm::find_if(near, [&](tile::WinogradTile other) { return tile::toText(getSizes(other)) == *choice.getDecision(); });
+      if (decided != near.end())
+        sizes = getSizes(*decided);
+      else
+        choice.warnOfDecision();
+    }
+    SmallVector<std::string> others;
+    for (tile::WinogradTile other : near)
+      if (getSizes(other) != sizes)
+        others.push_back(tile::toText(getSizes(other)));
+    choice.record(tile::toText(sizes), others);
+    return sizes;
   }
   static int64_t assumeOne(int64_t size) { return ShapedType::isDynamic(size) ? 1 : size; }
 

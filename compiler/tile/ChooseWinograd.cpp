@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/Parameters.h"
 #include "compiler/graph/Prepare.h"
+#include "compiler/tile/Choices.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "compiler/tile/Winograd.h"
@@ -174,7 +175,7 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
           continue;
         auto get = input.getDefiningOp<nn::GetParameterOp>();
         bool isConstant = get && !symbols.lookup<nn::ParameterOp>(get.getName()).getTrainable();
-        int64_t places = choosePlaces(conv, isConstant);
+        int64_t places = choosePlaces(func, conv, isConstant);
         if (places == 0)
           continue;
         auto type = cast<RankedTensorType>(argument.getType());
@@ -194,23 +195,41 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
 
 private:
   /// Places of a tile by which the convolution takes the least time; 0 if it does without transforms.
-  int64_t choosePlaces(linalg::GenericOp conv, bool isConstant) {
+  int64_t choosePlaces(kern::FuncOp func, linalg::GenericOp conv, bool isConstant) {
     SmallVector<int64_t> sizes = conv.getStaticLoopRanges();
     if (sizes[O] % (vectorBits / 32))
       return 0;
     tile::WinogradShape shape = {ShapedType::isDynamic(sizes[N]) ? 1 : sizes[N], sizes[H], sizes[W], sizes[C], sizes[O]};
     tile::WinogradCore core = {lanes, l2Bytes};
     constexpr double kLeastGain = 1.25;
-    double least = shape.getDirectCost(core) / kLeastGain;
-    int64_t chosen = 0;
+    SmallVector<std::pair<double, int64_t>> costs = {{shape.getDirectCost(core) / kLeastGain, 0}};
     for (int64_t places : {2, 4})
-      if (auto tile = shape.chooseTile(places, core)) {
-        double cost = tile->cost + (isConstant ? 0 : shape.getWeightsCost(places));
-        if (cost < least) {
-          least = cost;
-          chosen = places;
-        }
-      }
+      if (auto tile = shape.chooseTile(places, core))
+        costs.push_back({tile->cost + (isConstant ? 0 : shape.getWeightsCost(places)), places});
+    llvm::stable_sort(costs, llvm::less_first());
+    auto [least, chosen] = costs.front();
+    tile::Choice choice(func, "winograd", decisions, recordChoices, isConstant ? "constant" : "");
+    if (choice.isIdle() || costs.size() == 1)
+      return chosen;
+    return decide(choice, costs);
+  }
+
+  /// What is decided for, or the model's choice; with what costs little more by the model.
+  static int64_t decide(const tile::Choice &choice, ArrayRef<std::pair<double, int64_t>> costs) {
+    constexpr double kUnsure = 2;
+    int64_t chosen = costs.front().second;
+    if (choice.getDecision()) {
+      auto decided = llvm::find_if(costs, [&](auto cost) { return std::to_string(cost.second) == *choice.getDecision(); });
+      if (decided != costs.end())
+        chosen = decided->second;
+      else
+        choice.warnOfDecision();
+    }
+    SmallVector<std::string> others;
+    for (auto [cost, places] : costs)
+      if (places != chosen && cost <= costs.front().first * kUnsure)
+        others.push_back(std::to_string(places));
+    choice.record(std::to_string(chosen), others);
     return chosen;
   }
 

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/SpecializeSizes.h"
+#include "compiler/tile/Choices.h"
 #include "compiler/tile/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/IR/OperationSupport.h"
@@ -31,6 +32,7 @@ DictionaryAttr codeAttributes(kern::FuncOp kernel) {
   attributes.erase(SymbolTable::getSymbolAttrName());
   for (StringRef name : kOrigin)
     attributes.erase(name);
+  attributes.erase(tile::kChoices);
   return attributes.getDictionary(kernel.getContext());
 }
 

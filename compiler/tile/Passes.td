@@ -50,6 +50,8 @@ def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
     fits the first; a loop that some reduction of the kernel runs over
     is never tiled; kernels too small for two threads are not tiled at all. The
     decision is the kernel's `tiling` attribute; one that is there already is kept.
+    With `record-choices` the attribute `kern.choices` tells of the choice and of other tiles near it, by
+    a key, and `decisions` takes one of them.
     Precondition: a kernel of structured ops on tensors. Postcondition: `tiling` is
     set if the kernel should be tiled.
   }];
@@ -60,7 +62,9 @@ def ChooseTilesPass : Pass<"choose-tiles", "::nacre::kern::FuncOp"> {
            "Scalar operations below which work is not divided among threads">,
     Option<"matrixTiles", "matrix-tiles", "bool", "false",
            "Sums of products of bf16 and 8-bit integers run on a matrix unit">,
-    Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">];
+    Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">,
+    ListOption<"decisions", "decisions", "std::string", "What is decided of kernels, key=choice each">,
+    Option<"recordChoices", "record-choices", "bool", "false", "Leave on kernels what could be decided otherwise">];
 }
 
 def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
@@ -141,6 +145,7 @@ def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
     convolutions with 3 x 3 windows, without strides, are kern.winograd where a model of products,
     transforms and memory says that this takes less time. A function @prepare transforms constant
     weights; those that are trained or come as inputs are transformed before each call.
+    `record-choices` and `decisions` are as those of choose-tiles: "0" is none, "2" and "4" are places of a tile.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::nacre::nn::NNDialect", "::nacre::kern::KernDialect"];
@@ -148,7 +153,9 @@ def ChooseWinogradPass : Pass<"choose-winograd", "::mlir::ModuleOp"> {
     Option<"vectorBits", "vector-bits", "int64_t", "512", "Bits of a vector register">,
     Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "Bytes of a core's second-level cache">,
     Option<"lanes", "lanes", "int64_t", "32", "Products of f32 that a core adds in a cycle">,
-    Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">];
+    Option<"fma", "fma", "bool", "true", "The target has a fused multiply-add">,
+    ListOption<"decisions", "decisions", "std::string", "What is decided of kernels, key=choice each">,
+    Option<"recordChoices", "record-choices", "bool", "false", "Leave on kernels what could be decided otherwise">];
 }
 
 def LoadsToOperandsPass : Pass<"loads-to-operands", "::nacre::kern::FuncOp"> {

@@ -41,31 +41,36 @@ double WinogradShape::getWeightsCost(int64_t places) const {
 }
 
 std::optional<WinogradTile> WinogradShape::chooseTile(int64_t places, WinogradCore core) const {
+  std::vector<WinogradTile> tiles = getTiles(places, core);
+  auto best = std::min_element(tiles.begin(), tiles.end(), [](const WinogradTile &l, const WinogradTile &r) { return l.cost < r.cost; });
+  return best == tiles.end() ? std::nullopt : std::optional(*best);
+}
+
+std::vector<WinogradTile> WinogradShape::getTiles(int64_t places, WinogradCore core) const {
   double reads = (places + 2) * (places + 2);
   auto vectors = [](double channels) { return std::ceil(channels / kLanes); };
-  std::optional<WinogradTile> best;
+  std::vector<WinogradTile> all;
   if (width < places)
-    return best;
+    return all;
   auto tryTile = [&](int64_t together, int64_t rows) {
     for (int64_t columns = kColumns; columns < outputs + kColumns; columns += kColumns) {
       int64_t part = std::min(columns, outputs);
       if (outputs % part)
         continue;
       double across = llvm::divideCeil(width, places), tiles = together * llvm::divideCeil(rows, places) * across;
-      double bands = images / together * (height / rows), all = bands * tiles;
+      double bands = images / together * (height / rows), sum = bands * tiles;
       double blocks = outputs / part, passes = bands * blocks;
       double buffers = reads * 4 * tiles * (inputs + part), weights = reads * 4 * inputs * outputs;
-      double cost = all * reads * (blocks * kTransformIn * vectors(inputs) + kTransformOut * vectors(outputs));
+      double cost = sum * reads * (blocks * kTransformIn * vectors(inputs) + kTransformOut * vectors(outputs));
       // Weights are asked for before their turn, while products are summed; those that do not stay
       // in the cache come for each block of rows again.
       bool stay = blocks == 1 && weights + buffers <= core.l2Bytes * 0.75;
       double moved = (stay ? 1 : passes / blocks) * weights / kFarBytes;
-      cost += std::max(reads * all * inputs * outputs / getProducts(core.lanes), moved);
+      cost += std::max(reads * sum * inputs * outputs / getProducts(core.lanes), moved);
       if (buffers > core.l2Bytes / 2)
         cost += passes * (buffers - core.l2Bytes / 2) * 2 / kFarBytes;
       cost *= getPenalty(passes);
-      if (!best || cost < best->cost)
-        best = WinogradTile{together, rows, part, cost};
+      all.push_back({together, rows, part, cost});
     }
   };
   for (int64_t rows = places; rows < height; ++rows)
@@ -74,5 +79,5 @@ std::optional<WinogradTile> WinogradShape::chooseTile(int64_t places, WinogradCo
   for (int64_t together = 1; together <= images && height >= places; ++together)
     if (images % together == 0)
       tryTile(together, height);
-  return best;
+  return all;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace nacre::tile {
 
@@ -32,6 +33,8 @@ struct WinogradShape {
   /// The tile that takes the least time by transforms of `places` x `places`; few tiles count as slower,
   /// for several threads. Nothing if the result has fewer places.
   std::optional<WinogradTile> chooseTile(int64_t places, WinogradCore core) const;
+  /// All tiles that there could be.
+  std::vector<WinogradTile> getTiles(int64_t places, WinogradCore core) const;
   /// Cycles of transforming the weights, for those that change from run to run.
   double getWeightsCost(int64_t places) const;
 };

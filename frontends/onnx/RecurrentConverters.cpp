@@ -85,6 +85,11 @@ public:
     Value value = index < operands.size() ? operands[index] : Value();
     if (!value || c.hadError())
       return {};
+    // Biases and peepholes are vectors, all else matrices, for each direction.
+    if (int64_t rank = NodeContext::rankOf(value), wanted = index == 3 || index == 7 ? 2 : 3; rank != wanted) {
+      (void)c.error("input " + Twine(index) + " has rank " + Twine(rank) + ", expected " + Twine(wanted));
+      return {};
+    }
     if (isState && batchFirst)
       value = transpose(value, {1, 0, 2});
     if (!value)

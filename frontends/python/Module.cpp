@@ -61,6 +61,10 @@ struct Request {
   std::string precision = "f32", targetCpu, targetTriple;
   bool exactConv = false;
   Shapes specialize; // sizes by name
+  std::optional<double> tuneSeconds;
+  int32_t tuneThreads = 0;
+  Dims tuneSizes;
+  std::optional<Decisions> decisions;
   std::optional<Train> train;
   std::optional<std::string> cacheDirectory;
   uint64_t cacheBytes = CompileOptions().cacheBytes;
@@ -96,6 +100,9 @@ CompileOptions makeOptions(const Request &request, LogQueue &lines) {
   options.precision = request.precision;
   options.exactConv = request.exactConv;
   options.specialize = request.specialize;
+  options.decisions = request.decisions;
+  if (request.tuneSeconds)
+    options.tune = {*request.tuneSeconds, request.tuneThreads, request.tuneSizes};
   options.targetCpu = request.targetCpu;
   options.targetTriple = request.targetTriple;
   options.cacheDirectory = request.cacheDirectory;
@@ -322,6 +329,10 @@ NB_MODULE(_core, module) {
       .def_rw("precision", &Request::precision)
       .def_rw("exact_conv", &Request::exactConv)
       .def_rw("specialize", &Request::specialize)
+      .def_rw("tune_seconds", &Request::tuneSeconds, nb::arg().none())
+      .def_rw("tune_threads", &Request::tuneThreads)
+      .def_rw("tune_sizes", &Request::tuneSizes)
+      .def_rw("decisions", &Request::decisions, nb::arg().none())
       .def_rw("target_cpu", &Request::targetCpu)
       .def_rw("target_triple", &Request::targetTriple)
       .def_rw("train", &Request::train, nb::arg().none())
@@ -352,6 +363,11 @@ NB_MODULE(_core, module) {
                    "What the model takes: a list of TensorInfo")
       .def_prop_ro("outputs", &Program::getOutputs, nb::rv_policy::copy,
                    "What the model gives: a list of TensorInfo")
+      .def_prop_ro("provenance",
+                   [](const Program &program) {
+                     return nb::module_::import_("json").attr("loads")(toPython(program.getProvenance()));
+                   },
+                   "What the model was compiled from, and with which options and decisions")
       .def_prop_ro("target_cpu", &Program::getTargetCpu,
                    "LLVM's name of the CPU that the code is for; of a file for several, what was chosen")
       .def_prop_ro("target_cpus", &Program::getTargetCpus, "The CPUs that there is code for, the best first")

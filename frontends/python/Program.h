@@ -74,6 +74,8 @@ public:
   const std::vector<Signature> &getOutputs() const { return functions.front().outputs; }
   std::vector<std::string> getFunctions() const;
   std::string getTargetCpu() const;
+  /// JSON.
+  std::string getProvenance() const { return model->info().provenance; }
   std::vector<std::string> getTargetCpus() const;
   std::map<std::string, FunctionSignature> getSignatures() const;
   Session &getSession() { return session; }

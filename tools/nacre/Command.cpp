@@ -169,6 +169,11 @@ Progress::Progress(CompileOptions &options) {
     llvm::errs().flush();
     return true;
   };
+  if (options.tune)
+    options.tune->progress = [](std::string_view line) {
+      llvm::errs() << "\r\033[K" << line;
+      llvm::errs().flush();
+    };
 }
 
 Progress::~Progress() {

@@ -1,13 +1,16 @@
 //===- CompileCommand.cpp - nacre compile -----------------------*- C++ -*-===//
 #include "tools/nacre/Command.h"
 #include "tools/nacre/TrainFlags.h"
+#include "tools/nacre/TuneFlags.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
+#include <csignal>
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -18,9 +21,8 @@ static Command command("compile", "Compile a model into one self-contained file"
                        "  nacre compile model.onnx -o model.so\n"
                        "  nacre compile model.onnx --dim seq=128 --specialize batch=1,8    any batch, faster for these\n"
                        "  nacre compile model.onnx --emit executable -o model  a program: ./model --help\n"
-                       "  nacre compile model.onnx --precision bf16            faster where the CPU has AMX\n"
+                       "  nacre compile model.onnx --tune 60s                  measure what else could be faster here\n"
                        "  nacre compile model.onnx --target-cpu x86-64-v3,x86-64-v4    for several CPUs\n"
-                       "  nacre compile model.onnx --emit executable --target-triple aarch64-linux-gnu\n"
                        "  nacre compile model.onnx --stop-after graph          print the module\n"
                        "  More options, those of training among them: nacre compile --help-hidden\n", runCompile);
 static cl::opt<std::string> model(cl::Positional, cl::sub(command.subcommand),
@@ -42,9 +44,10 @@ static TrainFlags trainFlags(command.subcommand, "train",
                              "Make a training step as well, with this loss; several make a sum");
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print a summary as JSON"));
 static CompileFlags flags(command.subcommand);
-static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "clip-norm", "clip-value", "detect-anomaly",
+static TuneFlags tuneFlags(command.subcommand);
+static HiddenOptions hidden(command.subcommand, {"accumulate", "allow-symlinks", "average", "clip-norm", "clip-value", "decisions", "detect-anomaly",
                                                  "dump-phases", "group", "input-length", "list-losses",
-                                                 "list-optimizers", "memory-budget", "print-pipeline", "target-features"});
+                                                 "list-optimizers", "memory-budget", "print-pipeline", "size", "target-features", "threads"});
 
 /// --emit into the options; false after a message if it is malformed.
 static bool parseKinds(CompileOptions &options) {
@@ -64,11 +67,30 @@ static bool parseKinds(CompileOptions &options) {
   return true;
 }
 
+/// Ctrl-C while candidates are measured: what is under way ends, and leaves no files of theirs.
+static const auto interrupted = std::make_shared<std::atomic<bool>>(false);
+
+/// The process ends as if it had not caught the signal, so that a shell's script ends too.
+static int endInterrupted() {
+  fail("interrupted: nothing was written");
+  std::signal(SIGINT, SIG_DFL);
+  std::raise(SIGINT);
+  return kInputError;
+}
+
 static int runCompile() {
   CompileOptions options;
   if (!flags.fill(options) || !parseKinds(options))
     return kUsageError;
   options.targetTriple = targetTriple;
+  if (!tuneFlags.fill(options))
+    return kUsageError;
+  TuneResult tuned;
+  options.tuneResult = &tuned;
+  if (options.tune) {
+    options.cancel = interrupted;
+    llvm::sys::SetInterruptFunction([] { *interrupted = true; });
+  }
   if (trainFlags.printLists())
     return kSuccess;
   if (trainFlags.needsLoss())
@@ -103,11 +125,14 @@ static int runCompile() {
 
   // Linking resets LLVM's options to their defaults, ours among them.
   bool stops = !stopAfter.empty() && stopAfter != getPhaseNames().back(), printsJson = json;
+  std::string path = model;
   auto start = std::chrono::steady_clock::now();
   Status status = [&] {
     Progress progress(options);
-    return compileToFile(model, std::string(artifact), options);
+    return compileToFile(path, std::string(artifact), options);
   }();
+  if (!status && *interrupted)
+    return endInterrupted();
   if (!status)
     return fail(status.error());
   if (stops) {
@@ -118,14 +143,19 @@ static int runCompile() {
   uint64_t size = 0;
   if (std::error_code error = llvm::sys::fs::file_size(artifact, size))
     return fail(std::string(artifact) + ": " + error.message());
+  if (options.tune && !printsJson)
+    llvm::errs() << describe(tuned) << '\n';
   if (printsJson) {
     llvm::json::Array files;
     for (const auto &file : getOutputFiles(std::string(artifact), options))
       files.push_back(toUtf8(file.second));
-    printJson(llvm::json::Object{{"artifact", toUtf8(artifact.str())},
-                                 {"bytes", int64_t(size)},
-                                 {"files", std::move(files)},
-                                 {"seconds", seconds.count()}});
+    llvm::json::Object summary{{"artifact", toUtf8(artifact.str())},
+                               {"bytes", int64_t(size)},
+                               {"files", std::move(files)},
+                               {"seconds", seconds.count()}};
+    if (options.tune)
+      summary["tuning"] = toJson(tuned);
+    printJson(std::move(summary));
   } else if (llvm::errs().is_displayed())
     llvm::errs() << artifact << ": " << size / 1024 << " KiB in "
                  << llvm::format("%.2f", seconds.count()) << " s\n";

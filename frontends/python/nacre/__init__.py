@@ -116,6 +116,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     precision: Precision = "f32",
     exact_conv: bool = False,
     specialize: Sizes | None = None,
+    tune: float | None = None,
+    tune_sizes: Dims | None = None,
+    decisions: Mapping[str, str] | None = None,
 ) -> Model | OpenModel:
     """Compiles an ONNX model to be run in this process.
 
@@ -142,6 +145,13 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     one rank, or as many as `input_lengths` says; then they are called `x[0]`, `x[1]`, ..., and
     `input_shapes` takes either name.
 
+    With `tune`, so many seconds at most go into measuring, on this machine, tiles and algorithms that
+    the cost models are unsure of, with random inputs whose open sizes are those of `tune_sizes`, or 1;
+    what makes a run faster is used, within the same bounds of error. What is learnt is kept in the
+    cache, and used where `tune` is given: with 0 nothing is measured. The model's `provenance` has the
+    decisions, `model.provenance["tuning"]["decisions"]`; given as `decisions` they make the same code
+    without measuring.
+
     With `cpus`, thread i stays on CPU cpus[i % len(cpus)], but for the first, which is the
     caller's. `progress` is called with each phase that has begun: its name, its number and
     how many there are. What it raises ends the compilation, as Ctrl-C does. Compiled kernels
@@ -164,6 +174,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
         dims, input_shapes, input_lengths, specialize, precision, exact_conv, target_cpu, train, progress,
         cache_dir, cache_bytes, log, reproducer,
     )
+    _set_tuning(request, tune, threads, tune_sizes, decisions)
 
     def make(values: Mapping[str, Any]) -> Model:
         shapes = {name: shapes_of(value) for name, value in values.items()}
@@ -200,6 +211,10 @@ def compile_to_file(
     precision: Precision = "f32",
     exact_conv: bool = False,
     specialize: Sizes | None = None,
+    tune: float | None = None,
+    tune_sizes: Dims | None = None,
+    tune_threads: int = 0,
+    decisions: Mapping[str, str] | None = None,
 ) -> None:
     """Compiles an ONNX file into one self-contained shared library at `path`, and its header.
 
@@ -210,6 +225,8 @@ def compile_to_file(
     (linked ones where its C library is installed, as cross compilers have it). With several CPUs, `target_cpu="x86-64-v3,x86-64-v4"`, it has code for each,
     and the best that the machine can run is chosen when it is loaded.
 
+    `tune` measures on `tune_threads` threads (0: as many as cores).
+
     The other options and the errors are those of `compile`; also WriteError (a CompileError) if
     a file cannot be written. Each appears complete or not at all.
     """
@@ -217,6 +234,7 @@ def compile_to_file(
         dims, input_shapes, input_lengths, specialize, precision, exact_conv, target_cpu, train, progress,
         cache_dir, cache_bytes, log, reproducer,
     )
+    _set_tuning(request, tune, tune_threads, tune_sizes, decisions)
     request.target_triple = target_triple or ""
     kinds = [emit] if isinstance(emit, str) else list(emit)
     _core.compile_to_file(os.fspath(model), os.fspath(path), kinds, request)
@@ -275,6 +293,21 @@ def _request(
     request.log = log or (_logger.debug if _logger.isEnabledFor(logging.DEBUG) else None)
     request.reproducer = "" if reproducer is None else os.fspath(reproducer)
     return request
+
+
+def _set_tuning(
+    request: _core._Request,
+    tune: float | None,
+    threads: int,
+    sizes: Dims | None,
+    decisions: Mapping[str, str] | None,
+) -> None:
+    if tune is None and sizes:
+        raise ValueError("tune_sizes says what `tune` measures, which is not asked for")
+    request.tune_seconds = None if tune is None else float(tune)
+    request.tune_threads = threads
+    request.tune_sizes = dict(sizes or {})
+    request.decisions = None if decisions is None else dict(decisions)
 
 
 def _has_shape(name: str, request: _core._Request) -> bool:

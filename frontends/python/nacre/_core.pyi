@@ -102,6 +102,10 @@ class Model:
         """The CPUs that there is code for, the best first"""
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        """What the model was compiled from, and with which options and decisions"""
+
+    @property
     def functions(self) -> list[str]:
         """The names of the model's functions: main; step and evaluate if it can be trained"""
 
@@ -263,6 +267,10 @@ class _Request:
     precision: str
     exact_conv: bool
     specialize: dict[str, list[int]]
+    tune_seconds: float | None
+    tune_threads: int
+    tune_sizes: dict[str, int]
+    decisions: dict[str, str] | None
     target_cpu: str
     target_triple: str
     train: dict[str, str] | None

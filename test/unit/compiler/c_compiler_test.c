@@ -141,7 +141,7 @@ static void test_files(const char *folder, const char *path) {
 /* Callers built with older headers: what is behind their struct is not looked at. */
 static void test_older_callers(const char *path) {
   const size_t sizes[] = {offsetof(nacre_compile_options, cache_dir), offsetof(nacre_compile_options, emit),
-                          offsetof(nacre_compile_options, memory_budget), sizeof(nacre_compile_options)};
+                          offsetof(nacre_compile_options, memory_budget), offsetof(nacre_compile_options, tune), sizeof(nacre_compile_options)};
   nacre_model *model = NULL;
   size_t i;
   for (i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
@@ -189,6 +189,38 @@ static void test_specialize(const char *path) {
   asked.sizes = NULL;
   EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
   EXPECT(strstr(nacre_compile_last_error(), "specialize[0]"));
+}
+
+/* Tuning without measuring, and decisions that are none about the model. */
+static void test_tuning(const char *path) {
+  nacre_dim_option size = {"N", 4};
+  nacre_tune_option tune = {0, 2, 1, &size};
+  nacre_decision_option decision = {"tiles.0", "1x1"};
+  nacre_compile_options options = NACRE_COMPILE_OPTIONS_INIT;
+  nacre_model *model = NULL;
+  nacre_model_info info;
+  options.cache_dir = "";
+  options.tune = &tune;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_OK);
+  run(model);
+  EXPECT(nacre_model_get_info(model, &info) == NACRE_OK && strstr(info.provenance, "\"tuning\":{\"decisions\":{}}"));
+  nacre_model_release(model);
+  size.name = "M";
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "no open dimension of an input has that name"));
+  tune.seconds = -1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  tune.sizes = NULL;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "tune->sizes"));
+  options.tune = NULL;
+  options.decisions = &decision;
+  options.decision_count = 1;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_VALUE);
+  EXPECT(strstr(nacre_compile_last_error(), "no kernel of the model can be decided 'tiles.0=1x1'"));
+  decision.choice = NULL;
+  EXPECT(nacre_compile(path, &options, &model) == NACRE_INVALID_ARGUMENT);
+  EXPECT(strstr(nacre_compile_last_error(), "decisions[0]"));
 }
 
 static const char trained_text[] =
@@ -378,6 +410,7 @@ int main(int argc, char **argv) {
   test_files(argv[1], path);
   test_older_callers(path);
   test_specialize(path);
+  test_tuning(path);
   test_training(argv[1]);
 
   if (failures == 0)

@@ -162,6 +162,7 @@ FAULTS = {
     "conv_pads_negative": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], pads=[-9, 0, 0, 0]), "node 'n' (Conv): pads must be from 0 to 2147483648, found -9"),
     "conv_pads_huge": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], pads=[1 << 62, 0, 1 << 62, 0]), "node 'n' (Conv): pads must be from 0 to 2147483648, found 4611686018427387904"),
     "deform_conv_pads_huge": (lambda: one("DeformConv", [1, 3, 8, 8], [tensor("w", [1, 3, 1, 1], FLOATS, float_data=[0] * 3), tensor("o", [1, 2, 1, 1], FLOATS, float_data=[0] * 2)], opset=19, pads=[0, -(1 << 63), 0, 0]), "node 'n' (DeformConv): pads must be from -2147483648 to 2147483648, found -9223372036854775808"),
+    "lstm_bias_without_dimensions": (lambda: one("LSTM", [4, 2, 3], [tensor("w", [2, 4, 3], FLOATS, float_data=[0] * 24), tensor("r", [2, 4, 1], FLOATS, float_data=[0] * 8), tensor("b", [], FLOATS, float_data=[0])], hidden_size=1, direction="bidirectional"), "node 'n' (LSTM): input 3 has rank 0, expected 2"),
     "conv_pads_count": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], pads=[1, 1]), "node 'n' (Conv): expected 2 strides, 2 dilations and 4 pads, found 2, 2 and 2"),
     "conv_strides_count": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], strides=[1]), "node 'n' (Conv): expected 2 strides, 2 dilations and 4 pads, found 1, 2 and 4"),
     "conv_kernel_shape": (lambda: weights("Conv", [1, 4, 5, 5], [4, 4, 3, 3], kernel_shape=[5, 5]), "node 'n' (Conv): kernel_shape does not match the weight"),
