@@ -75,16 +75,28 @@ static Status pack(const std::string &file, llvm::ArrayRef<TensorInfo> parts, co
   int64_t rank = parts[1].dims[1].size, length = 0;
   HostTensor data{dtype, {0}, {}, nullptr}, shapes{NACRE_I64, {int64_t(elements.size()), rank}, {}, nullptr};
   std::vector<std::string> text;
+  int32_t bits = nacre_dtype_bits(dtype);
+  bool isBelowByte = bits > 0 && bits < 8; // these are packed when all are there
   for (const HostTensor &element : elements) {
     if (element.dtype != dtype || int64_t(element.dims.size()) != rank)
       return Error{NACRE_INVALID_VALUE, file + ": found an element " + describe(element.dtype, element.dims) +
                                             ", expected " + nacre_dtype_name(dtype) + " of rank " + std::to_string(rank)};
-    length += element.view().elements();
+    int64_t count = element.view().elements();
+    length += count;
     if (element.text)
       text.insert(text.end(), element.text->begin(), element.text->end());
-    data.data.insert(data.data.end(), element.data.begin(), element.data.end());
+    if (isBelowByte) {
+      data.data.resize(size_t(length));
+      nacre_dtype_unpack(dtype, element.data.data(), count, data.data.data() + length - count);
+    } else {
+      data.data.insert(data.data.end(), element.data.begin(), element.data.end());
+    }
     auto *sizes = reinterpret_cast<const std::byte *>(element.dims.data());
     shapes.data.insert(shapes.data.end(), sizes, sizes + element.dims.size() * sizeof(int64_t));
+  }
+  if (isBelowByte) {
+    std::vector<std::byte> apart = std::exchange(data.data, std::vector<std::byte>(size_t(length * bits + 7) / 8));
+    nacre_dtype_pack(dtype, apart.data(), length, data.data.data());
   }
   data.dims = {length};
   tensors.push_back(dtype == NACRE_STRING ? makeStrings({length}, std::move(text)) : std::move(data));
