@@ -135,7 +135,7 @@ struct CompileOptions {
   std::map<std::string, ExampleShapes> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
-  /// Sizes of open dimensions by their names, for which there is faster code beside that for all sizes:
+  /// Sizes of open dimensions by their names, or places ("x[0]") where they have none, for which there is faster code beside that for all sizes:
   /// a version for each combination, in which any of them may stay open. A run takes the one with most
   /// sizes that its inputs have. Weights are shared. Not with `train`.
   std::map<std::string, std::vector<int64_t>> specialize;

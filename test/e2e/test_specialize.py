@@ -164,6 +164,25 @@ def test_several_cpus(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_sizes_without_a_name(tmp_path: Path) -> None:
+    """They are called by their places, also those that only an option opens."""
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+    net (float[?, 4] x, float[?, ?] w) => (float[?, ?] y) { h = MatMul (x, w) y = Softmax (h) }""")
+    model.graph.input[1].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "net.onnx")
+    nacre("compile", tmp_path / "net.onnx", "-o", tmp_path / "m.so", "--input-shape", "w=4x?", "--specialize", "x[0]=1,3", "--specialize", "w[1]=8")
+    assert info(tmp_path / "m.so")["provenance"]["specialize"] == {"w[1]": [8], "x[0]": [1, 3]}
+    program = module().load(tmp_path / "m.so")
+    random = np.random.default_rng(5)
+    for rows, columns, version in [(1, 8, ".w_1__8.x_0__1"), (3, 8, ".w_1__8.x_0__3"), (2, 8, ".w_1__8"), (3, 5, ".x_0__3"), (2, 5, ""), (8, 1, "")]:
+        inputs = {"x": random.normal(size=(rows, 4)).astype(np.float32), "w": random.normal(size=(4, columns)).astype(np.float32)}
+        assert get_versions_used(program, inputs) == {version}
+        expected = run_reference(tmp_path / "net.onnx", inputs)[0]
+        np.testing.assert_allclose(program.run(inputs)[0], expected, rtol=1e-5, atol=1e-6)
+    ran = nacre("compile", tmp_path / "net.onnx", "-o", tmp_path / "no.so", "--input-shape", "w=4x?", "--specialize", "x[1]=4", ok=False)
+    assert "sizes of 'x[1]': no open dimension of an input has that name; expected 'x[0]' or 'w[1]'" in ran.err, ran.text()
+
+
 def test_wrong_inputs(folder: Path) -> None:
     """A symbol has one size in all inputs, whatever the version."""
     model = module().load(folder / "fast.so")

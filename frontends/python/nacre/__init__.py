@@ -122,7 +122,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     The model is a path, the bytes of a file, or an onnx.ModelProto; only a path can have
     its weights in other files. `dims` fixes dynamic dimensions by their names,
     `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). With
-    `specialize`, {"batch": [1, 8]}, there is faster code for these sizes of open dimensions beside
+    `specialize`, {"batch": [1, 8]} ("x[0]" where there is no name), there is faster code for these sizes of open dimensions beside
     that for all: a version for each combination, in which any of them may stay open; a run takes
     the one with most sizes that its inputs have, and all share the weights. Runs use `threads`
     threads (0: as many as cores). The code is for this machine's CPU, or for `target_cpu` by LLVM's
