@@ -211,9 +211,9 @@ Result<Model> compile(std::span<const std::byte> model, const CompileOptions &op
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
 
-/// An input that a run gives a value to, and what the model leaves open of it that has to be known
-/// before it can be compiled: the rank of a tensor, or of a sequence's elements; whether an
-/// optional has an element. The options' shapes, lengths or examples say it.
+/// An input that a run gives a value to, and what the model leaves open of it. The rank of a tensor, or of a sequence's
+/// elements, has to be known before it can be compiled. Whether an optional has an element a run may tell, but code for
+/// one of both is better. The options' shapes, lengths or examples say it.
 struct OpenInput {
   std::string name;
   bool lacksRank = false, lacksElement = false;

@@ -134,7 +134,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `precision`, `memory_budget`, `open_size`, `batch_shapes`: docs/training.md), it has a function `step` as well,
     which changes the parameters.
 
-    The ranks of inputs are fixed, and whether an optional input has an element. What the model does
+    The ranks of inputs are fixed here, and whether an optional input has an element. What the model does
     not say of them, `input_shapes` says, and `input_lengths` (None: an optional without an element; 1:
     an optional tensor that is there), or `example`, values for a run by name. If none does, the result
     is an OpenModel, which is compiled when it is first run, once for each rank that it meets. `example`
@@ -210,7 +210,8 @@ def compile_to_file(
     (linked ones where its C library is installed, as cross compilers have it). With several CPUs, `target_cpu="x86-64-v3,x86-64-v4"`, it has code for each,
     and the best that the machine can run is chosen when it is loaded.
 
-    The other options and the errors are those of `compile`; also WriteError (a CompileError) if
+    Where nothing says whether an optional input has an element, each run does. The other options and the
+    errors are those of `compile`; also WriteError (a CompileError) if
     a file cannot be written. Each appears complete or not at all.
     """
     request = _request(
