@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from small_models import save_with_weights
 from support import module, nacre
 
 # Attention over a sequence: products with weights, whose batch and length are open, and among values.
@@ -47,21 +48,11 @@ IMAGE_WEIGHTS = {"w0": (32, 16, 3, 3), "scale": (32,), "bias": (32,), "mean": (3
                  "w1": (16, 32, 3, 3), "w2": (10, 16), "b2": (10,)}  # fmt: skip
 
 
-def save(path: Path, text: str, shapes: dict[str, tuple[int, ...]]) -> Path:
-    model = onnx.parser.parse_model(text)
-    random = np.random.default_rng(1)
-    for name, shape in shapes.items():
-        value = random.uniform(0.5, 1.5, shape) if name == "variance" else random.normal(0, 0.2, shape)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype(np.float32), name))
-    onnx.save(model, path)
-    return path
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("specialize")
-    net = save(folder / "net.onnx", TEXT, WEIGHTS)
-    save(folder / "images.onnx", IMAGES, IMAGE_WEIGHTS)
+    net = save_with_weights(folder / "net.onnx", TEXT, WEIGHTS)
+    save_with_weights(folder / "images.onnx", IMAGES, IMAGE_WEIGHTS)
     nacre("compile", net, "-o", folder / "plain.so")
     nacre("compile", net, "-o", folder / "fast.so", "--specialize", "batch=1,8", "--specialize", "seq=16")
     return folder
