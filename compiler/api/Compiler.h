@@ -161,7 +161,7 @@ struct CompileOptions {
   std::map<std::string, ExampleShapes> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
-  /// Sizes of open dimensions by their names, for which there is faster code beside that for all sizes:
+  /// Sizes of open dimensions by their names, or places ("x[0]") where they have none, for which there is faster code beside that for all sizes:
   /// a version for each combination, in which any of them may stay open. A run takes the one with most
   /// sizes that its inputs have. Weights are shared. Not with `train`.
   std::map<std::string, std::vector<int64_t>> specialize;
@@ -247,9 +247,9 @@ Result<Model> compile(std::span<const std::byte> model, const CompileOptions &op
 Status compileToFile(const std::string &path, const std::string &artifact,
                      const CompileOptions &options = {});
 
-/// An input that a run gives a value to, and what the model leaves open of it that has to be known
-/// before it can be compiled: the rank of a tensor, or of a sequence's elements; whether an
-/// optional has an element. The options' shapes, lengths or examples say it.
+/// An input that a run gives a value to, and what the model leaves open of it. The rank of a tensor, or of a sequence's
+/// elements, has to be known before it can be compiled. Whether an optional has an element a run may tell, but code for
+/// one of both is better. The options' shapes, lengths or examples say it.
 struct OpenInput {
   std::string name;
   bool lacksRank = false, lacksElement = false;

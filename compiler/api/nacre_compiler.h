@@ -177,8 +177,8 @@ typedef struct nacre_compile_options {
   /* 1: convolutions sum the products of their windows, none by Winograd's
    * transforms, whose results are about twice as far from exact ones. */
   int32_t exact_conv;
-  /* Sizes of open dimensions for which there is faster code beside that for all
-   * sizes: a version for each combination, in which any of them may stay open.
+  /* Sizes of open dimensions, by their names or, without one, by their places
+   * ("x[0]"), for which there is faster code beside that for all sizes: a version for each combination, in which any of them may stay open.
    * A run takes the one with most sizes that its inputs have. Weights are
    * shared. Not with loss or optimizer. */
   const nacre_sizes_option *specialize;

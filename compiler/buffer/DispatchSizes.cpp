@@ -33,7 +33,7 @@ using namespace nacre;
 
 namespace {
 
-/// Where an input has the size that a symbol stands for.
+/// Where an input has the size that a symbol stands for, or that has none.
 struct Symbol {
   StringRef name;
   int64_t input, dim;
@@ -53,14 +53,19 @@ size_t countSizes(func::FuncOp func) {
 
 SmallVector<Symbol> getSymbols(func::FuncOp main) {
   SmallVector<Symbol> symbols;
-  llvm::DenseSet<StringRef> seen{""};
+  llvm::DenseSet<StringAttr> seen;
   auto inputs = main->getAttrOfType<ArrayAttr>("nacre.inputs");
-  for (auto [i, input] : llvm::enumerate(inputs.getAsRange<DictionaryAttr>())) {
-    auto type = cast<RankedTensorType>(input.getAs<TypeAttr>("type").getValue());
-    for (auto [dim, name] : llvm::enumerate(input.getAs<ArrayAttr>("symbols").getAsRange<StringAttr>()))
-      if (seen.insert(name.getValue()).second)
-        symbols.push_back({name.getValue(), int64_t(i), int64_t(dim), type.getShape()});
-  }
+  for (bool hasSymbol : {true, false}) // a symbol may be called as a place is
+    for (auto [i, input] : llvm::enumerate(inputs.getAsRange<DictionaryAttr>())) {
+      auto type = cast<RankedTensorType>(input.getAs<TypeAttr>("type").getValue());
+      for (auto [dim, name] : llvm::enumerate(input.getAs<ArrayAttr>("symbols").getAsRange<StringAttr>())) {
+        if (name.empty() == hasSymbol || !type.isDynamicDim(dim))
+          continue;
+        StringAttr called = hasSymbol ? name : graph::getPlaceName(input.getAs<StringAttr>("name"), dim);
+        if (seen.insert(called).second)
+          symbols.push_back({called.getValue(), int64_t(i), int64_t(dim), type.getShape()});
+      }
+    }
   return symbols;
 }
 

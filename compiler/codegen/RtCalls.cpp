@@ -122,16 +122,17 @@ LogicalResult RtFunction::lowerCall(kern::CallOp op) {
       calling.flatten(builder, loc, operand, operands);
   LLVM::CallOp::create(builder, loc, callee, operands);
   callHook(hooks.index, hooks.next);
-  SmallVector<Value> buffers(op->getOperands());
+  // A set: operands may be one view, or views of another operand.
+  llvm::SmallSetVector<Value, 8> buffers(op->operand_begin(), op->operand_end());
   op.erase();
   // Views whose address went directly into the call. rt ops are lowered later.
-  for (Value buffer : buffers)
-    while (Operation *view = buffer.getDefiningOp<ViewLikeOpInterface>()) {
-      if (!isOpTriviallyDead(view))
-        break;
-      buffer = view->getOperand(0);
-      view->erase();
-    }
+  while (!buffers.empty()) {
+    Operation *view = buffers.pop_back_val().getDefiningOp<ViewLikeOpInterface>();
+    if (!view || !isOpTriviallyDead(view))
+      continue;
+    buffers.insert(view->getOperand(0));
+    view->erase();
+  }
   return success();
 }
 

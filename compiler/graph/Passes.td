@@ -16,7 +16,8 @@ def SpecializeSizesPass : Pass<"specialize-sizes", "::mlir::ModuleOp"> {
   let description = [{
     There is a private function for each combination of the given sizes, in which any symbol
     may stay open, with static types in the place of the symbols' and the sizes in
-    `nacre.sizes`. A symbol that no input has is refused with those that there are.
+    `nacre.sizes`. An open dimension without a symbol is called by its place, `x[0]`. A name that
+    no input has is refused with those that there are.
     Precondition: the imported module. Postcondition: the types in these functions are inferred.
   }];
   let options = [ListOption<"sizes", "sizes", "std::string", "Sizes by symbol, \"batch=8\"">];

@@ -4,7 +4,7 @@
 // After:  func.func @main as it was, and
 //         func.func private @main.batch_1(%x: tensor<1x64xf32>) attributes {nacre.sizes = {batch = 1}}
 //
-// Each symbol has one of the sizes that are asked for, or stays open: there is a version for every
+// Each symbol, and each open dimension without one (x[0]), has one of the sizes that are asked for, or stays open: there is a version for every
 // combination but the last, which is @main. They go through the same passes, and share parameters.
 // dispatch-sizes makes @main call the one that fits a run.
 //
@@ -41,6 +41,10 @@ SmallVector<func::FuncOp> graph::getMainAndVersions(ModuleOp module) {
   return functions;
 }
 
+StringAttr graph::getPlaceName(StringAttr input, int64_t dim) {
+  return StringAttr::get(input.getContext(), input.getValue() + "[" + Twine(dim) + "]");
+}
+
 StringRef graph::getVersionSuffix(func::FuncOp func) {
   return func && func->hasAttr(kSizesAttr) ? func.getName().drop_front(kMain.size()) : StringRef();
 }
@@ -54,15 +58,31 @@ using Choice = SmallVector<std::pair<StringRef, int64_t>>;
 /// Each is compiled as a model of its own is.
 constexpr uint64_t kMostVersions = 64;
 
-/// The names of the function's open dimensions, in order.
-llvm::SetVector<StringRef> getSymbols(func::FuncOp func) {
-  llvm::SetVector<StringRef> symbols;
-  for (unsigned i = 0; i < func.getNumArguments(); ++i)
-    if (auto names = func.getArgAttrOfType<ArrayAttr>(i, "nn.symbols"))
-      for (auto name : names.getAsRange<StringAttr>())
-        if (!name.empty())
-          symbols.insert(name.getValue());
-  return symbols;
+/// The symbols of an argument's dimensions, "" for those without.
+SmallVector<StringAttr> getSymbols(func::FuncOp func, BlockArgument argument) {
+  if (auto given = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "nn.symbols"))
+    return llvm::to_vector(given.getAsRange<StringAttr>());
+  return SmallVector<StringAttr>(cast<RankedTensorType>(argument.getType()).getRank(),
+                                 StringAttr::get(func.getContext(), ""));
+}
+
+/// What an argument's dimensions are called, null for those that are not open. A symbol of any
+/// argument goes before a place of the same name.
+SmallVector<StringAttr> nameSizes(func::FuncOp func, BlockArgument argument) {
+  llvm::DenseSet<StringAttr> symbols;
+  for (BlockArgument other : func.getArguments())
+    symbols.insert_range(getSymbols(func, other));
+  auto input = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "nn.name");
+  SmallVector<StringAttr> names = getSymbols(func, argument);
+  for (auto [dim, name] : llvm::enumerate(names)) {
+    if (!name.empty())
+      continue;
+    bool isOpen = input && cast<RankedTensorType>(argument.getType()).isDynamicDim(dim);
+    name = isOpen ? graph::getPlaceName(input, dim) : StringAttr();
+    if (isOpen && symbols.contains(name))
+      name = StringAttr();
+  }
+  return names;
 }
 
 struct SpecializeSizesPass : graph::impl::SpecializeSizesPassBase<SpecializeSizesPass> {
@@ -95,20 +115,22 @@ struct SpecializeSizesPass : graph::impl::SpecializeSizesPassBase<SpecializeSize
 private:
   /// The sizes by symbol, each once.
   LogicalResult read(func::FuncOp main, Sizes &asked) {
-    llvm::SetVector<StringRef> symbols = getSymbols(main);
+    llvm::SetVector<StringAttr> names;
+    for (BlockArgument argument : main.getArguments())
+      names.insert_range(llvm::make_filter_range(nameSizes(main, argument), [](StringAttr name) { return bool(name); }));
     for (const std::string &text : sizes) {
       auto [name, digits] = StringRef(text).rsplit('=');
       int64_t size = 0;
       if (digits.getAsInteger(10, size) || size < 0)
         return main.emitError("malformed size ") << nn::quoted(text) << " to specialise for, expected NAME=8";
-      if (!symbols.contains(name)) {
+      if (!names.contains(StringAttr::get(main.getContext(), name))) {
         InFlightDiagnostic error = main.emitError("cannot be specialised for sizes of ")
                                    << nn::quoted(name) << ": no open dimension of an input has that name";
-        if (symbols.empty())
+        if (names.empty())
           return error << ", nor any";
         error << "; expected ";
-        for (auto [i, symbol] : llvm::enumerate(symbols))
-          error << (i == 0 ? "" : i + 1 == symbols.size() ? " or " : ", ") << nn::quoted(symbol);
+        for (auto [i, known] : llvm::enumerate(names))
+          error << (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") << nn::quoted(known.getValue());
         return error;
       }
       if (SmallVector<int64_t> &list = asked[name]; !llvm::is_contained(list, size))
@@ -161,26 +183,24 @@ private:
     version.setPrivate();
     DictionaryAttr known = b.getDictionaryAttr(sizes);
     version->setAttr(graph::kSizesAttr, known);
-    for (BlockArgument argument : version.getArguments())
-      fixSizes(version, argument, known);
+    for (auto [open, argument] : llvm::zip_equal(main.getArguments(), version.getArguments()))
+      fixSizes(version, argument, nameSizes(main, open), known);
     version.setFunctionType(b.getFunctionType(ValueRange(version.getArguments()).getTypes(), version.getResultTypes()));
     return version;
   }
 
-  static void fixSizes(func::FuncOp version, BlockArgument argument, DictionaryAttr known) {
-    auto names = version.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "nn.symbols");
-    if (!names)
-      return;
+  static void fixSizes(func::FuncOp version, BlockArgument argument, ArrayRef<StringAttr> names, DictionaryAttr known) {
     auto type = cast<RankedTensorType>(argument.getType());
     SmallVector<int64_t> shape(type.getShape());
-    SmallVector<Attribute> open(names.getValue());
-    for (auto [size, name] : llvm::zip_equal(shape, open))
-      if (auto fixed = known.getAs<IntegerAttr>(cast<StringAttr>(name).getValue())) {
+    auto open = llvm::to_vector_of<Attribute>(getSymbols(version, argument));
+    for (auto [size, symbol, name] : llvm::zip_equal(shape, open, names))
+      if (auto fixed = name ? known.getAs<IntegerAttr>(name) : IntegerAttr()) {
         size = fixed.getInt();
-        name = StringAttr::get(version.getContext(), "");
+        symbol = StringAttr::get(version.getContext(), "");
       }
     argument.setType(type.clone(shape));
-    version.setArgAttr(argument.getArgNumber(), "nn.symbols", ArrayAttr::get(version.getContext(), open));
+    if (version.getArgAttr(argument.getArgNumber(), "nn.symbols"))
+      version.setArgAttr(argument.getArgNumber(), "nn.symbols", ArrayAttr::get(version.getContext(), open));
   }
 };
 

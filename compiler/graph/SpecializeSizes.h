@@ -7,11 +7,14 @@
 
 namespace nacre::graph {
 
-/// On a version of @main: the sizes that it is for, a dictionary by symbol.
+/// On a version of @main: the sizes that it is for, a dictionary by symbol, or place where there is none.
 inline constexpr llvm::StringLiteral kSizesAttr = "nacre.sizes";
 /// On a kernel's call in a version: the name that its kernel would have, had no equal one taken its
 /// place.
 inline constexpr llvm::StringLiteral kLabelAttr = "nacre.label";
+
+/// What an input's dimension is called that has no symbol: x[0].
+mlir::StringAttr getPlaceName(mlir::StringAttr input, int64_t dim);
 
 /// @main, then its versions for given sizes; nothing if the module has no @main.
 llvm::SmallVector<mlir::func::FuncOp> getMainAndVersions(mlir::ModuleOp module);

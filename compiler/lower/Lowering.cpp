@@ -83,6 +83,9 @@ Value lower::castTo(OpBuilder &b, Location loc, Value tensor, Type type) {
 
 Value lower::createRemapped(OpBuilder &b, Location loc, Value input, ArrayRef<OpFoldResult> sizes,
                             ArrayRef<bool> isMapped, IndexMap map, bool tabulate) {
+  // Of nothing no place is read: the result has no elements, either.
+  if (llvm::is_contained(cast<RankedTensorType>(input.getType()).getShape(), 0))
+    return createEmpty(b, loc, sizes, getElementTypeOrSelf(input));
   int64_t rank = sizes.size();
   MLIRContext *context = b.getContext();
   SmallVector<Value> tables;

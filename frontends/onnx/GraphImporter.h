@@ -92,12 +92,12 @@ struct InputTensor {
   /// The model's input.
   StringRef input;
   const ::onnx::TypeProto_Tensor *type = nullptr;
-  /// Of a sequence: names in its dimensions are no promise that its elements' sizes are equal.
+  /// Of a sequence or optional: names in its dimensions are no promise that other sizes are equal.
   bool isElement = false;
   /// Of a value that the options show.
   std::optional<int64_t> exampleRank;
-  /// A part of a packed sequence, whose own shape the options do not say.
-  bool isPacked = false;
+  /// A part of a packed sequence or an optional, whose own shape the options do not say.
+  bool isPart = false;
 };
 
 /// An output of the model as tensors: see FunctionInfo's `nn.output_values`.
@@ -154,7 +154,7 @@ private:
   ::onnx::TypeProto_Tensor &addPart(StringRef input, StringRef suffix, int elementType, StringRef symbol,
                                     SmallVectorImpl<InputTensor> &tensors);
   /// The rank of the elements of a sequence whose length is left open; nullopt if it has to be fixed.
-  std::optional<int64_t> getPackedRank(const std::string &name, const ::onnx::TypeProto_Tensor &type, bool isOptional);
+  std::optional<int64_t> getPackedRank(const std::string &name, const ::onnx::TypeProto_Tensor &type);
   /// The packed sequence of its two arguments, whose sizes are required to fit. Null after an error.
   Value makePackedInput(const InputValue &input, mlir::ValueRange arguments, mlir::OpBuilder &builder,
                         mlir::Location loc);

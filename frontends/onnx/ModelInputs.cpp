@@ -1,7 +1,8 @@
 //===- ModelInputs.cpp - What a model takes, as tensors ---------*- C++ -*-===//
 //
-// A sequence or optional has as many elements as the options say: each becomes
-// an argument of @main. So do the keys and the values of a map.
+// A sequence has as many elements as the options say, each an argument of @main, or comes
+// packed. Whether an optional has an element the options say as well, or an argument does.
+// The keys and the values of a map are arguments, too.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/nn/NNShapes.h"
@@ -69,6 +70,7 @@ InputValue GraphImporter::flattenInput(const ValueInfoProto &input, SmallVectorI
     addPart(name, ".values", element.tensor_type().elem_type(), symbol, tensors);
     return value;
   }
+  bool isMaybe = isOptional && !options.inputLengths.count(name) && !options.examples.count(name);
   bool isSequence = type->has_sequence_type();
   if (isSequence)
     type = &type->sequence_type().elem_type();
@@ -77,29 +79,42 @@ InputValue GraphImporter::flattenInput(const ValueInfoProto &input, SmallVectorI
                       ? "has no type"
                       : "is no tensor or map, and no sequence or optional of tensors, which is not supported");
 
-  if (auto rank = isSequence ? getPackedRank(name, type->tensor_type(), isOptional) : std::nullopt) {
+  // What only a run tells: an argument behind the others.
+  auto addGiven = [&] {
+    addPart(name, ".given", ::onnx::TensorProto::BOOL, "", tensors).mutable_shape()->clear_dim();
+    tensors.back().isPart = true;
+  };
+  if (isMaybe && !isSequence) {
+    value.kind = "maybe tensor";
+    value.count = 2;
+    // What is not there has sizes of its own.
+    tensors.push_back({name, name, &type->tensor_type(), /*isElement=*/true, std::nullopt});
+    addGiven();
+    return value;
+  }
+  if (auto rank = isSequence ? getPackedRank(name, type->tensor_type()) : std::nullopt) {
     if (*rank > kMaxRank)
       return refuse("has elements of rank " + Twine(*rank) + ", expected at most " + Twine(kMaxRank));
-    value.kind = isOptional ? "optional packed" : "packed";
-    value.count = 2;
+    value.kind = isMaybe ? "maybe packed" : isOptional ? "optional packed" : "packed";
+    value.count = 2 + isMaybe;
     value.element = &type->tensor_type();
     (void)addPart(name, ".data", value.element->elem_type(), "", tensors);
     auto &shapes = addPart(name, ".shapes", ::onnx::TensorProto::INT64, "", tensors);
     shapes.mutable_shape()->add_dim()->set_dim_value(*rank);
     for (InputTensor &part : MutableArrayRef(tensors).take_back(2))
-      part.isPacked = true;
+      part.isPart = true;
+    if (isMaybe)
+      addGiven();
     return value;
   }
   auto given = getLength(options, name, !isOptional && !isSequence);
   StringRef cure = " must be known at compile time; say so with --input-length ";
-  if (!given && isSequence && !isOptional && !type->tensor_type().has_shape())
+  if (!given && isSequence && !type->tensor_type().has_shape())
     return refuse("is a sequence of tensors of unknown rank; give their shape with --input-shape " + name + "=?x3");
-  if (!given && isSequence)
+  if (!given)
     return refuse((isOptional ? "is an optional sequence: whether it is there and how many elements it has"
                               : "is a sequence: how many elements it has") +
                   cure + name + "=3" + (isOptional ? " or " + name + "=none" : ""));
-  if (!given)
-    return refuse("is an optional: whether it has an element" + cure + name + "=1 or " + name + "=none");
   std::optional<int64_t> length = *given;
   if (isOptional && !isSequence && length == 0)
     length = std::nullopt;
@@ -164,7 +179,7 @@ bool GraphImporter::bindSymbols(ArrayRef<InputValue> values, ArrayRef<InputTenso
       addSymbols(*value.element);
   }
   for (const InputTensor &tensor : tensors) {
-    if (!tensor.isPacked) // a shape is its elements': makePackedInput
+    if (!tensor.isPart) // a shape is its elements': makePackedInput
       found[tensor.name] = found[tensor.input] = &tensor;
     addSymbols(*tensor.type);
   }
@@ -240,7 +255,7 @@ RankedTensorType GraphImporter::getInputType(const InputTensor &input, SmallVect
                   ", which is not supported");
   // A shape given for a sequence is each element's.
   auto fixed = options.inputShapes.find(input.name);
-  if (fixed == options.inputShapes.end() && !input.isPacked)
+  if (fixed == options.inputShapes.end() && !input.isPart)
     fixed = options.inputShapes.find(input.input.str());
   bool isFixed = fixed != options.inputShapes.end();
   if (!tensor.has_shape() && !isFixed && !input.exampleRank)
@@ -290,7 +305,7 @@ Value GraphImporter::makeInput(const InputValue &input, ArrayRef<Type> types, Va
   if (input.kind.empty() || !llvm::all_of(types, [](Type type) { return bool(type); }))
     return {};
   StringRef kind = input.kind;
-  bool isOptional = kind.consume_front("optional ");
+  bool isMaybe = kind.consume_front("maybe "), isOptional = kind.consume_front("optional ");
   Location loc = nn::getNodeLocation(&context, input.proto->name(), "Input");
   Value value;
   if (kind == "tensor")
@@ -301,5 +316,7 @@ Value GraphImporter::makeInput(const InputValue &input, ArrayRef<Type> types, Va
     value = makePackedInput(input, arguments, builder, loc);
   else if (kind == "map")
     value = makeMap(builder, loc, {arguments[0], arguments[1]});
+  if (isMaybe && value)
+    return makeRuntimeOptional(builder, loc, {arguments.back(), value});
   return isOptional && (value || input.count == 0) ? makeOptional(builder, loc, value) : value;
 }

@@ -126,7 +126,14 @@ static TrainingBatchNorm makeTrainingBatchNorm(NodeContext &c, const BatchNormIn
     Value come = c.make<nn::MulOp>(now, c.scalarConstant(type, 1 - momentum));
     return c.make<nn::AddOp>(stay, come);
   };
-  Value y = c.make<nn::BatchNormOp>(x, in[1], in[2], mean, variance, epsilon, false);
+  Value y;
+  if (c.isTraining()) {
+    y = c.make<nn::BatchNormOp>(x, in[1], in[2], mean, variance, epsilon, false);
+  } else { // of the distances: a mean that is large beside the deviation leaves nothing else
+    ShapeVectors v(c);
+    Value zero = v.broadcast(c.scalarConstant(type, 0), v.shape(mean));
+    y = castTo(c, c.make<nn::BatchNormOp>(distance, in[1], in[2], zero, variance, epsilon, false), elementTypeOf(x));
+  }
   return {in.restore(y, 0), in.restore(move(in[3], mean), 3), in.restore(move(in[4], variance), 4),
           in.restore(mean, 3), in.restore(variance, 4)};
 }

@@ -17,8 +17,8 @@ struct ImportOptions {
   /// Shapes of inputs by name; mlir::ShapedType::kDynamic keeps a size open. That of a
   /// sequence is each element's; an element "x[0]" of it may have one of its own.
   std::map<std::string, llvm::SmallVector<int64_t>> inputShapes;
-  /// How many elements an input has that is a sequence, which else is open; 1 of an optional
-  /// tensor, nullopt of an optional that has no element. They are part of the compiled model.
+  /// How many elements an input has that is a sequence; 1 of an optional tensor, nullopt of an
+  /// optional that has no element. They are part of the compiled model; else a run tells it.
   std::map<std::string, std::optional<int64_t>> inputLengths;
   /// The shapes of the elements of values that will be given to the model, by input: one of a
   /// tensor, nullopt for an optional without an element. Of them is taken what neither the model

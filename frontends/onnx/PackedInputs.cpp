@@ -15,18 +15,15 @@ using namespace nacre;
 using namespace nacre::frontend;
 using nn::quoted;
 
-std::optional<int64_t> GraphImporter::getPackedRank(const std::string &name, const ::onnx::TypeProto_Tensor &type,
-                                                    bool isOptional) {
-  Type element = getElementType(&context, type.elem_type());
-  bool isWhole = element && (!element.isIntOrFloat() || element.isInteger(1) || element.getIntOrFloatBitWidth() >= 8);
+std::optional<int64_t> GraphImporter::getPackedRank(const std::string &name, const ::onnx::TypeProto_Tensor &type) {
   auto shown = options.examples.find(name);
   bool isShown = shown != options.examples.end() && shown->second;
-  bool isUnclear = isShown ? false : isOptional || shown != options.examples.end();
+  bool isNothing = !isShown && shown != options.examples.end();
   // Shapes of single elements are for as many as there are.
   std::string first = name + "[";
   auto fixed = options.inputShapes.lower_bound(first);
   bool isFixed = fixed != options.inputShapes.end() && StringRef(fixed->first).starts_with(first);
-  if (!isWhole || isUnclear || isFixed || options.inputLengths.count(name))
+  if (isNothing || isFixed || options.inputLengths.count(name))
     return std::nullopt;
   if (type.has_shape())
     return type.shape().dim_size();

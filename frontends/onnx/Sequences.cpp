@@ -22,6 +22,22 @@ template <typename T> static bool beginsWith(Value value) {
   return tuple && tuple.size() > 0 && isa<T>(tuple.getType(0));
 }
 
+/// A tuple that is told apart by its mark, a type, and what else there is to know of it.
+static Value makeMarked(OpBuilder &b, Location loc, Type mark, ValueRange values,
+                        ArrayRef<NamedAttribute> attributes = {}) {
+  UnrealizedConversionCastOp made = makeTuple(b, loc, mark, values);
+  for (NamedAttribute attribute : attributes)
+    made->setAttr(attribute.getName(), attribute.getValue());
+  return made.getResult(0);
+}
+
+/// The cast that made a tuple with such a mark; null if the value is none.
+static UnrealizedConversionCastOp getMarked(Value value, Type mark) {
+  UnrealizedConversionCastOp made = getTuple(value);
+  return made && llvm::equal(cast<TupleType>(value.getType()).getTypes(), ArrayRef(mark)) ? made
+                                                                                   : UnrealizedConversionCastOp();
+}
+
 Value frontend::makeSequence(OpBuilder &b, Location loc, ValueRange elements) {
   return makeTuple(b, loc, elements.getTypes(), elements).getResult(0);
 }
@@ -66,57 +82,50 @@ std::optional<RuntimeOptional> frontend::getRuntimeOptional(Value value) {
 }
 
 Value frontend::makeChoice(OpBuilder &b, Location loc, const Choice &choice) {
-  Type mark = b.getF64Type();
-  return makeTuple(b, loc, mark, {choice.condition, choice.yes, choice.no}).getResult(0);
+  return makeMarked(b, loc, b.getF64Type(), {choice.condition, choice.yes, choice.no});
 }
 
 std::optional<Choice> frontend::getChoice(Value value) {
-  UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || !beginsWith<FloatType>(value))
+  UnrealizedConversionCastOp made = getMarked(value, Float64Type::get(value.getContext()));
+  if (!made)
     return std::nullopt;
   return Choice{made.getInputs()[0], made.getInputs()[1], made.getInputs()[2]};
 }
 
 Value frontend::makePacked(OpBuilder &b, Location loc, const PackedSequence &sequence) {
-  Type mark = b.getI1Type();
-  auto made = makeTuple(b, loc, mark, {sequence.data, sequence.shapes});
-  made->setAttr("is_uniform", b.getBoolAttr(sequence.isUniform));
-  return made.getResult(0);
+  return makeMarked(b, loc, b.getI1Type(), {sequence.data, sequence.shapes},
+                    b.getNamedAttr("is_uniform", b.getBoolAttr(sequence.isUniform)));
 }
 
 std::optional<PackedSequence> frontend::getPacked(Value value) {
-  UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || !beginsWith<IntegerType>(value) || getMap(value))
+  UnrealizedConversionCastOp made = getMarked(value, IntegerType::get(value.getContext(), 1));
+  if (!made)
     return std::nullopt;
   return PackedSequence{made.getInputs()[0], made.getInputs()[1],
                         made->getAttrOfType<BoolAttr>("is_uniform").getValue()};
 }
 
 Value frontend::makeMap(OpBuilder &b, Location loc, const MapValue &map) {
-  Type mark = b.getI8Type();
-  auto made = makeTuple(b, loc, mark, {map.keys, map.values});
-  made->setAttr("is_sequence", b.getBoolAttr(map.isSequence));
-  return made.getResult(0);
+  return makeMarked(b, loc, b.getI8Type(), {map.keys, map.values},
+                    b.getNamedAttr("is_sequence", b.getBoolAttr(map.isSequence)));
 }
 
 std::optional<MapValue> frontend::getMap(Value value) {
-  UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || !cast<TupleType>(value.getType()).size() || !cast<TupleType>(value.getType()).getType(0).isInteger(8))
+  UnrealizedConversionCastOp made = getMarked(value, IntegerType::get(value.getContext(), 8));
+  if (!made)
     return std::nullopt;
   return MapValue{made.getInputs()[0], made.getInputs()[1], made->getAttrOfType<BoolAttr>("is_sequence").getValue()};
 }
 
 Value frontend::makeRuntimeSplit(OpBuilder &b, Location loc, const RuntimeSplit &split) {
-  Type mark = b.getIndexType();
-  auto made = makeTuple(b, loc, mark, {split.source, split.sizes});
-  made->setAttr("axis", b.getI64IntegerAttr(split.axis));
-  made->setAttr("keeps_axis", b.getBoolAttr(split.keepsAxis));
-  return made.getResult(0);
+  return makeMarked(b, loc, b.getIndexType(), {split.source, split.sizes},
+                    {b.getNamedAttr("axis", b.getI64IntegerAttr(split.axis)),
+                     b.getNamedAttr("keeps_axis", b.getBoolAttr(split.keepsAxis))});
 }
 
 std::optional<RuntimeSplit> frontend::getRuntimeSplit(Value value) {
-  UnrealizedConversionCastOp made = getTuple(value);
-  if (!made || !beginsWith<IndexType>(value))
+  UnrealizedConversionCastOp made = getMarked(value, IndexType::get(value.getContext()));
+  if (!made)
     return std::nullopt;
   return RuntimeSplit{made.getInputs()[0], made.getInputs()[1],
                       made->getAttrOfType<IntegerAttr>("axis").getInt(),

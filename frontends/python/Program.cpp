@@ -68,8 +68,35 @@ std::vector<Signature> describe(const std::vector<TensorInfo> &infos, const std:
                                                                  length + "}"));
 }
 
+/// What an optional holds that has no element: zeros, none of them where sizes are open.
+nb::object makeStandIn(const Signature &tensor) {
+  nb::list shape;
+  for (nb::handle size : tensor.shape)
+    shape.append(nb::isinstance<nb::int_>(size) ? nb::borrow(size) : nb::int_(0));
+  nb::object fill = tensor.dtype == NACRE_STRING ? nb::object(nb::str("")) : nb::object(nb::int_(0));
+  return nb::module_::import_("numpy").attr("full")(nb::tuple(shape), fill, getDtype(tensor.dtype));
+}
+
 /// The arrays that an input's value is made of, to the end of `arrays`.
+void flatten(const ValueInfo &input, const Signature &signature, nb::handle value, std::vector<nb::object> &arrays);
+
+/// Of an optional of which only a run tells whether it has an element.
+void flattenMaybe(ValueInfo input, const Signature &signature, nb::handle value, std::vector<nb::object> &arrays) {
+  input.isMaybe = false;
+  --input.count;
+  if (!value.is_none())
+    flatten(input, signature, value, arrays);
+  else if (input.kind == NACRE_VALUE_TENSOR)
+    arrays.push_back(makeStandIn(signature));
+  else
+    for (int32_t i = 0; i < input.count; ++i)
+      arrays.push_back(makeStandIn(signature.elements[size_t(i)]));
+  arrays.push_back(nb::module_::import_("numpy").attr("bool_")(!value.is_none()));
+}
+
 void flatten(const ValueInfo &input, const Signature &signature, nb::handle value, std::vector<nb::object> &arrays) {
+  if (input.isMaybe)
+    return flattenMaybe(input, signature, value, arrays);
   if (input.kind == NACRE_VALUE_MAP)
     return flattenMap(signature, value, arrays);
   bool isList = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr());
@@ -283,12 +310,13 @@ Session::Metadata Program::loadParameters(const std::filesystem::path &path, boo
 std::vector<nb::object> Program::collectByName(const Entry &function, nb::handle given) {
   std::vector<nb::object> values;
   Py_ssize_t found = 0;
-  for (const Signature &input : function.inputs) {
+  for (size_t i = 0; i < function.inputs.size(); ++i) {
+    const Signature &input = function.inputs[i];
     PyObject *value = PyDict_GetItemWithError(given.ptr(), input.key.ptr());
     if (!value) {
       if (PyErr_Occurred())
         throw nb::python_error();
-      if (input.kind == NACRE_VALUE_NOTHING) { // may be left out
+      if (input.kind == NACRE_VALUE_NOTHING || function.inputValues[i].isMaybe) { // may be left out
         values.push_back(nb::none());
         continue;
       }

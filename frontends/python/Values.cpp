@@ -80,7 +80,7 @@ void nacre::python::flattenSequence(const Signature &input, nb::handle value, st
   auto [rows, sizes, rowBytes] = makeArray(shapes);
   for (auto *to = static_cast<int64_t *>(sizes); const nacre_tensor &tensor : tensors)
     to = std::copy_n(tensor.dims, rank, to);
-  if (dtype == NACRE_STRING) {
+  if (nacre_dtype_bits(dtype) < 8) { // in a run they are something else than in an array
     nb::list parts(nb::make_tuple(nb::module_::import_("numpy").attr("empty")(0, getDtype(dtype))));
     for (const InputMemory &one : memory)
       parts.append(one.array.attr("ravel")());

@@ -210,7 +210,8 @@ typedef struct nacre_value_info {
   const char *name;
   int32_t kind;        /* nacre_value_kind */
   /* 1: declared optional. 2: only a run tells whether it has an element, by a
-   * boolean behind the other tensors, which hold anything where it is false. */
+   * boolean behind the other tensors, which hold anything where it is false
+   * (an input's: of sizes that fit it, 0 where these are open). */
   int32_t is_optional;
   int32_t first;
   int32_t count;

@@ -325,9 +325,12 @@ struct ValueInfo {
 };
 
 // What a run gave for a value: `value` becomes a tensor, a sequence or nothing, and
-// of its `tensors`, of which there are `count`, come views of these.
-inline std::vector<TensorView> unpack(ValueInfo &value,
-                                      std::vector<TensorView> tensors) {
+// of its `tensors`, of which there are `count`, come views of these. Elements of
+// a sequence that are of a type below a byte begin anywhere in one: these views
+// are of `copies`.
+inline std::vector<TensorView>
+unpack(ValueInfo &value, std::vector<TensorView> tensors,
+       std::vector<std::vector<uint8_t>> &copies) {
   if (value.isMaybe) {
     bool isThere = *static_cast<const uint8_t *>(tensors.back().data());
     tensors.pop_back();
@@ -341,16 +344,30 @@ inline std::vector<TensorView> unpack(ValueInfo &value,
     std::span<const int64_t> sizes = tensors[1].as<int64_t>();
     size_t rank = size_t(tensors[1].dims()[1]);
     int64_t length = tensors[1].dims()[0];
-    auto *at = static_cast<const char *>(all.data());
+    int64_t bits = all.dtype() == NACRE_STRING
+                       ? 8 * int64_t(sizeof(nacre_string))
+                       : nacre_dtype_bits(all.dtype());
+    auto *memory = static_cast<const char *>(all.data());
+    std::vector<uint8_t> apart(bits < 8 ? size_t(all.elements()) : 0);
+    nacre_dtype_unpack(all.dtype(), all.data(), int64_t(apart.size()),
+                       apart.data());
+    int64_t begin = 0;
     tensors.clear();
     for (int64_t i = 0; i < length; ++i) {
       std::span<const int64_t> row = sizes.subspan(size_t(i) * rank, rank);
       size_t own = 0;
       while (own < rank && row[own] >= 0)
         ++own;
-      TensorView element(at, all.dtype(), row.first(own));
+      TensorView element(memory + begin * bits / 8, all.dtype(),
+                         row.first(own));
+      int64_t count = element.elements();
+      if (bits < 8) {
+        auto &copy = copies.emplace_back(size_t(count * bits + 7) / 8);
+        nacre_dtype_pack(all.dtype(), apart.data() + begin, count, copy.data());
+        element = TensorView(copy.data(), all.dtype(), row.first(own));
+      }
       tensors.push_back(element);
-      at += element.elements() * (nacre_dtype_bits(all.dtype()) / 8);
+      begin += count;
     }
     value.kind = NACRE_VALUE_SEQUENCE;
   }

@@ -61,6 +61,20 @@ def save(text: str, path: Path, rename: dict[str, str] | None = None) -> Path:
     return path
 
 
+def add_weights(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], random: np.random.Generator, scale: float = 0.2) -> None:
+    """Normal ones of these shapes; a variance is above 0."""
+    for name, shape in shapes.items():
+        value = random.uniform(0.5, 1.5, shape) if name == "variance" else random.normal(0, scale, shape)
+        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
+
+
+def save_with_weights(path: Path, text: str, shapes: dict[str, tuple[int, ...]]) -> Path:
+    model = parser.parse_model(text)
+    add_weights(model, shapes, np.random.default_rng(1))
+    onnx.save(model, path)
+    return path
+
+
 def save_perceptron(path: Path, inputs: int, classes: int) -> Path:
     """data[N, inputs] to logits[N, classes], with weights drawn from a fixed seed."""
     random = np.random.default_rng(0)

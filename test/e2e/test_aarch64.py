@@ -16,6 +16,7 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
+from small_models import add_weights
 from support import nacre
 
 TRIPLE = "--target-triple=aarch64-linux-gnu"
@@ -92,9 +93,7 @@ N = 6
 def make_model() -> onnx.ModelProto:
     model = parser.parse_model(TEXT)
     random = np.random.default_rng(5)
-    for name, shape in SHAPES.items():
-        value = random.uniform(0.5, 1.5, shape) if name == "variance" else random.normal(0, 0.3, shape)
-        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
+    add_weights(model, SHAPES, random, scale=0.3)
     for name, (dtype, shape) in BYTES.items():
         info = np.iinfo(dtype)
         model.graph.initializer.append(numpy_helper.from_array(random.integers(info.min, info.max + 1, shape).astype(dtype), name))

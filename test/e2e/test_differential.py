@@ -110,6 +110,17 @@ FOUND: dict[str, tuple[int, str, dict[str, np.ndarray], list[np.ndarray] | None]
         " { z = Constant <value = int64[2] {0, 0}> () t = ConstantOfShape (z) }> (x) }",
         {"x": floats(2, 1)}, [np.zeros((2, 0, 0), np.float32)],
     ),
+    "batch_far_from_zero": (
+        15, "(float[2, 1] x, float[1] s, float[1] b, float[1] m, float[1] v) => (float[2, 1] y)"
+        " { y, n, w = BatchNormalization <training_mode = 1> (x, s, b, m, v) }",
+        {"x": np.array([[1000], [1000.5]], np.float32), "s": floats(1), "b": floats(1), "m": floats(1), "v": np.ones(1, np.float32)}, None,
+    ),
+    "pads_of_nothing": (
+        19, "(float[1, 0] x, float[a, b] z, int64[4] p) => (float[c, d] y, float[e, f] v, float[g, h] w)"
+        " { y = Pad <mode = \"reflect\"> (x, p) v = Pad <mode = \"wrap\"> (x, p) w = Pad <mode = \"reflect\"> (z, p) }",
+        {"x": floats(1, 0), "z": floats(3, 0), "p": ints(0, 0, 0, 0)}, [floats(1, 0), floats(1, 0), floats(3, 0)],
+    ),
+    "one_view_as_both_operands": (13, "(double[1] x) => (double y) { y = MatMul (x, x) }", {"x": np.array([3.0])}, [np.array(9.0)]),
     "open_choice_of_channels": (
         18, "(float[2, 3, h, 8] x, float[a, b, c, d] z) => (float[e, f, g, i] y)"
         " <bool[1, 3, 1, 1] m = {1, 0, 1}, float[3, 3, 1, 1] w = {1, 2, 3, 4, 5, 6, 7, 8, 9}>"

@@ -127,6 +127,59 @@ def test_optionals() -> None:
     assert made.specialize([o, x]) is made.specialize([x, x])
 
 
+EITHER = """g (optional(float[N]) o, optional(seq(float[M, 2])) q, optional(string[2]) w, float[N] x) =>
+      (float[K] y, int64 n, string[2] v, bool h, optional(float[L]) same) {
+    h = OptionalHasElement (o)
+    y = If (h) <then_branch = a () => (float[A] p) { e = OptionalGetElement (o) p = Add (e, x) }, else_branch = b () => (float[B] r) { r = Neg (x) }>
+    has = OptionalHasElement (q)
+    n = If (has) <then_branch = c () => (int64 k) { s = OptionalGetElement (q) k = SequenceLength (s) },
+                  else_branch = d () => (int64 m) { m = Constant <value_int = -1> () }>
+    there = OptionalHasElement (w)
+    v = If (there) <then_branch = f () => (string[2] t) { t = OptionalGetElement (w) }, else_branch = i () => (string[2] u) { u = Constant <value_strings = ["no", ""]> () }>
+    same = Identity (o)
+}"""
+
+
+def test_optionals_ahead_of_time(tmp_path: Path) -> None:
+    """One artefact, of which each run tells whether they are there; what is not there has no size that x must have."""
+    onnx.save(parser.parse_model(HEAD + EITHER), tmp_path / "m.onnx")
+    nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so")
+    model = module().load(tmp_path / "m.so", threads=1)
+    x, word = np.array([1, 2, 3], np.float32), np.array(["a", "bc"], object)
+    pair = np.ones((3, 2), np.float32)
+    for o in (None, x * 2):
+        for q in (None, [], [pair, pair[:1]]):
+            for w in (None, word):
+                y, n, v, has, same = model(o, q, w, x)
+                assert y.tolist() == (x * 3 if o is not None else -x).tolist() and has == (o is not None)
+                assert n == (-1 if q is None else len(q)) and v.tolist() == (["no", ""] if w is None else ["a", "bc"])
+                assert (same is None) == (o is None) and (o is None or same.tolist() == o.tolist())
+    assert model.run({"x": x, "q": [pair]})[1] == 1  # by name they may be left out
+    with pytest.raises(module().InputError, match=r"input 'q\[0\]': found f32\[3\], expected f32 of rank 2"):
+        model(None, [x], None, x)
+    with pytest.raises(module().InputError, match="input 'o': the rank is 2, expected 1"):
+        model([x, x], None, None, x)
+    # Files tell it too.
+    for name, value in (("x", x), ("o", x * 2)):
+        np.save(tmp_path / f"{name}.npy", value)
+    given = ["--input", f"x={tmp_path / 'x.npy'}", "--output-dir", tmp_path / "out"]
+    assert "o: optional f32[?]" in nacre("info", tmp_path / "m.so").out
+    for more, expected in ([], -x), (["--input", f"o={tmp_path / 'o.npy'}"], x * 3):
+        out = nacre("run", tmp_path / "m.so", *given, *more).out
+        assert np.load(tmp_path / "out" / "y.npy").tolist() == expected.tolist()
+        assert ("same.pb: nothing" in out) == (not more), out
+
+
+def test_an_optional_that_must_be_there(tmp_path: Path) -> None:
+    text = "g (optional(float[N]) o) => (float[N] y) { e = OptionalGetElement (o) y = Relu (e) }"
+    onnx.save(parser.parse_model(HEAD + text), tmp_path / "m.onnx")
+    module().compile_to_file(tmp_path / "m.onnx", tmp_path / "m.so")
+    model = module().load(tmp_path / "m.so")
+    assert model(np.array([-1, 2], np.float32)).tolist() == [0, 2]
+    with pytest.raises(module().RunError, match="the optional has no element"):
+        model(None)
+
+
 def test_lengths_that_are_ranks(tmp_path: Path) -> None:
     text = """g (int64[L] size, float[1] x) => (int64[R] r) { e = Expand (x, size) r = Shape (e) }"""
     proto = parser.parse_model(HEAD + text)

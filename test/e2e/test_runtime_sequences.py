@@ -179,6 +179,16 @@ def test_files(tmp_path: Path) -> None:
     assert not OptionalProto.FromString((tmp_path / "o.pb").read_bytes()).HasField("tensor_value")
 
 
+def test_strings_in_files(tmp_path: Path) -> None:
+    onnx.save(model("g (int64 k, string[N] x) => (seq(string[?]) y) { y = SplitToSequence <axis = 0> (x, k) }"), tmp_path / "m.onnx")
+    words = np.array(["a", "bb", "ccc", "", "e"], object)
+    np.save(tmp_path / "k.npy", np.array(2))
+    (tmp_path / "x.pb").write_bytes(numpy_helper.from_array(words, "x").SerializeToString())
+    nacre("run", tmp_path / "m.onnx", "--input", f"k={tmp_path / 'k.npy'}", "--input", f"x={tmp_path / 'x.pb'}", "--output-dir", tmp_path)
+    values = numpy_helper.to_list(SequenceProto.FromString((tmp_path / "y.pb").read_bytes()))
+    assert [value.tolist() for value in values] == [["a", "bb"], ["ccc", ""], ["e"]]
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(module().CompileError, match="another rank or element type in one branch"):
         module().compile(model("""g (bool t, float[N] x) => (seq(float[M]) y) {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from onnx import OptionalProto, SequenceProto, numpy_helper, parser
+from onnx import OptionalProto, SequenceProto, TensorProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from support import module, nacre
@@ -151,6 +152,36 @@ def test_in_files(tmp_path: Path) -> None:
     (tmp_path / "none.pb").write_bytes(OptionalProto(elem_type=OptionalProto.SEQUENCE).SerializeToString())
     ran = nacre("run", tmp_path / "m.so", "--input", f"s={tmp_path / 'none.pb'}", ok=False)
     assert "none.pb: nothing, but the model was compiled for a sequence as the input 's'" in ran.err, ran.text()
+
+
+NARROW = [(TensorProto.INT4, ml_dtypes.int4), (TensorProto.UINT2, ml_dtypes.uint2), (TensorProto.FLOAT4E2M1, ml_dtypes.float4_e2m1fn)]
+
+
+@pytest.mark.parametrize(("onnx_type", "dtype"), NARROW, ids=["int4", "uint2", "float4e2m1"])
+def test_elements_below_a_byte(tmp_path: Path, onnx_type: int, dtype: Any) -> None:
+    """They begin within bytes of what a run is given, and gives. No operator on sequences takes them; branches do."""
+    kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(onnx_type, [None]))
+
+    def get(name: str, source: str) -> onnx.GraphProto:
+        return helper.make_graph([helper.make_node("OptionalGetElement", [source], ["z"])], name, [], [helper.make_value_info("z", kind)])
+
+    node = helper.make_node("If", ["t"], ["y"], then_branch=get("a", "s"), else_branch=get("b", "q"))
+    inputs = [helper.make_tensor_value_info("t", TensorProto.BOOL, []), *(helper.make_value_info(name, kind) for name in "sq")]
+    graph = helper.make_graph([node], "g", inputs, [helper.make_value_info("y", kind)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 28)], ir_version=13), tmp_path / "m.onnx")
+    program = module().compile(tmp_path / "m.onnx", threads=1)
+    given = {"s": [np.array(v).astype(dtype) for v in ([1, 0, 3], [2], [], [1, 2])], "q": [np.array([3, 1]).astype(dtype)]}
+    for name, values in given.items():
+        tensors = [helper.make_tensor("", onnx_type, v.shape, v.astype(np.float32)) for v in values]
+        proto = SequenceProto(name=name, elem_type=SequenceProto.TENSOR, tensor_values=tensors)
+        (tmp_path / f"{name}.pb").write_bytes(proto.SerializeToString())
+    for flag, name in ((True, "s"), (False, "q")):
+        np.save(tmp_path / "t.npy", np.array(flag))
+        files = [f"--input={name}={tmp_path / name}.{'npy' if name == 't' else 'pb'}" for name in "tsq"]
+        nacre("run", tmp_path / "m.onnx", *files, "--output-dir", tmp_path / "out")
+        written = SequenceProto.FromString((tmp_path / "out" / "y.pb").read_bytes()).tensor_values
+        for found in (program(np.array(flag), *given.values()), [numpy_helper.to_array(tensor) for tensor in written]):
+            assert [(v.dtype, v.tolist()) for v in found] == [(v.dtype, v.tolist()) for v in given[name]]
 
 
 def test_sizes_that_do_not_fit(tmp_path: Path) -> None:

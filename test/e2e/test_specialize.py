@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from small_models import save_with_weights
 from support import module, nacre
 
 # Attention over a sequence: products with weights, whose batch and length are open, and among values.
@@ -47,21 +48,11 @@ IMAGE_WEIGHTS = {"w0": (32, 16, 3, 3), "scale": (32,), "bias": (32,), "mean": (3
                  "w1": (16, 32, 3, 3), "w2": (10, 16), "b2": (10,)}  # fmt: skip
 
 
-def save(path: Path, text: str, shapes: dict[str, tuple[int, ...]]) -> Path:
-    model = onnx.parser.parse_model(text)
-    random = np.random.default_rng(1)
-    for name, shape in shapes.items():
-        value = random.uniform(0.5, 1.5, shape) if name == "variance" else random.normal(0, 0.2, shape)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype(np.float32), name))
-    onnx.save(model, path)
-    return path
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("specialize")
-    net = save(folder / "net.onnx", TEXT, WEIGHTS)
-    save(folder / "images.onnx", IMAGES, IMAGE_WEIGHTS)
+    net = save_with_weights(folder / "net.onnx", TEXT, WEIGHTS)
+    save_with_weights(folder / "images.onnx", IMAGES, IMAGE_WEIGHTS)
     nacre("compile", net, "-o", folder / "plain.so")
     nacre("compile", net, "-o", folder / "fast.so", "--specialize", "batch=1,8", "--specialize", "seq=16")
     return folder
@@ -162,6 +153,25 @@ def test_several_cpus(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert model.target_cpu == cpu and get_versions_used(model, inputs) == {version}
             for result, expected in zip(model.run(inputs), run_reference(folder / "net.onnx", inputs), strict=True):
                 np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_sizes_without_a_name(tmp_path: Path) -> None:
+    """They are called by their places, also those that only an option opens."""
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+    net (float[?, 4] x, float[?, ?] w) => (float[?, ?] y) { h = MatMul (x, w) y = Softmax (h) }""")
+    model.graph.input[1].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "net.onnx")
+    nacre("compile", tmp_path / "net.onnx", "-o", tmp_path / "m.so", "--input-shape", "w=4x?", "--specialize", "x[0]=1,3", "--specialize", "w[1]=8")
+    assert info(tmp_path / "m.so")["provenance"]["specialize"] == {"w[1]": [8], "x[0]": [1, 3]}
+    program = module().load(tmp_path / "m.so")
+    random = np.random.default_rng(5)
+    for rows, columns, version in [(1, 8, ".w_1__8.x_0__1"), (3, 8, ".w_1__8.x_0__3"), (2, 8, ".w_1__8"), (3, 5, ".x_0__3"), (2, 5, ""), (8, 1, "")]:
+        inputs = {"x": random.normal(size=(rows, 4)).astype(np.float32), "w": random.normal(size=(4, columns)).astype(np.float32)}
+        assert get_versions_used(program, inputs) == {version}
+        expected = run_reference(tmp_path / "net.onnx", inputs)[0]
+        np.testing.assert_allclose(program.run(inputs)[0], expected, rtol=1e-5, atol=1e-6)
+    ran = nacre("compile", tmp_path / "net.onnx", "-o", tmp_path / "no.so", "--input-shape", "w=4x?", "--specialize", "x[1]=4", ok=False)
+    assert "sizes of 'x[1]': no open dimension of an input has that name; expected 'x[0]' or 'w[1]'" in ran.err, ran.text()
 
 
 def test_wrong_inputs(folder: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnx.reference
 import pytest
+from small_models import save_with_weights
 from support import BUILD, module, nacre
 
 LEVELS = ["x86-64-v4", "x86-64-v3", "x86-64-v2"]  # the best first
@@ -32,16 +33,6 @@ SHAPES = {"w": (24, 3, 3, 3), "b": (24,), "scale": (24,), "bias": (24,), "mean":
           "v": (864, 10), "table": (500, 40)}  # fmt: skip
 
 
-def make_model(path: Path) -> Path:
-    model = onnx.parser.parse_model(TEXT)
-    random = np.random.default_rng(1)
-    for name, shape in SHAPES.items():
-        value = random.uniform(0.5, 1.5, shape) if name == "variance" else random.normal(0, 0.2, shape)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype(np.float32), name))
-    onnx.save(model, path)
-    return path
-
-
 def make_inputs() -> dict[str, np.ndarray]:
     image = np.random.default_rng(2).normal(0, 1, (5, 3, 12, 12)).astype(np.float32)
     return {"image": image, "rows": np.array([4, 0, 499, 2, 4], np.int64)}
@@ -59,7 +50,7 @@ def sizes(artefact: Path) -> int:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model, compiled for each level and for all."""
     folder = tmp_path_factory.mktemp("versions")
-    make_model(folder / "net.onnx")
+    save_with_weights(folder / "net.onnx", TEXT, SHAPES)
     for cpu in LEVELS:
         nacre("compile", folder / "net.onnx", "-o", folder / f"{cpu}.so", "--target-cpu", cpu)
     module().compile_to_file(folder / "net.onnx", folder / "all.so", target_cpu="x86-64-v2, x86-64-v4,x86-64-v3")

@@ -59,7 +59,7 @@ CompileFlags::CompileFlags(cl::SubCommand &command)
       dims("dim", cl::sub(command), cl::value_desc("name=size"),
            cl::desc("Fix a named dimension in all inputs")),
       specialize("specialize", cl::sub(command), cl::value_desc("name=1,8"),
-                 cl::desc("Faster code for these sizes, beside that for all")),
+                 cl::desc("Faster code for these sizes (x[0]=1: of no name), beside that for all")),
       disabledPasses("disable-pass", cl::sub(command), cl::value_desc("pass"), cl::Hidden,
                      cl::desc("Leave out a pass (see --print-pipeline), to find the one at fault")),
       precision("precision", cl::sub(command), cl::init("f32"), cl::value_desc("bf16"),

@@ -75,16 +75,28 @@ static Status pack(const std::string &file, llvm::ArrayRef<TensorInfo> parts, co
   int64_t rank = parts[1].dims[1].size, length = 0;
   HostTensor data{dtype, {0}, {}, nullptr}, shapes{NACRE_I64, {int64_t(elements.size()), rank}, {}, nullptr};
   std::vector<std::string> text;
+  int32_t bits = nacre_dtype_bits(dtype);
+  bool isBelowByte = bits > 0 && bits < 8; // these are packed when all are there
   for (const HostTensor &element : elements) {
     if (element.dtype != dtype || int64_t(element.dims.size()) != rank)
       return Error{NACRE_INVALID_VALUE, file + ": found an element " + describe(element.dtype, element.dims) +
                                             ", expected " + nacre_dtype_name(dtype) + " of rank " + std::to_string(rank)};
-    length += element.view().elements();
+    int64_t count = element.view().elements();
+    length += count;
     if (element.text)
       text.insert(text.end(), element.text->begin(), element.text->end());
-    data.data.insert(data.data.end(), element.data.begin(), element.data.end());
+    if (isBelowByte) {
+      data.data.resize(size_t(length));
+      nacre_dtype_unpack(dtype, element.data.data(), count, data.data.data() + length - count);
+    } else {
+      data.data.insert(data.data.end(), element.data.begin(), element.data.end());
+    }
     auto *sizes = reinterpret_cast<const std::byte *>(element.dims.data());
     shapes.data.insert(shapes.data.end(), sizes, sizes + element.dims.size() * sizeof(int64_t));
+  }
+  if (isBelowByte) {
+    std::vector<std::byte> apart = std::exchange(data.data, std::vector<std::byte>(size_t(length * bits + 7) / 8));
+    nacre_dtype_pack(dtype, apart.data(), length, data.data.data());
   }
   data.dims = {length};
   tensors.push_back(dtype == NACRE_STRING ? makeStrings({length}, std::move(text)) : std::move(data));
@@ -92,8 +104,32 @@ static Status pack(const std::string &file, llvm::ArrayRef<TensorInfo> parts, co
   return {};
 }
 
+/// What an optional holds that has no element: zeros, none of them where sizes are open.
+static HostTensor makeStandIn(const TensorInfo &info) {
+  HostTensor tensor{info.dtype, {}, {}, nullptr};
+  for (const Dim &dim : info.dims)
+    tensor.dims.push_back(std::max<int64_t>(dim.size, 0));
+  if (info.dtype == NACRE_STRING)
+    return makeStrings(tensor.dims, std::vector<std::string>(size_t(tensor.view().elements())));
+  tensor.data.resize(getByteSize(info.dtype, tensor.dims).value_or(0));
+  return tensor;
+}
+
 Status InputFlags::take(const ValueInfo &input, llvm::ArrayRef<TensorInfo> inputs, Given given,
                         std::vector<HostTensor> &tensors) const {
+  if (input.isMaybe) {
+    ValueInfo element = input;
+    element.isMaybe = false;
+    --element.count;
+    bool isThere = !given.value.isNothing;
+    if (!isThere)
+      for (const TensorInfo &info : inputs.slice(size_t(element.first), size_t(element.count)))
+        tensors.push_back(makeStandIn(info));
+    else if (Status taken = take(element, inputs, std::move(given), tensors); !taken)
+      return taken;
+    tensors.push_back({NACRE_BOOL, {}, {std::byte(isThere)}, nullptr});
+    return {};
+  }
   size_t count = given.value.tensors.size();
   if (input.kind == NACRE_VALUE_PACKED && !given.value.isNothing)
     return pack(given.file, llvm::ArrayRef(inputs).slice(size_t(input.first), 2), given.value.tensors, tensors);
@@ -137,6 +173,13 @@ Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bo
     }
     bool isRandom = alwaysRandom || seed.getNumOccurrences() > 0;
     auto isGiven = [&] { return values.count(function.inputs[size_t(input.first)].name) > 0; };
+    if (input.isMaybe && !isGiven()) { // may be left out
+      Given nothing;
+      nothing.value.isNothing = true;
+      if (Status taken = take(input, function.inputs, std::move(nothing), tensors); !taken)
+        return taken.error();
+      continue;
+    }
     if (input.kind == NACRE_VALUE_PACKED && !isGiven()) {
       if (!isRandom) {
         missing += "\n  " + std::string(input.name) + ": " + toString(input, function.inputs);

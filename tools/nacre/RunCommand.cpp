@@ -123,7 +123,8 @@ static int runRun() {
     std::vector<TensorView> tensors;
     for (int32_t i = 0; i < value.count; ++i)
       tensors.push_back((*outputs)[size_t(value.first + i)].view());
-    tensors = unpack(value, std::move(tensors));
+    std::vector<std::vector<uint8_t>> copies;
+    tensors = unpack(value, std::move(tensors), copies);
     Result<std::string> result = writeValue(std::string(place), value, tensors);
     if (!result)
       return fail(result.error());

@@ -125,7 +125,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     The model is a path, the bytes of a file, or an onnx.ModelProto; only a path can have
     its weights in other files. `dims` fixes dynamic dimensions by their names,
     `input_shapes` whole shapes by the inputs' names (-1 keeps a size open). With
-    `specialize`, {"batch": [1, 8]}, there is faster code for these sizes of open dimensions beside
+    `specialize`, {"batch": [1, 8]} ("x[0]" where there is no name), there is faster code for these sizes of open dimensions beside
     that for all: a version for each combination, in which any of them may stay open; a run takes
     the one with most sizes that its inputs have, and all share the weights. Runs use `threads`
     threads (0: as many as cores). The code is for this machine's CPU, or for `target_cpu` by LLVM's
@@ -137,7 +137,7 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     `precision`, `memory_budget`, `open_size`, `batch_shapes`: docs/training.md), it has a function `step` as well,
     which changes the parameters.
 
-    The ranks of inputs are fixed, and whether an optional input has an element. What the model does
+    The ranks of inputs are fixed here, and whether an optional input has an element. What the model does
     not say of them, `input_shapes` says, and `input_lengths` (None: an optional without an element; 1:
     an optional tensor that is there), or `example`, values for a run by name. If none does, the result
     is an OpenModel, which is compiled when it is first run, once for each rank that it meets. `example`
@@ -225,7 +225,8 @@ def compile_to_file(
     (linked ones where its C library is installed, as cross compilers have it). With several CPUs, `target_cpu="x86-64-v3,x86-64-v4"`, it has code for each,
     and the best that the machine can run is chosen when it is loaded.
 
-    `tune` measures on `tune_threads` threads (0: as many as cores).
+    `tune` measures on `tune_threads` threads (0: as many as cores). Where nothing says whether an optional
+    input has an element, each run does.
 
     The other options and the errors are those of `compile`; also WriteError (a CompileError) if
     a file cannot be written. Each appears complete or not at all.

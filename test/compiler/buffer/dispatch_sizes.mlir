@@ -40,6 +40,27 @@ func.func private @main.batch_8() attributes {nacre.arena_size = 0 : i64, nacre.
 
 // -----
 
+// A size without a symbol is where its name says; a symbol goes before a place of the same name.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[W:.*]] = rt.input 1 : memref<?x4xi8>
+// CHECK: %[[N:.*]] = memref.dim %[[W]], %c0
+// CHECK: scf.index_switch %[[N]]
+// CHECK: case 5 {
+// CHECK:   %[[X:.*]] = rt.input 0 : memref<?x?xi8>
+// CHECK:   memref.dim %[[X]], %c1
+// CHECK:   case 7 {
+// CHECK:     func.call @main.x_0__5.x_1__7()
+func.func @main() attributes {nacre.inputs = [
+    {name = "x", symbols = ["", ""], type = tensor<?x?xf32>},
+    {name = "w", symbols = ["x[0]", ""], type = tensor<?x4xf32>}], nacre.outputs = []} {
+  return
+}
+func.func private @main.x_0__5.x_1__7() attributes {nacre.sizes = {"x[0]" = 5 : i64, "x[1]" = 7 : i64}} {
+  return
+}
+
+// -----
+
 // CHECK-LABEL: func.func @main
 // CHECK-NOT: nacre.part
 func.func @main() attributes {nacre.arena_size = 64 : i64, nacre.inputs = [], nacre.outputs = []} {

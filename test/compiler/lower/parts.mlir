@@ -77,6 +77,15 @@ func.func @pad_reflect(%x: tensor<?x10xf32>, %v: tensor<f32>) -> tensor<?x13xf32
   return %y : tensor<?x13xf32>
 }
 
+// No place of nothing is read, how many elements there shall be only a run tells: none.
+// CHECK-LABEL: @pad_nothing
+// CHECK: tensor.empty({{.*}}) : tensor<?xf32>
+// CHECK-NOT: linalg
+func.func @pad_nothing(%x: tensor<0xf32>, %p: tensor<2xi64>, %v: tensor<f32>) -> tensor<?xf32> {
+  %y = nn.pad %x, %p, %v wrap : (tensor<0xf32>, tensor<2xi64>, tensor<f32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
 // CHECK-LABEL: @broadcast
 // CHECK: linalg.generic {indexing_maps = [#[[STRETCH]], #[[SAME]]]
 func.func @broadcast(%x: tensor<5x1xf32>, %n: i64) -> tensor<?x5x4xf32> {

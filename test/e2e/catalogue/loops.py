@@ -15,6 +15,16 @@ from .model import Input, Model, floats, tokens
 WORDS, WIDTH = 40, 32  # heads: 4 of 8
 
 
+def split_heads(x: Tensor) -> Tensor:
+    return x.view(x.shape[0], x.shape[1], 4, 8).transpose(1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Of heads, which are joined again."""
+    chances = torch.softmax(torch.matmul(q, k.transpose(2, 3)) / math.sqrt(8.0), -1)
+    return torch.matmul(chances, v).transpose(1, 2).flatten(2)
+
+
 class Layer(nn.Module):
     """A decoder's layer, one token at a time: attention over its cache, over what the encoder said, and a perceptron."""
 
@@ -25,21 +35,16 @@ class Layer(nn.Module):
         self.widen, self.narrow = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH)
         self.norm1, self.norm2, self.norm3 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        n, s = k.shape[0], k.shape[1]
-        q = q.view(n, 1, 4, 8).transpose(1, 2)
-        k = k.view(n, s, 4, 8).transpose(1, 2)
-        v = v.view(n, s, 4, 8).transpose(1, 2)
-        chances = torch.softmax(torch.matmul(q, k.transpose(2, 3)) / math.sqrt(8.0), -1)
-        return torch.matmul(chances, v).transpose(1, 2).reshape(n, 1, 32)
+    def look(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        return attend(split_heads(query), split_heads(keys), split_heads(values))
 
     def forward(self, x: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         y = self.norm1(x)
         k = torch.cat([k, self.key(y)], 1)
         v = torch.cat([v, self.value(y)], 1)
-        x = x + self.join(self.attend(self.query(y), k, v))
+        x = x + self.join(self.look(self.query(y), k, v))
         y = self.norm2(x)
-        x = x + self.join2(self.attend(self.query2(y), self.key2(seen), self.value2(seen)))
+        x = x + self.join2(self.look(self.query2(y), self.key2(seen), self.value2(seen)))
         return x + self.narrow(torch.relu(self.widen(self.norm3(x)))), k, v
 
 
@@ -134,8 +139,7 @@ class Encoder(nn.Module):
         n, s = x.shape[0], x.shape[1]
         for join, out, widen, narrow, norm in zip(self.joins, self.outs, self.widen, self.narrow, self.norms):
             qkv = join(norm(x)).view(n, s, 3, 4, 8).permute(2, 0, 3, 1, 4)
-            chances = torch.softmax(torch.matmul(qkv[0], qkv[1].transpose(2, 3)) / math.sqrt(8.0), -1)
-            x = x + out(torch.matmul(chances, qkv[2]).transpose(1, 2).reshape(n, s, 32))
+            x = x + out(attend(qkv[0], qkv[1], qkv[2]))
             x = x + narrow(torch.nn.functional.gelu(widen(x)))
         return x
 

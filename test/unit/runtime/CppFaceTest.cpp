@@ -145,6 +145,55 @@ TEST(CppFaceTest, TensorsOutliveTheirSession) {
   EXPECT_EQ(y.as<float>()[2], 5.0f);
 }
 
+/// A packed sequence's elements, taken apart.
+struct Unpacked {
+  Unpacked(nacre::TensorView data, std::vector<int64_t> shapes, int64_t rank)
+      : value({"s", NACRE_VALUE_PACKED, 0, 0, 2}) {
+    int64_t length = int64_t(shapes.size()) / rank;
+    elements = nacre::unpack(value, {data, nacre::view(shapes, {length, rank})},
+                             copies);
+    EXPECT_EQ(value.kind, NACRE_VALUE_SEQUENCE);
+    EXPECT_EQ(value.count, int32_t(length));
+  }
+  std::vector<int64_t> dims(size_t i) const {
+    return {elements[i].dims().begin(), elements[i].dims().end()};
+  }
+  nacre::ValueInfo value;
+  std::vector<std::vector<uint8_t>> copies;
+  std::vector<nacre::TensorView> elements;
+};
+
+TEST(CppFaceTest, UnpacksSequences) {
+  std::vector<float> numbers = {1, 2, 3, 4, 5, 6, 7};
+  Unpacked views(nacre::view(numbers, {7}), {2, 2, 3, -1, 0, 9}, 2);
+  EXPECT_EQ(views.dims(0), (std::vector<int64_t>{2, 2}));
+  EXPECT_EQ(views.dims(1), (std::vector<int64_t>{3}));
+  EXPECT_EQ(views.dims(2), (std::vector<int64_t>{0, 9}));
+  EXPECT_EQ(views.elements[0].data(), numbers.data());
+  EXPECT_EQ(views.elements[1].as<float>()[0], 5.0f);
+  EXPECT_TRUE(views.copies.empty());
+
+  std::vector<nacre_string> strings = {{"a", 1}, {"bb", 2}, {"ccc", 3}};
+  Unpacked texts(nacre::view(strings, {3}), {1, 2}, 1);
+  EXPECT_EQ(texts.elements[0].as<nacre_string>()[0].size, 1);
+  EXPECT_EQ(texts.elements[1].as<nacre_string>()[0].size, 2);
+  EXPECT_EQ(texts.elements[1].as<nacre_string>()[1].size, 3);
+}
+
+TEST(CppFaceTest, UnpacksElementsBelowAByte) {
+  std::vector<uint8_t> values = {1, 2, 3, 4, 5, 0xfe}, packed(3);
+  nacre_dtype_pack(NACRE_I4, values.data(), 6, packed.data());
+  Unpacked quads(nacre::TensorView(packed.data(), NACRE_I4, {6}), {3, 0, 2, 1}, 1);
+  std::vector<uint8_t> found;
+  for (const nacre::TensorView &element : quads.elements) {
+    std::vector<uint8_t> own(size_t(element.elements()));
+    nacre_dtype_unpack(NACRE_I4, element.data(), element.elements(), own.data());
+    found.insert(found.end(), own.begin(), own.end());
+  }
+  EXPECT_EQ(found, values);
+  EXPECT_EQ(quads.dims(0), (std::vector<int64_t>{3}));
+}
+
 TEST(CppFaceTest, ElementTypes) {
   EXPECT_EQ(nacre::dtypeOf<const float>(), NACRE_F32);
   EXPECT_EQ(nacre::dtypeOf<double>(), NACRE_F64);
