@@ -261,7 +261,7 @@ LogicalResult convertLpPool(NodeContext &c) {
     return c.make<nn::LpPoolOp>(x, w->kernel, w->strides, w->dilations, w->pads, w->autoPad, w->ceilMode,
                                 /*channels_last=*/false, order);
   };
-  if (*p == std::floor(*p))
+  if (*p == std::floor(*p) && *p < 0x1p31)
     return c.replaceWith(pool(c.input(0), int64_t(*p)));
   Type type = c.inputType(0).getElementType(), f32 = c.getBuilder().getF32Type();
   Type wide = type.getIntOrFloatBitWidth() < 32 ? f32 : type;
