@@ -373,12 +373,13 @@ Value NodeContext::alignLegacyBroadcast(Value lhs, Value rhs) {
   int64_t lhsRank = rankOf(lhs), rhsRank = rankOf(rhs);
   if (!broadcast || !axis || rhsRank == 0)
     return rhs;
-  int64_t begin = *axis < 0 ? *axis + lhsRank : *axis, behind = lhsRank - begin - rhsRank;
-  if (begin < 0 || begin >= lhsRank || behind < 0) {
+  int64_t begin = *axis < 0 ? *axis + lhsRank : *axis;
+  if (begin < 0 || begin >= lhsRank || begin > lhsRank - rhsRank) {
     (void)error("attribute 'axis' is " + Twine(*axis) + ", where " + Twine(rhsRank) + " dimensions do not fit into " +
                 Twine(lhsRank));
     return {};
   }
+  int64_t behind = lhsRank - begin - rhsRank;
   return behind == 0 ? rhs : make<nn::UnsqueezeOp>(rhs, llvm::to_vector(llvm::seq<int64_t>(rhsRank, rhsRank + behind)));
 }
 
