@@ -175,7 +175,10 @@ private:
 /// elements, are copied. What nobody else reads is given back as soon as it is not needed.
 class Inputs {
 public:
-  Error add(nacre::nn::ParameterOp parameter, bool isLastUse) {
+  /// `uses` counts who reads each value (getValueStorage), these inputs among them: several may be of one value.
+  Inputs(llvm::DenseMap<const void *, unsigned> uses, bool keepValues) : uses(std::move(uses)), keepValues(keepValues) {}
+
+  Error add(nacre::nn::ParameterOp parameter) {
     mlir::FailureOr<ParameterBytes> bytes = ParameterBytes::get(parameter);
     if (failed(bytes))
       return llvm::createStringError(llvm::inconvertibleErrorCode(), "a parameter has no value");
@@ -187,12 +190,10 @@ public:
       input.copy.reset(std::aligned_alloc(64, llvm::alignTo(bytes->size() + 1, 64)));
       bytes->copyTo(static_cast<char *>(input.copy.get()));
       data = input.copy.get();
-      if (isLastUse)
-        releaseValue(parameter);
+      dropUse(parameter);
     } else {
       input.kept = std::move(*bytes);
-      if (isLastUse)
-        input.parameter = parameter;
+      input.parameter = parameter;
     }
     dims.emplace_back(type.getShape());
     tensors.push_back({const_cast<void *>(data), dims.back().data()});
@@ -204,20 +205,27 @@ public:
     input.copy.reset();
     input.kept.reset();
     if (input.parameter)
-      releaseValue(input.parameter);
+      dropUse(input.parameter);
     input.parameter = nullptr;
   }
   const nacre_abi_tensor *data() const { return tensors.data(); }
 
 private:
+  void dropUse(nacre::nn::ParameterOp parameter) {
+    if (--uses[getValueStorage(parameter)] == 0 && !keepValues)
+      releaseValue(parameter);
+  }
+
   struct Input {
-    nacre::nn::ParameterOp parameter; ///< Nobody else reads its value; null: somebody may.
+    nacre::nn::ParameterOp parameter; ///< Its value is read where it is; null: a copy is, or nothing any more.
     std::optional<ParameterBytes> kept;
     std::unique_ptr<void, void (*)(void *)> copy{nullptr, std::free};
   };
   std::vector<nacre_abi_tensor> tensors;
   std::deque<std::vector<int64_t>> dims;
   std::deque<Input> inputs;
+  llvm::DenseMap<const void *, unsigned> uses;
+  bool keepValues;
 };
 
 } // namespace
@@ -240,9 +248,9 @@ Error nacre::codegen::prepareParameters(const PrepareCode &prepare, const Parame
       ++uses[getValueStorage(parameter.op)];
   for (nacre::nn::ParameterOp parameter : prepare.inputs)
     ++uses[getValueStorage(parameter)];
-  Inputs inputs;
+  Inputs inputs(std::move(uses), prepare.keepInputs);
   for (nacre::nn::ParameterOp parameter : prepare.inputs)
-    if (Error error = inputs.add(parameter, --uses[getValueStorage(parameter)] == 0 && !prepare.keepInputs))
+    if (Error error = inputs.add(parameter))
       return error;
   PrepareContext context(prepare, table, section, isFile);
   context.afterCall = [&](int32_t call) {

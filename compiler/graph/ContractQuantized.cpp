@@ -43,8 +43,13 @@ bool isByte(Value value) { return isa<IntegerType>(elementOf(value)) && elementO
 /// The integer that all elements of a constant, converted or reshaped, are.
 std::optional<int64_t> getUniform(Value value) {
   Operation *op = value.getDefiningOp();
-  while (isa_and_present<nn::CastOp, nn::UnsqueezeOp, nn::ReshapeOp>(op))
-    op = op->getOperand(0).getDefiningOp();
+  bool isWidened = true; // by each conversion: else it may be another number, but for 0
+  for (; isa_and_present<nn::CastOp, nn::UnsqueezeOp, nn::ReshapeOp>(op); op = op->getOperand(0).getDefiningOp()) {
+    Type from = elementOf(op->getOperand(0)), to = elementOf(op->getResult(0));
+    if (isa<nn::CastOp>(op))
+      isWidened &= isa<IntegerType>(from) && isa<IntegerType>(to) && !to.isUnsignedInteger() &&
+                   from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth();
+  }
   Attribute data;
   if (auto constant = dyn_cast_or_null<nn::ConstantOp>(op))
     data = constant.getValue();
@@ -56,7 +61,11 @@ std::optional<int64_t> getUniform(Value value) {
   auto element = dyn_cast_or_null<IntegerType>(op ? elementOf(op->getResult(0)) : Type());
   if (!element)
     return std::nullopt;
-  auto toInteger = [&](const APInt &bits) { return element.isUnsigned() ? int64_t(bits.getZExtValue()) : bits.getSExtValue(); };
+  auto toInteger = [&](const APInt &bits) -> std::optional<int64_t> {
+    if (!bits.isZero() && !isWidened)
+      return std::nullopt;
+    return element.isUnsigned() ? int64_t(bits.getZExtValue()) : bits.getSExtValue();
+  };
   if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
     if (!blob || blob->getData().empty() || !llvm::all_equal(blob->getData()))

@@ -66,7 +66,7 @@ bool isInteger(float number) { return std::trunc(number) == number && std::abs(n
 /// A rounded value, and the integer that is added to it.
 struct Rounded {
   math::RoundEvenOp op;
-  std::optional<float> zero; ///< Nothing is added: also not 0, which a negative zero would notice.
+  std::optional<float> zero; ///< nullopt: nothing is added, also not 0, which turns -0 into 0.
   float added() const { return zero.value_or(0); }
 };
 std::optional<Rounded> matchRounded(Value value) {
