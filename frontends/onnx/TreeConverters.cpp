@@ -8,9 +8,10 @@
 #include "dialects/nn/NodeLocation.h"
 #include "frontends/onnx/Scores.h"
 #include "frontends/onnx/ShapeVectors.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <cmath>
+#include <map>
+#include <set>
 
 using namespace mlir;
 using namespace nacre;
@@ -305,9 +306,10 @@ LogicalResult readNamedForest(NodeContext &c, StringRef ends, Forest &forest, bo
     if (size != weights.size())
       return c.error("the attributes '" + ends + "_…' have " + Twine(weights.size()) + " and " + Twine(size) + " elements");
 
-  // First numbers for all, then what they lead to. A tree begins at its first node.
-  llvm::DenseMap<std::pair<int64_t, int64_t>, int32_t> numbers;
-  llvm::DenseMap<int64_t, size_t> treeNumbers;
+  // First numbers for all, then what they lead to. A tree begins at its first node. A file may give any integers as
+  // names, also the two that a DenseMap keeps for itself.
+  std::map<std::pair<int64_t, int64_t>, int32_t> numbers;
+  std::set<int64_t> begun;
   for (size_t i = 0; i < count; ++i) {
     int64_t mode = llvm::StringSwitch<int64_t>(modes[i])
                        .Case("BRANCH_LEQ", 0)
@@ -332,11 +334,11 @@ LogicalResult readNamedForest(NodeContext &c, StringRef ends, Forest &forest, bo
     }
     if (!numbers.insert({{trees[i], names[i]}, number}).second)
       return c.error("tree " + Twine(trees[i]) + " has the node " + Twine(names[i]) + " twice");
-    if (treeNumbers.insert({trees[i], forest.roots.size()}).second)
+    if (begun.insert(trees[i]).second)
       forest.roots.push_back(number);
   }
   for (size_t i = 0; i < count; ++i) {
-    int32_t number = numbers.lookup({trees[i], names[i]});
+    int32_t number = numbers.at({trees[i], names[i]});
     if (number < 0)
       continue;
     auto yesEnd = numbers.find({trees[i], yes[i]}), noEnd = numbers.find({trees[i], no[i]});

@@ -150,6 +150,11 @@ def trees() -> Iterator[Node]:
     last = leaves("target", [0] * 5, [])
     del last["target_weights"]
     yield tree("TreeEnsembleRegressor", x.astype(np.float64), label="tensors", n_targets=1, **tensors, **last, target_weights_as_tensor=helper.make_tensor("w", 11, [5], [1.0, -2.0, 3.0, 0.5, -0.5]))
+    # Any integers may name trees and nodes.
+    far = [-(1 << 63), (1 << 63) - 1, 5, -1, 0]
+    renamed = {k: [far[i] for i in v] if k.endswith("ids") and "feature" not in k else v
+               for k, v in (shape | leaves("target", [0] * 5, [1.0, -2.0, 3.0, 0.5, -0.5])).items()}  # fmt: skip
+    yield tree("TreeEnsembleRegressor", x, label="far_names", n_targets=1, **renamed | {"target_ids": [0] * 5})
 
 
 def floats(numbers: dict[Any, float]) -> dict[Any, np.float32]:
