@@ -539,7 +539,9 @@ NACRE_API nacre_status nacre_session_get_kernel_time(nacre_session *session,
 NACRE_API nacre_status nacre_session_reset_profile(nacre_session *session);
 
 /* Writes the recorded launches as a Chrome trace (chrome://tracing,
- * ui.perfetto.dev). Thread-safe. */
+ * ui.perfetto.dev): process 1 has the runs and their kernels, within which the
+ * calling thread's parts in parallel loops have the category "part"; process 2
+ * has the parts of the session's other threads. Thread-safe. */
 NACRE_API nacre_status nacre_session_write_trace(nacre_session *session,
                                                  const char *path);
 

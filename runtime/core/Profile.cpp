@@ -51,17 +51,24 @@ void Recording::kernel(int32_t index, bool end, int64_t flops) {
   int64_t now = nanoseconds();
   if (!end) {
     begins[index] = now;
+    current = index;
     return;
   }
+  current = -1;
   int64_t begin = begins[index], time = now - begin;
   accumulate(times[index], {1, time, time, time, flops});
-  if (profiling == NACRE_PROFILING_TRACE)
-    append(launches, launchCount, {index, track, begin, now});
+  if (tracing())
+    append(launches, launchCount, {index, track, -1, begin, now});
+}
+
+void Recording::part(int32_t thread, int64_t begin, int64_t end) {
+  Lock lock(mutex);
+  append(launches, launchCount, {current, track, thread, begin, end});
 }
 
 void Recording::finish() {
-  if (profiling == NACRE_PROFILING_TRACE)
-    append(launches, launchCount, {-1, track, runBegin, nanoseconds()});
+  if (tracing())
+    append(launches, launchCount, {-1, track, -1, runBegin, nanoseconds()});
 }
 
 void Profile::merge(Recording &recording) {
@@ -118,14 +125,20 @@ nacre_status Profile::writeTrace(const char *path, const Model &model) {
       const Launch &launch = launches[i];
       const nacre_abi_kernel_info *kernel =
           launch.kernel < 0 ? nullptr : &model.abi().kernels[launch.kernel];
+      // Runs are one process; the caller's parts lie within its launches, and
+      // the other threads are another.
+      bool isOthers = launch.thread > 0, isPart = launch.thread >= 0;
       std::fprintf(file,
-                   "%s\n{\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%.3f,"
+                   "%s\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,"
                    "\"dur\":%.3f,\"name\":",
-                   i ? "," : "", launch.track,
+                   i ? "," : "", isOthers ? 2 : 1,
+                   isOthers ? launch.thread : launch.track,
                    double(launch.begin - origin) * 1e-3,
                    double(launch.end - launch.begin) * 1e-3);
       writeString(file, kernel ? kernel->name : "run");
-      if (kernel) {
+      if (isPart)
+        std::fputs(",\"cat\":\"part\"", file);
+      if (kernel && !isPart) {
         std::fputs(",\"args\":{\"nodes\":", file);
         writeString(file, kernel->nodes);
         std::fprintf(file, ",\"flops\":%lld,\"bytes\":%lld}",

@@ -191,6 +191,11 @@ void Run::runChunk(const Loop &base, Scratch &scratch, int64_t begin,
   thread = saved;
 }
 
+void Run::observePart(const Loop &loop, int32_t thread, int64_t begin,
+                      int64_t end) {
+  static_cast<const BodyLoop &>(loop).owner->recording.part(thread, begin, end);
+}
+
 void Run::parallelFor(nacre_abi_context *context, nacre_abi_body body,
                       void *environment, int64_t count, int64_t grain) {
   Run &run = *static_cast<Run *>(context);
@@ -211,6 +216,8 @@ void Run::parallelFor(nacre_abi_context *context, nacre_abi_body body,
   loop.owner = &run;
   loop.body = body;
   loop.environment = environment;
+  if (run.recording.tracing())
+    loop.observe = observePart;
   ++run.loopNumber;
   run.session.getPool().run(loop, run.callerScratch);
   ++run.loopNumber;

@@ -69,6 +69,8 @@ private:
   static int32_t observeKernel(nacre_abi_context *, int32_t kernel,
                                int32_t end);
   static void runChunk(const Loop &, Scratch &, int64_t begin, int64_t end);
+  static void observePart(const Loop &, int32_t thread, int64_t begin,
+                          int64_t end);
 
   [[gnu::format(printf, 3, 4)]] void failWith(int32_t status,
                                               const char *format, ...);

@@ -102,14 +102,19 @@ static void runChunk(const Loop &loop, Scratch &scratch, int64_t chunk) {
 
 void ThreadPool::work(const Loop &loop, uint64_t epoch, int32_t self,
                       Scratch &scratch) {
-  int64_t chunks = loop.chunks;
+  int64_t chunks = loop.chunks, began = loop.observe ? nanoseconds() : 0;
+  bool hadPart = false;
   for (int32_t i = 0; i < threads; ++i) {
     int32_t owner = self + i < threads ? self + i : self + i - threads;
     int64_t first = chunks * owner / threads;
     int64_t count = chunks * (owner + 1) / threads - first, index;
-    while (take(workers[owner].taken, epoch, count, index))
+    while (take(workers[owner].taken, epoch, count, index)) {
       runChunk(loop, scratch, first + place(loop, index, count));
+      hadPart = true;
+    }
   }
+  if (hadPart && loop.observe)
+    loop.observe(loop, self, began, nanoseconds());
 }
 
 void ThreadPool::run(Loop &newLoop, Scratch &scratch) {

@@ -28,6 +28,10 @@ struct Loop {
   // Each thread takes its chunks backwards if the last such loop took them forwards.
   bool alternate = false;
   bool backwards = false; // set by the pool
+  // Told, if not null, from when to when (nanoseconds) a thread had a part in
+  // it; by that thread, before the loop ends.
+  void (*observe)(const Loop &loop, int32_t thread, int64_t begin,
+                  int64_t end) = nullptr;
 
   // Iterations [boundary(i), boundary(i + 1)) are chunk i.
   int64_t boundary(int64_t chunk) const;

@@ -1,6 +1,7 @@
 // Profiles and traces of runs.
 #include "SessionFixture.h"
 
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -80,6 +81,40 @@ TEST_F(ProfileTest, OffCostsNothingOnCounts) {
   EXPECT_ERROR(nacre_session_get_kernel_time(s.session, 2, &ignored),
                NACRE_INVALID_ARGUMENT,
                "the index of the kernel is 2, expected 0 to 1 (there are 2)");
+}
+
+// A kernel of two iterations, neither of which ends before the other has begun.
+int32_t twoThreads(nacre_abi_context *c, const nacre_abi_tensor *) {
+  std::atomic<int> begun = 0;
+  auto body = [](nacre_abi_context *, void *environment, int64_t, int64_t) {
+    auto &begun = *static_cast<std::atomic<int> *>(environment);
+    for (++begun; begun < 2;)
+      std::this_thread::yield();
+  };
+  c->on_kernel(c, 0, 0);
+  c->parallel_for(c, body, &begun, 2, 1);
+  c->on_kernel(c, 0, 1);
+  *outputOf<int64_t>(c, 1) = begun;
+  return 0;
+}
+
+TEST_F(ProfileTest, TraceOfThreads) {
+  FakeModel model;
+  model.kernel("gemm");
+  model.function("main", twoThreads, {},
+                 {model.tensor("y", NACRE_DTYPE_I64, {"N"})});
+  nacre_session_options options = NACRE_SESSION_OPTIONS_INIT;
+  options.profiling = NACRE_PROFILING_TRACE;
+  FakeSession s(model, 2, options);
+  run(s);
+  std::string path =
+      testing::TempDir() + "nacre-trace-" + std::to_string(getpid());
+  ASSERT_EQ(nacre_session_write_trace(s.session, path.c_str()), NACRE_OK);
+  std::ifstream file(path);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  unlink(path.c_str());
+  EXPECT_NE(text.find("\"pid\":2,\"tid\":1,"), text.npos) << text;
+  EXPECT_NE(text.find("\"cat\":\"part\""), text.npos) << text;
 }
 
 TEST_F(ProfileTest, Trace) {
