@@ -50,11 +50,11 @@ static Value featureConstant(NodeContext &c, StringRef attribute, Type element, 
 }
 
 /// The input; where its number of features is open and there is a constant for each of `count`, that they are as many
-/// is required of the run.
+/// is required of the run. Of a scalar, which has one, featureConstant says what is wrong.
 static Value withFeatures(NodeContext &c, size_t count) {
   ShapeVectors v(c);
   Value x = c.input(0);
-  return count > 1 ? v.withSize(x, c.rankOf(x) - 1, count, "features") : x;
+  return count > 1 && c.rankOf(x) > 0 ? v.withSize(x, c.rankOf(x) - 1, count, "features") : x;
 }
 
 /// (x - offset) * scale, in f32.

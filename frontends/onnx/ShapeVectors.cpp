@@ -24,9 +24,9 @@ Value ShapeVectors::shape(Value tensor) {
 }
 
 bool ShapeVectors::hasDimension(RankedTensorType type, int64_t index) {
-  if (index < type.getRank())
+  if (index >= 0 && index < type.getRank())
     return true;
-  (void)c.error("a tensor has rank " + Twine(type.getRank()) + ", expected at least " + Twine(index + 1));
+  (void)c.error("a tensor has rank " + Twine(type.getRank()) + ", expected at least " + Twine(std::max<int64_t>(index, 0) + 1));
   return false;
 }
 

@@ -288,6 +288,9 @@ FAULTS = {
     "reverse_sequence_axes": (
         lambda: one("ReverseSequence", [2, 3], [ints("l", 1, 1)], batch_axis=0, time_axis=0), "node 'n' (ReverseSequence): expected two dimensions of 'tensor<2x3xf32>', found 0 and 0"),
     "center_crop_axes": (lambda: one("CenterCropPad", [2, 3], [ints("s", 2)], axes=[5], opset=18), "node 'n' (CenterCropPad): axis 5 is out of range for rank 2"),
+    "imputer_of_a_scalar": (
+        lambda: model(node("Imputer", "x", "y", domain="ai.onnx.ml", imputed_value_floats=[1.0, 2.0], replaced_value_float=0.0),
+                      inputs=[info("x", [])], opsets=[("ai.onnx.ml", 1)]), "node 'n' (Imputer): the attribute 'imputed_value_floats' has 2 numbers for 1 features"),
     "det_of_no_square": (lambda: one("Det", [2, 3]), "node 'n' (Det): expected square matrices"),
     "nms_box": (
         lambda: model(node("NonMaxSuppression", "b s", "y", center_point_box=9),
