@@ -5,7 +5,6 @@
 #include "compiler/pipeline/Phases.h"
 #include "compiler/buffer/BufferSizes.h"
 #include "dialects/nn/NodeLocation.h"
-#include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -103,9 +102,9 @@ Call::Call(const CompileOptions &options, ModelSource given)
   }
   if (options.log) {
     compilation.log = [this](const Twine &line) { log(line); };
-    (void)remark::enableOptimizationRemarks(context, nullptr, std::make_unique<remark::RemarkEmittingPolicyAll>(),
-                                            {{}, ".*", ".*", ".*", ".*"}, /*printAsEmitRemarks=*/true);
   }
+  remarks.attachTo(context, /*print=*/bool(options.log));
+  compilation.codegen.remarks = compilation.remarks = &remarks;
 }
 
 InFlightDiagnostic Call::refuse(const Twine &message) { return emitError(UnknownLoc::get(&context), message); }

@@ -7,6 +7,7 @@
 #include "compiler/codegen/KernelCache.h"
 #include "compiler/pipeline/Compilation.h"
 #include "compiler/pipeline/Reproducer.h"
+#include "compiler/support/Remarks.h"
 #include "frontends/onnx/OnnxImporter.h"
 #include "mlir/IR/Diagnostics.h"
 #include <variant>
@@ -80,6 +81,7 @@ private:
   const CompileOptions &options;
   ModelSource source;
   std::string fileName;
+  RemarkLog remarks;
   mlir::MLIRContext context;
   std::string messages;
   bool isCancelled = false;

@@ -18,6 +18,10 @@
 
 struct nacre_abi_model;
 
+namespace nacre {
+class RemarkLog;
+} // namespace nacre
+
 namespace nacre::codegen {
 
 class KernelCache;
@@ -33,6 +37,8 @@ struct CodegenOptions {
   bool sanitizeAddress = false;
   /// JSON for the descriptor: source, hash, options, version.
   std::string provenance = "{}";
+  /// What passes have said of the kernels: with it the provenance gets a report (Report.h).
+  const RemarkLog *remarks = nullptr;
   /// Write LLVM IR and objects into this folder; empty: don't.
   std::string dumpDirectory;
   /// More than one file will be made: what computes parameters leaves its inputs in memory.

@@ -11,6 +11,7 @@
 #include "compiler/codegen/KernelCache.h"
 #include "compiler/codegen/Passes.h"
 #include "compiler/codegen/Pipelines.h"
+#include "compiler/codegen/Report.h"
 #include "compiler/codegen/Support.h"
 #include "compiler/graph/SpecializeSizes.h"
 #include "dialects/kern/KernOps.h"
@@ -96,7 +97,9 @@ private:
       return module.emitError("there is no function to compile");
     if (!prepare.empty() && failed(describePrepare(prepare.front(), result)))
       return failure();
-    numberKernels(functions, result.kernels);
+    std::vector<ReportedKernel> formed = numberKernels(functions, result.kernels);
+    if (options.remarks)
+      addReport(functions, formed, result.provenance);
     if (failed(nameByContent()) ||
         failed(makeUnits("nacre.host", functions, target, /*isPrepare=*/false)) ||
         failed(makeUnits("nacre.prepare", prepare, host, /*isPrepare=*/true)))
@@ -153,8 +156,9 @@ private:
   }
 
   /// Gives every call the index of its row in the table of kernels: one for each
-  /// kernel, list of nodes and label.
-  void numberKernels(ArrayRef<func::FuncOp> functions, std::vector<KernelInfo> &kernels) {
+  /// kernel, list of nodes and label. Returns what each row's kernel was formed as.
+  std::vector<ReportedKernel> numberKernels(ArrayRef<func::FuncOp> functions, std::vector<KernelInfo> &kernels) {
+    std::vector<ReportedKernel> formed;
     SymbolTable symbols(module);
     llvm::DenseMap<std::tuple<Attribute, Attribute, Attribute>, int32_t> rows;
     Builder builder(module.getContext());
@@ -177,9 +181,19 @@ private:
           if (auto bytes = dyn_cast_if_present<IntegerAttr>(get("bytes")))
             info.bytes = bytes.getInt();
           kernels.push_back(std::move(info));
+          auto formedAs = call->getAttrOfType<StringAttr>(kern::kFormedAsAttr);
+          formed.push_back({kernel.getName().str(), (formedAs ? formedAs.getValue() : kernel.getName()).str()});
         }
         call->setAttr("kernel_index", builder.getI32IntegerAttr(row.first->second));
       });
+    return formed;
+  }
+
+  void addReport(ArrayRef<func::FuncOp> functions, ArrayRef<ReportedKernel> kernels, std::string &provenance) {
+    llvm::json::Value value = cantFail(llvm::json::parse(provenance));
+    (*value.getAsObject())["report"] = describe(functions, kernels, *options.remarks);
+    provenance.clear();
+    llvm::raw_string_ostream(provenance) << value;
   }
 
   /// Renames kernels after what they compute, so that models share them in the cache,

@@ -14,6 +14,7 @@
 #include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/SpecializeSizes.h"
+#include "compiler/support/Remarks.h"
 #include "dialects/kern/KernOps.h"
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
@@ -54,6 +55,8 @@ struct Group {
   SmallVector<Operation *> roots;
   /// The one op that is not element-wise or a view, if any: it sets the loops.
   Operation *anchor = nullptr;
+  /// Of each op whose result leaves the kernel, why it is not in that of what reads it.
+  SmallVector<std::pair<Operation *, std::string>> ends;
 };
 
 /// The parameter whose new value an element-wise op computes; null if it does not.
@@ -107,6 +110,23 @@ bool haveSameElements(Value lhs, Value rhs) {
   return l.hasStaticShape() && r.hasStaticShape() && l.getNumElements() == r.getNumElements();
 }
 
+/// The model's node that an op came from: the name in its location, if any.
+void collectNodes(Location loc, llvm::SetVector<Attribute> &nodes) {
+  loc->walk([&](Location inner) {
+    if (auto name = dyn_cast<NameLoc>(inner))
+      nodes.insert(name.getName());
+    return WalkResult::advance();
+  });
+}
+
+/// An op by its kind and its model's node.
+std::string describeOp(Operation *op) {
+  std::string text = op->getName().stripDialect().str();
+  llvm::SetVector<Attribute> nodes;
+  collectNodes(op->getLoc(), nodes);
+  return nodes.empty() ? text : text + " of " + cast<StringAttr>(nodes[0]).str();
+}
+
 class GroupFormer {
 public:
   explicit GroupFormer(Block &block) : block(block) {}
@@ -116,10 +136,12 @@ public:
     for (Operation &op : llvm::reverse(block)) {
       if (!isComputeOp(&op))
         continue;
-      Group *group = findGroupToJoin(&op);
+      std::string why;
+      Group *group = findGroupToJoin(&op, why);
       if (!group) {
         groups.push_back(std::make_unique<Group>());
         group = groups.back().get();
+        group->ends.emplace_back(&op, std::move(why));
       }
       if (group->ops.empty() || doesEscape(&op, *group))
         group->roots.push_back(&op);
@@ -135,21 +157,32 @@ public:
   }
 
 private:
-  /// The group of all users of the op, if the op may join it. A parameter that it sets besides
+  /// The group of all users of the op, if the op may join it; else why not. A parameter that it sets besides
   /// is set after all that reads.
-  Group *findGroupToJoin(Operation *op) {
-    if (op->getNumResults() != 1)
+  Group *findGroupToJoin(Operation *op, std::string &why) {
+    auto refuse = [&](const Twine &reason) {
+      why = reason.str();
       return nullptr;
+    };
+    if (op->getNumResults() != 1)
+      return refuse("it has several results");
     Group *group = nullptr;
     for (Operation *user : op->getUsers()) {
       if (isa<nn::SetParameterOp>(user))
         continue;
       auto it = groupOf.find(user);
-      if (it == groupOf.end() || (group && it->second != group))
-        return nullptr;
+      if (it == groupOf.end())
+        return refuse(user->hasTrait<OpTrait::IsTerminator>() && isa<func::FuncOp>(user->getParentOp())
+                          ? "it is an output"
+                          : "something that is no kernel reads it");
+      if (group && it->second != group)
+        return refuse("several kernels read it, and would each compute it");
       group = it->second;
     }
-    return group && mayJoin(op, *group) ? group : nullptr;
+    if (!group)
+      return refuse("no other kernel reads it");
+    std::string reason = findObstacle(op, *group);
+    return reason.empty() ? group : refuse(reason);
   }
 
   /// Whether an op's result is read outside of the group of its other users.
@@ -157,38 +190,52 @@ private:
     return llvm::any_of(op->getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
   }
 
-  bool mayJoin(Operation *op, const Group &group) {
+  /// Why an op may not join a group that reads it; empty if it may.
+  std::string findObstacle(Operation *op, const Group &group) {
     if (group.ops.size() >= kMostOps)
-      return false;
+      return ("the kernel that reads it has " + Twine(kMostOps) + " operations already").str();
     Value result = op->getResult(0);
     if (doesEscape(op, group) && !mayEscape(op, group))
-      return false;
-    auto usersAre = [&](auto predicate) {
-      return llvm::all_of(op->getUsers(), [&](Operation *user) { return !group.ops.contains(user) || predicate(user); });
+      return "others read it as well, and one loop does not give both results";
+    auto findUser = [&](auto predicate) -> Operation * {
+      for (Operation *user : op->getUsers())
+        if (group.ops.contains(user) && !predicate(user))
+          return user;
+      return nullptr;
     };
     if (isElementwise(op) || getRole(op) == KernelRole::View) {
       // A prologue is recomputed wherever it is read: free for element-wise readers,
       // and for reductions and rows that read each element a few times.
       bool view = !isElementwise(op);
-      return usersAre([&](Operation *user) {
+      Operation *user = findUser([&](Operation *user) {
         if (isElementwise(user))
           return view ? isa<nn::BroadcastOp>(op) : haveSameShape(result, user->getResult(0));
         KernelRole role = getRole(user);
         return !view && (role == KernelRole::Reduction || role == KernelRole::Row);
       });
+      if (!user)
+        return "";
+      return view                  ? describeOp(user) + " reads it as it lies in memory"
+             : isElementwise(user) ? describeOp(user) + " has another shape"
+                                   : describeOp(user) + " reads each element many times, and would compute it as often";
     }
     KernelRole role = getRole(op);
     // An update writes where it reads, so that nothing that reads more than an element joins.
-    if (role == KernelRole::Alone || role == KernelRole::Update || group.anchor || llvm::any_of(group.roots, getUpdate))
-      return false;
+    if (role == KernelRole::Alone)
+      return "it is a kernel of its own";
+    if (role == KernelRole::Update || llvm::any_of(group.roots, getUpdate))
+      return "what is changed in place is read element by element alone";
+    if (group.anchor)
+      return "the kernel that reads it has the loops of " + describeOp(group.anchor);
     // Of what moves twice the first movement is done tile by tile.
     Operation *root = group.roots.front();
     if (role == KernelRole::Indexed && getRole(root) == KernelRole::View && group.ops.size() == 1)
-      return haveSameElements(result, root->getResult(0));
+      return haveSameElements(result, root->getResult(0)) ? "" : describeOp(root) + " reads a part of it";
     // The anchor's loops are those of the element-wise epilogue.
-    return usersAre([&](Operation *user) {
-      return isElementwise(user) && haveSameShape(result, user->getResult(0));
-    }) && haveSameShape(result, group.roots.front()->getResult(0));
+    Operation *user = findUser([&](Operation *user) { return isElementwise(user) && haveSameShape(result, user->getResult(0)); });
+    if (user)
+      return isElementwise(user) ? describeOp(user) + " has another shape" : describeOp(user) + " does not read it element by element";
+    return haveSameShape(result, root->getResult(0)) ? "" : describeOp(root) + " has another shape";
   }
 
   /// One loop gives all results, where the last of them stands.
@@ -211,15 +258,6 @@ std::string nameKernel(const Group &group, unsigned number) {
   Operation *op = group.anchor ? group.anchor : group.roots.front();
   StringRef suffix = graph::getVersionSuffix(op->getParentOfType<func::FuncOp>());
   return (op->getName().stripDialect() + "_" + Twine(number) + suffix).str();
-}
-
-/// The model's node that an op came from: the name in its location, if any.
-void collectNodes(Location loc, llvm::SetVector<Attribute> &nodes) {
-  loc->walk([&](Location inner) {
-    if (auto name = dyn_cast<NameLoc>(inner))
-      nodes.insert(name.getName());
-    return WalkResult::advance();
-  });
 }
 
 /// Whether a kernel should read a constant from memory: its elements differ and are
@@ -276,6 +314,42 @@ OpFoldResult countFlops(const Group &group, graph::DimAnalysis &dims) {
       flops = m.add(flops, kernelOp.buildFlops(b));
   }
   return dims.simplify(flops, root);
+}
+
+/// The bytes of all that a kernel reads and writes, each once; nullopt if a size is open. Of what is looked up, as many
+/// elements as it gives.
+std::optional<int64_t> countBytes(const Group &group, ArrayRef<Value> inputs) {
+  int64_t bytes = 0;
+  auto count = [](Value value) -> std::optional<int64_t> {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type)
+      return 0;
+    if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
+      return std::nullopt;
+    int64_t bits = type.getElementType().isInteger(1) ? 8 : type.getElementTypeBitWidth();
+    return llvm::divideCeil(type.getNumElements() * bits, 8);
+  };
+  for (Value input : inputs) {
+    std::optional<int64_t> all = count(input);
+    bool isLookedUp = llvm::all_of(input.getUsers(), [&](Operation *user) {
+      return !group.ops.contains(user) || (getRole(user) == KernelRole::Indexed && user->getOperand(0) == input);
+    });
+    if (!all)
+      return std::nullopt;
+    if (isLookedUp)
+      for (Operation *user : input.getUsers())
+        if (group.ops.contains(user))
+          all = std::min(*all, count(user->getResult(0)).value_or(*all));
+    bytes += *all;
+  }
+  for (Operation *root : group.roots)
+    for (Value result : root->getResults()) {
+      std::optional<int64_t> all = count(result);
+      if (!all)
+        return std::nullopt;
+      bytes += *all;
+    }
+  return bytes;
 }
 
 /// A group's destinations, one for each result, and the static count of its operations.
@@ -366,6 +440,14 @@ void outline(const Group &group, unsigned number, const Frame &frame, OpBuilder 
   kernel.setNodesAttr(b.getArrayAttr(nodes.getArrayRef()));
   if (frame.flops)
     kernel.setFlops(*frame.flops);
+  if (std::optional<int64_t> bytes = countBytes(group, inputs.getArrayRef()))
+    kernel.setBytes(*bytes);
+  if (ops.size() > 1)
+    remark::passed(loc, aboutKernel("form-kernels", kernel))
+        << remark::add("{0} operations in one kernel", ops.size())
+        << remark::add(", in the loops of {0}", describeOp(group.anchor ? group.anchor : root));
+  for (const auto &[op, why] : group.ends)
+    remark::missed(op->getLoc(), aboutKernel("form-kernels", kernel)) << remark::reason("{0} ends here: {1}", describeOp(op), why);
   Block *body = b.createBlock(&kernel.getBody());
   for (Value operand : call->getOperands())
     body->addArgument(operand.getType(), operand.getLoc());

@@ -41,6 +41,8 @@ struct Compilation {
   const std::atomic<bool> *cancel = nullptr;
   /// Is given the module before each phase, for the case that the compiler fails; may be null.
   Reproducer *reproducer = nullptr;
+  /// What passes say of kernels; may be null.
+  RemarkLog *remarks = nullptr;
   /// Called with a line for each event; may be null.
   std::function<void(const llvm::Twine &)> log;
 

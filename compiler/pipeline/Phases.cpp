@@ -9,6 +9,7 @@
 #include "compiler/pipeline/Reproducer.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/support/OutputFile.h"
+#include "compiler/support/Remarks.h"
 #include "compiler/train/Passes.h"
 #include "dialects/kern/KernOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -315,7 +316,10 @@ private:
     OwningOpRef<ModuleOp> common = std::move(compilation.module);
     std::optional<codegen::CompiledModule> best;
     PipelineOptions options = compilation.options;
+    size_t said = compilation.remarks ? compilation.remarks->size() : 0;
     for (Version &version : versions) {
+      if (compilation.remarks)
+        compilation.remarks->rewind(said);
       if (compilation.log)
         compilation.log("for the CPU " + version.codegen.targetCPU + ", vectors of " +
                         Twine(version.options.vectorBits) + " bits");

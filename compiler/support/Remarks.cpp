@@ -34,7 +34,7 @@ public:
       if (arg.val.empty())
         continue;
       bool isText = arg.key == "Remark" || arg.key == "Reason";
-      os << (text.empty() || StringRef(arg.val).starts_with(",") ? "" : ", ");
+      os << (text.empty() || arg.val.front() == ',' || arg.val.front() == ';' ? "" : ", ");
       if (!isText)
         os << StringRef(arg.key).lower() << ' ';
       os << arg.val;

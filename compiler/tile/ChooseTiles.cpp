@@ -8,6 +8,7 @@
 // they are asked for.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/support/Remarks.h"
 #include "compiler/tile/Choices.h"
 #include "compiler/tile/InPlaceUpdate.h"
 #include "compiler/tile/Passes.h"
@@ -233,13 +234,18 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
         anchor = linalgOp;
       }
     }
-    if (work < minWork)
+    auto about = aboutKernel("choose-tiles", func);
+    if (work < minWork) {
+      remark::missed(func.getLoc(), about)
+          << remark::reason("no tiles: about {0} scalar operations, fewer than the {1} that are worth several threads", work, minWork.getValue());
       return;
+    }
 
     bool isContraction = anchor.getNumReductionLoops() > 0 && anchor.getNumDpsInputs() >= 2;
+    std::string reason;
     SmallVector<int64_t> sizes = isContraction && anchor.getNumDpsInits() == 1
-                                     ? tileContraction(root, anchor, ranges, tracer)
-                                     : tileElements(root, ranges, tracer);
+                                     ? tileContraction(root, anchor, ranges, tracer, reason)
+                                     : tileElements(root, ranges, tracer, reason);
     auto countTiles = [&] {
       int64_t tiles = 1;
       for (auto [size, range] : llvm::zip(sizes, ranges))
@@ -247,8 +253,10 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
           tiles *= llvm::divideCeil(range, size);
       return tiles;
     };
-    if (countTiles() <= 1 && !llvm::any_of(root.getStaticLoopRanges(), ShapedType::isDynamic))
+    if (countTiles() <= 1 && !llvm::any_of(root.getStaticLoopRanges(), ShapedType::isDynamic)) {
+      remark::missed(func.getLoc(), about) << remark::reason("no tiles: all fits one: {0}", reason);
       return;
+    }
     tile::Choice choice(func, "tiles", decisions, recordChoices);
     if (!choice.isIdle())
       sizes = decide(choice, root, tracer, sizes);
@@ -256,9 +264,19 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     int64_t grain = std::clamp<int64_t>(minWork / 2 / std::max<int64_t>(1, work / tiles), 1,
                                         std::max<int64_t>(1, tiles / 2));
     func.setTilingAttr(kern::TilingAttr::get(&getContext(), sizes, grain));
+    remark::passed(func.getLoc(), about) << remark::add("tiles of {0} of the loops {1} (0: the whole loop): {2}",
+                                                        tile::toText(sizes), getLoopText(root), reason)
+                                         << remark::add("; {0} tiles, {1} to a thread at least", tiles, grain);
   }
 
 private:
+  static std::string getLoopText(linalg::LinalgOp root) {
+    SmallVector<std::string> sizes = llvm::map_to_vector(root.getStaticLoopRanges(), [](int64_t size) {
+      return ShapedType::isDynamic(size) ? std::string("?") : std::to_string(size);
+    });
+    return llvm::join(sizes, "x");
+  }
+
   static kern::WinogradOp findWinograd(kern::FuncOp func) {
     auto ops = func.getOps<kern::WinogradOp>();
     return ops.empty() ? nullptr : *ops.begin();
@@ -309,6 +327,9 @@ private:
     assert(tile && "kern.winograd has as many places as a tile");
     auto getSizes = [](tile::WinogradTile tile) { return tile::TileSizes{tile.images, tile.rows, 0, tile.columns}; };
     tile::TileSizes sizes = getSizes(*tile);
+    remark::passed(op.getLoc(), aboutKernel("choose-tiles", func))
+        << remark::add("tiles of {0} images, {1} rows and {2} channels: {3:f0} thousand cycles by the cost model", tile->images,
+                       tile->rows, tile->columns, tile->cost / 1000);
     tile::Choice choice(func, "tiles", decisions, recordChoices);
     if (choice.isIdle())
       return sizes;
@@ -338,7 +359,8 @@ private:
   /// Tiles that hold about half of the first-level cache, whole inner loops first. What is
   /// transposed on the way is read in squares, so that whole lines of the cache are used.
   SmallVector<int64_t> tileElements(linalg::LinalgOp root, ArrayRef<int64_t> ranges,
-                                    const LoopTracer &tracer) {
+                                    const LoopTracer &tracer, std::string &reason) {
+    reason = ("inner loops first, as many elements as half of the first-level cache's " + Twine(l1Bytes / 1024) + " KiB hold").str();
     auto iterators = root.getIteratorTypesArray();
     int64_t volume = l1Bytes / 8;
     // What a fixed loop covers, each tile covers.
@@ -370,7 +392,7 @@ private:
   /// level cache, or as many as make up for moving the columns if they are not packed; and
   /// more columns than 64 where rows are moved too; but tiles enough for several threads.
   SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
-                                       ArrayRef<int64_t> ranges, const LoopTracer &tracer) {
+                                       ArrayRef<int64_t> ranges, const LoopTracer &tracer, std::string &reason) {
     // Of two vectors of columns, so many rows at least keep the units busy.
     constexpr int64_t kMinTiles = 8, kFewestRows = 6, kAssumedRows = 512;
     SmallVector<int64_t> anchorSizes;
@@ -383,7 +405,7 @@ private:
     SmallVector<int64_t> sizes(ranges.size(), 0);
     if (parallel.size() != root.getNumParallelLoops() || root.getNumReductionLoops() != 0)
       if (root != anchor)
-        return tileElements(root, ranges, tracer);
+        return tileElements(root, ranges, tracer, reason);
 
     for (unsigned loop : parallel)
       anchorSizes[loop] = 1;
@@ -443,6 +465,22 @@ private:
       tiles /= size;
       sizes[loop] = size;
     }
+    for (auto [i, iterator] : llvm::enumerate(anchor.getIteratorTypesArray()))
+      if (iterator == utils::IteratorType::reduction)
+        anchorSizes[i] = assume(anchor.getStaticLoopRanges()[i]);
+    double rowBytes = getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes);
+    if (movesAlongColumns(anchor, parallel.back()))
+      reason = "no columns share what is read: all of them, or so many vectors that a few rows of the window fit the first-level cache";
+    else if (llvm::any_of(llvm::seq<size_t>(0, parallel.size()), inPlace))
+      reason = llvm::formatv("columns in panels of {0}, moved into a buffer for at most {1} rows", columns, mostRows);
+    else
+      reason = llvm::formatv("columns in panels of {0}; the rows read {1:f1} KiB, which should stay in three quarters of the "
+                             "second-level cache's {2} KiB while there are tiles enough",
+                             columns, rowBytes / 1024, l2Bytes / 1024);
+    if (matrixTile)
+      reason += "; rows and columns for the matrix unit";
+    if (movesRows)
+      reason += "; rows are moved into a buffer, as they lie far apart";
     return sizes;
   }
 

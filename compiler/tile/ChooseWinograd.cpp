@@ -18,6 +18,7 @@
 #include "compiler/codegen/Parameters.h"
 #include "compiler/graph/Prepare.h"
 #include "compiler/tile/Choices.h"
+#include "compiler/support/Remarks.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/RootOp.h"
 #include "compiler/tile/Winograd.h"
@@ -25,7 +26,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Remarks.h"
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_CHOOSEWINOGRADPASS
@@ -187,7 +187,7 @@ struct ChooseWinogradPass : tile::impl::ChooseWinogradPassBase<ChooseWinogradPas
         call.getInputsMutable()[index].set(weights);
         argument.setType(packed);
         func.setFunctionType(b.getFunctionType(func.getBody().front().getArgumentTypes(), func.getResultTypes()));
-        replace(conv, argument, places);
+        replace(conv, argument);
       }
     }
     prepare.eraseUnused();
@@ -207,12 +207,22 @@ private:
       if (auto tile = shape.chooseTile(places, core))
         costs.push_back({tile->cost + (isConstant ? 0 : shape.getWeightsCost(places)), places});
     llvm::stable_sort(costs, llvm::less_first());
-    auto [least, chosen] = costs.front();
+    int64_t chosen = costs.front().second;
     tile::Choice choice(func, "winograd", decisions, recordChoices, isConstant ? "constant" : "");
-    if (choice.isIdle() || costs.size() == 1)
-      return chosen;
-    return decide(choice, costs);
+    if (!choice.isIdle() && costs.size() > 1)
+      chosen = decide(choice, costs);
+    SmallVector<std::string> estimates;
+    for (auto [cost, places] : costs)
+      estimates.push_back(llvm::formatv("{0:f0} {1}", (places ? cost : cost * kLeastGain) / 1000, kWays[places / 2]));
+    auto about = aboutKernel("choose-winograd", func);
+    (chosen ? remark::passed(conv.getLoc(), about) : remark::missed(conv.getLoc(), about))
+        << remark::add("a 3 x 3 convolution {0}: thousand cycles by the cost model: {1}; transforms must gain a quarter",
+                       kWays[chosen / 2], llvm::join(estimates, ", "));
+    return chosen;
   }
+
+  /// By places of a tile.
+  static constexpr const char *kWays[] = {"directly", "by 16 products for 4 places", "by 36 products for 16 places"};
 
   /// What is decided for, or the model's choice; with what costs little more by the model.
   static int64_t decide(const tile::Choice &choice, ArrayRef<std::pair<double, int64_t>> costs) {
@@ -269,15 +279,12 @@ private:
     return nn::GetParameterOp::create(b, get.getLoc(), packed, parameter.getSymName());
   }
 
-  static void replace(linalg::GenericOp conv, Value weights, int64_t places) {
+  static void replace(linalg::GenericOp conv, Value weights) {
     OpBuilder b(conv);
     auto result = cast<RankedTensorType>(conv.getResult(0).getType());
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, conv.getLoc(), conv.getDpsInits().front());
     Value empty = tensor::EmptyOp::create(b, conv.getLoc(), sizes, result.getElementType());
     auto winograd = kern::WinogradOp::create(b, conv.getLoc(), TypeRange(result), conv.getDpsInputs()[0], weights, empty);
-    remark::passed(conv.getLoc(), remark::RemarkOpts::name("ChooseWinograd").category("choose-winograd"))
-        << remark::add(places == 4 ? "a 3 x 3 convolution by 36 products for 16 places"
-                                   : "a 3 x 3 convolution by 16 products for 4 places");
     conv.getResult(0).replaceAllUsesWith(winograd.getResult(0));
     conv.erase();
   }

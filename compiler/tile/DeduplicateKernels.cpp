@@ -84,6 +84,7 @@ struct DeduplicateKernelsPass : tile::impl::DeduplicateKernelsPassBase<Deduplica
       for (StringRef attribute : kOrigin)
         if (Attribute value = byName.lookup(name)->getAttr(attribute); value && !call->hasAttr(attribute))
           call->setAttr(attribute, value);
+      call->setAttr(kern::kFormedAsAttr, name);
       // In a profile a version's kernels have its name, whoever else has the same.
       StringRef suffix = graph::getVersionSuffix(call->getParentOfType<func::FuncOp>()), kept = found->second.getName();
       if (kept.drop_front(std::min(kept.find('.'), kept.size())) != suffix)

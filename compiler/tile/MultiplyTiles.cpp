@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/MultiplyTiles.h"
+#include "compiler/support/Remarks.h"
 #include "compiler/tile/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -17,7 +18,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/IR/Remarks.h"
 
 namespace nacre::tile {
 #define GEN_PASS_DEF_MULTIPLYTILESPASS
@@ -50,7 +50,7 @@ private:
     std::optional<Nest> nest = Nest::get(op, nullptr, reason);
     if (!nest || !getTileProduct(op))
       return;
-    auto named = remark::RemarkOpts::name("MultiplyTiles").category("multiply-tiles");
+    auto named = nacre::aboutKernel("multiply-tiles", op);
     std::optional<MatrixPlan> plan = MatrixPlan::get(*nest, reason);
     if (!plan) {
       remark::missed(op.getLoc(), named) << remark::reason("{0}", reason);

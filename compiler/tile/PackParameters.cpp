@@ -19,6 +19,7 @@
 #include "compiler/codegen/Parameters.h"
 #include "compiler/graph/Prepare.h"
 #include "compiler/graph/SpecializeSizes.h"
+#include "compiler/support/Remarks.h"
 #include "compiler/tile/MultiplyTiles.h"
 #include "compiler/tile/Passes.h"
 #include "compiler/tile/VectorizeTiles.h"
@@ -303,6 +304,10 @@ struct PackParametersPass : tile::impl::PackParametersPassBase<PackParametersPas
         func.setFunctionType(b.getFunctionType(func.getBody().front().getArgumentTypes(),
                                                func.getResultTypes()));
         readPacked(generic, operand, *packing);
+        remark::passed(generic.getLoc(), aboutKernel("pack-parameters", func))
+            << remark::add("the weights {0} lie in panels of {1} columns from when the model is compiled",
+                           get.getName().str(), packing->block)
+            << remark::add("{0}", packing->group > 1 ? ", steps in groups of " + std::to_string(packing->group) + " for dot products" : "");
       }
     }
     prepare.eraseUnused();

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTiles.h"
+#include "compiler/support/Remarks.h"
 #include "compiler/tile/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Affine/Utils.h"
@@ -20,7 +21,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Remarks.h"
 #include "llvm/ADT/StringExtras.h"
 
 namespace nacre::tile {
@@ -134,7 +134,7 @@ private:
     }
     if (!plan && (nest = Nest::get(op, nullptr, reason)))
       plan = Plan::get(*nest, target, reason);
-    auto named = remark::RemarkOpts::name("VectorizeTiles").category("vectorize-tiles");
+    auto named = nacre::aboutKernel("vectorize-tiles", op);
     if (!plan) {
       remark::missed(op.getLoc(), named) << remark::reason("{0}", reason);
       return;
@@ -145,7 +145,7 @@ private:
                        nest->loops[plan->lanes].reduction ? "reduction" : "parallel",
                        nest->epilogue ? ", with the op that follows" : "")
         << remark::add("{0}", plan->grouped >= 0 ? ", products in groups" : "")
-        << remark::metric("Copies", llvm::join(copies, "x"));
+        << remark::add(", register blocks of {0} vectors", llvm::join(copies, "x"));
     SmallVector<Operation *> fills = foldFills(*nest);
     emitNest(rewriter, *nest, *plan);
     if (nest->epilogue) {

@@ -226,4 +226,21 @@ std::string tool::toString(const ValueInfo &value, const std::vector<TensorInfo>
 
 std::string tool::toUtf8(std::string_view text) { return llvm::json::fixUTF8(llvm::StringRef(text)); }
 
+llvm::json::Value tool::toJson(const std::vector<TensorInfo> &tensors) {
+  llvm::json::Array array;
+  for (const TensorInfo &info : tensors) {
+    llvm::json::Array dims;
+    for (const Dim &dim : info.dims)
+      if (dim.size >= 0)
+        dims.push_back(dim.size);
+      else
+        dims.push_back(dim.symbol.empty() ? llvm::json::Value(nullptr)
+                                          : llvm::json::Value(toUtf8(dim.symbol)));
+    array.push_back(llvm::json::Object{{"name", toUtf8(info.name)},
+                                       {"dtype", nacre_dtype_name(info.dtype)},
+                                       {"dims", std::move(dims)}});
+  }
+  return array;
+}
+
 void tool::printJson(llvm::json::Value value) { llvm::outs() << llvm::formatv("{0:2}\n", value); }

@@ -68,6 +68,9 @@ Result<Session> createSession(const Model &model, int threads, uint64_t seed = 0
 /// "optional sequence of 2: f32[2], f32[N]".
 std::string toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors);
 
+/// Names, element types and sizes of tensors; of an open size its symbol, or null.
+llvm::json::Value toJson(const std::vector<TensorInfo> &tensors);
+
 /// Prints a JSON value and a line feed; broken UTF-8 in names is mended before.
 void printJson(llvm::json::Value value);
 std::string toUtf8(std::string_view text);

@@ -18,23 +18,6 @@ static cl::opt<std::string> path(cl::Positional, cl::Required, cl::sub(command.s
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print JSON"));
 static CompileFlags flags(command.subcommand);
 
-static llvm::json::Value toJson(const std::vector<TensorInfo> &tensors) {
-  llvm::json::Array array;
-  for (const TensorInfo &info : tensors) {
-    llvm::json::Array dims;
-    for (const Dim &dim : info.dims)
-      if (dim.size >= 0)
-        dims.push_back(dim.size);
-      else
-        dims.push_back(dim.symbol.empty() ? llvm::json::Value(nullptr)
-                                          : llvm::json::Value(toUtf8(dim.symbol)));
-    array.push_back(llvm::json::Object{{"name", toUtf8(info.name)},
-                                       {"dtype", nacre_dtype_name(info.dtype)},
-                                       {"dims", std::move(dims)}});
-  }
-  return array;
-}
-
 /// What the tensors are together.
 static llvm::json::Value toJson(const std::vector<ValueInfo> &values) {
   constexpr const char *kKinds[] = {"tensor", "sequence", "nothing", "packed", "map", "maps"};
@@ -75,10 +58,13 @@ static int printAsJson(const Model &model) {
                             {"target_cpu", info.target_cpu},
                             {"target_features", info.target_features},
                             {"versions", std::move(versions)}};
-  if (auto provenance = llvm::json::parse(info.provenance))
+  if (auto provenance = llvm::json::parse(info.provenance)) {
+    if (llvm::json::Object *origin = provenance->getAsObject())
+      origin->erase("report"); // `nacre report` tells it
     object["provenance"] = *provenance;
-  else
+  } else {
     llvm::consumeError(provenance.takeError());
+  }
   printJson(std::move(object));
   return kSuccess;
 }
@@ -96,7 +82,7 @@ static void printProvenance(llvm::StringRef text) {
     sorted.emplace(key, &value);
   for (const auto &[key, value] : sorted) {
     const llvm::json::Object *choices = value->getAsObject();
-    if (choices && choices->empty())
+    if ((choices && choices->empty()) || key == "report") // `nacre report` tells that
       continue;
     llvm::outs() << llvm::left_justify(key, 9) << ' ';
     if (auto plain = value->getAsString())

@@ -1,4 +1,8 @@
 // RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(choose-tiles))' | FileCheck %s
+// RUN: nacre-opt %s --pass-pipeline='builtin.module(kern.func(choose-tiles))' --remarks-filter=choose-tiles -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// REMARK-DAG: Function=large_plane | Remark="tiles of 1x28x14x144x0x0 of the loops 1x56x56x144x3x3 (0: the whole loop): no columns share what is read
+// REMARK-DAG: Function=columns_in_place | Remark="tiles of 1024x64x0 of the loops 1024x1024x1024 (0: the whole loop): columns in panels of 64, moved into a buffer for at most 1280 rows", Remark="; 16 tiles, 1 to a thread at least"
 
 #in = affine_map<(n, h, w, c, r, s) -> (n, h + r, w + s, c)>
 #kernel = affine_map<(n, h, w, c, r, s) -> (c floordiv 16, r, s, c mod 16)>

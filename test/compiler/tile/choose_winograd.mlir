@@ -1,4 +1,9 @@
 // RUN: nacre-opt %s --choose-winograd -split-input-file | FileCheck %s
+// RUN: nacre-opt %s --choose-winograd -split-input-file --remarks-filter=choose-winograd -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// What the cost model thinks of each way.
+// REMARK: [Passed] choose-winograd {{.*}} Function=k | Remark="a 3 x 3 convolution by 36 products for 16 places: thousand cycles by the cost model: {{[0-9]+}} by 36 products for 16 places, {{[0-9]+}} by 16 products for 4 places, {{[0-9]+}} directly
+// REMARK: [Missed] choose-winograd {{.*}} Remark="a 3 x 3 convolution directly
 
 #x = affine_map<(n, h, w, o, y, x, c) -> (n, h + y, w + x, c)>
 #w = affine_map<(n, h, w, o, y, x, c) -> (o, c, y, x)>

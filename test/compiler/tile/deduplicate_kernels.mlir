@@ -53,7 +53,7 @@ func.func @main() {
   %b = rt.arena 64 : memref<4xf32>
   // CHECK: kern.call @relu0 ins(%{{.*}}) outs(%{{[0-9]+}} : memref<4xf32>){{$}}
   kern.call @relu0 ins(%a : memref<4xf32>) outs(%b : memref<4xf32>)
-  // CHECK: kern.call @relu0 {{.*}} {flops = 4 : i64, nodes = ["/r1"]}
+  // CHECK: kern.call @relu0 {{.*}} {flops = 4 : i64, formed_as = "relu1", nodes = ["/r1"]}
   kern.call @relu1 ins(%b : memref<4xf32>) outs(%a : memref<4xf32>)
   // CHECK: kern.call @other
   kern.call @other ins(%a : memref<4xf32>) outs(%b : memref<4xf32>)
@@ -65,7 +65,7 @@ func.func @main() {
 func.func private @main.n_1() attributes {nacre.sizes = {n = 1 : i64}} {
   %a = rt.arena 0 : memref<3xf32>
   %b = rt.arena 64 : memref<3xf32>
-  // CHECK: kern.call @short_0 {{.*}} {nacre.label = "short_1.n_1", nodes = ["/b"]}
+  // CHECK: kern.call @short_0 {{.*}} {formed_as = "short_1.n_1", nacre.label = "short_1.n_1", nodes = ["/b"]}
   kern.call @short_1.n_1 ins(%a : memref<3xf32>) outs(%b : memref<3xf32>)
   return
 }

@@ -1,4 +1,7 @@
 // RUN: nacre-opt %s --split-input-file --nn-to-linalg --pack-parameters | FileCheck %s
+// RUN: nacre-opt %s --split-input-file --nn-to-linalg --pack-parameters --remarks-filter=pack-parameters -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// REMARK: [Passed] pack-parameters {{.*}} Remark="the weights {{.+}} lie in panels of {{[0-9]+}} columns from when the model is compiled"
 
 // CHECK-DAG: affine_map<(d0, d1, d2) -> (d1 floordiv 32, d2, d1 mod 32)>
 // CHECK: nn.parameter @w.packed = {{.*}} : tensor<2x8x32xf32> {nn.computed}
