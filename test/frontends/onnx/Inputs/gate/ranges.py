@@ -291,6 +291,9 @@ FAULTS = {
     "imputer_of_a_scalar": (
         lambda: model(node("Imputer", "x", "y", domain="ai.onnx.ml", imputed_value_floats=[1.0, 2.0], replaced_value_float=0.0),
                       inputs=[info("x", [])], opsets=[("ai.onnx.ml", 1)]), "node 'n' (Imputer): the attribute 'imputed_value_floats' has 2 numbers for 1 features"),
+    "slice_of_many": (
+        lambda: model(node("Slice", "x s e", "y"), inputs=[info("x", [2, 3]), info("s", [1 << 31], INTS), info("e", [1 << 31], INTS)]),
+        "node 'n' (Slice): it has 2147483648 starts for 2 dimensions"),
     "det_of_no_square": (lambda: one("Det", [2, 3]), "node 'n' (Det): expected square matrices"),
     "nms_box": (
         lambda: model(node("NonMaxSuppression", "b s", "y", center_point_box=9),
