@@ -4,10 +4,11 @@
 // After:  %a = rt.arena 0 : memref<16xf32>       %b = rt.alloc(%n) : memref<?xf32> ...
 //                                                rt.release %b : memref<?xf32>
 //
-// The offsets follow «greedy by size» (Pisarchyk and Lee, Efficient Memory Management
-// for Deep Neural Net Inference, 2020): large buffers first, each at the lowest offset
-// that no buffer alive at the same time covers. Where that takes more than lives at a time,
-// large buffers change places in this order, as long as that makes it no worse.
+// The offsets follow «greedy by size» and «greedy by breadth» (Pisarchyk and Lee, Efficient Memory
+// Management for Deep Neural Net Inference, 2020), whichever takes less: large buffers first, or
+// those that live where most bytes live first, each at the lowest offset that no buffer alive at the same
+// time covers. Where both take more than lives at a time, large buffers change places in the better
+// order, as long as that makes it no worse.
 //
 // Precondition: a host function on memrefs. Postcondition: no memref.alloc;
 // `nacre.arena_size` is set.
@@ -119,11 +120,12 @@ struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
 private:
   /// Assigns offsets; returns the size of the arena.
   int64_t plan(std::vector<Buffer> &buffers) {
-    std::vector<Buffer *> order;
-    for (Buffer &buffer : buffers)
-      order.push_back(&buffer);
-    llvm::sort(order, [](Buffer *l, Buffer *r) { return std::pair(-l->size, l->first) < std::pair(-r->size, r->first); });
+    std::vector<Buffer *> order = orderBySize(buffers);
     int64_t arena = place(order), bound = findLowerBound(buffers);
+    if (arena > bound)
+      if (std::vector<Buffer *> other = orderByBreadth(order); place(other) < arena)
+        order = std::move(other);
+    arena = place(order);
     // Placing is quadratic; the large buffers matter.
     constexpr size_t kTrials = 256, kWork = 1 << 26, kLarge = 48;
     size_t trials = std::min(kTrials, kWork / (buffers.size() * buffers.size() + 1));
@@ -144,6 +146,42 @@ private:
     buffers = std::move(best);
     arenaBytes += arena;
     return arena;
+  }
+
+  static std::vector<Buffer *> orderBySize(std::vector<Buffer> &buffers) {
+    std::vector<Buffer *> order;
+    for (Buffer &buffer : buffers)
+      order.push_back(&buffer);
+    llvm::sort(order, [](Buffer *l, Buffer *r) { return std::pair(-l->size, l->first) < std::pair(-r->size, r->first); });
+    return order;
+  }
+
+  /// Those that live where most bytes live first, of them the larger ones.
+  static std::vector<Buffer *> orderByBreadth(ArrayRef<Buffer *> bySize) {
+    std::map<int64_t, int64_t> breadths; // at each position where something begins to live
+    for (const Buffer *buffer : bySize)
+      breadths[buffer->first];
+    for (const Buffer *buffer : bySize)
+      for (auto at = breadths.lower_bound(buffer->first); at != breadths.end() && at->first <= buffer->last; ++at)
+        at->second += buffer->size;
+    std::vector<std::pair<int64_t, int64_t>> positions(breadths.begin(), breadths.end());
+    llvm::stable_sort(positions, [](auto l, auto r) { return l.second > r.second; });
+    // The widest position that a buffer lives at decides.
+    llvm::DenseMap<int64_t, size_t> rank;
+    for (auto [i, position] : llvm::enumerate(positions))
+      rank[position.first] = i;
+    std::vector<std::pair<size_t, Buffer *>> ranked;
+    for (Buffer *buffer : bySize) {
+      size_t least = SIZE_MAX;
+      for (auto at = breadths.lower_bound(buffer->first); at != breadths.end() && at->first <= buffer->last; ++at)
+        least = std::min(least, rank.lookup(at->first));
+      ranked.emplace_back(least, buffer);
+    }
+    llvm::stable_sort(ranked, llvm::less_first());
+    std::vector<Buffer *> order;
+    for (auto [rank, buffer] : ranked)
+      order.push_back(buffer);
+    return order;
   }
 
   /// The most bytes that live at a time.

@@ -193,3 +193,38 @@ def test_errors(tmp_path: Path) -> None:
     ran = nacre("report", model, "--no-cache", "--no-measure", "--html", tmp_path / "none" / "r.html", ok=False)
     assert ran.status != 0 and "cannot write" in ran.err
     assert nacre("report", tmp_path / "none.so", ok=False).status == 1
+
+
+def attention(folder: Path, layers: int) -> Path:
+    """Layers of attention with a residual connection."""
+    node, rows, width, heads = helper.make_node, 32, 64, 4
+    nodes, weights, x = [], [], "x"
+    shape = numpy_helper.from_array(np.array([rows, heads, width // heads]), "heads")
+    flat = numpy_helper.from_array(np.array([rows, width]), "flat")
+    for i in range(layers):
+        for name in "kvq":
+            weights.append(weight(f"{name}w{i}", width, width))
+            nodes += [node("MatMul", [x, f"{name}w{i}"], [f"{name}m{i}"]), node("Reshape", [f"{name}m{i}", "heads"], [f"{name}r{i}"])]
+        nodes += [
+            node("Transpose", [f"kr{i}"], [f"k{i}"], perm=[1, 0, 2]), node("Transpose", [f"vr{i}"], [f"v{i}"], perm=[1, 0, 2]),
+            node("Mul", [f"qr{i}", "scale"], [f"qq{i}"]), node("Transpose", [f"qq{i}"], [f"qs{i}"], perm=[1, 0, 2]),
+            node("Transpose", [f"k{i}"], [f"kt{i}"], perm=[0, 2, 1]), node("Mul", [f"kt{i}", "scale"], [f"ks{i}"]),
+        ]  # fmt: skip
+        weights.append(weight(f"ow{i}", width, width))
+        nodes += [
+            node("MatMul", [f"qs{i}", f"ks{i}"], [f"s{i}"]), node("Add", [f"s{i}", "mask"], [f"z{i}"]), node("Softmax", [f"z{i}"], [f"p{i}"], axis=-1),
+            node("MatMul", [f"p{i}", f"v{i}"], [f"a{i}"]), node("Transpose", [f"a{i}"], [f"t{i}"], perm=[1, 0, 2]),
+            node("Reshape", [f"t{i}", "flat"], [f"f{i}"]), node("MatMul", [f"f{i}", f"ow{i}"], [f"o{i}"]), node("Add", [f"o{i}", x], [f"x{i}"]),
+        ]  # fmt: skip
+        x = f"x{i}"
+    nodes[-1].output[0] = "y"
+    return save(folder, nodes, {"x": [rows, width], "scale": [], "mask": [rows, rows]}, ["y"], [shape, flat, *weights])
+
+
+def test_arena_is_as_large_as_what_lives(tmp_path: Path) -> None:
+    report = report_of(attention(tmp_path, 12), "--no-measure", "--target-cpu", "x86-64-v4")
+    check_structure(report)
+    main = report["functions"][0]
+    arena = [b for b in main["buffers"] if b["kind"] == "arena"]
+    live = [sum(-(-b["bytes"] // 64) * 64 for b in arena if b["first"] <= step <= b["last"]) for step in range(len(main["steps"]))]
+    assert max(live) <= main["arena_bytes"] <= 1.05 * max(live)
