@@ -141,6 +141,22 @@ def test_boxes_do_not_overlap_and_edges_go_down() -> None:
     assert [y for _, y in places] == sorted({y for _, y in places}), "each of the four reads the one before"
 
 
+def test_buttons_and_keys_move_the_graph(tmp_path: Path) -> None:
+    def moved(script: str) -> str:
+        path = tmp_path / "page.html"
+        path.write_text(filled(REPORT).replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+        shown = open_file(path)
+        assert shown.errors == ""
+        (plane,) = [c for c in shown.root.by_id("graph").children if not isinstance(c, str)][:1]
+        return plane["transform"]
+
+    press = "byId('graph').dispatchEvent(new KeyboardEvent('keydown', {key: '%s'}))"
+    views = [moved(s) for s in ("", "byId('in').click()", "byId('out').click()", press % "ArrowUp", press % "n")]
+    assert len(set(views)) == len(views)
+    assert moved(press % "+") == moved("byId('in').click()")
+    assert moved(press % "0") == moved("byId('fit').click()")
+
+
 def test_a_selected_kernel_tells_why() -> None:
     page = opened(REPORT, "kernel=conv_0")
     details = page.root.by_id("details")
@@ -273,5 +289,6 @@ def test_two_thousand_kernels() -> None:
     page = opened({**REPORT, "kernels": kernels, "trace": [], "functions": [{**REPORT["functions"][0], "regions": [], "buffers": buffers, "steps": steps}]})
     graph = page.root.by_id("graph")
     assert len(graph.all("g", classed="box")) == count
+    assert len(graph.all("g", classed="overview")[0].all("rect", classed="share")) == count
     # (half a second on a machine of its own; this one may be shared)
     assert int(graph["data-layout-ms"]) < 5000
