@@ -22,15 +22,19 @@ static Carried makePackedKind(Type element, int64_t rank, bool isUniform) {
   return {Kind::Packed, {}, {}, element, rank, isUniform};
 }
 
-std::optional<Carried> frontend::describe(Value value) {
+/// `depth` is how many values there are around.
+static std::optional<Carried> describeAt(Value value, unsigned depth) {
+  constexpr unsigned kMaxDepth = 32; // choices among choices
+  if (depth > kMaxDepth)
+    return std::nullopt;
   if (auto type = dyn_cast<RankedTensorType>(value.getType()))
     return Carried{Kind::Tensor, type, {}, {}};
-  auto part = [](Kind kind, Value element) -> std::optional<Carried> {
-    auto inner = describe(element);
+  auto part = [&](Kind kind, Value element) -> std::optional<Carried> {
+    auto inner = describeAt(element, depth + 1);
     return inner ? std::optional(makeKind(kind, {*inner})) : std::nullopt;
   };
   if (auto choice = getChoice(value)) {
-    auto yes = describe(choice->yes), no = describe(choice->no);
+    auto yes = describeAt(choice->yes, depth + 1), no = describeAt(choice->no, depth + 1);
     if (!yes || !no)
       return std::nullopt;
     return Carried{Kind::Either, RankedTensorType::get({}, choice->condition.getType()), {*yes, *no}, {}};
@@ -58,13 +62,15 @@ std::optional<Carried> frontend::describe(Value value) {
     return std::nullopt;
   Carried list = makeKind(Kind::List);
   for (Value element : *elements) {
-    auto inner = describe(element);
+    auto inner = describeAt(element, depth + 1);
     if (!inner)
       return std::nullopt;
     list.parts.push_back(*inner);
   }
   return list;
 }
+
+std::optional<Carried> frontend::describe(Value value) { return describeAt(value, 0); }
 
 //===----------------------------------------------------------------------===//
 // Joining

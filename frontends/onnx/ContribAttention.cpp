@@ -22,10 +22,11 @@ Value joinHeads(NodeContext &c, Value x) {
 }
 
 std::optional<int64_t> getHeads(NodeContext &c, StringRef name) {
+  constexpr int64_t kMostHeads = 1 << 24; // sums of such are numbers
   int64_t heads = c.getInt(name, 0);
-  if (heads > 0)
+  if (heads > 0 && heads <= kMostHeads)
     return heads;
-  (void)c.error("attribute '" + name + "' is " + Twine(heads) + ", expected a positive number");
+  (void)c.error("attribute '" + name + "' is " + Twine(heads) + ", expected 1 to " + Twine(kMostHeads));
   return std::nullopt;
 }
 
@@ -246,7 +247,9 @@ LogicalResult convertRotaryEmbedding(NodeContext &c) {
     return c.error("'rotary_embedding_dim' without 'num_heads'");
   // One place for the first token of all samples, or one for each token.
   Value places = v.toI64(c.input(1));
-  if (c.rankOf(places) == 1 || c.typeOf(places).getNumElements() == 1) {
+  if (!places)
+    return failure();
+  if (c.rankOf(places) == 1 || (c.typeOf(places).hasStaticShape() && c.typeOf(places).getNumElements() == 1)) {
     Value first = v.toScalar(places), line = c.make<nn::RangeOp>(v.scalar(0), v.scalar(1), v.toScalar(v.size(x, 2)));
     places = c.make<nn::UnsqueezeOp>(v.add(line, first), ArrayRef<int64_t>{0});
   }

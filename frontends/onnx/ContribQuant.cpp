@@ -109,7 +109,9 @@ Value withChannelsFirst(NodeContext &c, Value x, bool channelsLast, llvm::functi
 }
 
 LogicalResult convertAveragePool(NodeContext &c) {
-  int64_t rank = c.numInputs() ? c.rankOf(c.input(0)) - 2 : 0;
+  if (failed(checkInputs(c, 4, 5)))
+    return failure();
+  int64_t rank = c.rankOf(c.input(0)) - 2;
   if (rank < 1)
     return c.error("expected an input of rank 3 or more");
   bool channelsLast = c.getFlag("channels_last"), includePad = c.getFlag("count_include_pad"), ceilMode = c.getFlag("ceil_mode");
@@ -145,6 +147,10 @@ LogicalResult convertGlobalAveragePool(NodeContext &c) {
 LogicalResult convertConcat(NodeContext &c) {
   if (c.numInputs() < 5 || c.numInputs() % 3 != 2)
     return c.error("it has " + Twine(c.numInputs()) + " inputs, expected 2, and 3 for each part");
+  // The zero points alone may be left out.
+  for (unsigned i = 0; i < c.numInputs(); ++i)
+    if (!c.hasInput(i) && (i < 2 ? i != 1 : i % 3 != 1))
+      return c.error("input " + Twine(i) + " is missing");
   auto axis = c.normalizeAxis(c.getInt("axis", 0), c.rankOf(c.input(2)));
   if (!axis)
     return failure();
@@ -258,7 +264,8 @@ LogicalResult convertMatMulNBits(NodeContext &c) {
   ShapeVectors v(c);
   c.ignoreAttr("accuracy_level"); // a hint
   int64_t depth = c.getInt("K", 0), rows = c.getInt("N", 0), bits = c.getInt("bits", 4), block = c.getInt("block_size", 0);
-  if (depth < 1 || rows < 1 || block < 1 || (bits != 2 && bits != 4 && bits != 8) || block * bits % 8 != 0)
+  auto isSize = [](int64_t size) { return size >= 1 && size <= nn::kMaxElements; };
+  if (!isSize(depth) || !isSize(rows) || !isSize(block) || (bits != 2 && bits != 4 && bits != 8) || block * bits % 8 != 0)
     return c.error("'K', 'N', 'bits' and 'block_size' are " + Twine(depth) + ", " + Twine(rows) + ", " + Twine(bits) +
                    " and " + Twine(block));
   Type element = c.inputType(0).getElementType();

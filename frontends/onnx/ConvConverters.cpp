@@ -182,7 +182,7 @@ LogicalResult convertDeformConv(NodeContext &c) {
   };
   int64_t channels = c.inputType(0).getDimSize(1), perGroup = c.inputType(1).getDimSize(1);
   if (!divides(d.groups, channels) || !divides(d.offsetGroups, channels) || !divides(d.groups, c.inputType(1).getDimSize(0)) ||
-      (!ShapedType::isDynamic(channels) && !ShapedType::isDynamic(perGroup) && perGroup * d.groups != channels))
+      (!ShapedType::isDynamic(channels) && !ShapedType::isDynamic(perGroup) && perGroup != channels / d.groups))
     return c.error(Twine(d.groups) + " groups and " + Twine(d.offsetGroups) + " groups of offsets do not fit the channels");
   checkKernelShape(c, window->kernel, c.inputType(1));
   d.kernel = v.part(v.shape(weight), 2, rank);

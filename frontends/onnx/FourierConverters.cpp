@@ -39,6 +39,8 @@ public:
     Value rows = isInverse && isOneSided ? half : length; // of what is read
     Value columns = isOneSided && !isInverse ? half : length;
     x = fit(v.cast(x, wide), rows, axis);
+    if (!x)
+      return {};
     Value tableCos = table(rows, columns, length, /*sine=*/false), tableSin = table(rows, columns, length, true);
     // [..., places, ...] → [..., ..., places]
     int64_t rank = c.rankOf(x) - 1;
@@ -82,6 +84,8 @@ private:
 
   /// Cut, or filled with zeros, to `size` places; parts of unknown number become two.
   Value fit(Value x, Value size, int64_t axis) {
+    if (!x)
+      return {};
     int64_t rank = c.rankOf(x);
     SmallVector<Value> more(2 * rank, v.constant(0));
     more[rank + axis] = v.sub(size, v.size(x, axis));
@@ -187,7 +191,7 @@ static LogicalResult convertDFT(NodeContext &c) {
 /// frequencies.
 template <bool isInverse> static LogicalResult convertRealTransform(NodeContext &c) {
   ShapeVectors v(c);
-  if (c.numInputs() != 1 || c.rankOf(c.input(0)) < 1 + isInverse)
+  if (c.numInputs() != 1 || !c.hasInput(0) || c.rankOf(c.input(0)) < 1 + isInverse)
     return c.error("expected one tensor of rank " + Twine(1 + isInverse) + " or more");
   if (c.getInt("signal_ndim", 1) != 1 || c.getInt("normalized", 0) != 0 || c.getInt("onesided", 1) != 1)
     return c.error("signals of several dimensions, normalised or two-sided transforms are not supported");

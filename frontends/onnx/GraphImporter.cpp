@@ -237,6 +237,10 @@ GraphImporter::importGraph(const GraphProto &graph, ArrayRef<Value> arguments,
       complete = false;
     } else if (found->failed) {
       complete = false;
+    } else if (!found->value) {
+      (void)error(loc, "the graph's output " + quoted(output.name()) +
+                           " is an input that the function's call leaves out");
+      complete = false;
     } else {
       results.push_back(found->value);
     }
@@ -635,6 +639,8 @@ bool GraphImporter::expandFunction(const NodeProto &node,
     if (!found)
       (void)error(loc, "the function's output " + quoted(inside) +
                            " is made by no node");
+    else if (!found->value && !found->failed)
+      (void)error(loc, "the function's output " + quoted(inside) + " is an input that its call leaves out");
     complete &= found && found->value;
   }
   if (!complete)

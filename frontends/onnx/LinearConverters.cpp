@@ -1,7 +1,9 @@
 //===- LinearConverters.cpp - Matrix products, determinants -----*- C++ -*-===//
+#include "dialects/nn/CodedTypes.h"
 #include "dialects/nn/Expr.h"
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/ShapeVectors.h"
+#include "frontends/onnx/TensorData.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -179,10 +181,13 @@ static LogicalResult convertInverse(NodeContext &c) {
   ShapeVectors v(c);
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
-  if (c.numInputs() != 1 || c.rankOf(c.input(0)) < 2)
+  if (c.numInputs() != 1 || !c.hasInput(0) || c.rankOf(c.input(0)) < 2)
     return c.error("expected matrices");
   int64_t rank = c.rankOf(c.input(0));
   Type element = c.inputType(0).getElementType(), compute = nn::getComputeType(element);
+  if (!nn::isArithmeticFloat(element))
+    return c.error("input 0 has the element type " + getDataTypeName(getDataType(element)) +
+                   ", expected a floating-point type of at least 16 bits");
   Value matrices = v.cast(c.input(0), compute), size = v.size(matrices, rank - 1);
   Value isSquare = v.compare(nn::ComparePredicate::eq, v.toScalar(v.size(matrices, rank - 2)), v.toScalar(size));
   if (failed(c.require(isSquare, "expected square matrices")))

@@ -247,6 +247,10 @@ LogicalResult convertSvmClassifier(NodeContext &c) {
         int64_t(coefficients.size()) != (classes - 1) * count)
       return c.error("its " + Twine(classes) + " classes do not fit 'vectors_per_class', 'rho' and 'coefficients' of " +
                      Twine(counts.size()) + ", " + Twine(rho.size()) + " and " + Twine(coefficients.size()) + " numbers");
+    constexpr int64_t kMost = 1 << 26; // what is listed for each pair
+    if (pairs > kMost / std::max(classes, count))
+      return c.error("it has " + Twine(classes) + " classes and " + Twine(count) + " support vectors, of which " +
+                     Twine(pairs) + " pairs of classes make too many numbers");
     Duels duels = makeDuels(counts, coefficients, count);
     Value kernels = makeKernels(c, x, matrixConstant(c, "support_vectors", vectors, count));
     scores = v.add(multiply(c, kernels, matrixConstant(c, "coefficients", duels.coefficients, pairs)), numbersConstant(c, rho));

@@ -19,7 +19,7 @@ static LogicalResult convertSlice(NodeContext &c) {
     return c.error("'starts' and 'ends' are missing");
   if (auto count = v.knownLength(starts)) {
     if (*count > rank)
-      return c.error("it has " + Twine(*count) + " starts for " + Twine(rank) + " dimensions");
+      return c.error("it has " + Twine(*count) + " starts for an input of rank " + Twine(rank));
     axes = axes ? axes : v.constant(llvm::to_vector(llvm::seq<int64_t>(0, *count)));
     steps = steps ? steps : v.repeat(1, *count);
   } else {

@@ -91,7 +91,11 @@ static Type getResultType(NodeContext &c, Value like) {
 }
 
 static Value getShape(NodeContext &c, bool isLike) {
-  return isLike ? c.make<nn::ShapeOp>(c.input(0)) : c.intsConstant(c.getInts("shape"));
+  if (isLike)
+    return c.make<nn::ShapeOp>(c.input(0));
+  SmallVector<int64_t> shape = c.getInts("shape");
+  auto rank = ShapeVectors(c).resultRank(int64_t(shape.size()), "sizes");
+  return rank ? c.intsConstant(shape) : Value();
 }
 
 template <bool isLike, bool isNormal> static LogicalResult convertRandom(NodeContext &c) {

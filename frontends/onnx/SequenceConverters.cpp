@@ -292,8 +292,12 @@ static LogicalResult convertSequenceMap(NodeContext &c) {
         c.importSubgraph(graph, arguments, *c.getBuilder().getInsertionBlock());
     if (!values)
       return failure();
-    for (auto [list, value] : llvm::zip(results, *values))
+    for (auto [list, value] : llvm::zip(results, *values)) {
+      // Sequences of sequences, of which each may hold the same one twice, would have any number of parts.
+      if (!isa<RankedTensorType>(value.getType()))
+        return c.error("the body gives a sequence or optional, expected tensors");
       list.push_back(value);
+    }
   }
   for (auto [i, list] : llvm::enumerate(results))
     c.setResult(i, makeSequence(c, list));
@@ -306,6 +310,8 @@ static LogicalResult convertSequenceMap(NodeContext &c) {
 
 static LogicalResult convertOptional(NodeContext &c) {
   c.ignoreAttr("type"); // of what is not there
+  if (c.hasInput(0) && isOptionalValue(c.input(0)))
+    return c.error("its input is an optional, expected a tensor or sequence");
   return c.replaceWith(makeOptional(c.getBuilder(), c.getLoc(), c.input(0)));
 }
 

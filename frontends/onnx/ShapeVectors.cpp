@@ -7,6 +7,11 @@ using namespace nacre;
 using namespace nacre::frontend;
 
 Value ShapeVectors::repeat(int64_t value, int64_t length) {
+  // Of dimensions that a tensor does not have.
+  if (length < 0) {
+    (void)c.error("a tensor has " + Twine(-length) + " dimensions less than expected");
+    return {};
+  }
   return constant(SmallVector<int64_t>(length, value));
 }
 

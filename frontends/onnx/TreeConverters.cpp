@@ -9,6 +9,7 @@
 #include "frontends/onnx/Scores.h"
 #include "frontends/onnx/ShapeVectors.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 #include <map>
 #include <set>
@@ -98,6 +99,12 @@ Value joinLeaves(NodeContext &c, const Forest &forest, Value leaves, Joining joi
   size_t width = 1;
   for (const auto &leaf : forest.leaves)
     width = std::max(width, leaf.size());
+  constexpr size_t kMost = 1 << 26; // a few wide leaves among many would use up all memory
+  if (forest.leaves.size() * width > kMost) {
+    (void)c.error("it has " + Twine(forest.leaves.size()) + " leaves of up to " + Twine(width) +
+                  " weights, expected at most " + Twine(kMost) + " in all");
+    return {};
+  }
   SmallVector<double> weights;
   SmallVector<int64_t> targets;
   for (const auto &leaf : forest.leaves)
@@ -196,9 +203,10 @@ LogicalResult readForest(NodeContext &c, Forest &forest) {
     forest.leaves.push_back({{target, weight}});
   }
   for (size_t i = 0; i < count; ++i) {
+    // As a number first: it need not be an integer's, nor one at all.
+    if (!((*modes)[i] >= 0 && (*modes)[i] <= kMember))
+      return c.error("a node's mode is " + llvm::formatv("{0}", (*modes)[i]).str() + ", expected 0 to 6");
     int64_t mode = int64_t((*modes)[i]);
-    if (mode < 0 || mode > kMember)
-      return c.error("a node's mode is " + Twine(mode) + ", expected 0 to 6");
     if (features[i] < 0 || features[i] > INT32_MAX)
       return c.error("a node looks at feature " + Twine(features[i]));
     forest.add(features[i], (*splits)[i], (mode == kMember ? kEqual : kOutcomes[mode]) | (missing[i] ? kNaN : 0));

@@ -330,3 +330,56 @@ def unknown_overload(folder):
     result = model(call("r", "x", "y"), functions=[function("r", [node("Relu", "a", "b")])], opsets=[("f", 1)])
     result.graph.node[0].overload = "v2"
     return result
+
+
+# --- what a function's call leaves out, given on ---
+
+
+def left_out(*nodes, inputs):
+    """A call that leaves out the function's input 'a', which nodes and graphs in them give on."""
+    return model(
+        call("F", inputs[0].name, "y"), inputs=inputs, functions=[function("F", nodes, "c a", "b")], opsets=[("f", 1)]
+    )
+
+
+@case("node 'n' (F): the function's output 'a' is an input that its call leaves out")
+def output_left_out(folder):
+    return model(
+        call("F", "x", "y"), functions=[function("F", [], "c a", "a")], opsets=[("f", 1)]
+    )
+
+
+@case("node 'n/b' (If): the graph's output 'a' is an input that the function's call leaves out")
+def branch_output_left_out(folder):
+    branches = [helper.make_graph([], name, [], [info("a", None)]) for name in ("t", "e")]
+    return left_out(
+        helper.make_node("If", ["c"], ["b"], then_branch=branches[0], else_branch=branches[1]),
+        inputs=[info("x", (), TensorProto.BOOL)],
+    )
+
+
+@case("node 'n/b' (Loop): the graph's output 'a' is an input that the function's call leaves out")
+def loop_condition_left_out(folder):
+    body = helper.make_graph(
+        [], "l", [info("i", (), TensorProto.INT64), info("k", (), TensorProto.BOOL)], [info("a", None), info("k", None)]
+    )
+    return left_out(helper.make_node("Loop", ["c", ""], ["b"], body=body), inputs=[info("x", (), TensorProto.INT64)])
+
+
+# --- values within values ---
+
+
+@case("node 'm' (SequenceMap): the body gives a sequence or optional, expected tensors")
+def sequence_of_sequences(folder):
+    body = helper.make_graph([node("Identity", "s", "o")], "b", [info("e", None)], [info("o", None)])
+    return model(
+        node("SequenceConstruct", "x x", "s"),
+        node("SequenceMap", "s", "q", name="m", body=body),
+        node("SequenceAt", "q p", "y"),
+        inputs=[info("x"), info("p", (), TensorProto.INT64)],
+    )
+
+
+@case("node 'm' (Optional): its input is an optional, expected a tensor or sequence")
+def optional_of_an_optional(folder):
+    return model(node("Optional", "x", "o"), node("Optional", "o", "q", name="m"), node("OptionalGetElement", "q", "y"))

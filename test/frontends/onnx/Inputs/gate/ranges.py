@@ -126,7 +126,7 @@ FAULTS = {
         lambda: one("Slice", [4], [ints("s", 0), ints("e", 2), ints("a", 0), ints("t", 0)]), "node 'n' (Slice): slice with a step of 0"),
     "slice_axis": (lambda: one("Slice", [4], [ints("s", 0), ints("e", 2), ints("a", 1)]), "node 'n' (Slice): axis 1 is out of range for rank 1"),
     "slice_axis_twice": (lambda: one("Slice", [4, 4], [ints("s", 0, 0), ints("e", 2, 2), ints("a", 0, -2)]), "node 'n' (Slice): axis -2 is given twice"),
-    "slice_counts": (lambda: one("Slice", [4], [ints("s", 0, 0), ints("e", 2)]), "node 'n' (Slice): it has 2 starts for 1 dimensions"),
+    "slice_counts": (lambda: one("Slice", [4], [ints("s", 0, 0), ints("e", 2)]), "node 'n' (Slice): it has 2 starts for an input of rank 1"),
     "constant_of_shape_huge": (
         lambda: model(node("ConstantOfShape", "s", "y"), inputs=[], tensors=[ints("s", 1 << 40, 1 << 20)]), "node 'n' (ConstantOfShape): a result has the type 'tensor<1099511627776x1048576xf32>', expected at most 1099511627776 elements"),
     "constant_of_shape_overflow": (
@@ -288,12 +288,56 @@ FAULTS = {
     "reverse_sequence_axes": (
         lambda: one("ReverseSequence", [2, 3], [ints("l", 1, 1)], batch_axis=0, time_axis=0), "node 'n' (ReverseSequence): expected two dimensions of 'tensor<2x3xf32>', found 0 and 0"),
     "center_crop_axes": (lambda: one("CenterCropPad", [2, 3], [ints("s", 2)], axes=[5], opset=18), "node 'n' (CenterCropPad): axis 5 is out of range for rank 2"),
+    # What com.microsoft's operators are given: no schema says what they need.
+    **{
+        f"contrib_{op.lower()}": (
+            lambda op=op, inputs=inputs, shapes=shapes, attributes=attributes: model(
+                helper.make_node(op, inputs, ["y"], name="n", domain="com.microsoft", **attributes),
+                inputs=[info(*shape) for shape in shapes], opsets=[("com.microsoft", 1)]), f"node 'n' ({op}): {message}")
+        for op, inputs, shapes, attributes, message in (
+            ("QLinearAveragePool", ["", "s", "", "s"], [("s", [])], {}, "input 0 is missing"),
+            ("QLinearConcat", ["s", "", "", "s", ""], [("s", [])], {"axis": 0}, "input 2 is missing"),
+            ("Rfft", [""], [], {}, "expected one tensor of rank 1 or more"),
+            ("Irfft", ["x"], [("x", [2, 2], TensorProto.STRING)], {}, "it would make strings of numbers, or numbers of strings: expected a numeric element type"),
+            ("Inverse", ["x"], [("x", [2, 2], INTS)], {}, "input 0 has the element type INT64, expected a floating-point type of at least 16 bits"),
+            ("RotaryEmbedding", ["x", "p", "c", "c"], [("x", [2, 3, 8]), ("p", [2, 3], TensorProto.STRING), ("c", [9, 4])], {}, "it would make strings of numbers, or numbers of strings: expected a numeric element type"),
+            ("MatMulNBits", ["x", "w", "s"], [("x", [2, 16]), ("w", [4, 1, 8], TensorProto.UINT8), ("s", [4, 1])],
+             {"K": 16, "N": 4, "bits": 4, "block_size": 1 << 62}, f"'K', 'N', 'bits' and 'block_size' are 16, 4, 4 and {1 << 62}"),
+            ("MultiHeadAttention", ["x", "x", "x", "b"], [("x", [2, 3, 4]), ("b", [])], {"num_heads": 2}, "a tensor has 1 dimensions less than expected"),
+            ("GroupQueryAttention", ["q", "k", "k", "", "", "l", "t"],
+             [("q", [2, 3, 8]), ("k", [2, 3, 4]), ("l", [2], INTS), ("t", [1], INTS)],
+             {"num_heads": 1 << 62, "kv_num_heads": 1 << 62}, f"attribute 'num_heads' is {1 << 62}, expected 1 to 16777216"),
+        )
+    },
+    "dft_of_any_length": (lambda: model(node("DFT", "x l", "y", axis=0), inputs=[info("x", [4, 1])], tensors=[tensor("l", [], INTS, int64_data=[(1 << 63) - 1])], opset=17), "node 'n' (DFT): "),
+    "slice_of_many_starts": (
+        lambda: model(node("Slice", "x s s", "y"), inputs=[info("x", [2]), info("s", [1 << 31], INTS)]), "node 'n' (Slice): it has 2147483648 starts for an input of rank 1"),
+    "random_of_any_rank": (
+        lambda: model(node("RandomNormal", "", "y", shape=[1] * 65), inputs=[]), "node 'n' (RandomNormal): the result has rank 65, as there are so many sizes, expected at most 64"),
+    "deform_conv_groups": (
+        lambda: model(node("DeformConv", "x w o", "y", group=1 << 62), opset=19,
+                      inputs=[info("x", [1, 0, 3, 3]), info("w", [0, 3, 2, 2]), info("o", [1, 8, 2, 2])]), f"node 'n' (DeformConv): {1 << 62} groups and 1 groups of offsets do not fit the channels"),
+    "tree_mode": (
+        lambda: model(node("TreeEnsemble", "x", "y", domain="ai.onnx.ml", n_targets=1, tree_roots=[0], nodes_featureids=[0],
+                           nodes_truenodeids=[0], nodes_falsenodeids=[0], nodes_trueleafs=[1], nodes_falseleafs=[1],
+                           nodes_splits=floats("s", 1), nodes_modes=floats("m", 1e30), leaf_targetids=[0], leaf_weights=floats("w", 1)),
+                      inputs=[info("x", [1, 1])], opsets=[("ai.onnx.ml", 5)]), "node 'n' (TreeEnsemble): a node's mode is "),
+    "tree_of_wide_leaves": (
+        lambda: model(node("TreeEnsembleRegressor", "x", "y", domain="ai.onnx.ml", n_targets=1, nodes_treeids=list(range(9000)),
+                           nodes_nodeids=[0] * 9000, nodes_featureids=[0] * 9000, nodes_modes=["LEAF"] * 9000, nodes_values=[0.0] * 9000,
+                           nodes_truenodeids=[0] * 9000, nodes_falsenodeids=[0] * 9000, target_treeids=[0] * 9000,
+                           target_nodeids=[0] * 9000, target_ids=[0] * 9000, target_weights=[1.0] * 9000),
+                      inputs=[info("x", [1, 1])], opsets=[("ai.onnx.ml", 1)]), "node 'n' (TreeEnsembleRegressor): it has 9000 leaves of up to 9000 weights, expected at most 67108864 in all"),
+    "svm_of_many_classes": (
+        lambda: model(node("SVMClassifier", "x", "y z", domain="ai.onnx.ml", classlabels_ints=list(range(600)), vectors_per_class=[1] * 600,
+                           support_vectors=[0.0] * 600, coefficients=[0.0] * (599 * 600), rho=[0.0] * (300 * 599)),
+                      inputs=[info("x", [1, 1])], outputs=[info("y", None, INTS)], opsets=[("ai.onnx.ml", 1)]), "node 'n' (SVMClassifier): it has 600 classes and 600 support vectors, of which 179700 pairs of classes make too many numbers"),
     "imputer_of_a_scalar": (
         lambda: model(node("Imputer", "x", "y", domain="ai.onnx.ml", imputed_value_floats=[1.0, 2.0], replaced_value_float=0.0),
                       inputs=[info("x", [])], opsets=[("ai.onnx.ml", 1)]), "node 'n' (Imputer): the attribute 'imputed_value_floats' has 2 numbers for 1 features"),
     "slice_of_many": (
         lambda: model(node("Slice", "x s e", "y"), inputs=[info("x", [2, 3]), info("s", [1 << 31], INTS), info("e", [1 << 31], INTS)]),
-        "node 'n' (Slice): it has 2147483648 starts for 2 dimensions"),
+        "node 'n' (Slice): it has 2147483648 starts for an input of rank 2"),
     "det_of_no_square": (lambda: one("Det", [2, 3]), "node 'n' (Det): expected square matrices"),
     "nms_box": (
         lambda: model(node("NonMaxSuppression", "b s", "y", center_point_box=9),
