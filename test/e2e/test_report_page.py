@@ -116,7 +116,8 @@ def test_every_view_shows_all() -> None:
     graph = page.root.by_id("graph")
     assert [b["data-step"] for b in graph.all("g", classed="box")] == ["0", "1", "2", "3"]
     assert len(graph.all("g", classed="end")) == 2  # x and y
-    assert [r.text for r in graph.all("g", classed="region")] == ["loop 0"]
+    assert len(graph.all("g", classed="region")) == 1
+    assert [t.text for t in graph.all("text", classed="label")] == ["loop 0"]
     # From the last step that wrote a tensor to each that reads it.
     edges = {(e.attributes.get("data-from", ""), e["data-to"]) for e in graph.all("path", classed="edge")}
     assert edges == {("", "0"), ("0", "1"), ("1", "2 3"), ("2", "3"), ("3", "")}
@@ -132,6 +133,14 @@ def test_every_view_shows_all() -> None:
     facts = page.root.by_id("facts").text
     assert "median 1.50 ms" in facts
     assert "x: f32[batch, 3, ?]" in facts
+
+
+def test_an_edge_is_from_the_last_writer() -> None:
+    report = copy.deepcopy(REPORT)
+    report["functions"][0]["steps"][2]["writes"] = [4, 3]
+    edges = opened(report).root.by_id("graph").all("path", classed="edge")
+    # Both tensors that step 3 reads are step 2's now, though step 1 wrote one of them before.
+    assert sorted((e.attributes.get("data-from", ""), e["data-to"]) for e in edges) == [("", "0"), ("0", "1"), ("1", "2"), ("2", "3"), ("2", "3"), ("3", "")]
 
 
 def test_boxes_do_not_overlap_and_edges_go_down() -> None:
