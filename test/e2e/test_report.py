@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from browser import open_file
 from support import nacre
 
 RANDOM = np.random.default_rng(7)
@@ -185,6 +186,22 @@ def test_page_has_all_in_itself(tmp_path: Path) -> None:
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", text)
     data = re.search(r'<script id="report" type="application/json">(.*?)</script>', text, re.S)
     assert data and any("</script><b> (Conv)" in k["nodes"] for k in json.loads(data[1])["kernels"])
+
+
+def test_page_in_a_browser(tmp_path: Path) -> None:
+    written = tmp_path / "report.html"
+    nacre("report", convnet(tmp_path, first="<b>first"), "--no-cache", "--seconds", "0.1", "--threads", "2", "--html", written)
+    report = report_of(tmp_path / "model.onnx", "--no-measure")
+    page = open_file(written, "search=residual")
+    assert page.errors == ""
+    steps = report["functions"][0]["steps"]
+    assert len(page.root.by_id("graph").all("g", "box")) == len(steps)
+    assert len(page.root.by_id("kernels").all("tbody")[0].all("tr")) == len(report["kernels"])
+    assert len(page.root.all("rect", "arena")) == sum(b["kind"] == "arena" for b in report["functions"][0]["buffers"])
+    assert len(page.root.all("rect", "bar-of-lane")) >= len(steps)
+    name = next(k["name"] for k in report["kernels"] if "relu (Relu)" in k["nodes"])
+    details = open_file(written, f"kernel={name}").root.by_id("details")
+    assert "<b>first (Conv)" in details.text and "several kernels read it" in details.text and "cost model" in details.text
 
 
 def test_errors(tmp_path: Path) -> None:

@@ -57,12 +57,13 @@ std::vector<int64_t> countParameterBytes(const json::Array *functions, size_t ke
   return bytes;
 }
 
-/// Adds what was measured of a kernel, and what the machine's limits are for it: its operations at the peak, or its
+/// Adds what was measured of a kernel, of all its launches in a run together, and what the machine's limits are for it: its operations at the peak, or its
 /// bytes, each once, at the bandwidth of the level that holds them. Weights come from memory if all of the model's
 /// together exceed the last-level cache.
 void addTimes(json::Object &kernel, const KernelTime &time, const Machine &machine, int64_t parameterBytes, bool isFar) {
   kernel["launches"] = time.launches;
   kernel["measured_ms"] = time.ms;
+  kernel["flops"] = time.flops;
   if (time.flops > 0)
     kernel["gflops"] = time.gflops();
   double compute = double(time.flops) / machine.peakGflops / 1e6, memory = 0;
@@ -70,6 +71,7 @@ void addTimes(json::Object &kernel, const KernelTime &time, const Machine &machi
     double all = double(time.kernel.bytes), weights = std::min(all, double(std::max<int64_t>(0, parameterBytes)));
     double seconds = weights / (isFar ? machine.memoryGbs : machine.cacheGbs) / 1e9 + (all - weights) / machine.cacheGbs / 1e9;
     memory = seconds * 1e3 * double(time.launches);
+    kernel["bytes"] = time.kernel.bytes * time.launches;
     kernel["gbs"] = all * double(time.launches) / time.ms / 1e6;
   } else if (time.flops <= 0) {
     return; // nothing is known
