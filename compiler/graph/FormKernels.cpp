@@ -107,6 +107,22 @@ bool haveSameElements(Value lhs, Value rhs) {
   return l.hasStaticShape() && r.hasStaticShape() && l.getNumElements() == r.getNumElements();
 }
 
+/// Whether `product` is one of integers for each element of a batch, and a group with `anchor` reads nothing of it but
+/// sums over the batch. A tile then holds a product at a time, which memory never sees.
+bool isSummedOverBatch(Operation *product, Operation *anchor) {
+  auto sum = dyn_cast<nn::ReduceOp>(anchor);
+  auto contract = dyn_cast<nn::ContractOp>(product);
+  if (!sum || sum.getKind() != nn::ReduceKind::sum || !contract || !contract.getWide() ||
+      !haveSameShape(contract, sum.getInput()))
+    return false;
+  auto maps = llvm::to_vector(contract.getIndexingMaps().getAsValueRange<AffineMapAttr>());
+  return llvm::all_of(sum.getAxes(), [&](int64_t axis) {
+    unsigned loop = cast<AffineDimExpr>(maps.back().getResult(axis)).getPosition();
+    return cast<RankedTensorType>(contract.getType()).getDimSize(axis) > 1 &&
+           llvm::all_of(maps, [&](AffineMap map) { return map.isFunctionOfDim(loop); });
+  });
+}
+
 class GroupFormer {
 public:
   explicit GroupFormer(Block &block) : block(block) {}
@@ -179,8 +195,12 @@ private:
     }
     KernelRole role = getRole(op);
     // An update writes where it reads, so that nothing that reads more than an element joins.
-    if (role == KernelRole::Alone || role == KernelRole::Update || group.anchor || llvm::any_of(group.roots, getUpdate))
+    if (role == KernelRole::Alone || role == KernelRole::Update || llvm::any_of(group.roots, getUpdate))
       return false;
+    if (group.anchor)
+      return isSummedOverBatch(op, group.anchor) && usersAre([&](Operation *user) {
+               return user == group.anchor || (isElementwise(user) && haveSameShape(result, user->getResult(0)));
+             });
     // Of what moves twice the first movement is done tile by tile.
     Operation *root = group.roots.front();
     if (role == KernelRole::Indexed && getRole(root) == KernelRole::View && group.ops.size() == 1)
