@@ -22,9 +22,9 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/Prepare.h"
-#include "compiler/graph/TensorMath.h"
+#include "compiler/graph/Quantized.h"
 #include "dialects/nn/NNShapes.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace nacre::graph {
@@ -34,119 +34,10 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
-using graph::elementOf, graph::TensorMath, graph::typeOf;
+using graph::elementOf, graph::fitsSum, graph::getOtherZero, graph::getQuantized, graph::isByte, graph::Quantized,
+    graph::TensorMath, graph::typeOf;
 
 namespace {
-
-bool isByte(Value value) { return isa<IntegerType>(elementOf(value)) && elementOf(value).getIntOrFloatBitWidth() == 8; }
-
-/// The integer that all elements of a constant, converted or reshaped, are.
-std::optional<int64_t> getUniform(Value value) {
-  Operation *op = value.getDefiningOp();
-  bool isWidened = true; // by each conversion: else it may be another number, but for 0
-  for (; isa_and_present<nn::CastOp, nn::UnsqueezeOp, nn::ReshapeOp>(op); op = op->getOperand(0).getDefiningOp()) {
-    Type from = elementOf(op->getOperand(0)), to = elementOf(op->getResult(0));
-    if (isa<nn::CastOp>(op))
-      isWidened &= isa<IntegerType>(from) && isa<IntegerType>(to) && !to.isUnsignedInteger() &&
-                   from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth();
-  }
-  Attribute data;
-  if (auto constant = dyn_cast_or_null<nn::ConstantOp>(op))
-    data = constant.getValue();
-  else if (auto get = dyn_cast_or_null<nn::GetParameterOp>(op)) {
-    auto parameter = SymbolTable::lookupNearestSymbolFrom<nn::ParameterOp>(op, get.getNameAttr());
-    if (parameter && !parameter.getTrainable())
-      data = parameter.getValue();
-  }
-  auto element = dyn_cast_or_null<IntegerType>(op ? elementOf(op->getResult(0)) : Type());
-  if (!element)
-    return std::nullopt;
-  auto toInteger = [&](const APInt &bits) -> std::optional<int64_t> {
-    if (!bits.isZero() && !isWidened)
-      return std::nullopt;
-    return element.isUnsigned() ? int64_t(bits.getZExtValue()) : bits.getSExtValue();
-  };
-  if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob || blob->getData().empty() || !llvm::all_equal(blob->getData()))
-      return std::nullopt;
-    char byte = blob->getData().front();
-    if (byte != 0 && element.getWidth() != 8)
-      return std::nullopt;
-    return toInteger(APInt(8, uint8_t(byte)));
-  }
-  auto elements = dyn_cast_or_null<DenseIntElementsAttr>(data);
-  if (!elements || elements.empty() || !llvm::all_equal(elements))
-    return std::nullopt;
-  return toInteger(*elements.begin());
-}
-
-/// scale * (values - zero): of i32 without a scale.
-struct Quantized {
-  Value values;      ///< 8-bit integers.
-  Value zero, scale; ///< i32 and a float; null: 0 and 1.
-};
-
-std::optional<Quantized> getQuantized(Value value) {
-  Quantized result;
-  auto shape = typeOf(value).getShape();
-  if (isa<FloatType>(elementOf(value))) {
-    auto scaled = value.getDefiningOp<nn::MulOp>();
-    if (!scaled)
-      return std::nullopt;
-    for (auto [integers, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()), std::pair(scaled.getRhs(), scaled.getLhs())}) {
-      auto cast = integers.getDefiningOp<nn::CastOp>();
-      if (!cast || !isa<IntegerType>(elementOf(cast.getInput())) || typeOf(integers).getShape() != shape)
-        continue;
-      result.scale = scale;
-      value = cast.getInput();
-      break;
-    }
-    if (!result.scale)
-      return std::nullopt;
-  }
-  if (auto difference = value.getDefiningOp<nn::SubOp>(); difference && elementOf(value).isInteger(32)) {
-    if (typeOf(difference.getLhs()).getShape() != shape)
-      return std::nullopt;
-    if (getUniform(difference.getRhs()) != 0)
-      result.zero = difference.getRhs();
-    value = difference.getLhs();
-  }
-  if (auto cast = value.getDefiningOp<nn::CastOp>(); cast && elementOf(value).isInteger(32))
-    value = cast.getInput();
-  if (!isByte(value) || typeOf(value).getShape() != shape)
-    return std::nullopt;
-  result.values = value;
-  return result;
-}
-
-bool isUnsigned(const Quantized &quantized) { return elementOf(quantized.values).isUnsignedInteger(); }
-
-/// The zero point of the same values in the other sign; nothing if it is not one constant.
-std::optional<int64_t> getOtherZero(const Quantized &quantized) {
-  std::optional<int64_t> zero = quantized.zero ? getUniform(quantized.zero) : 0;
-  return zero ? std::optional(isUnsigned(quantized) ? *zero - 128 : *zero + 128) : std::nullopt;
-}
-
-void changeSign(TensorMath &m, OpBuilder &b, Quantized &quantized) {
-  bool wasUnsigned = isUnsigned(quantized);
-  auto constant = [&](int64_t value) -> Value {
-    auto type = RankedTensorType::get({}, b.getI32Type());
-    return nn::ConstantOp::create(b, quantized.values.getLoc(), type, DenseIntElementsAttr::get(type, int32_t(value)));
-  };
-  int64_t zero = *getOtherZero(quantized);
-  Value moved = m.make<nn::AddOp>(m.cast(quantized.values, b.getI32Type()), constant(wasUnsigned ? -128 : 128));
-  quantized.values = m.cast(moved, wasUnsigned ? b.getI8Type() : b.getIntegerType(8, /*isSigned=*/false));
-  quantized.zero = zero == 0 ? Value() : constant(zero);
-}
-
-/// What of a product has to change its sign for x86, which multiplies unsigned by signed bytes: constant weights if
-/// both are unsigned, the values if both are signed. Null: nothing, or it cannot.
-Quantized *findWrongSign(Quantized &values, Quantized &weights) {
-  Quantized &wrong = isUnsigned(values) ? weights : values;
-  bool isSame = isUnsigned(values) == isUnsigned(weights);
-  return isSame && graph::isKnownAtCompileTime(weights.values) && getOtherZero(wrong) ? &wrong : nullptr;
-}
 
 /// The zero point as an element of `values`, to pad with; null if it is not known to be one.
 Value getPadding(TensorMath &m, Value zero, Type element) {
@@ -157,9 +48,6 @@ Value getPadding(TensorMath &m, Value zero, Type element) {
     return {};
   return m.cast(zero, element);
 }
-
-/// Sums of so many products of bytes that an i32 holds any of them.
-bool fitsSum(int64_t steps) { return !ShapedType::isDynamic(steps) && steps <= INT32_MAX / (255 * 255); }
 
 /// Whether a parameter (may be null) of an operand of `rank` has one element, or moves along `dim`
 /// alone.
@@ -264,7 +152,7 @@ struct ContractConv : OpRewritePattern<nn::ConvOp> {
         !(w = getQuantized(op.getWeight())) || (w->zero && getOtherZero(*w) != 0))
       return rewriter.notifyMatchFailure(op, "no convolution of quantised values without a zero point of the weights");
     // Weights around 128 have no zero point as signed ones. x86 multiplies bytes of two signs.
-    bool changesWeights = bool(w->zero), isSame = isUnsigned(*x) == (isUnsigned(*w) != changesWeights);
+    bool changesWeights = bool(w->zero), isSame = x->isUnsigned() == (w->isUnsigned() != changesWeights);
     bool changesValues = isSame && mixedSigns && op.getAutoPad() == nn::AutoPad::NotSet && getOtherZero(*x) &&
                          graph::isKnownAtCompileTime(w->values);
     auto weight = typeOf(w->values);

@@ -15,9 +15,8 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/Prepare.h"
-#include "compiler/graph/TensorMath.h"
+#include "compiler/graph/Quantized.h"
 #include "dialects/nn/NNShapes.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace nacre::graph {
@@ -27,115 +26,9 @@ namespace nacre::graph {
 
 using namespace mlir;
 using namespace nacre;
-using graph::elementOf, graph::TensorMath, graph::typeOf;
+using graph::elementOf, graph::getNarrow, graph::Narrow, graph::TensorMath, graph::typeOf;
 
 namespace {
-
-using Range = std::pair<int64_t, int64_t>;
-
-Range join(Range a, Range b) { return {std::min(a.first, b.first), std::max(a.second, b.second)}; }
-
-/// What an integer type holds; nothing of types that hold more than 8 bits.
-std::optional<Range> getRangeOfType(Type type) {
-  auto integer = dyn_cast<IntegerType>(type);
-  if (!integer || integer.getWidth() > 8)
-    return std::nullopt;
-  int64_t values = int64_t(1) << integer.getWidth();
-  return integer.isUnsigned() || values == 2 ? Range(0, values - 1) : Range(-values / 2, values / 2 - 1);
-}
-
-/// The least and the largest element of data: integers of at most 256, also as floats.
-std::optional<Range> getRangeOfData(ElementsAttr data) {
-  ArrayRef<char> bytes;
-  if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(data)) {
-    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-      bytes = blob->getData();
-  } else if (auto dense = dyn_cast_or_null<DenseElementsAttr>(data)) {
-    bytes = dense.getRawData(); // of a splat one element
-  }
-  Type element = data ? data.getElementType() : Type();
-  if (bytes.empty())
-    return std::nullopt;
-  Range range{INT64_MAX, INT64_MIN};
-  auto readAs = [&](auto number) -> std::optional<Range> {
-    for (size_t i = 0; i + sizeof number <= bytes.size(); i += sizeof number) {
-      std::memcpy(&number, bytes.data() + i, sizeof number);
-      if (!(number >= -256 && number <= 256) || decltype(number)(int64_t(number)) != number)
-        return std::nullopt;
-      range = join(range, Range(number, number));
-    }
-    return range;
-  };
-  if (element.isF32())
-    return readAs(float());
-  if (element.isInteger(32))
-    return readAs(int32_t());
-  if (!element.isInteger(8))
-    return std::nullopt;
-  return element.isUnsignedInteger() ? readAs(uint8_t()) : readAs(int8_t());
-}
-
-/// The least and the largest value that integers can have, seen through what moves and converts them, or floats
-/// that are such integers.
-std::optional<Range> getRange(Value value, unsigned depth = 0) {
-  constexpr unsigned kDeepest = 16;
-  Operation *op = value.getDefiningOp();
-  if (!op || depth > kDeepest)
-    return std::nullopt;
-  std::optional<Range> held = getRangeOfType(elementOf(value)), range;
-  if (auto constant = dyn_cast<nn::ConstantOp>(op)) {
-    range = getRangeOfData(constant.getValue());
-  } else if (auto get = dyn_cast<nn::GetParameterOp>(op)) {
-    auto parameter = SymbolTable::lookupNearestSymbolFrom<nn::ParameterOp>(get, get.getNameAttr());
-    range = parameter ? getRangeOfData(dyn_cast<ElementsAttr>(parameter.getValue())) : std::nullopt;
-  } else if (isa<nn::CastOp, nn::ReshapeOp, nn::UnsqueezeOp, nn::SqueezeOp, nn::CollapseOp, nn::SliceOp, nn::TransposeOp>(op)) {
-    range = getRange(op->getOperand(0), depth + 1);
-  } else if (auto difference = dyn_cast<nn::SubOp>(op); difference && !elementOf(value).isUnsignedInteger()) {
-    auto left = getRange(difference.getLhs(), depth + 1), right = getRange(difference.getRhs(), depth + 1);
-    if (left && right)
-      range = Range(left->first - right->second, left->second - right->first);
-  } else if (auto joined = dyn_cast<nn::ConcatOp>(op)) {
-    range = getRange(joined.getInputs().front(), depth + 1);
-    for (Value part : joined.getInputs().drop_front()) {
-      auto other = getRange(part, depth + 1);
-      range = range && other ? std::optional(join(*range, *other)) : std::nullopt;
-    }
-  } else if (isa<nn::AndOp>(op) && elementOf(value).isUnsignedInteger()) {
-    for (Value mask : op->getOperands())
-      if (auto bits = getRange(mask, depth + 1); bits && bits->first >= 0)
-        range = Range(0, range ? std::min(range->second, bits->second) : bits->second);
-  }
-  // What the type does not hold has wrapped around.
-  if (range && held && (range->first < held->first || range->second > held->second))
-    range.reset();
-  return range ? range : held;
-}
-
-/// scale * numbers, numbers that `type`, of 8 bits, holds.
-struct NarrowWeights {
-  Value numbers;
-  Type type;
-  Value scale;
-};
-
-std::optional<NarrowWeights> getNarrow(Value weights) {
-  auto scaled = weights.getDefiningOp<nn::MulOp>();
-  if (!scaled || !elementOf(weights).isF32())
-    return std::nullopt;
-  for (auto [numbers, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()), std::pair(scaled.getRhs(), scaled.getLhs())}) {
-    if (typeOf(numbers).getShape() != typeOf(weights).getShape())
-      continue;
-    std::optional<Range> range = getRange(numbers);
-    if (!range)
-      continue;
-    MLIRContext *context = weights.getContext();
-    if (range->first >= -128 && range->second <= 127)
-      return NarrowWeights{numbers, IntegerType::get(context, 8), scale};
-    if (range->first >= 0 && range->second <= 255)
-      return NarrowWeights{numbers, IntegerType::get(context, 8, IntegerType::Unsigned), scale};
-  }
-  return std::nullopt;
-}
 
 /// Whether a scale moves along none of the dimensions of `shape` but `dims`.
 bool movesOnlyAlong(Value scale, ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
@@ -163,18 +56,19 @@ struct KeepNarrow : OpRewritePattern<nn::MatMulOp> {
     if (!ShapedType::isDynamic(count) && count > kMostRows)
       return rewriter.notifyMatchFailure(op, "many rows");
 
-    auto reshaped = weights.getDefiningOp<nn::ReshapeOp>();
-    std::optional<NarrowWeights> narrow = getNarrow(reshaped ? reshaped.getInput() : weights);
+    Operation *view = weights.getDefiningOp();
+    bool isReshaped = isa_and_present<nn::ReshapeOp, nn::CollapseOp>(view);
+    std::optional<Narrow> narrow = getNarrow(isReshaped ? view->getOperand(0) : weights);
     if (!narrow)
       return rewriter.notifyMatchFailure(op, "the matrix is not one of scaled 8-bit integers");
     ArrayRef<int64_t> shape = typeOf(narrow->numbers).getShape();
     bool transposed = op.getTransposeRhs();
     int64_t columns = transposed ? 0 : shape.size() - 1;
-    if (shape.size() == 2 && !reshaped && movesOnlyAlong(narrow->scale, shape, columns))
+    if (shape.size() == 2 && !isReshaped && movesOnlyAlong(narrow->scale, shape, columns))
       return contractColumns(op, *narrow, transposed, rewriter);
     // Blocks: [n, b, s], or [b, s, n] that is not transposed.
     int64_t block = transposed ? 1 : 0, step = transposed ? 2 : 1;
-    bool isSplit = shape.size() == 3 && reshaped && shape[columns] == type.getDimSize(columns == 0 ? 0 : 1);
+    bool isSplit = shape.size() == 3 && isReshaped && shape[columns] == type.getDimSize(columns == 0 ? 0 : 1);
     if (!isSplit || !movesOnlyAlong(narrow->scale, shape, {columns, block}))
       return rewriter.notifyMatchFailure(op, "scales are not those of blocks of the matrix");
     return contractBlocks(op, *narrow, columns, block, step, rewriter);
@@ -193,7 +87,7 @@ private:
   }
 
   /// One scale for each column, or for all.
-  static LogicalResult contractColumns(nn::MatMulOp op, NarrowWeights weights, bool transposed, PatternRewriter &rewriter) {
+  static LogicalResult contractColumns(nn::MatMulOp op, Narrow weights, bool transposed, PatternRewriter &rewriter) {
     int64_t outer = typeOf(op.getLhs()).getRank() - 1;
     SmallVector<AffineExpr> left;
     for (int64_t i = 0; i <= outer + 1; ++i)
@@ -210,7 +104,7 @@ private:
   }
 
   /// A scale for each column and block of steps.
-  static LogicalResult contractBlocks(nn::MatMulOp op, NarrowWeights weights, int64_t columns, int64_t block, int64_t step,
+  static LogicalResult contractBlocks(nn::MatMulOp op, Narrow weights, int64_t columns, int64_t block, int64_t step,
                                       PatternRewriter &rewriter) {
     ArrayRef<int64_t> shape = typeOf(weights.numbers).getShape();
     int64_t outer = typeOf(op.getLhs()).getRank() - 1;

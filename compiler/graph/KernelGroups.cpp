@@ -46,6 +46,22 @@ static bool haveSameElements(Value lhs, Value rhs) {
   return l.hasStaticShape() && r.hasStaticShape() && l.getNumElements() == r.getNumElements();
 }
 
+/// Whether `product` is one of integers for each element of a batch, and a group with `anchor` reads nothing of it but
+/// sums over the batch. A tile then holds a product at a time, which memory never sees.
+static bool isSummedOverBatch(Operation *product, Operation *anchor) {
+  auto sum = dyn_cast<nn::ReduceOp>(anchor);
+  auto contract = dyn_cast<nn::ContractOp>(product);
+  if (!sum || sum.getKind() != nn::ReduceKind::sum || !contract || !contract.getWide() ||
+      !haveSameShape(contract, sum.getInput()))
+    return false;
+  auto maps = llvm::to_vector(contract.getIndexingMaps().getAsValueRange<AffineMapAttr>());
+  return llvm::all_of(sum.getAxes(), [&](int64_t axis) {
+    unsigned loop = cast<AffineDimExpr>(maps.back().getResult(axis)).getPosition();
+    return cast<RankedTensorType>(contract.getType()).getDimSize(axis) > 1 &&
+           llvm::all_of(maps, [&](AffineMap map) { return map.isFunctionOfDim(loop); });
+  });
+}
+
 /// Whether an op's result is read outside of the group of its other users.
 static bool doesEscape(Operation *op, const Group &group) {
   return llvm::any_of(op->getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
@@ -123,8 +139,12 @@ std::string GroupFormer::findObstacle(Operation *op, const Group &group) {
     return "it is a kernel of its own";
   if (role == KernelRole::Update || llvm::any_of(group.roots, getUpdate))
     return "what is changed in place is read element by element alone";
-  if (group.anchor)
-    return "the kernel that reads it has the loops of " + describeOp(group.anchor);
+  if (group.anchor) {
+    bool isSummed = isSummedOverBatch(op, group.anchor) && !findUser([&](Operation *user) {
+      return user == group.anchor || (isElementwise(user) && haveSameShape(result, user->getResult(0)));
+    });
+    return isSummed ? "" : "the kernel that reads it has the loops of " + describeOp(group.anchor);
+  }
   // Of what moves twice the first movement is done tile by tile.
   Operation *root = group.roots.front();
   if (role == KernelRole::Indexed && getRole(root) == KernelRole::View && group.ops.size() == 1)

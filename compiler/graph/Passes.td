@@ -69,6 +69,30 @@ def ContractQuantizedPass : Pass<"contract-quantized", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def SplitBlocksPass : Pass<"split-blocks", "::mlir::func::FuncOp"> {
+  let summary = "Compute with parameters of blocks where they are not repeated yet";
+  let description = [{
+    Element-wise ops on weights with a scale or zero point for each block of a dimension run over blocks, and
+    their result is collapsed. Precondition: types inferred. Postcondition: element-wise ops that are
+    known at compile time have no operand whose elements are repeated in blocks of known sizes.
+  }];
+}
+
+def ContractBlockedPass : Pass<"contract-blocked", "::mlir::func::FuncOp"> {
+  let summary = "Multiply quantised values with weights that have a scale for each block of steps";
+  let description = [{
+    Products of dequantised values with known matrices whose scales and zero points move along columns and blocks
+    of steps become products of 8-bit integers for each block in i32, scaled and summed as floats.
+    Precondition: types inferred, blocks split, contract-quantized has run. Postcondition: no product of
+    operands of this form is left, but for parameters of the values that move along more than rows and sums that
+    i32 might not hold.
+  }];
+  let options = [
+    Option<"mixedSigns", "mixed-signs", "bool", "false",
+           "The target multiplies unsigned by signed bytes, not those of one sign">];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def KeepNarrowWeightsPass : Pass<"keep-narrow-weights", "::mlir::func::FuncOp"> {
   let summary = "Multiply few rows by 8-bit weights as they are";
   let description = [{

@@ -72,7 +72,10 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
     addCleanup(host);
   host.addPass(graph::createRecordSignaturePass());
   host.addPass(graph::createFoldEmptyPass());
-  host.addPass(graph::createContractQuantizedPass({/*mixedSigns=*/options.dotI8 && !options.matrixTiles}));
+  const bool mixedSigns = options.dotI8 && !options.matrixTiles;
+  host.addPass(graph::createContractQuantizedPass({mixedSigns}));
+  host.addPass(graph::createSplitBlocksPass());
+  host.addPass(graph::createContractBlockedPass({mixedSigns}));
   host.addPass(graph::createExpandConvTransposePass());
   host.addPass(graph::createExpandNormalizationsPass());
   host.addPass(graph::createAbsorbTransposesPass());
@@ -129,6 +132,8 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   kernel.addPass(tile::createChooseTilesPass({options.l1Bytes, options.l2Bytes, /*minWork=*/65536, options.matrixTiles, options.lanes,
                                                 llvm::to_vector(options.decisions), options.recordChoices}));
   kernel.addPass(tile::createTileAndFusePass());
+  addCleanup(kernel);
+  kernel.addPass(tile::createAccumulateProductsPass());
   addCleanup(kernel);
 }
 

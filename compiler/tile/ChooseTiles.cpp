@@ -74,10 +74,19 @@ public:
   }
   /// All structured ops that the root depends on, itself included.
   ArrayRef<Operation *> getOps() const { return ops.getArrayRef(); }
+  /// The parallel loops of an op that no loop of the root runs along: what they compute is summed for the root.
+  SmallVector<unsigned> getSummedLoops(linalg::LinalgOp op) const {
+    SmallVector<unsigned> summed;
+    for (auto [loop, rootLoop, iterator] : llvm::enumerate(rootLoopsOf.at(op), op.getIteratorTypesArray()))
+      if (rootLoop < 0 && iterator == utils::IteratorType::parallel)
+        summed.push_back(loop);
+    return summed;
+  }
 
 private:
   void visit(linalg::LinalgOp op, ArrayRef<int64_t> rootLoops) {
     ops.insert(op);
+    rootLoopsOf[op].assign(rootLoops.begin(), rootLoops.end());
     auto iterators = op.getIteratorTypesArray();
     for (OpOperand &operand : op->getOpOperands()) {
       AffineMap map = op.getMatchingIndexingMap(&operand);
@@ -119,6 +128,7 @@ private:
 
   SmallVector<bool> fixed;
   llvm::SetVector<Operation *> ops;
+  llvm::DenseMap<Operation *, SmallVector<int64_t>> rootLoopsOf;
   llvm::DenseMap<Value, SmallVector<DimUse>> uses;
 };
 
@@ -394,22 +404,27 @@ private:
   SmallVector<int64_t> tileContraction(linalg::LinalgOp root, linalg::LinalgOp anchor,
                                        ArrayRef<int64_t> ranges, const LoopTracer &tracer, std::string &reason) {
     // Of two vectors of columns, so many rows at least keep the units busy.
-    constexpr int64_t kMinTiles = 8, kFewestRows = 6, kAssumedRows = 512;
+    constexpr int64_t kMinTiles = 8, kFewestRows = 6, kAssumedRows = 512, kSumBytes = 4;
     SmallVector<int64_t> anchorSizes;
     for (int64_t size : anchor.getStaticLoopRanges())
       anchorSizes.push_back(assume(size));
-    // The anchor's parallel loops are the root's: both write the same shape.
-    SmallVector<unsigned> parallel;
+    // The anchor's parallel loops are the root's: both write the same shape, but for loops of the anchor
+    // that are summed over in between, one iteration at a time (AccumulateProducts).
+    SmallVector<unsigned> parallel, rootParallel, summed = tracer.getSummedLoops(anchor);
     anchor.getParallelDims(parallel);
+    root.getParallelDims(rootParallel);
     const int64_t columns = tile::getTileColumns(anchor, parallel.back());
     SmallVector<int64_t> sizes(ranges.size(), 0);
-    if (parallel.size() != root.getNumParallelLoops() || root.getNumReductionLoops() != 0)
+    bool isSummed = !summed.empty() && summed.back() != parallel.back() && parallel.size() - summed.size() == rootParallel.size();
+    if (isSummed)
+      llvm::erase_if(parallel, [&](unsigned loop) { return llvm::is_contained(summed, loop); });
+    if (parallel.size() != rootParallel.size() || (root.getNumReductionLoops() != 0 && !isSummed))
       if (root != anchor)
         return tileElements(root, ranges, tracer, reason);
 
     for (unsigned loop : parallel)
       anchorSizes[loop] = 1;
-    auto rootLoop = [&](size_t i) { return root == anchor ? parallel[i] : i; };
+    auto rootLoop = [&](size_t i) { return rootParallel[i]; };
     auto inPlace = [&](size_t i) {
       return readsColumnsInPlace(anchor, parallel.back(), parallel[i]);
     };
@@ -424,7 +439,7 @@ private:
     std::optional<MatrixTile> matrixTile = chooseMatrixTile(anchor, parallel);
     if (matrixTile)
       mostRows = matrixTile->rows;
-    int64_t tiles = 1, movedRows = 1;
+    int64_t tiles = 1, movedRows = 1, columnsOfTile = 1, rowsOfTile = 1;
     bool isWide = false;
     for (size_t i = 0; i < parallel.size(); ++i)
       tiles *= rangeOf(i);
@@ -450,6 +465,8 @@ private:
           bool isSmall =
               moved ? movedRows * candidate <= mostRows
                     : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= cache;
+          // What blocks are added to is read and written for each of them.
+          isSmall &= !isSummed || rowsOfTile * candidate * columnsOfTile * kSumBytes <= l1Bytes / 2;
           return isSmall && (tiles / candidate >= kMinTiles || (isNext && candidate <= kFewestRows));
         };
         // Matrices of a batch share nothing: how many there are is for the threads.
@@ -462,6 +479,7 @@ private:
       anchorSizes[parallel[i]] = size;
       bool isRow = inPlace(i) || (matrixTile && i != static_cast<int64_t>(parallel.size()) - 1);
       movedRows *= isRow ? size : 1;
+      (i == static_cast<int64_t>(parallel.size()) - 1 ? columnsOfTile : rowsOfTile) *= size;
       tiles /= size;
       sizes[loop] = size;
     }

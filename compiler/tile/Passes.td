@@ -77,6 +77,16 @@ def TileAndFusePass : Pass<"tile-and-fuse", "::nacre::kern::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def AccumulateProductsPass : Pass<"accumulate-products", "::nacre::kern::FuncOp"> {
+  let summary = "Add the products of a batch up one at a time";
+  let description = [{
+    Precondition: kernels are tiled. Postcondition: a contraction of which only sums over a dimension are
+    read is computed in an scf.for over this dimension, each iteration's before it is added.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def CarryInPlacePass : Pass<"carry-in-place", "::nacre::kern::FuncOp"> {
   let summary = "Write what a kernel's loops carry over what they carried before";
   let description = [{

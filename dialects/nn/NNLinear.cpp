@@ -120,7 +120,7 @@ SmallVector<int64_t> getLoopSizes(ValueRange inputs, ArrayRef<AffineMap> maps) {
 }
 
 LogicalResult verifyContractMaps(std::optional<Location> loc, ValueRange inputs,
-                                 ArrayRef<AffineMap> maps) {
+                                 ArrayRef<AffineMap> maps, bool isWide) {
   if (inputs.empty() || maps.size() != inputs.size() + 1)
     return emitOptionalError(loc, "contract expects one map for each operand and one for the result");
   for (auto [input, map] : llvm::zip(inputs, maps)) {
@@ -133,8 +133,10 @@ LogicalResult verifyContractMaps(std::optional<Location> loc, ValueRange inputs,
         return emitOptionalError(loc, "contract's map ", AffineMapAttr::get(map),
                                  " is neither a loop nor 0 in a dimension of size ", size);
     Type element = getElementTypeOrSelf(type), first = getElementTypeOrSelf(inputs[0].getType());
-    bool isNarrow = isa<FloatType>(first) && element.isInteger() && element.getIntOrFloatBitWidth() == 8;
-    if (element != first && !isNarrow)
+    bool isByte = element.isInteger() && element.getIntOrFloatBitWidth() == 8;
+    if (isWide && !isByte)
+      return emitOptionalError(loc, "a wide contract expects 8-bit integers");
+    if (element != first && !isWide && !(isByte && isa<FloatType>(first)))
       return emitOptionalError(loc, "contract expects one element type, or 8-bit integers beside floats");
   }
   if (!maps.back().isProjectedPermutation())
@@ -158,12 +160,13 @@ LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location
                                            SmallVectorImpl<Type> &types) {
   Adaptor op(operands, nullptr, properties);
   auto maps = llvm::to_vector(op.getIndexingMaps().getAsValueRange<AffineMapAttr>());
-  if (maps.empty() || failed(verifyContractMaps(loc, operands, maps)))
+  if (maps.empty() || failed(verifyContractMaps(loc, operands, maps, op.getWide())))
     return failure();
   SmallVector<int64_t> sizes = getLoopSizes(operands, maps), shape;
   for (AffineExpr expr : maps.back().getResults())
     shape.push_back(sizes[cast<AffineDimExpr>(expr).getPosition()]);
-  types.push_back(cast<RankedTensorType>(operands[0].getType()).clone(shape));
+  auto first = cast<RankedTensorType>(operands[0].getType());
+  types.push_back(first.clone(shape, op.getWide() ? IntegerType::get(first.getContext(), 32) : first.getElementType()));
   return success();
 }
 

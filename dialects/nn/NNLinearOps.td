@@ -34,7 +34,8 @@ def NN_ContractOp : NN_TensorOp<"contract", [NN_Differentiable, NN_ComputesNarro
     the dimensions. Loops that are not in the result are summed over. An operand may
     have a loop twice (its diagonal), and a constant 0 for a dimension of size 1.
     Integers wrap around; narrow floats accumulate in f32. Beside a first operand of floats others may be
-    8-bit integers, which are converted: weights that are kept so (keep-narrow-weights).
+    8-bit integers, which are converted: weights that are kept so (keep-narrow-weights). With `wide` all are
+    8-bit integers, signed or not, and the result is of i32, as matmul's is.
 
     ```mlir
     %y = nn.contract %a, %b {indexing_maps = [affine_map<(b, i, j, k) -> (b, i, k)>,
@@ -43,7 +44,7 @@ def NN_ContractOp : NN_TensorOp<"contract", [NN_Differentiable, NN_ComputesNarro
         : (tensor<?x4x8xf32>, tensor<5x8x?xf32>) -> tensor<?x4x5xf32>
     ```
   }];
-  let arguments = (ins Variadic<NN_NumberTensor>:$inputs, AffineMapArrayAttr:$indexing_maps);
+  let arguments = (ins Variadic<NN_NumberTensor>:$inputs, AffineMapArrayAttr:$indexing_maps, UnitAttr:$wide);
   let results = (outs NN_NumberTensor:$result);
   let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
 }

@@ -99,7 +99,7 @@ def test_against_dequantised(name, rows):
         assert (np.abs(compiled.run({"x": x})[0] - expected) <= bound).all()
 
 
-@pytest.mark.parametrize("name", ["i8", "u8-less-128", "4-bits", "8-bits", "4-bits-zero-points"])
+@pytest.mark.parametrize("name", ["i8", "u8-less-128", "4-bits", "8-bits", "4-bits-zero-points", "blocks-along-rows"])
 def test_weights_stay_narrow(tmp_path, name):
     """Of one row the file has a byte for each weight, and scales."""
     sizes = {}

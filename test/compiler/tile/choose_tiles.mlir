@@ -97,3 +97,31 @@ kern.func @transposed(%x: tensor<2048x512xf32>, %d: tensor<512x2048xf32>) -> ten
   } -> tensor<512x2048xf32>
   kern.return %0 : tensor<512x2048xf32>
 }
+
+// Of products that are summed over a batch, a tile's sums take half of the first-level cache: they are read and
+// written for each product.
+// CHECK-LABEL: kern.func @summed_products
+// CHECK-SAME: tiling = #kern.tiling<[64, 0, 64]>
+kern.func @summed_products(%x: tensor<512x24x32xi8>, %w: tensor<24x32x768xi8>, %d: tensor<512x768xf32>) -> tensor<512x768xf32> {
+  %zero = arith.constant 0 : i32
+  %e = tensor.empty() : tensor<512x24x768xi32>
+  %f = linalg.fill ins(%zero : i32) outs(%e : tensor<512x24x768xi32>) -> tensor<512x24x768xi32>
+  %p = linalg.generic {indexing_maps = [affine_map<(m, b, n, k) -> (m, b, k)>, affine_map<(m, b, n, k) -> (b, k, n)>, affine_map<(m, b, n, k) -> (m, b, n)>],
+                       iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<512x24x32xi8>, tensor<24x32x768xi8>) outs(%f : tensor<512x24x768xi32>) {
+  ^bb0(%a: i8, %b: i8, %c: i32):
+    %1 = arith.extui %a : i8 to i32
+    %2 = arith.extsi %b : i8 to i32
+    %3 = arith.muli %1, %2 : i32
+    %4 = arith.addi %c, %3 : i32
+    linalg.yield %4 : i32
+  } -> tensor<512x24x768xi32>
+  %y = linalg.generic {indexing_maps = [affine_map<(m, b, n) -> (m, b, n)>, affine_map<(m, b, n) -> (m, n)>], iterator_types = ["parallel", "reduction", "parallel"]}
+      ins(%p : tensor<512x24x768xi32>) outs(%d : tensor<512x768xf32>) {
+  ^bb0(%a: i32, %c: f32):
+    %1 = arith.sitofp %a : i32 to f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<512x768xf32>
+  kern.return %y : tensor<512x768xf32>
+}

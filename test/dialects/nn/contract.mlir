@@ -38,3 +38,22 @@ func.func @maps(%a: tensor<4x5xf32>) {
   %y = nn.contract %a {indexing_maps = [affine_map<(i, j) -> (i, j)>]} : (tensor<4x5xf32>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+// CHECK-LABEL: @wide
+// CHECK: nn.contract {{.*}} wide} : (tensor<4x8xui8>, tensor<8x6xi8>) -> tensor<4x6xi32>
+func.func @wide(%a: tensor<4x8xui8>, %b: tensor<8x6xi8>) {
+  %y = nn.contract %a, %b {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>], wide}
+      : (tensor<4x8xui8>, tensor<8x6xi8>) -> tensor<?x?xi32>
+  return
+}
+
+// -----
+
+func.func @wide_floats(%a: tensor<4x8xf32>) {
+  // expected-error @below {{a wide contract expects 8-bit integers}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.contract %a {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>], wide} : (tensor<4x8xf32>) -> tensor<4xi32>
+  return
+}
