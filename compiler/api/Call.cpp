@@ -422,6 +422,7 @@ ImportOptions Call::getImportOptions() const {
   import.allowSymlinks = options.allowSymlinks;
   import.trainable = options.train.has_value();
   import.hashSource = true;
+  import.openLengths = options.openLengths;
   return import;
 }
 

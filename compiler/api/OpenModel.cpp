@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 using namespace nacre;
 
@@ -16,6 +17,7 @@ struct OpenModel::State {
   using Key = std::vector<std::optional<std::vector<size_t>>>;
   std::mutex mutex; // of the models
   std::map<Key, std::vector<std::shared_ptr<const Model>>> models;
+  std::set<std::string> fixed; // vectors that have one length in every model
 };
 
 static std::vector<size_t> getRanks(const std::vector<std::vector<int64_t>> &shapes) {
@@ -27,8 +29,9 @@ static std::vector<size_t> getRanks(const std::vector<std::vector<int64_t>> &sha
   return ranks;
 }
 
-/// Whether it was not compiled for vectors of other lengths, on which a rank depends.
-static bool fits(const Model &model, const std::map<std::string, ExampleShapes> &shapes) {
+/// The vectors that have other lengths than those that it was compiled for.
+static std::vector<std::string> listOthers(const Model &model, const std::map<std::string, ExampleShapes> &shapes) {
+  std::vector<std::string> others;
   std::vector<Function> functions = model.functions();
   for (const TensorInfo &input : functions.front().inputs) {
     auto given = shapes.find(std::string(input.name));
@@ -36,9 +39,9 @@ static bool fits(const Model &model, const std::map<std::string, ExampleShapes> 
       continue;
     const std::vector<std::vector<int64_t>> &own = *given->second;
     if (own.size() == 1 && own[0].size() == 1 && own[0][0] != input.dims[0].size)
-      return false;
+      others.emplace_back(input.name);
   }
-  return true;
+  return others;
 }
 
 Result<OpenModel> OpenModel::open(std::string path, CompileOptions options) {
@@ -67,11 +70,15 @@ Result<std::shared_ptr<const Model>> OpenModel::specialize(const std::map<std::s
   }
   std::lock_guard<std::mutex> lock(state->mutex);
   auto &models = state->models[std::move(key)];
+  auto isFixed = [&](const std::string &name) { return state->fixed.count(name) > 0; };
   for (const std::shared_ptr<const Model> &model : models)
-    if (fits(*model, shapes))
+    if (std::ranges::all_of(listOthers(*model, shapes), isFixed))
       return model;
   Result<Model> made = compile(state->path, options);
   if (!made)
     return made.error();
+  // What was not compiled for the length that it has here cannot have it: running says so.
+  for (std::string &name : listOthers(*made, shapes))
+    state->fixed.insert(std::move(name));
   return models.emplace_back(std::make_shared<const Model>(*std::move(made)));
 }

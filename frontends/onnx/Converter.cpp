@@ -451,9 +451,11 @@ LogicalResult NodeContext::require(Value condition, const Twine &message) {
 }
 
 LogicalResult NodeContext::reportOpenRank(const Twine &what) {
-  importer.foundOpenRank = true;
-  return error("the result's rank depends on the number of " + what +
-               ", which is not known, and the model does not declare it; --input-shape may tell how many there are");
+  uint64_t faults = importer.faultCount();
+  (void)error("the result's rank depends on the number of " + what +
+              ", which is not known, and the model does not declare it; --input-shape may tell how many there are");
+  importer.openRanks += importer.faultCount() - faults;
+  return failure();
 }
 
 bool NodeContext::isTraining() const { return importer.options.trainable; }

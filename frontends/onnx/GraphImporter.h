@@ -118,8 +118,9 @@ public:
 
   /// Imports the model as @main. Fails if anything has been reported.
   LogicalResult run();
-  /// Whether a rank was not known because a vector's length was not.
-  bool lacksRank() const { return foundOpenRank; }
+  /// Whether a rank was not known because a vector's length was not; whether nothing else was wrong.
+  bool lacksRank() const { return openRanks > 0; }
+  bool lacksRankOnly() const { return openRanks > 0 && openRanks == faultCount(); }
 
   /// Converts the nodes of a graph at the builder's place, its inputs being
   /// `arguments`; gives the values of its outputs, or nullopt if one of them is
@@ -274,8 +275,12 @@ private:
   /// Grows with every fault, whether it is listed or not.
   uint64_t faultCount() const { return errorCount + unreported; }
   bool outOfBudget = false;
-  bool foundOpenRank = false;
+  /// How many of the faults are ranks that are not known.
+  uint64_t openRanks = 0;
 };
+
+/// The inputs that a run gives values to, in order: those without an initializer.
+SmallVector<const ::onnx::ValueInfoProto *> listGivenInputs(const ::onnx::GraphProto &graph);
 
 /// The dialects that an imported model is made of.
 void loadImportDialects(mlir::MLIRContext &context);

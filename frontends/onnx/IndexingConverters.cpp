@@ -28,8 +28,7 @@ static Value getTuples(NodeContext &c, std::optional<int64_t> others) {
   if (rank == 0 || !c.typeOf(indices).isDynamicDim(rank - 1))
     return indices;
   if (!others) {
-    (void)c.error("how long the tuples of indices are is not known, and the model does not declare "
-                  "the result's rank");
+    (void)c.reportOpenRank("indices in a tuple");
     return {};
   }
   int64_t length = c.rankOf(c.input(0)) + rank - 1 - *others;

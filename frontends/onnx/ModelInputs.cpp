@@ -142,14 +142,21 @@ InputValue GraphImporter::flattenInput(const ValueInfoProto &input, SmallVectorI
   return value;
 }
 
-bool GraphImporter::flattenInputs(const ::onnx::GraphProto &graph, SmallVectorImpl<InputValue> &values,
-                                  SmallVectorImpl<InputTensor> &tensors) {
+SmallVector<const ValueInfoProto *> frontend::listGivenInputs(const ::onnx::GraphProto &graph) {
   llvm::StringSet<> initialized;
   for (const auto &tensor : graph.initializer())
     initialized.insert(tensor.name());
+  SmallVector<const ValueInfoProto *> inputs;
   for (const ValueInfoProto &input : graph.input())
     if (!initialized.contains(input.name()))
-      values.push_back(flattenInput(input, tensors));
+      inputs.push_back(&input);
+  return inputs;
+}
+
+bool GraphImporter::flattenInputs(const ::onnx::GraphProto &graph, SmallVectorImpl<InputValue> &values,
+                                  SmallVectorImpl<InputTensor> &tensors) {
+  for (const ValueInfoProto *input : listGivenInputs(graph))
+    values.push_back(flattenInput(*input, tensors));
   // Two inputs of one name are reported with the graph's other names.
   llvm::StringMap<StringRef> taken;
   for (const InputTensor &tensor : tensors) {

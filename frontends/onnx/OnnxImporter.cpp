@@ -10,7 +10,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Path.h"
 
@@ -97,59 +96,91 @@ void frontend::loadImportDialects(MLIRContext &context) {
                    tensor::TensorDialect>();
 }
 
-/// The inputs that are vectors of integers whose lengths only the examples tell.
-static SmallVector<std::pair<std::string, int64_t>> findOpenVectors(const ::onnx::GraphProto &graph,
-                                                                    const ImportOptions &options) {
-  SmallVector<std::pair<std::string, int64_t>> vectors;
-  for (const auto &input : graph.input()) {
-    const auto &type = input.type().tensor_type();
-    auto shown = options.examples.find(input.name());
-    bool isOpen = !type.has_shape() || (type.shape().dim_size() == 1 && !type.shape().dim(0).has_dim_value());
-    if (!llvm::is_contained({::onnx::TensorProto::INT32, ::onnx::TensorProto::INT64}, type.elem_type()) || !isOpen ||
-        options.inputShapes.count(input.name()) || shown == options.examples.end() || !shown->second)
+namespace {
+
+/// An input that is a vector of open length, with the one that the examples have.
+struct OpenVector {
+  std::string name;
+  std::optional<int64_t> length;
+};
+
+/// What came of one attempt to import a model: see GraphImporter.
+struct Attempt {
+  OwningOpRef<ModuleOp> module;
+  bool lacksRank = false, lacksRankOnly = false;
+};
+
+} // namespace
+
+static SmallVector<OpenVector> findOpenVectors(const ::onnx::GraphProto &graph, const ImportOptions &options) {
+  SmallVector<OpenVector> vectors;
+  for (const ::onnx::ValueInfoProto *input : listGivenInputs(graph)) {
+    const std::string &name = input->name();
+    const auto &type = input->type().tensor_type();
+    auto isOpen = [&](const ::onnx::TensorShapeProto::Dimension &dim) {
+      return !dim.has_dim_value() && !options.dims.count(dim.dim_param());
+    };
+    if (!input->type().has_tensor_type() || options.inputShapes.count(name) ||
+        (type.has_shape() && (type.shape().dim_size() != 1 || !isOpen(type.shape().dim(0)))))
       continue;
-    ArrayRef<SmallVector<int64_t>> shapes = *shown->second;
-    if (shapes.size() == 1 && shapes[0].size() == 1)
-      vectors.emplace_back(input.name(), shapes[0][0]);
+    auto shown = options.examples.find(name);
+    if (shown == options.examples.end()) {
+      if (type.has_shape() && options.openLengths)
+        vectors.push_back({name, std::nullopt});
+    } else if (shown->second && shown->second->size() == 1 && shown->second->front().size() == 1) {
+      vectors.push_back({name, shown->second->front().front()});
+    }
   }
   return vectors;
 }
 
-static OwningOpRef<ModuleOp> importOnce(ModelFile &file, Location loc, const ImportOptions &options, bool &lacksRank) {
+static Attempt importOnce(ModelFile &file, Location loc, const ImportOptions &options) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   GraphImporter importer(*loc.getContext(), options, file, *module, loc);
   bool isGood = succeeded(importer.run()) && succeeded(verify(*module));
-  lacksRank = importer.lacksRank();
-  return isGood ? std::move(module) : nullptr;
+  return {isGood ? std::move(module) : nullptr, importer.lacksRank(), importer.lacksRankOnly()};
 }
 
 /// Imports with the lengths that are known. Where a rank depends on others, also with those that the
-/// examples have: of one vector alone, or of all of them.
+/// examples have: of one vector alone, or of all of them. Where these have none, any length shows
+/// whether there would be a rank if it were known.
 static OwningOpRef<ModuleOp> importGraph(ModelFile &file, Location loc, const ImportOptions &options) {
-  bool lacksRank = false;
-  auto vectors = findOpenVectors(file.model().graph(), options);
+  SmallVector<OpenVector> vectors = findOpenVectors(file.model().graph(), options);
   if (vectors.empty())
-    return importOnce(file, loc, options, lacksRank);
+    return importOnce(file, loc, options).module;
 
-  SmallVector<ImportOptions> choices(1 + vectors.size() + (vectors.size() > 1), options);
-  for (auto [i, vector] : llvm::enumerate(vectors)) {
-    choices[1 + i].inputShapes[vector.first] = {vector.second};
-    choices.back().inputShapes[vector.first] = {vector.second};
-  }
+  SmallVector<ArrayRef<OpenVector>> choices{{}};
+  for (const OpenVector &vector : vectors)
+    choices.push_back(vector);
+  if (vectors.size() > 1)
+    choices.push_back(vectors);
   OwningOpRef<ModuleOp> module;
-  std::vector<Diagnostic> said; // of the first choice, unless another is good
-  for (const ImportOptions &choice : choices) {
+  std::vector<Diagnostic> said; // of the first choice, unless another has all ranks
+  for (ArrayRef<OpenVector> choice : choices) {
+    ImportOptions fixed = options;
+    std::vector<std::string> untold;
+    for (const OpenVector &vector : choice) {
+      fixed.inputShapes[vector.name] = {vector.length.value_or(1)};
+      if (!vector.length)
+        untold.push_back(vector.name);
+    }
     std::vector<Diagnostic> own;
+    Attempt attempt;
     {
       ScopedDiagnosticHandler collector(loc.getContext(), [&](Diagnostic &diagnostic) {
         own.push_back(std::move(diagnostic));
         return success();
       });
-      module = importOnce(file, loc, choice, lacksRank);
+      attempt = importOnce(file, loc, fixed);
     }
-    if (module || said.empty())
+    bool isFirst = choice.empty(), hasRanks = !attempt.lacksRank;
+    if (isFirst || (hasRanks && untold.empty())) {
       said = std::move(own);
-    if (module || !lacksRank)
+      module = std::move(attempt.module);
+    } else if (hasRanks) {
+      *options.openLengths = std::move(untold);
+    }
+    if (isFirst ? !attempt.lacksRankOnly : hasRanks)
       break;
   }
   for (Diagnostic &diagnostic : said)
@@ -203,20 +234,15 @@ static std::optional<std::vector<ModelInput>> list(std::shared_ptr<llvm::MemoryB
   ModelFile file;
   if (!file.parse(std::move(buffer), "", ImportOptions(), error))
     return std::nullopt;
-  llvm::StringSet<> initialized;
-  for (const auto &tensor : file.model().graph().initializer())
-    initialized.insert(tensor.name());
   std::vector<ModelInput> inputs;
-  for (const auto &input : file.model().graph().input()) {
-    if (initialized.contains(input.name()))
-      continue;
-    const ::onnx::TypeProto *type = &input.type();
+  for (const ::onnx::ValueInfoProto *input : listGivenInputs(file.model().graph())) {
+    const ::onnx::TypeProto *type = &input->type();
     bool isOptional = type->has_optional_type();
     if (isOptional)
       type = &type->optional_type().elem_type();
     if (type->has_sequence_type())
       type = &type->sequence_type().elem_type();
-    inputs.push_back({input.name(), type->has_tensor_type() && !type->tensor_type().has_shape(), isOptional});
+    inputs.push_back({input->name(), type->has_tensor_type() && !type->tensor_type().has_shape(), isOptional});
   }
   return inputs;
 }

@@ -22,8 +22,7 @@ struct ImportOptions {
   std::map<std::string, std::optional<int64_t>> inputLengths;
   /// The shapes of the elements of values that will be given to the model, by input: one of a
   /// tensor, nullopt for an optional without an element. Of them is taken what neither the model
-  /// nor the options above say: ranks, and where these depend on it the length of a vector of
-  /// integers. Inputs that the model does not have are passed over.
+  /// nor the options above say: ranks, and where these depend on it the length of a vector. Inputs that the model does not have are passed over.
   std::map<std::string, std::optional<std::vector<llvm::SmallVector<int64_t>>>> examples;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
@@ -34,6 +33,9 @@ struct ImportOptions {
   bool allowSymlinks = false;
   /// Note the file's hash in the module (kSourceHashAttr); it reads the whole file.
   bool hashSource = false;
+  /// Told, if not null and there is no module for this reason alone: the vectors among the inputs on whose
+  /// lengths a rank depends, and of which nothing says them.
+  std::vector<std::string> *openLengths = nullptr;
 
   /// The budget: what goes beyond it is refused.
   struct Limits {

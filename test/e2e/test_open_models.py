@@ -184,15 +184,115 @@ def test_lengths_that_are_ranks(tmp_path: Path) -> None:
     text = """g (int64[L] size, float[1] x) => (int64[R] r) { e = Expand (x, size) r = Shape (e) }"""
     proto = parser.parse_model(HEAD + text)
     x = np.ones(1, np.float32)
-    with pytest.raises(module().CompileError, match=r"rank depends on the number of sizes.*--input-shape may tell"):
-        module().compile(proto)
     made = module().compile(proto, example={"size": np.array([3, 4]), "x": x})
     assert made.inputs[0].shape == (2,) and made(np.array([5, 2]), x).tolist() == [5, 2]
     with pytest.raises(module().InputError, match="'size'"):
         made(np.array([5, 2, 1]), x)
     onnx.save(proto, tmp_path / "m.onnx")
+    ran = nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so", ok=False)
+    assert "rank depends on the number of sizes" in ran.err and "--input-shape may tell" in ran.err
     nacre("compile", tmp_path / "m.onnx", "-o", tmp_path / "m.so", "--input-shape", "size=3")
     assert module().load(tmp_path / "m.so")(np.array([4, 1, 2]), x).tolist() == [4, 1, 2]
+    # Files of a run tell it just in time.
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "size.npy", np.array([4, 3, 1, 2]))
+    nacre("run", tmp_path / "m.onnx", "--input", f"x={tmp_path / 'x.npy'}", "--input", f"size={tmp_path / 'size.npy'}", "--output-dir", tmp_path / "out")
+    assert np.load(tmp_path / "out" / "r.npy").tolist() == [4, 3, 1, 2]
+
+
+# Operators whose result's rank the length of a vector tells, with vectors of several lengths.
+BY_LENGTH = {
+    "Reshape": ("y = Reshape (x, v)", (2, 3, 4), [[24], [4, 6], [2, 3, 2, 2], [6, -1]]),
+    "Expand": ("y = Expand (x, v)", (3, 1), [[2], [3, 2], [2, 3, 4], [2, 2, 1, 1]]),
+    "ConstantOfShape": ("k = ConstantOfShape <value = float[1] {2.5}> (v) z = ReduceSum <keepdims = 0> (x) y = Add (k, z)", (2,), [[3], [], [2, 1], [2, 3, 2]]),
+    "Squeeze": ("y = Squeeze (x, v)", (1, 3, 1), [[0], [2], [0, -1]]),
+    "Unsqueeze": ("y = Unsqueeze (x, v)", (2, 3), [[1], [0, -1], [0, 1, 4]]),
+    "ReduceSum": ("y = ReduceSum <keepdims = 0> (x, v)", (2, 3, 4), [[1], [0, -1], [2, 0, 1], []]),
+    "ReduceMax": ("y = ReduceMax <keepdims = 0, noop_with_empty_axes = 1> (x, v)", (2, 3, 4), [[1], [0, -1], []]),
+    "AffineGrid": ("y = AffineGrid (x, v)", (2, 2, 3), [[2, 1, 4, 3]]),
+    "Col2Im": ("n = Shape (v) b = ConstantOfShape <value = int64[1] {1}> (n) y = Col2Im (x, v, b)", (1, 2, 6), [[6], [2, 3], [3, 2, 1]]),
+    "GatherND": ("y = GatherND (x, v)", (2, 3, 4), [[1], [1, 2], [-1, 0, 3]]),
+    # On its way to the operator.
+    "Identity, Concat": ("i = Identity (v) e = Constant <value_ints = [1]> () s = Concat <axis = 0> (i, e, i) y = Expand (x, s)", (2,), [[2], [1, 2]]),
+    "Cast": ("f = Cast <to = 1> (v) w = Cast <to = 7> (f) y = Reshape (x, w)", (2, 6), [[12], [3, 4]]),
+    "Slice": ("a = Constant <value_ints = [1]> () e = Constant <value_ints = [100]> () s = Slice (v, a, e) y = Reshape (x, s)", (2, 6), [[9, 12], [9, 3, 4]]),
+    "in a branch": ("t = Constant <value = bool {1}> () y = If (t) <then_branch = a () => (p) { p = Reshape (x, v) }, else_branch = b () => (q) { q = Identity (x) }>", (2, 6), [[12], [3, 2, 2]]),
+}
+
+
+@pytest.mark.parametrize("name", BY_LENGTH)
+def test_each_operator(name: str) -> None:
+    nodes, shape, vectors = BY_LENGTH[name]
+    proto = unranked(f"g (float[{', '.join(map(str, shape))}] x, int64[L] v) => (float[R] y) {{ {nodes} }}", "y")
+    made = module().compile(proto, threads=1)
+    assert isinstance(made, module().OpenModel) and made.open_inputs == ["v"]
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    for vector in vectors + vectors[:1]:
+        v = np.array(vector, np.int64)
+        (expected,) = ReferenceEvaluator(proto).run(None, {"x": x, "v": v})
+        got = made(x, v)
+        assert got.shape == np.shape(expected)
+        np.testing.assert_allclose(got, expected, 1e-5, 1e-6)
+        assert made.specialize([x, v]) is made.specialize({"x": x, "v": v.copy()})
+
+
+def test_lengths_in_process() -> None:
+    text = """g (float[2, N] x, int64[L] size, int64[3] three, int64[M] other) => (float[R] y, int64[K] o) {
+        y = Reshape (x, size)
+        o = Add (three, three)
+    }"""
+    proto = unranked(text, "y")
+    made = module().compile(proto, threads=1)
+    x, three = np.arange(8, dtype=np.float32).reshape(2, 4), np.array([1, 2, 3])
+    assert repr(made) == "<nacre.OpenModel (x, size, three, other), open: size>"
+    first = made.specialize([x, np.array([8]), three, three])
+    assert first.inputs[0].shape == (2, "N") and first.inputs[3].shape == ("M",)
+    assert first is made.specialize([x[:, :3], np.array([6]), three, three[:1]])
+    assert first is not made.specialize([x, np.array([2, 4]), three, three])
+    with pytest.raises(module().InputError, match="input 'size': the rank is 2, expected 1"):
+        made(x, np.array([[2, 4]]), three, three)
+    with pytest.raises(module().InputError, match="input 'size' is missing"):
+        made(x=x, three=three, other=three)
+    # What the model says of a length stays: it is no reason to compile once more.
+    for _ in range(2):
+        with pytest.raises(module().InputError, match="'three'"):
+            made(x, np.array([8]), three[:2], three)
+    wrong = made.specialize([x, np.array([8]), three[:2], three])
+    assert wrong is made.specialize([x, np.array([8]), three[:1], three]) is first
+    half = module().compile(proto, example={"size": np.array([2, 2, 2])})
+    assert isinstance(half, module().Model) and half(x, np.array([4, 1, 2]), three, three)[0].shape == (4, 1, 2)
+    assert isinstance(module().compile(proto, dims={"L": 2}), module().Model)
+
+
+def test_two_vectors_that_matter() -> None:
+    text = "g (float[N] x, int64[A] a, int64[B] b, int64[C] c) => (float[R] y, int64[C] d) { s = Concat <axis = 0> (a, b) y = Reshape (x, s) d = Neg (c) }"
+    proto = unranked(text, "y")
+    made = module().compile(proto, threads=1)
+    x = np.arange(12, dtype=np.float32)
+    for a, b in (([3], [4]), ([2, 3], [2]), ([], [12]), ([3], [2, 2])):
+        feed = {"x": x, "a": np.array(a, np.int64), "b": np.array(b), "c": np.arange(2)}
+        for got, want in zip(made.run(feed), ReferenceEvaluator(proto).run(None, feed)):
+            np.testing.assert_array_equal(got, want)
+    # An example tells one of them, runs the other.
+    half = module().compile(proto, example={"a": np.array([3])})
+    assert "a" not in half.open_inputs and "b" in half.open_inputs
+    assert half(x, np.array([6]), np.array([1, 2]), x.astype(np.int64))[0].shape == (6, 1, 2)
+
+
+def test_lengths_that_no_run_can_tell() -> None:
+    """Computed of data, a rank is refused at once, whatever vectors there are beside it; so is another fault."""
+    by_data = "g (float[N] x, int64[L] v) => (float[R] y, int64[L] w) { i = NonZero (x) a = Constant <value_ints = [-1]> () s = Reshape (i, a) y = Expand (x, s) w = Neg (v) }"
+    with pytest.raises(module().CompileError, match="rank depends on the number of sizes, which is not known"):
+        module().compile(unranked(by_data, "y"))
+    twisted = "g (float[N] x, int64[L] v) => (float[R] y, float[N] z) { y = Reshape (x, v) z = Twist (x) }"
+    with pytest.raises(module().CompileError, match="Twist"):
+        module().compile(unranked(twisted, "y"))
+    # What is trained has its parameters once: an example says the length.
+    proto = unranked("g (float[N] x, int64[L] v) => (float[R] y) <float[1] k = {2}> { h = Mul (x, k) y = Reshape (h, v) }", "y")
+    train = {"loss": "mse", "optimizer": "sgd"}
+    with pytest.raises(module().CompileError, match="--input-shape may tell"):
+        module().compile(proto, train=train)
+    assert "step" in module().compile(proto, train=train, example={"v": np.array([2, 2])}).functions
 
 
 def test_only_the_vectors_that_matter() -> None:

@@ -21,17 +21,25 @@ def shapes_of(value: Any) -> list[list[int]] | None:
 
 
 class OpenModel:
-    """A model that is compiled when it is first run: its file says nothing about the rank of an input, or
-    leaves open whether an optional input has an element. There is a nacre.Model for each that was met,
-    made once and kept; sizes that are open stay so. Thread-safe."""
+    """A model that is compiled when it is first run: its file says nothing about the rank of an input,
+    leaves open whether an optional input has an element, or how long a vector is on which a rank depends.
+    There is a nacre.Model for each that was met, made once and kept; sizes that are open stay so.
+    Thread-safe."""
 
     def __init__(
-        self, names: Sequence[str], open_inputs: Mapping[str, bool], make: Callable[[Mapping[str, Any]], Model]
+        self,
+        names: Sequence[str],
+        open_inputs: Mapping[str, bool],
+        vectors: Sequence[str],
+        make: Callable[[Mapping[str, Any]], Model],
     ) -> None:
         self._names = list(names)
-        self._open = dict(open_inputs)  # by name: whether it may be left out
+        # By name: whether it may be left out. Those on whose lengths a rank depends may not.
+        self._open = {**open_inputs, **dict.fromkeys(vectors, False)}
+        self._vectors = set(vectors)
         self._make = make
         self._models: dict[Any, list[Model]] = {}
+        self._fixed: set[str] = set()  # vectors that have one length in every model
         self._lock = threading.Lock()
 
     @property
@@ -48,14 +56,20 @@ class OpenModel:
             if name not in named and not may_lack:
                 raise InputError(f"input '{name}' is missing")
             named.setdefault(name, None)
+        for name in self._vectors:
+            if np.ndim(named[name]) != 1:
+                raise InputError(f"input '{name}': the rank is {np.ndim(named[name])}, expected 1")
         key = tuple(self._describe(named[name]) for name in self._open)
         with self._lock:
             models = self._models.setdefault(key, [])
             for model in models:
-                if self._fits(model, named):
+                if not self._list_others(model, named) - self._fixed:
                     return model
-            models.append(self._make(named))
-            return models[-1]
+            made = self._make(named)
+            # What was not compiled for the length that it has here cannot have it: running says so.
+            self._fixed |= self._list_others(made, named)
+            models.append(made)
+            return made
 
     def run(
         self,
@@ -83,12 +97,13 @@ class OpenModel:
         return ("any number", ranks[0]) if isinstance(value, (list, tuple)) and ranks and len(set(ranks)) == 1 else ranks
 
     @staticmethod
-    def _fits(model: Model, named: Mapping[str, Any]) -> bool:
-        """Whether it was not compiled for vectors of other lengths, on which a rank depends."""
+    def _list_others(model: Model, named: Mapping[str, Any]) -> set[str]:
+        """The vectors that have other lengths than those that it was compiled for."""
+        others = set()
         for info in model.inputs:
             value = named.get(info.name)
             if len(info.shape) != 1 or not isinstance(info.shape[0], int) or not hasattr(value, "shape"):
                 continue
             if len(value.shape) == 1 and value.shape[0] != info.shape[0]:
-                return False
-        return True
+                others.add(info.name)
+        return others
