@@ -4,6 +4,7 @@
 #include "dialects/nn/NNOps.h"
 #include "dialects/nn/NNSizeMath.h"
 #include "dialects/nn/NNVectors.h"
+#include "dialects/nn/NNWindow.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -189,13 +190,8 @@ LogicalResult Col2ImOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
   if (ShapedType::isDynamic(n) || *blockLength != n)
     return emitOptionalError(loc, "expected image and block of one static length, found ", operands[1].getType(),
                              " and ", operands[2].getType());
-  auto isPositive = [](ArrayRef<int64_t> values) {
-    return llvm::all_of(values, [](int64_t value) { return value > 0; });
-  };
-  if (static_cast<int64_t>(adaptor.getStrides().size()) != n || !isPositive(adaptor.getStrides()) ||
-      static_cast<int64_t>(adaptor.getDilations().size()) != n || !isPositive(adaptor.getDilations()) ||
-      static_cast<int64_t>(adaptor.getPads().size()) != 2 * n)
-    return emitOptionalError(loc, "expected ", n, " positive strides and dilations and ", 2 * n, " pads");
+  if (failed(verifyWindow(loc, n, adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
+    return failure();
   int64_t channels = input.getDimSize(1);
   for (int64_t i = 0; i < n; ++i) {
     int64_t block = getKnownSize(operands[2], i);

@@ -283,6 +283,18 @@ bool GraphImporter::spend(uint64_t work, Location loc) {
   return !outOfBudget;
 }
 
+bool GraphImporter::spendOnSequence(NodeContext &c, uint64_t work) {
+  GraphImporter &importer = c.importer;
+  importer.workDone = llvm::SaturatingAdd(importer.workDone, work);
+  if (importer.workDone > importer.options.limits.nodes && !importer.outOfBudget) {
+    importer.outOfBudget = true;
+    (void)c.error("the model's sequences are too long: what is made of their elements counts as more than " +
+                  Twine(importer.options.limits.nodes) + " nodes");
+  }
+  c.failed |= importer.outOfBudget;
+  return !importer.outOfBudget;
+}
+
 bool GraphImporter::checkDepth(unsigned depth, Location loc) {
   if (depth <= options.limits.depth)
     return true;

@@ -130,6 +130,10 @@ public:
               Scope *parent, const Frame &frame, mlir::OpBuilder &builder,
               mlir::Location loc);
 
+  /// Counts what a node of sequences makes as so many nodes more, so that their limit bounds time and memory: one
+  /// node may make any number of values again. False after an error.
+  static bool spendOnSequence(NodeContext &c, uint64_t work);
+
 private:
   friend class NodeContext;
   friend class NodeImporter;

@@ -1,5 +1,6 @@
 //===- Loops.cpp - What If, Loop and Scan share -----------------*- C++ -*-===//
 #include "frontends/onnx/Loops.h"
+#include "frontends/onnx/GraphImporter.h"
 #include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -85,6 +86,8 @@ std::optional<SmallVector<Value>> frontend::mergeBranches(NodeContext &c, Value 
       for (const Carried &part : outputs.back().parts)
         getTypes(part, types);
   }
+  if (!GraphImporter::spendOnSequence(c, types.size()))
+    return std::nullopt;
   SmallVector<Value> tensors[2];
   for (unsigned i : {0u, 1u}) {
     OpBuilder::InsertionGuard guard(b);
@@ -257,6 +260,8 @@ frontend::convertBody(NodeContext &c, const GraphProto &graph, ArrayRef<Value> s
     body.types.clear();
     for (const Carried &carried : body.states)
       getTypes(carried, body.types);
+    if (!GraphImporter::spendOnSequence(c, body.types.size()))
+      return std::nullopt;
     body.draft = createDraft(c);
     Block &block = *body.draft.block;
     block.addArgument(b.getIndexType(), c.getLoc());

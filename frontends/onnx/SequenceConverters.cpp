@@ -4,6 +4,7 @@
 // number only a run tells stays lazy: what takes it computes with its tensor.
 //
 //===----------------------------------------------------------------------===//
+#include "frontends/onnx/GraphImporter.h"
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,6 +17,8 @@ using namespace nacre;
 using namespace nacre::frontend;
 
 static Value makeSequence(NodeContext &c, ArrayRef<Value> elements) {
+  if (!GraphImporter::spendOnSequence(c, elements.size() / 16)) // its type lists them all
+    return {};
   return makeSequence(c.getBuilder(), c.getLoc(), elements);
 }
 
@@ -39,8 +42,8 @@ static bool isRuntimePosition(NodeContext &c, unsigned index) {
 }
 
 /// A position that a run tells, checked and brought into [0, length), or with `orEnd` into
-/// [0, length]; null after an error.
-static Value getRuntimePosition(NodeContext &c, unsigned index, int64_t length, bool orEnd = false) {
+/// [0, length]; null after an error. `isChanged`: of an element that is put in or taken out.
+static Value getRuntimePosition(NodeContext &c, unsigned index, int64_t length, bool isChanged, bool orEnd = false) {
   constexpr int64_t kMaxLength = 1024; // each element of a result is picked from as many
   if (length > kMaxLength) {
     (void)c.error("a position that is not known at compile time, in a sequence of more than " + Twine(kMaxLength) +
@@ -51,6 +54,9 @@ static Value getRuntimePosition(NodeContext &c, unsigned index, int64_t length, 
     (void)c.error("the position has more or fewer elements than 1");
     return {};
   }
+  // An If for each element, and for each of a changed sequence as often as it can be halved.
+  if (!GraphImporter::spendOnSequence(c, uint64_t(length) * (isChanged ? 16 : 2)))
+    return {};
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
   auto number = [&](int64_t value) { return arith::ConstantIntOp::create(b, loc, value, 64); };
@@ -77,7 +83,7 @@ static Value getRuntimePosition(NodeContext &c, unsigned index, int64_t length, 
 static Value pick(NodeContext &c, OpBuilder &b, Value position, ArrayRef<Value> tensors, int64_t first = 0) {
   RankedTensorType type = NodeContext::typeOf(tensors.front());
   for (Value tensor : tensors)
-    if (type)
+    if (type && tensor.getType() != type)
       type = joinTypes(type, tensor.getType());
   if (!type) {
     (void)c.error("a position that is not known at compile time, among elements of different ranks or element "
@@ -148,7 +154,7 @@ static LogicalResult convertSequenceInsert(NodeContext &c) {
     return failure();
   int64_t length = elements->size();
   if (isRuntimePosition(c, 2)) {
-    Value position = getRuntimePosition(c, 2, length, /*orEnd=*/true);
+    Value position = getRuntimePosition(c, 2, length, /*isChanged=*/true, /*orEnd=*/true);
     SmallVector<Value> results;
     // At j stands what was at j - 1 if the new one stands before, and what was at j if
     // it stands behind.
@@ -187,7 +193,7 @@ static LogicalResult convertSequenceErase(NodeContext &c) {
     return c.error("the sequence is empty");
   int64_t length = elements->size();
   if (isRuntimePosition(c, 1)) {
-    Value position = getRuntimePosition(c, 1, length);
+    Value position = getRuntimePosition(c, 1, length, /*isChanged=*/true);
     SmallVector<Value> results;
     for (int64_t j = 0; position && j + 1 < length; ++j) {
       SmallVector<Value> choices(j + 1, (*elements)[j + 1]);
@@ -210,7 +216,7 @@ static LogicalResult convertSequenceAt(NodeContext &c) {
     return convertPackedAt(c, *packed);
   auto elements = getElements(c, c.input(0));
   if (elements && !elements->empty() && isRuntimePosition(c, 1)) {
-    Value position = getRuntimePosition(c, 1, elements->size());
+    Value position = getRuntimePosition(c, 1, elements->size(), /*isChanged=*/false);
     return position ? c.replaceWith(pick(c, c.getBuilder(), position, *elements)) : failure();
   }
   if (elements && elements->empty())

@@ -6,6 +6,7 @@
 // tensor itself.
 //
 //===----------------------------------------------------------------------===//
+#include "frontends/onnx/GraphImporter.h"
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -268,6 +269,8 @@ LogicalResult frontend::convertSplitToSequence(NodeContext &c) {
     return failure();
   if (borders->empty())
     return convertRuntimeSplit(c, *axis, keep);
+  if (!GraphImporter::spendOnSequence(c, borders->size()))
+    return failure();
   SmallVector<Value> pieces;
   for (size_t i = 1; i < borders->size(); ++i) {
     Value piece =

@@ -383,3 +383,14 @@ def sequence_of_sequences(folder):
 @case("node 'm' (Optional): its input is an optional, expected a tensor or sequence")
 def optional_of_an_optional(folder):
     return model(node("Optional", "x", "o"), node("Optional", "o", "q", name="m"), node("OptionalGetElement", "q", "y"))
+
+
+@case(
+    "node 'n' (SequenceInsert): the model's sequences are too long: what is made of their elements counts as more than "
+    "1000000 nodes"
+)
+def sequence_that_grows(folder):
+    # Each of the sequences lists all of its elements.
+    inserts = [node("SequenceInsert", f"s{i} x", f"s{i + 1}") for i in range(8000)]
+    return model(node("SequenceConstruct", "x", "s0"), *inserts, node("SequenceAt", "s8000 p", "y"),
+                 inputs=[info("x"), info("p", (), TensorProto.INT64)])

@@ -332,6 +332,8 @@ FAULTS = {
         lambda: model(node("SVMClassifier", "x", "y z", domain="ai.onnx.ml", classlabels_ints=list(range(600)), vectors_per_class=[1] * 600,
                            support_vectors=[0.0] * 600, coefficients=[0.0] * (599 * 600), rho=[0.0] * (300 * 599)),
                       inputs=[info("x", [1, 1])], outputs=[info("y", None, INTS)], opsets=[("ai.onnx.ml", 1)]), "node 'n' (SVMClassifier): it has 600 classes and 600 support vectors, of which 179700 pairs of classes make too many numbers"),
+    "col2im_pads": (
+        lambda: one("Col2Im", [1, 4, 4], [ints("i", 3, 3), ints("b", 2, 2)], opset=18, pads=[(1 << 63) - 1] * 4), f"node 'n' (Col2Im): pads must be from 0 to 2147483648, found {(1 << 63) - 1}"),
     "imputer_of_a_scalar": (
         lambda: model(node("Imputer", "x", "y", domain="ai.onnx.ml", imputed_value_floats=[1.0, 2.0], replaced_value_float=0.0),
                       inputs=[info("x", [])], opsets=[("ai.onnx.ml", 1)]), "node 'n' (Imputer): the attribute 'imputed_value_floats' has 2 numbers for 1 features"),
