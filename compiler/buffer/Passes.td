@@ -55,12 +55,13 @@ def PlanMemoryPass : Pass<"plan-memory", "::mlir::func::FuncOp"> {
   let summary = "Give every buffer of a host function its place";
   let description = [{
     Buffers of static size get an offset in one arena, shared by those that do not
-    live at the same time (greedy by size, lowest fitting offset). Others are
-    allocated at run time and released after their last use.
+    live at the same time (greedy by size, lowest fitting offset). So do those of dynamic
+    sizes that are bounded by a constant, if they take 1 MiB at most: as much as they can
+    become. Others are allocated at run time and released after their last use.
     Precondition: a host function on memrefs. Postcondition: no memref.alloc;
     `nacre.arena_size` is set.
   }];
-  let dependentDialects = ["::mlir::memref::MemRefDialect", "::nacre::rt::RtDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::nacre::rt::RtDialect"];
   let options = [Option<"separate", "separate", "bool", "false",
                         "No arena: every buffer is allocated at run time">];
   let statistics = [Statistic<"arenaBytes", "arena-bytes", "Bytes of the arena">];

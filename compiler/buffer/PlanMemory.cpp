@@ -10,6 +10,9 @@
 // time covers. Where both take more than lives at a time, large buffers change places in the better
 // order, as long as that makes it no worse.
 //
+// A size that data decide has a bound where its arithmetic says so (minsi %n, %c24): then the most that a
+// buffer can take is reserved, unless that is much, and the buffer is a view of it.
+//
 // Precondition: a host function on memrefs. Postcondition: no memref.alloc;
 // `nacre.arena_size` is set.
 //
@@ -17,6 +20,10 @@
 #include "compiler/buffer/BufferSizes.h"
 #include "compiler/buffer/Passes.h"
 #include "dialects/rt/RtOps.h"
+#include "mlir/Analysis/DataFlow/DeadCodeAnalysis.h"
+#include "mlir/Analysis/DataFlow/IntegerRangeAnalysis.h"
+#include "mlir/Analysis/DataFlowFramework.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
@@ -79,9 +86,58 @@ bool visitUsers(Value buffer, llvm::function_ref<void(Operation *)> visit) {
   return staysInIteration;
 }
 
-int64_t getBytes(MemRefType type) {
-  return llvm::alignTo(std::max<int64_t>(buffer::getStaticBytes(type), 1), NACRE_ABI_ALIGNMENT);
+/// Reads no size of a buffer that it is made with: %n instead of memref.dim of memref.alloc(%n).
+void foldDims(func::FuncOp func) {
+  func.walk([](memref::DimOp dim) {
+    SmallVector<OpFoldResult> folded;
+    if (failed(dim->fold(folded)) || folded.size() != 1 || !isa<Value>(folded[0]))
+      return;
+    dim.replaceAllUsesWith(cast<Value>(folded[0]));
+    dim.erase();
+  });
 }
+
+/// How large buffers can get, by upstream's analysis of ranges.
+class Bounds {
+public:
+  explicit Bounds(func::FuncOp func) {
+    solver.load<dataflow::DeadCodeAnalysis>();
+    solver.load<dataflow::IntegerRangeAnalysis>();
+    isReady = succeeded(solver.initializeAndRun(func));
+  }
+
+  /// Bytes of a buffer at most; nullopt if there is no bound, or one so large that memory would be wasted.
+  std::optional<int64_t> getBytes(memref::AllocOp alloc) {
+    MemRefType type = alloc.getType();
+    if (type.hasStaticShape())
+      return buffer::getStaticBytes(type);
+    if (!isReady || !type.getElementType().isIntOrIndexOrFloat() || !type.getLayout().isIdentity())
+      return std::nullopt;
+    int64_t bytes = DataLayout().getTypeSize(type.getElementType());
+    auto dynamic = alloc.getDynamicSizes().begin();
+    for (int64_t size : type.getShape()) {
+      if (ShapedType::isDynamic(size)) {
+        auto *state = solver.lookupState<dataflow::IntegerValueRangeLattice>(*dynamic++);
+        if (!state || state->getValue().isUninitialized())
+          return std::nullopt;
+        size = std::max<int64_t>(state->getValue().getValue().smax().getSExtValue(), 0);
+      }
+      if (llvm::MulOverflow(bytes, size, bytes) || bytes > kMostReserved)
+        return std::nullopt;
+    }
+    return bytes;
+  }
+
+private:
+  /// Of one buffer, for sizes that data decide: they may be far smaller.
+  static constexpr int64_t kMostReserved = int64_t(1) << 20;
+
+  DataFlowSolver solver;
+  bool isReady;
+};
+
+/// Of a buffer in the arena.
+int64_t align(int64_t bytes) { return llvm::alignTo(std::max<int64_t>(bytes, 1), NACRE_ABI_ALIGNMENT); }
 
 struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
   using Base::Base;
@@ -93,7 +149,9 @@ struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
     for (auto [i, op] : llvm::enumerate(entry))
       positions[&op] = i;
 
+    foldDims(func);
     std::vector<Buffer> buffers;
+    Bounds bounds(func);
     SmallVector<memref::AllocOp> dynamic;
     func.walk([&](memref::AllocOp alloc) {
       Buffer buffer{alloc};
@@ -101,23 +159,33 @@ struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
       bool stays = visitUsers(alloc, [&](Operation *user) {
         buffer.last = std::max(buffer.last, positions.lookup(entry.findAncestorOpInBlock(*user)));
       });
-      if (separate || !alloc.getType().hasStaticShape() || !stays)
+      std::optional<int64_t> bytes = separate || !stays ? std::nullopt : bounds.getBytes(alloc);
+      if (!bytes)
         return dynamic.push_back(alloc);
-      buffer.size = getBytes(alloc.getType());
+      buffer.size = align(*bytes);
       buffers.push_back(buffer);
     });
     for (memref::AllocOp alloc : dynamic)
       allocateAtRunTime(alloc);
     func->setAttr("nacre.arena_size", IntegerAttr::get(IntegerType::get(&getContext(), 64), plan(buffers)));
     for (Buffer &buffer : buffers) {
-      OpBuilder b(buffer.alloc);
-      auto arena = rt::ArenaOp::create(b, buffer.alloc.getLoc(), buffer.alloc.getType(), buffer.offset);
-      buffer.alloc.replaceAllUsesWith(arena.getResult());
+      buffer.alloc.replaceAllUsesWith(makeInArena(buffer));
       buffer.alloc.erase();
     }
   }
 
 private:
+  static Value makeInArena(const Buffer &buffer) {
+    memref::AllocOp alloc = buffer.alloc;
+    OpBuilder b(alloc);
+    Location loc = alloc.getLoc();
+    MemRefType type = alloc.getType();
+    if (type.hasStaticShape())
+      return rt::ArenaOp::create(b, loc, type, buffer.offset);
+    Value bytes = rt::ArenaOp::create(b, loc, MemRefType::get({buffer.size}, b.getI8Type()), buffer.offset);
+    return memref::ViewOp::create(b, loc, type, bytes, arith::ConstantIndexOp::create(b, loc, 0), alloc.getDynamicSizes());
+  }
+
   /// Assigns offsets; returns the size of the arena.
   int64_t plan(std::vector<Buffer> &buffers) {
     std::vector<Buffer *> order = orderBySize(buffers);

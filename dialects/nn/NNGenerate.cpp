@@ -229,7 +229,11 @@ LogicalResult NonZeroOp::inferReturnTypes(MLIRContext *context, std::optional<Lo
 }
 
 LogicalResult NonZeroOp::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {
-  dims.push_back(mixSizes(b, getResult(), [&](int64_t) { return getElementAsIndex(b, getLoc(), getCount(), 0); }));
+  // At most all elements: no data change that, but whoever makes room may want to know.
+  SizeMath m(b, getLoc());
+  dims.push_back(mixSizes(b, getResult(), [&](int64_t) {
+    return m.max(m.min(m.element(getCount(), 0), m.product(m.dims(getInput()))), m.constant(0));
+  }));
   return success();
 }
 

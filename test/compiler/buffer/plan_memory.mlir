@@ -63,6 +63,49 @@ func.func @dynamic() {
   return
 }
 
+// A size that data decide, but not beyond 24: what it takes at most has a place in the arena.
+// CHECK-LABEL: func.func @bounded
+// CHECK-SAME: nacre.arena_size = 448
+// CHECK: %[[SIZE:.*]] = arith.maxsi
+// CHECK: %[[BYTES:.*]] = rt.arena 0 : memref<384xi8>
+// CHECK: memref.view %[[BYTES]][%{{.*}}][%[[SIZE]]] : memref<384xi8> to memref<2x?xi64>
+// CHECK-NOT: rt.release
+// CHECK: return
+func.func @bounded(%x: i64) {
+  %c0 = arith.constant 0 : index
+  %c24 = arith.constant 24 : index
+  %count = memref.alloc() : memref<i64>
+  memref.store %x, %count[] : memref<i64>
+  %data = memref.load %count[] : memref<i64>
+  %n = arith.index_cast %data : i64 to index
+  %most = arith.minsi %n, %c24 : index
+  %size = arith.maxsi %most, %c0 : index
+  %a = memref.alloc(%size) : memref<2x?xi64>
+  memref.store %data, %a[%c0, %c0] : memref<2x?xi64>
+  memref.store %data, %count[] : memref<i64>
+  return
+}
+
+// Of products too, but not where the bound is above 1 MiB: little of it may ever be used.
+// CHECK-LABEL: func.func @bounds
+// CHECK-SAME: nacre.arena_size = 1048576
+// CHECK: rt.arena 0 : memref<1048576xi8>
+// CHECK: rt.alloc
+func.func @bounds(%x: index, %v: f32) {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %most = arith.constant 131072 : index
+  %1 = arith.minsi %x, %most : index
+  %2 = arith.maxsi %1, %c0 : index
+  %size = arith.muli %2, %c2 : index
+  %more = arith.addi %size, %c2 : index
+  %a = memref.alloc(%size) : memref<?xf32>
+  memref.store %v, %a[%c0] : memref<?xf32>
+  %b = memref.alloc(%more) : memref<?xf32>
+  memref.store %v, %b[%c0] : memref<?xf32>
+  return
+}
+
 // Large buffers first, each as low as may be, would take 7168 bytes: %b would stand on %a's end, and %d
 // above %b. No more than 6144 live at a time, and that is what another order takes.
 // CHECK-LABEL: func.func @order

@@ -373,5 +373,17 @@ FAULTS = {
                       inputs=[info("c", [], BOOLS), info("x")]), "output 'y' has another rank or element type in one branch of an If than in the other, which is not supported"),
 }
 
+
+# As an integer too large for one; it is a power like any other.
+@case("nn.pow", code=0)
+def lp_pool_of_a_huge_order(folder):
+    return one("LpPool", [1, 1, 5, 5], kernel_shape=[2, 2], p=1 << 62)
+
+
+@case("nn.pow", code=0)
+def lp_pool_of_an_order_beyond_integers(folder):
+    return one("LpPool", [1, 1, 5, 5], kernel_shape=[2, 2], p=1e30, opset=1)
+
+
 for name, (build, expected) in FAULTS.items():
     range_case(lambda folder, build=build: build(), expected, name)
