@@ -43,8 +43,9 @@ bool isComputeOp(Operation *op) {
          getRole(op) != KernelRole::Host;
 }
 
-/// Ops of a kernel at most. More in one loop gain nothing, and fusing is quadratic.
-constexpr size_t kMostOps = 64;
+/// Ops of a kernel at most. More in one loop gain nothing, and fusing is quadratic. A sum leaves room for the products
+/// that it may be of, and what is done with each: their results would take many times the memory.
+constexpr size_t kMostOps = 64, kRoomOfProducts = 16;
 
 /// Ops that will be one kernel, the last first.
 struct Group {
@@ -174,7 +175,7 @@ private:
   }
 
   bool mayJoin(Operation *op, const Group &group) {
-    if (group.ops.size() >= kMostOps)
+    if (group.ops.size() >= (isa<nn::ReduceOp>(op) ? kMostOps - kRoomOfProducts : kMostOps))
       return false;
     Value result = op->getResult(0);
     if (doesEscape(op, group) && !mayEscape(op, group))
