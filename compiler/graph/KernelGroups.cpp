@@ -8,8 +8,9 @@ using namespace nacre;
 using namespace nacre::graph;
 using nn::KernelRole;
 
-/// Ops of a kernel at most. More in one loop gain nothing, and fusing is quadratic.
-constexpr size_t kMostOps = 64;
+/// Ops of a kernel at most. More in one loop gain nothing, and fusing is quadratic. A sum leaves room for the products
+/// that it may be of, and what is done with each: their results would take many times the memory.
+constexpr size_t kMostOps = 64, kRoomOfProducts = 16;
 
 bool graph::isComputeOp(Operation *op) {
   return isa<nn::NNDialect>(op->getDialect()) && op->getNumRegions() == 0 &&
@@ -106,8 +107,8 @@ Group *GroupFormer::findGroupToJoin(Operation *op, std::string &why) {
 
 /// Why an op may not join a group that reads it; empty if it may.
 std::string GroupFormer::findObstacle(Operation *op, const Group &group) {
-  if (group.ops.size() >= kMostOps)
-    return ("the kernel that reads it has " + Twine(kMostOps) + " operations already").str();
+  if (group.ops.size() >= (isa<nn::ReduceOp>(op) ? kMostOps - kRoomOfProducts : kMostOps))
+    return ("the kernel that reads it has " + Twine(group.ops.size()) + " operations already").str();
   Value result = op->getResult(0);
   if (doesEscape(op, group) && !mayEscape(op, group))
     return "others read it as well, and one loop does not give both results";

@@ -96,6 +96,20 @@ void chooseGroups(linalg::GenericOp op, OpOperand &operand, const Target &target
   packing.order.push_back(packing.stepDim);
 }
 
+/// Whether a dimension of a value is summed over by what alone reads it, maybe after element-wise ops.
+bool isSummed(Value value, unsigned dim) {
+  auto user = value.hasOneUse() ? dyn_cast<linalg::GenericOp>(*value.user_begin()) : nullptr;
+  if (!user || user.getNumDpsInits() != 1)
+    return false;
+  auto loop = dyn_cast<AffineDimExpr>(user.getMatchingIndexingMap(&*value.use_begin()).getResult(dim));
+  if (!loop)
+    return false;
+  if (user.getIteratorTypesArray()[loop.getPosition()] == utils::IteratorType::reduction)
+    return true;
+  std::optional<unsigned> next = user.getMatchingIndexingMap(user.getDpsInitOperand(0)).getResultPosition(loop);
+  return next && isSummed(user.getResult(0), *next);
+}
+
 /// Decides whether and how to pack an operand of a generic.
 std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, const Target &target) {
   auto type = cast<RankedTensorType>(operand.get().getType());
@@ -128,21 +142,27 @@ std::optional<Packing> choosePacking(linalg::GenericOp op, OpOperand &operand, c
                   : target.vectors.registers >= 32 && size % (3 * vector) == 0 && rows >= tile::kFewestSharingRows ? 3 * vector
                                                               : 2 * vector;
 
-  // Parallel loops first, then the panel, then the reductions.
+  // Parallel loops first, then the panel, then those that a tile runs through: of products that are summed for the
+  // kernel's result (AccumulateProducts), and the reductions.
   auto iterators = op.getIteratorTypesArray();
-  SmallVector<std::pair<int64_t, int64_t>> parallel, reduction; // (loop, dimension)
+  SmallVector<std::pair<int64_t, int64_t>> parallel, summed, reduction; // (loop, dimension)
   for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
     int64_t loop = cast<AffineDimExpr>(expr).getPosition();
     if (loop == packing.lanesLoop)
       continue;
-    (iterators[loop] == utils::IteratorType::parallel ? parallel : reduction).push_back({loop, dim});
+    if (iterators[loop] == utils::IteratorType::reduction)
+      reduction.push_back({loop, dim});
+    else if (auto position = out.getResultPosition(getAffineDimExpr(loop, op.getContext())); position && isSummed(op.getResult(0), *position))
+      summed.push_back({loop, dim});
+    else
+      parallel.push_back({loop, dim});
   }
-  llvm::sort(parallel);
-  llvm::sort(reduction);
+  for (auto *list : {&parallel, &summed, &reduction})
+    llvm::sort(*list);
   for (auto [loop, dim] : parallel)
     packing.order.push_back(dim);
   packing.order.push_back(packing.lanesDim);
-  for (auto [loop, dim] : reduction)
+  for (auto [loop, dim] : llvm::concat<std::pair<int64_t, int64_t>>(summed, reduction))
     packing.order.push_back(dim);
   chooseGroups(op, operand, target, packing);
   if (packing.stepDim < 0 && !isNumber)

@@ -26,15 +26,14 @@ int64_t bytesOf(Type element) { return llvm::divideCeil(element.getIntOrFloatBit
 /// How many elements after a panel the next one is that will be needed.
 int64_t Emitter::panelOf(const Access &access, const Term &block) const {
   const Loop &columns = nest.loops[plan.lanes];
-  if (!columns.isStatic() || columns.size > block.divisor)
-    return block.stride * llvm::divideCeil(plan.width * plan.copies[plan.lanes], block.divisor);
-  // A piece of one panel: what follows it in memory.
   int64_t extent = block.divisor;
   for (const Term &term : access.terms)
     if (contains(nest.reduction, term.loop) && term.isStatic() && nest.loops[term.loop].isStatic())
       extent = std::max<int64_t>(extent, term.stride * (term.kind == Term::FloorDiv ? llvm::divideCeil(nest.loops[term.loop].size, term.divisor)
                                                                                     : nest.loops[term.loop].size));
-  return extent;
+  // A piece of one panel, or of panels that a loop around goes on with (AccumulateProducts): what follows it in memory.
+  bool isPiece = (columns.isStatic() && columns.size <= block.divisor) || extent <= block.stride / 2;
+  return isPiece ? extent : block.stride * llvm::divideCeil(plan.width * plan.copies[plan.lanes], block.divisor);
 }
 
 /// Finds the packed operand that passes of rows have in common.
