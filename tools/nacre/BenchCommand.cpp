@@ -1,4 +1,5 @@
 //===- BenchCommand.cpp - nacre bench ---------------------------*- C++ -*-===//
+#include "compiler/api/RandomElements.h"
 #include "tools/nacre/Inputs.h"
 #include "tools/nacre/PeakFlops.h"
 #include "llvm/ADT/STLExtras.h"
@@ -40,9 +41,9 @@ public:
   Status run() { return session.run(std::span<const TensorView>(views), std::span(outputs)); }
 
   Session session;
+  std::vector<HostTensor> inputs;
 
 private:
-  std::vector<HostTensor> inputs;
   std::vector<TensorView> views;
   std::vector<Tensor> outputs;
 };
@@ -192,6 +193,13 @@ static int runBench() {
   int threadCount = session->threads();
   Subject subject(*std::move(session), *std::move(inputs), function.outputs.size());
 
+  uint64_t limit = kIntegerLimit;
+  Status first = tryIntegers(limit, [&] {
+    inputFlags.limitIntegers(subject.inputs, limit);
+    return subject.run();
+  });
+  if (!first)
+    return fail(first.error());
   Result<std::vector<double>> times = measureRuns(subject);
   if (!times)
     return fail(times.error());
