@@ -9,8 +9,18 @@
 
 namespace nacre {
 
+/// Many integers are indices: into a vocabulary, or of two kinds of words. Those of a first run are below this.
+inline constexpr uint64_t kIntegerLimit = 8;
+
+/// Runs on random values; as long as that fails, with smaller integers, below `limit`. It is left at the last one.
+template <typename Run> auto tryIntegers(uint64_t &limit, Run run) {
+  for (;; limit = limit > 2 ? 2 : 1)
+    if (auto result = run(); result || limit == 1 || result.error().status == NACRE_CANCELLED)
+      return result;
+}
+
 /// Fills the memory of a tensor: normal floats, integers from 0 to below `integers`. The same for a seed.
-inline void fillWithRandom(nacre_dtype dtype, std::span<std::byte> data, uint64_t seed, uint64_t integers = 8) {
+inline void fillWithRandom(nacre_dtype dtype, std::span<std::byte> data, uint64_t seed, uint64_t integers = kIntegerLimit) {
   std::mt19937_64 engine(seed);
   // Irwin-Hall: the sum of uniforms is the same on every platform, std::normal is not.
   auto normal = [&] {

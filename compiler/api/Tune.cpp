@@ -91,7 +91,7 @@ Result<std::vector<RandomInput>> makeInputs(const Function &function, const std:
         bytes = llvm::MulOverflow(count, size, count) ? -1 : bytes;
       bytes = bytes < 0 ? bytes : nacre_abi_dtype_bytes(info.dtype, count);
       if (bytes < 0)
-        return Error{NACRE_INVALID_ARGUMENT, "cannot be tuned: there are no random values for the input '" + std::string(info.name) +
+        return Error{NACRE_INVALID_ARGUMENT, "there are no random values for the input '" + std::string(info.name) +
                                                  "', " + nacre::toString(info)};
       input.data.resize(size_t(bytes));
       if (isRow)
@@ -104,11 +104,10 @@ Result<std::vector<RandomInput>> makeInputs(const Function &function, const std:
   return inputs;
 }
 
-/// What candidates share: sizes of their runs, and a limit for integers with which these succeed. Many are
-/// indices: into a vocabulary, or of two kinds of words.
+/// What candidates share: sizes of their runs, and a limit for integers with which these succeed.
 struct RunSetup {
   std::map<std::string, int64_t> sizes;
-  uint64_t integers = 8;
+  uint64_t integers = kIntegerLimit;
 };
 
 class ModelCandidate : public TuneCandidate {
@@ -124,15 +123,14 @@ public:
   int32_t getThreads() const { return session.threads(); }
 
   Result<RunTimes> run(bool perKernel) override {
-    for (;; setup.integers = setup.integers > 2 ? 2 : 1) {
+    Result<RunTimes> times = tryIntegers(setup.integers, [&]() -> Result<RunTimes> {
       if (Status status = fillInputs(); !status)
         return status.error();
-      Result<RunTimes> times = runOnce(perKernel);
-      if (times || *watch.getFlag())
-        return times;
-      if (setup.integers == 1)
-        return Error{times.error().status, "cannot be tuned on random inputs: " + times.error().message};
-    }
+      return runOnce(perKernel);
+    });
+    if (times || *watch.getFlag())
+      return times;
+    return Error{times.error().status, "cannot be tuned on random inputs: " + times.error().message};
   }
 
 private:

@@ -86,17 +86,6 @@ bool visitUsers(Value buffer, llvm::function_ref<void(Operation *)> visit) {
   return staysInIteration;
 }
 
-/// Reads no size of a buffer that it is made with: %n instead of memref.dim of memref.alloc(%n).
-void foldDims(func::FuncOp func) {
-  func.walk([](memref::DimOp dim) {
-    SmallVector<OpFoldResult> folded;
-    if (failed(dim->fold(folded)) || folded.size() != 1 || !isa<Value>(folded[0]))
-      return;
-    dim.replaceAllUsesWith(cast<Value>(folded[0]));
-    dim.erase();
-  });
-}
-
 /// How large buffers can get, by upstream's analysis of ranges.
 class Bounds {
 public:
@@ -149,7 +138,6 @@ struct PlanMemoryPass : buffer::impl::PlanMemoryPassBase<PlanMemoryPass> {
     for (auto [i, op] : llvm::enumerate(entry))
       positions[&op] = i;
 
-    foldDims(func);
     std::vector<Buffer> buffers;
     Bounds bounds(func);
     SmallVector<memref::AllocOp> dynamic;

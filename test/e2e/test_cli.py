@@ -229,6 +229,22 @@ def test_bench_of_dynamic_sizes_counts_those_of_the_run(tmp_path: Path) -> None:
         assert figures["gflops"] > 0
 
 
+def test_bench_of_indices(tmp_path: Path) -> None:
+    """Random integers are small enough for what they are indices into."""
+    model = small_models.save(
+        small_models.HEAD + "t (int64[8, 64] words, int64[8, 64] kinds, float[64, 4] k) => (float[8, 64, 4] z) {"
+        " s = Constant <value_ints = [2, 4]> () t = ConstantOfShape <value = float[1] {0.5}> (s)"
+        " v = Gather <axis = 0> (k, words) w = Gather <axis = 0> (t, kinds) z = Add (v, w) }",
+        tmp_path / "t.onnx",
+    )
+    options = ["--seconds", "0.1", "--threads", "1", "--json"]
+    assert json.loads(nacre("bench", model, *options).out)["median_ms"] > 0
+    # What is given stays as it is.
+    np.save(tmp_path / "kinds.npy", np.full((8, 64), 2))
+    ran = nacre("bench", model, *options, "--input", f"kinds={tmp_path / 'kinds.npy'}", ok=False)
+    assert "an index is out of range" in ran.err
+
+
 def test_operators_are_listed() -> None:
     listed = {(o["domain"], o["name"], o["since"]): o for o in json.loads(nacre("ops", "--json").out)}
     standard = {(s.domain, s.name, s.since_version): s.deprecated for s in onnx.defs.get_all_schemas_with_history()}

@@ -107,6 +107,8 @@ static int runBench() {
   int threadCount = session->threads();
   Subject subject(*std::move(session), *std::move(inputs), function.outputs.size());
 
+  if (Status first = subject.runFirst(inputFlags); !first)
+    return fail(first.error());
   Result<std::vector<double>> times = measureRuns(subject, seconds);
   if (!times)
     return fail(times.error());

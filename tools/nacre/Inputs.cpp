@@ -1,5 +1,6 @@
 //===- Inputs.cpp - The inputs of a run from the command line ---*- C++ -*-===//
 #include "tools/nacre/Inputs.h"
+#include "compiler/api/RandomElements.h"
 
 using namespace nacre;
 using namespace nacre::tool;
@@ -191,6 +192,7 @@ Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bo
       if (!getByteSize(parts[0].dtype, dims))
         return Error{NACRE_INVALID_VALUE, "no random values for the input '" + std::string(input.name) + "'"};
       HostTensor one = makeRandom(parts[0].dtype, dims, seed + tensors.size());
+      randomTensors.push_back(tensors.size());
       if (Status packed = pack("--random", parts, {one}, tensors); !packed)
         return packed.error();
       continue;
@@ -214,6 +216,7 @@ Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bo
       }
       if (!getByteSize(info.dtype, dims))
         return Error{NACRE_INVALID_VALUE, "no random values for the input" + line};
+      randomTensors.push_back(tensors.size());
       tensors.push_back(makeRandom(info.dtype, dims, seed + tensors.size()));
     }
   }
@@ -223,4 +226,9 @@ Result<std::vector<HostTensor>> InputFlags::collect(const Function &function, bo
     return Error{NACRE_INVALID_ARGUMENT,
                  "inputs without a value (use --input name=file or --random seed):" + missing};
   return tensors;
+}
+
+void InputFlags::limitIntegers(std::vector<HostTensor> &tensors, uint64_t limit) const {
+  for (size_t i : randomTensors)
+    fillWithRandom(tensors[i].dtype, tensors[i].data, seed + i, limit);
 }

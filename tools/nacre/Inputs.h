@@ -25,6 +25,9 @@ public:
   /// random with --random (or if `alwaysRandom`), else an error that lists them.
   Result<std::vector<HostTensor>> collect(const Function &function, bool alwaysRandom);
 
+  /// Draws the random ones of these tensors again, with integers below a limit.
+  void limitIntegers(std::vector<HostTensor> &tensors, uint64_t limit) const;
+
 private:
   /// A value, and the file that it is from.
   struct Given {
@@ -40,6 +43,7 @@ private:
   std::map<std::string, std::string, std::less<>> places; // file by input
   std::map<std::string, int64_t, std::less<>> symbols;
   std::map<std::string, Given, std::less<>> values; // by input
+  std::vector<size_t> randomTensors;                // of those that were collected
 };
 
 } // namespace nacre::tool

@@ -1,5 +1,6 @@
 //===- Measure.cpp - Times of a model and its kernels -----------*- C++ -*-===//
 #include "tools/nacre/Measure.h"
+#include "compiler/api/RandomElements.h"
 #include "llvm/ADT/STLExtras.h"
 #include <chrono>
 
@@ -13,6 +14,14 @@ Subject::Subject(Session session, std::vector<HostTensor> inputs, size_t outputC
     : session(std::move(session)), inputs(std::move(inputs)), outputs(outputCount) {
   for (const HostTensor &tensor : this->inputs)
     views.push_back(tensor.view());
+}
+
+Status Subject::runFirst(const InputFlags &flags) {
+  uint64_t limit = kIntegerLimit;
+  return tryIntegers(limit, [&] {
+    flags.limitIntegers(inputs, limit);
+    return run();
+  });
 }
 
 double tool::percentile(llvm::ArrayRef<double> sorted, double p) {

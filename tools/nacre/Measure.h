@@ -12,6 +12,8 @@ class Subject {
 public:
   Subject(Session session, std::vector<HostTensor> inputs, size_t outputCount);
   Status run() { return session.run(std::span<const TensorView>(views), std::span(outputs)); }
+  /// The first run: random integers of the inputs shrink until it succeeds.
+  Status runFirst(const InputFlags &flags);
 
   Session session;
 

@@ -66,6 +66,8 @@ static Result<Measured> measure(const Model &model) {
   Measured measured;
   int threadCount = session->threads();
   Subject subject(*std::move(session), *std::move(inputs), function.outputs.size());
+  if (Status first = subject.runFirst(inputFlags); !first)
+    return first.error();
   Result<std::vector<double>> runs = measureRuns(subject, seconds);
   if (!runs)
     return runs.error();
