@@ -86,21 +86,17 @@ bool visitUsers(Value buffer, llvm::function_ref<void(Operation *)> visit) {
   return staysInIteration;
 }
 
-/// How large buffers can get, by upstream's analysis of ranges.
+/// How large buffers can get, by upstream's analysis of ranges, which runs for the first of open size.
 class Bounds {
 public:
-  explicit Bounds(func::FuncOp func) {
-    solver.load<dataflow::DeadCodeAnalysis>();
-    solver.load<dataflow::IntegerRangeAnalysis>();
-    isReady = succeeded(solver.initializeAndRun(func));
-  }
+  explicit Bounds(func::FuncOp func) : func(func) {}
 
   /// Bytes of a buffer at most; nullopt if there is no bound, or one so large that memory would be wasted.
   std::optional<int64_t> getBytes(memref::AllocOp alloc) {
     MemRefType type = alloc.getType();
     if (type.hasStaticShape())
       return buffer::getStaticBytes(type);
-    if (!isReady || !type.getElementType().isIntOrIndexOrFloat() || !type.getLayout().isIdentity())
+    if (!analyze() || !type.getElementType().isIntOrIndexOrFloat() || !type.getLayout().isIdentity())
       return std::nullopt;
     int64_t bytes = DataLayout().getTypeSize(type.getElementType());
     auto dynamic = alloc.getDynamicSizes().begin();
@@ -121,8 +117,18 @@ private:
   /// Of one buffer, for sizes that data decide: they may be far smaller.
   static constexpr int64_t kMostReserved = int64_t(1) << 20;
 
+  bool analyze() {
+    if (!isReady) {
+      solver.load<dataflow::DeadCodeAnalysis>();
+      solver.load<dataflow::IntegerRangeAnalysis>();
+      isReady = succeeded(solver.initializeAndRun(func));
+    }
+    return *isReady;
+  }
+
+  func::FuncOp func;
   DataFlowSolver solver;
-  bool isReady;
+  std::optional<bool> isReady;
 };
 
 /// Of a buffer in the arena.
