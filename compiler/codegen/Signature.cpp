@@ -84,7 +84,7 @@ static LogicalResult readTensors(func::FuncOp function, StringRef attribute,
 
 /// `nn.input_values` and `nn.output_values`, which frontends put on a function some of whose
 /// inputs or outputs are no tensors: the values' names, kinds ("tensor", "sequence",
-/// "packed", "map", "maps", "nothing", "optional tensor", "maybe tensor", ...) and how many arguments or results each is.
+/// "packed", "map", "maps", "any rank", "nothing", "optional tensor", "maybe tensor", ...) and how many arguments or results each is.
 static LogicalResult readValues(func::FuncOp function, StringRef attribute, size_t tensorCount,
                                 std::vector<ValueInfo> &values) {
   auto list = function->getAttrOfType<ArrayAttr>(attribute);
@@ -106,6 +106,7 @@ static LogicalResult readValues(func::FuncOp function, StringRef attribute, size
                      .Case("packed", NACRE_ABI_PACKED)
                      .Case("map", NACRE_ABI_MAP)
                      .Case("maps", NACRE_ABI_MAPS)
+                     .Case("any rank", NACRE_ABI_ANY_RANK)
                      .Default(NACRE_ABI_NOTHING);
     value.first = next;
     next += value.count = count.getInt();

@@ -173,6 +173,38 @@ std::optional<Carried> frontend::join(const Carried &lhs, const Carried &rhs) {
   return isOptional(lhs) && isOptional(rhs) ? makeKind(Kind::Some, {*part}) : *part;
 }
 
+/// The tensors that a choice is between; false if it is between others.
+static bool collectTensors(const Carried &carried, SmallVectorImpl<Carried> &tensors) {
+  if (carried.kind == Kind::Either)
+    return llvm::all_of(carried.parts, [&](const Carried &part) { return collectTensors(part, tensors); });
+  if (carried.kind != Kind::Tensor)
+    return false;
+  for (Carried &known : tensors)
+    if (auto joined = join(known, carried)) {
+      known = *joined;
+      return true;
+    }
+  tensors.push_back(carried);
+  return true;
+}
+
+std::optional<Carried> frontend::joinOrChoose(const Carried &lhs, const Carried &rhs) {
+  constexpr size_t kMostRanks = 8;
+  if (auto joined = join(lhs, rhs))
+    return joined;
+  SmallVector<Carried> tensors;
+  if (!collectTensors(lhs, tensors) || !collectTensors(rhs, tensors) || tensors.size() > kMostRanks ||
+      !llvm::all_of(tensors, [&](const Carried &tensor) {
+        return tensor.type.getElementType() == tensors.front().type.getElementType();
+      }))
+    return std::nullopt;
+  Carried choice = tensors.pop_back_val();
+  auto truth = RankedTensorType::get({}, IntegerType::get(choice.type.getContext(), 1));
+  for (Carried &tensor : llvm::reverse(tensors))
+    choice = Carried{Kind::Either, truth, {std::move(tensor), std::move(choice)}, {}};
+  return choice;
+}
+
 Carried frontend::withoutSizes(Carried carried) {
   if (carried.type)
     carried.type = carried.type.clone(SmallVector<int64_t>(carried.type.getRank(), ShapedType::kDynamic));
@@ -217,6 +249,30 @@ bool frontend::makeStandIns(NodeContext &c, const Carried &carried, SmallVectorI
   return true;
 }
 
+/// Whether a choice's parts are held by the parts of `carried`, the first by the first.
+static bool holdsPartwise(const Carried &carried, const std::optional<Carried> &own) {
+  return own && llvm::all_of(llvm::zip_equal(carried.parts, own->parts),
+                             [](auto parts) { return join(std::get<0>(parts), std::get<1>(parts)).has_value(); });
+}
+
+/// A choice that has other parts than `carried`, or the same in another order: its values, each for itself.
+static bool flattenBranches(NodeContext &c, const Carried &carried, const Choice &choice,
+                            SmallVectorImpl<Value> &tensors) {
+  OpBuilder &b = c.getBuilder();
+  Draft drafts[2];
+  for (unsigned i : {0u, 1u}) {
+    drafts[i] = createDraft(c);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(drafts[i].block);
+    if (!flatten(c, carried, i == 0 ? choice.yes : choice.no, drafts[i].values))
+      return false;
+  }
+  auto merged = mergeBranches(c, choice.condition, drafts, drafts[0].values.size());
+  if (merged)
+    llvm::append_range(tensors, *merged);
+  return bool(merged);
+}
+
 bool frontend::flatten(NodeContext &c, const Carried &carried, Value value, SmallVectorImpl<Value> &tensors) {
   auto elementOf = [](Value optional) { return isOptionalValue(optional) ? *getOptionalElement(optional) : optional; };
   if (!isOptional(carried) && carried.kind != Kind::Either)
@@ -245,11 +301,13 @@ bool frontend::flatten(NodeContext &c, const Carried &carried, Value value, Smal
   case Kind::Some:
     return flatten(c, carried.parts.front(), elementOf(value), tensors);
   case Kind::Either: {
-    if (auto choice = getChoice(value)) {
+    auto own = describe(value);
+    if (auto choice = getChoice(value); choice && !holdsPartwise(carried, *own))
+      return flattenBranches(c, carried, *choice, tensors);
+    else if (choice) {
       tensors.push_back(tensor::FromElementsOp::create(c.getBuilder(), c.getLoc(), carried.type, choice->condition));
       return flatten(c, carried.parts[0], choice->yes, tensors) && flatten(c, carried.parts[1], choice->no, tensors);
     }
-    auto own = describe(value);
     bool isFirst = own && join(carried.parts[0], *own);
     tensors.push_back(constant(isFirst));
     return isFirst ? flatten(c, carried.parts[0], value, tensors) && makeStandIns(c, carried.parts[1], tensors)

@@ -36,6 +36,9 @@ struct Carried {
 std::optional<Carried> describe(Value value);
 /// One that holds both; nullopt if there is none.
 std::optional<Carried> join(const Carried &lhs, const Carried &rhs);
+/// The same, or a choice between both where they are tensors of different rank, or choices between such, of at most
+/// `kMostRanks` ranks.
+std::optional<Carried> joinOrChoose(const Carried &lhs, const Carried &rhs);
 /// With all sizes unknown.
 Carried withoutSizes(Carried carried);
 /// The types of the tensors.

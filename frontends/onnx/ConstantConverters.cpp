@@ -61,7 +61,7 @@ static LogicalResult convertConstantOfShape(NodeContext &c) {
     scalar = c.scalarConstant(c.getBuilder().getF32Type(), 0);
   }
   ShapeVectors v(c);
-  auto rank = v.resultRank(v.knownLength(c.input(0)), "sizes");
+  auto rank = v.resultRank(v.knownLength(c.input(0)), "sizes", [&] { return v.asLong(c.input(0)); });
   Value shape = rank ? v.ofLength(c.input(0), *rank, "sizes") : Value();
   return shape ? c.replaceWith<nn::BroadcastOp>(scalar, shape) : failure();
 }

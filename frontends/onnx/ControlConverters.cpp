@@ -68,7 +68,7 @@ static bool knowsCondition(NodeContext &c, const GraphProto &graph, ArrayRef<Val
 }
 
 /// A loop that carries sequences or optionals, whose lengths may change from iteration to
-/// iteration, and that has so many of these: the graph once for each, in place.
+/// iteration, or tensors whose ranks do, and that has so many of these: the graph once for each, in place.
 static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph, int64_t count, bool go) {
   OpBuilder &b = c.getBuilder();
   SmallVector<Value> states(c.allInputs().drop_front(2));
@@ -82,8 +82,8 @@ static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph, int64_t
       return failure();
     auto condition = c.constantInts(values->front());
     if (!condition || condition->size() != 1)
-      return c.error("a loop that carries a sequence or optional, but whose body's condition is not known at compile "
-                     "time in all iterations, is not supported");
+      return c.error("a loop that carries a sequence or optional, or a tensor whose rank changes, but whose body's "
+                     "condition is not known at compile time in all iterations, is not supported");
     go = condition->front();
     llvm::copy(ArrayRef(*values).slice(1, states.size()), states.begin());
     for (auto [list, value] : llvm::zip(slices, ArrayRef(*values).drop_front(1 + states.size())))
@@ -106,14 +106,16 @@ static LogicalResult unrollLoop(NodeContext &c, const GraphProto &graph, int64_t
   return success(!c.hadError());
 }
 
-/// How many iterations a loop that carries sequences or optionals is unrolled for; nullopt if it
+/// How many iterations a loop that carries sequences or optionals, or `changesRank`, is unrolled for; nullopt if it
 /// is not. Those that a run tells, and many, are a loop.
-static std::optional<int64_t> getUnrolled(NodeContext &c, const GraphProto &graph, ArrayRef<Value> states, bool &go) {
+static std::optional<int64_t> getUnrolled(NodeContext &c, const GraphProto &graph, ArrayRef<Value> states,
+                                          bool changesRank, bool &go) {
   constexpr int64_t kMaxIterations = 256;
   OpBuilder &b = c.getBuilder();
   auto count = c.hasInput(0) ? c.constantInts(c.input(0)) : std::nullopt;
   auto first = c.hasInput(1) ? c.constantInts(c.input(1)) : SmallVector<int64_t>{1};
-  if (llvm::none_of(states, [](Value state) { return isa<TupleType>(state.getType()); }) || !count || !first ||
+  bool isOfTensors = llvm::none_of(states, [](Value state) { return isa<TupleType>(state.getType()); });
+  if ((isOfTensors && !changesRank) || !count || !first ||
       count->front() > kMaxIterations || ((count->front() < 1 || !first->front()) && c.numOutputs() > states.size()))
     return std::nullopt;
   go = first->front();
@@ -145,11 +147,11 @@ static LogicalResult convertLoop(NodeContext &c) {
     if (c.hasInput(i) && !mayHaveOneElement(c.inputType(i)))
       return c.error("input " + Twine(i) +
                      " has more or fewer elements than 1");
-  bool go = true;
-  if (auto unrolled = getUnrolled(c, graph, states, go))
+  bool go = true, changesRank = false;
+  if (auto unrolled = getUnrolled(c, graph, states, changesRank, go))
     return unrollLoop(c, graph, *unrolled, go);
 
-  auto body = convertBody(c, graph, states, 1, [&](Block &block, ArrayRef<Value> current) {
+  auto getArguments = [&](Block &block, ArrayRef<Value> current) {
     OpBuilder inside = OpBuilder::atBlockEnd(&block);
     Value iteration = arith::IndexCastOp::create(
         inside, loc, inside.getI64Type(), block.getArgument(0));
@@ -163,7 +165,13 @@ static LogicalResult convertLoop(NodeContext &c) {
                                DenseElementsAttr::get(flagType, true))};
     llvm::append_range(arguments, current);
     return arguments;
-  });
+  };
+  auto body = convertBody(c, graph, states, 1, getArguments, &changesRank);
+  if (changesRank) {
+    if (auto unrolled = getUnrolled(c, graph, states, changesRank, go))
+      return unrollLoop(c, graph, *unrolled, go);
+    body = convertBody(c, graph, states, 1, getArguments);
+  }
   if (!body)
     return failure();
   ArrayRef<Value> values = body->draft.values;

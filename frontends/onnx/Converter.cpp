@@ -450,12 +450,21 @@ LogicalResult NodeContext::require(Value condition, const Twine &message) {
   return success();
 }
 
-LogicalResult NodeContext::reportOpenRank(const Twine &what) {
+std::optional<int64_t> NodeContext::chooseRank(const OpenRank &open, const Twine &what) {
+  if (assumedRank)
+    return assumedRank;
+  if (failed || !open.rank)
+    return std::nullopt;
+  if (importer.options.choosesRanks) {
+    openRank = open;
+    failed = true;
+    return std::nullopt;
+  }
   uint64_t faults = importer.faultCount();
   (void)error("the result's rank depends on the number of " + what +
               ", which is not known, and the model does not declare it; --input-shape may tell how many there are");
   importer.openRanks += importer.faultCount() - faults;
-  return failure();
+  return std::nullopt;
 }
 
 bool NodeContext::isTraining() const { return importer.options.trainable; }

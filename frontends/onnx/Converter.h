@@ -63,6 +63,12 @@ struct NodeAttribute {
   bool known = false;
 };
 
+/// A rank that only a run tells: an i64 scalar from `least` on. What is above `most` is refused by the run.
+struct OpenRank {
+  Value rank;
+  int64_t least, most;
+};
+
 /// One node being converted.
 class NodeContext {
 public:
@@ -258,8 +264,10 @@ public:
   /// a run in which it does not ends with this message and the node's name.
   LogicalResult require(Value condition, const Twine &message);
 
-  /// An error of the node: a rank depends on how many `what` there are.
-  LogicalResult reportOpenRank(const Twine &what);
+  /// The rank of the result where neither the node nor the model tells it, as it depends on how many `what` there are.
+  /// nullopt after an error, or where the node is to be converted again for each rank that a run may have, which
+  /// the importer sees to: here it counts as failed.
+  std::optional<int64_t> chooseRank(const OpenRank &open, const Twine &what);
 
   /// The first of `count` streams of random numbers, that nothing else draws from. Nodes
   /// with seeds of their own share them, but a node that is met again has other ones.
@@ -271,6 +279,7 @@ public:
 
 private:
   friend class GraphImporter;
+  friend class Trial;
   NodeContext(GraphImporter &importer, mlir::OpBuilder &builder,
               mlir::Location loc)
       : importer(importer), builder(builder), loc(loc) {}
@@ -310,6 +319,9 @@ private:
   bool failed = false;
   /// Failed because of a node in a graph of this one, which has been reported.
   bool poisoned = false;
+  /// What chooseRank() gives, and what it was asked for.
+  std::optional<int64_t> assumedRank;
+  std::optional<OpenRank> openRank;
 };
 
 using Converter = LogicalResult (*)(NodeContext &);

@@ -265,7 +265,7 @@ void GraphImporter::importNodes(const NodeList &nodes, Scope &scope,
 
 /// What bounds the time that a node takes, as functions may be expanded many
 /// times.
-static uint64_t getWork(const NodeProto &node) {
+uint64_t GraphImporter::getWork(const NodeProto &node) {
   uint64_t entries = node.input_size() + node.output_size();
   for (const AttributeProto &attribute : node.attribute())
     entries += 1 + attribute.ints_size() + attribute.floats_size() +
@@ -363,49 +363,6 @@ bool GraphImporter::importWith(const NodeProto &node, ArrayRef<NamedValue> input
   if (function)
     return expandFunction(node, *function, inputs, scope, frame, builder, loc, name);
   return convertNode(node, normalizeDomain(node.domain()), inputs, scope, frame, builder, loc, name);
-}
-
-bool GraphImporter::importForChoice(const NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope,
-                                    const Frame &frame, OpBuilder &builder, Location loc, StringRef name) {
-  Value condition;
-  for (const NamedValue &input : inputs)
-    if (auto choice = input.value && !condition ? getChoice(input.value) : std::nullopt)
-      condition = choice->condition;
-  NodeContext c(*this, builder, loc);
-  Draft drafts[2];
-  for (unsigned branch : {0u, 1u}) {
-    if (!spend(getWork(node), loc))
-      return false;
-    // Those that the same condition chooses; others are left to the next round.
-    SmallVector<NamedValue> chosen(inputs);
-    for (NamedValue &input : chosen)
-      if (auto choice = input.value ? getChoice(input.value) : std::nullopt)
-        if (choice->condition == condition)
-          input.value = branch == 0 ? choice->yes : choice->no;
-    Scope inside;
-    inside.parent = &scope;
-    inside.depth = scope.depth;
-    inside.declared = scope.declared;
-    inside.outputs = scope.outputs;
-    inside.nodes = scope.nodes;
-    drafts[branch] = createDraft(c);
-    OpBuilder at = OpBuilder::atBlockEnd(drafts[branch].block);
-    if (!importWith(node, chosen, inside, frame, at, loc, name))
-      return false;
-    for (const std::string &output : node.output())
-      if (!output.empty())
-        drafts[branch].values.push_back(inside.values.lookup(output).value);
-    if (llvm::is_contained(drafts[branch].values, Value()))
-      return false;
-  }
-  auto values = mergeBranches(c, condition, drafts, drafts[0].values.size());
-  if (!values)
-    return false;
-  unsigned next = 0;
-  for (const std::string &output : node.output())
-    if (!output.empty())
-      define(scope, output, {(*values)[next++], false}, builder, loc);
-  return true;
 }
 
 bool GraphImporter::readAttributes(
@@ -506,9 +463,12 @@ bool GraphImporter::convertNode(const NodeProto &node, StringRef domain,
   c.scope = &scope;
   c.frame = &frame;
   c.attributes = std::move(attributes);
+  c.assumedRank = std::exchange(assumedRank, std::nullopt);
 
   uint64_t errors = faultCount();
   bool converted = succeeded(converter(c));
+  if (c.openRank && faultCount() == errors)
+    return importForRanks(node, inputs, *c.openRank, scope, frame, builder, loc, name);
   if (!converted || c.failed || c.poisoned) {
     if (faultCount() == errors && !c.poisoned)
       (void)error(loc, "this form of the operator is not supported");

@@ -137,6 +137,7 @@ public:
 private:
   friend class NodeContext;
   friend class NodeImporter;
+  friend class Trial;
 
   //===--- the model (ImportModel.cpp) ---===//
   bool checkModel();
@@ -200,9 +201,18 @@ private:
   /// Calls its function, or converts it, with these inputs; false after an error.
   bool importWith(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
                   mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
-  /// For either of the values that an input may be, as branches.
+  /// What bounds the time that a node takes, as functions may be expanded many times.
+  static uint64_t getWork(const ::onnx::NodeProto &node);
+  /// For either of two cases of it, as branches; false after an error (Choices.cpp).
+  bool importForBranches(const ::onnx::NodeProto &node, Value condition, Scope &scope, mlir::OpBuilder &builder,
+                         mlir::Location loc,
+                         llvm::function_ref<bool(unsigned branch, Scope &, mlir::OpBuilder &)> import);
+  /// For either of the values that an input may be.
   bool importForChoice(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, Scope &scope, const Frame &frame,
                        mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
+  /// For each rank that the result may have.
+  bool importForRanks(const ::onnx::NodeProto &node, ArrayRef<NamedValue> inputs, OpenRank open, Scope &scope,
+                      const Frame &frame, mlir::OpBuilder &builder, mlir::Location loc, StringRef name);
   bool convertNode(const ::onnx::NodeProto &node, StringRef domain,
                    ArrayRef<NamedValue> inputs, Scope &scope,
                    const Frame &frame, mlir::OpBuilder &builder,
@@ -279,6 +289,8 @@ private:
   /// Grows with every fault, whether it is listed or not.
   uint64_t faultCount() const { return errorCount + unreported; }
   bool outOfBudget = false;
+  /// The rank of the result of the node that is converted next, in one of the cases of importForRanks.
+  std::optional<int64_t> assumedRank;
   /// How many of the faults are ranks that are not known.
   uint64_t openRanks = 0;
 };

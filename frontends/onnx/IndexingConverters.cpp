@@ -22,16 +22,12 @@ static LogicalResult convertGatherElements(NodeContext &c) {
 
 /// Indices whose tuples have a known length: where their type does not tell it, the
 /// ranks do, of which `others` is the sum of all but one tuple's.
-static Value getTuples(NodeContext &c, std::optional<int64_t> others) {
+static Value getTuples(NodeContext &c, int64_t others) {
   Value indices = c.input(1);
   int64_t rank = c.rankOf(indices);
   if (rank == 0 || !c.typeOf(indices).isDynamicDim(rank - 1))
     return indices;
-  if (!others) {
-    (void)c.reportOpenRank("indices in a tuple");
-    return {};
-  }
-  int64_t length = c.rankOf(c.input(0)) + rank - 1 - *others;
+  int64_t length = c.rankOf(c.input(0)) + rank - 1 - others;
   if (length < 1) {
     (void)c.error("the ranks of its operands do not fit together");
     return {};
@@ -41,9 +37,18 @@ static Value getTuples(NodeContext &c, std::optional<int64_t> others) {
 
 static LogicalResult convertGatherND(NodeContext &c) {
   int64_t batchDims = c.version() >= 12 ? c.getInt("batch_dims", 0) : 0;
-  auto rank = c.declaredRank(0);
-  bool fits = batchDims >= 0 && batchDims <= c.rankOf(c.input(0)); // else the op says what does not
-  Value tuples = getTuples(c, rank && fits ? std::optional(*rank + batchDims) : std::nullopt);
+  Value tuples = c.input(1);
+  int64_t most = c.rankOf(c.input(0)) + c.rankOf(tuples) - 1 - batchDims; // were a tuple empty
+  // What does not fit, the op says.
+  if (bool fits = batchDims >= 0 && batchDims <= c.rankOf(c.input(0)) && c.rankOf(tuples) > batchDims;
+      fits && c.typeOf(tuples).isDynamicDim(c.rankOf(tuples) - 1)) {
+    ShapeVectors v(c);
+    auto rank = v.resultRank(std::nullopt, "indices in a tuple", [&] {
+      Value length = v.size(tuples, c.rankOf(tuples) - 1);
+      return OpenRank{v.toScalar(v.sub(v.constant(most), length)), c.rankOf(tuples) - 1, most - 1};
+    });
+    tuples = rank ? getTuples(c, *rank + batchDims) : Value();
+  }
   return tuples ? c.replaceWith<nn::GatherNdOp>(c.input(0), tuples, batchDims) : failure();
 }
 

@@ -244,7 +244,7 @@ Value Collected::finish(NodeContext &c, ValueRange carried, Value count) const {
 std::optional<LoopBody>
 frontend::convertBody(NodeContext &c, const GraphProto &graph, ArrayRef<Value> states,
             unsigned firstState,
-            llvm::function_ref<SmallVector<Value>(Block &, ArrayRef<Value>)> getArguments) {
+            llvm::function_ref<SmallVector<Value>(Block &, ArrayRef<Value>)> getArguments, bool *changesRank) {
   OpBuilder &b = c.getBuilder();
   LoopBody body;
   for (auto [i, state] : llvm::enumerate(states)) {
@@ -284,6 +284,14 @@ frontend::convertBody(NodeContext &c, const GraphProto &graph, ArrayRef<Value> s
       Value next = (*values)[firstState + i];
       auto described = describe(next);
       auto joined = described ? join(carried, *described) : std::nullopt;
+      if (described && !joined) {
+        joined = joinOrChoose(carried, *described);
+        if (joined && changesRank) {
+          *changesRank = true;
+          body.draft.holder->erase();
+          return std::nullopt;
+        }
+      }
       if (!joined) {
         (void)c.error("carried value " + Twine(i) + " has the type " +
                       debugString(current[i].getType()) + " in one iteration and " +

@@ -90,12 +90,13 @@ struct LoopBody {
 /// Converts a loop's graph in a block of an index (the iteration) and the
 /// states' tensors; of the states `getArguments` makes the graph's inputs. The graph's
 /// outputs from `firstState` on are the next states. A state whose sizes or length change
-/// gets dynamic ones, and as that may change others, the graph is converted
-/// again, with ever fewer sizes.
+/// gets dynamic ones, one whose rank changes becomes a choice, and as that may change others, the graph is converted
+/// again, with ever fewer sizes. With `changesRank` it is told, and ends the conversion, that a rank changes.
 std::optional<LoopBody>
 convertBody(NodeContext &c, const ::onnx::GraphProto &graph, ArrayRef<Value> states,
             unsigned firstState,
-            llvm::function_ref<SmallVector<Value>(mlir::Block &, ArrayRef<Value> states)> getArguments);
+            llvm::function_ref<SmallVector<Value>(mlir::Block &, ArrayRef<Value> states)> getArguments,
+            bool *changesRank = nullptr);
 
 /// Builds the loop of a converted body: scf.for if `condition` is null and sizes
 /// stay, else scf.while, which ends before iteration `count` (if that is not null) and

@@ -143,19 +143,25 @@ static Attempt importOnce(ModelFile &file, Location loc, const ImportOptions &op
 
 /// Imports with the lengths that are known. Where a rank depends on others, also with those that the
 /// examples have: of one vector alone, or of all of them. Where these have none, any length shows
-/// whether there would be a rank if it were known.
+/// whether there would be a rank if it were known. What no length tells is left to the run.
 static OwningOpRef<ModuleOp> importGraph(ModelFile &file, Location loc, const ImportOptions &options) {
   SmallVector<OpenVector> vectors = findOpenVectors(file.model().graph(), options);
-  if (vectors.empty())
-    return importOnce(file, loc, options).module;
-
   SmallVector<ArrayRef<OpenVector>> choices{{}};
   for (const OpenVector &vector : vectors)
     choices.push_back(vector);
   if (vectors.size() > 1)
     choices.push_back(vectors);
+  std::vector<Diagnostic> own, said; // of the first choice, unless another has all ranks
+  auto attempt = [&](const ImportOptions &fixed) {
+    own.clear();
+    ScopedDiagnosticHandler collector(loc.getContext(), [&](Diagnostic &diagnostic) {
+      own.push_back(std::move(diagnostic));
+      return success();
+    });
+    return importOnce(file, loc, fixed);
+  };
   OwningOpRef<ModuleOp> module;
-  std::vector<Diagnostic> said; // of the first choice, unless another has all ranks
+  bool isOpen = false;
   for (ArrayRef<OpenVector> choice : choices) {
     ImportOptions fixed = options;
     std::vector<std::string> untold;
@@ -164,24 +170,23 @@ static OwningOpRef<ModuleOp> importGraph(ModelFile &file, Location loc, const Im
       if (!vector.length)
         untold.push_back(vector.name);
     }
-    std::vector<Diagnostic> own;
-    Attempt attempt;
-    {
-      ScopedDiagnosticHandler collector(loc.getContext(), [&](Diagnostic &diagnostic) {
-        own.push_back(std::move(diagnostic));
-        return success();
-      });
-      attempt = importOnce(file, loc, fixed);
-    }
-    bool isFirst = choice.empty(), hasRanks = !attempt.lacksRank;
+    Attempt made = attempt(fixed);
+    bool isFirst = choice.empty(), hasRanks = !made.lacksRank;
     if (isFirst || (hasRanks && untold.empty())) {
       said = std::move(own);
-      module = std::move(attempt.module);
+      module = std::move(made.module);
     } else if (hasRanks) {
       *options.openLengths = std::move(untold);
     }
-    if (isFirst ? !attempt.lacksRankOnly : hasRanks)
+    isOpen = isFirst ? made.lacksRankOnly : !hasRanks;
+    if (!isOpen)
       break;
+  }
+  if (isOpen && !options.trainable) {
+    ImportOptions choosing = options;
+    choosing.choosesRanks = true;
+    module = std::move(attempt(choosing).module);
+    said = std::move(own);
   }
   for (Diagnostic &diagnostic : said)
     loc.getContext()->getDiagEngine().emit(std::move(diagnostic));

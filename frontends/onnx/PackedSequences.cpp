@@ -5,7 +5,7 @@
 // they do tensors, and what takes it slices, joins and reshapes these.
 //
 //===----------------------------------------------------------------------===//
-#include "frontends/onnx/Loops.h"
+#include "frontends/onnx/Choices.h"
 #include "frontends/onnx/Sequences.h"
 #include "frontends/onnx/ShapeVectors.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -109,13 +109,20 @@ public:
     OpBuilder &b = c.getBuilder();
     return arith::IndexCastOp::create(b, c.getLoc(), b.getI64Type(), number);
   }
-  /// At the end of the body: one more sequence gets an element.
-  void add(Value tensor) {
-    Value data = flattenTensor(c, tensor), row = tensor ? makeRow(c, tensor, c.rankOf(tensor)) : Value();
-    if (!data || !row)
+  /// At the end of the body: one more sequence gets an element, a tensor or a choice between tensors. Nothing
+  /// after an error.
+  void add(Value element) {
+    auto flat = element ? toAnyRank(c, element) : std::nullopt;
+    if (!flat)
       return;
-    collected.emplace_back(data, /*inFront=*/false, /*asRows=*/true);
+    ShapeVectors v(c);
+    Value row = v.filledUp(flat->shape, getMostRank(element), v.scalar(-1), "sizes of an element");
+    row = row ? c.make<nn::UnsqueezeOp>(row, ArrayRef<int64_t>{0}) : Value();
+    if (!row)
+      return;
+    collected.emplace_back(flat->data, /*inFront=*/false, /*asRows=*/true);
     collected.emplace_back(row, /*inFront=*/false, /*asRows=*/true);
+    areUniform.push_back(isa<RankedTensorType>(element.getType()));
   }
   /// The loop, before the builder; nullopt after an error.
   std::optional<SmallVector<PackedSequence>> finish() {
@@ -128,7 +135,7 @@ public:
       return std::nullopt;
     SmallVector<PackedSequence> sequences;
     for (size_t i = 0; i < results->size(); i += 2)
-      sequences.push_back({(*results)[i], (*results)[i + 1]});
+      sequences.push_back({(*results)[i], (*results)[i + 1], areUniform[i / 2]});
     return sequences;
   }
 
@@ -137,6 +144,7 @@ private:
   Value count, number;
   LoopBody body;
   SmallVector<Collected> collected;
+  SmallVector<bool> areUniform;
 };
 
 } // namespace
@@ -215,18 +223,25 @@ Value frontend::getPackedLength(NodeContext &c, const PackedSequence &sequence) 
                                     tensor::DimOp::create(b, c.getLoc(), sequence.shapes, 0));
 }
 
+/// How many sizes a row has: an i64 scalar.
+static Value countSizes(NodeContext &c, Value row) {
+  ShapeVectors v(c);
+  return v.sum(v.toI64(v.compare(nn::ComparePredicate::ge, row, v.scalar(0))));
+}
+
 Value frontend::getPackedElement(NodeContext &c, const PackedSequence &sequence, Value position) {
-  if (!sequence.isUniform) {
-    (void)c.error("an element of a sequence whose elements have different ranks, and whose length is not known at "
-                  "compile time, is not supported");
-    return {};
-  }
   ShapeVectors v(c);
   Place place = findPlace(c, sequence, position);
   Value data = takeRows(c, sequence.data, place.begin, v.add(place.begin, place.count));
   Value row = takeRows(c, sequence.shapes, place.row, v.add(place.row, 1));
-  Value sizes = row ? v.ofLength(flattenTensor(c, row), sequence.getRank(), "sizes of an element") : Value();
-  return data && sizes ? c.make<nn::ReshapeOp>(data, sizes, /*allowzero=*/true) : Value();
+  int64_t most = sequence.getRank();
+  Value sizes = row ? v.ofLength(flattenTensor(c, row), most, "sizes of an element") : Value();
+  if (!data || !sizes)
+    return {};
+  return chooseByRank(c, sequence.isUniform ? v.scalar(most) : countSizes(c, sizes), sequence.isUniform ? most : 0, most,
+                      [&](int64_t rank) {
+                        return c.make<nn::ReshapeOp>(data, v.part(sizes, 0, rank), /*allowzero=*/true);
+                      });
 }
 
 /// The last place, or the one that an input tells.
@@ -306,21 +321,31 @@ static Value moveFirst(NodeContext &c, Value tensor, int64_t axis, bool back = f
   return c.make<nn::TransposeOp>(tensor, permutation);
 }
 
-LogicalResult frontend::convertPackedConcat(NodeContext &c, const PackedSequence &given, int64_t axis, bool isNew) {
+/// The sequence as one of elements of a rank; that they have it is required.
+static std::optional<PackedSequence> withRank(NodeContext &c, const PackedSequence &sequence, int64_t rank) {
+  ShapeVectors v(c);
+  Value wanted = v.concat({v.repeat(1, rank), v.repeat(0, sequence.getRank() - rank)});
+  Value isSize = v.toI64(v.compare(nn::ComparePredicate::ge, sequence.shapes, v.scalar(0)));
+  Value all = v.all(flattenTensor(c, v.compare(nn::ComparePredicate::eq, isSize, wanted)));
+  if (!all || failed(c.require(all, "the elements of the sequence have different ranks")))
+    return std::nullopt;
+  Value shapes = c.make<nn::SliceOp>(sequence.shapes, v.repeat(0, 2), v.constant({INT64_MAX, rank}), v.repeat(1, 2));
+  return shapes ? std::optional(PackedSequence{sequence.data, shapes}) : std::nullopt;
+}
+
+/// The elements joined, which have one rank. Null after an error.
+static Value joinElements(NodeContext &c, PackedSequence sequence, int64_t axis, bool isNew) {
   ShapeVectors v(c);
   OpBuilder &b = c.getBuilder();
-  PackedSequence sequence = given;
   int64_t rank = sequence.getRank();
-  if (!sequence.isUniform)
-    return c.error("joining elements of different ranks is not supported");
   auto normal = c.normalizeAxis(axis, rank + isNew);
   if (!normal)
-    return failure();
+    return {};
   Value length = getPackedLength(c, sequence);
   Value some = arith::CmpIOp::create(b, c.getLoc(), arith::CmpIPredicate::sgt, length,
                                      arith::ConstantIntOp::create(b, c.getLoc(), 0, 64));
   if (failed(c.require(toTensor(c, some), "the sequence is empty")))
-    return failure();
+    return {};
   if (!isNew && *normal > 0) {
     // Each with the axis first, so that they can stand one after the other.
     PackingLoop loop(c, toIndex(c, length));
@@ -331,7 +356,7 @@ LogicalResult frontend::convertPackedConcat(NodeContext &c, const PackedSequence
     }
     auto moved = loop.finish();
     if (!moved)
-      return failure();
+      return {};
     sequence = moved->front();
   }
   // All other sizes are those of the first.
@@ -346,7 +371,7 @@ LogicalResult frontend::convertPackedConcat(NodeContext &c, const PackedSequence
     }
     Value all = same ? v.all(flattenTensor(c, same)) : Value();
     if (!all || failed(c.require(all, "the elements of the sequence have different sizes")))
-      return failure();
+      return {};
   }
   Value count = v.size(sequence.shapes, 0);
   if (!isNew) {
@@ -355,7 +380,21 @@ LogicalResult frontend::convertPackedConcat(NodeContext &c, const PackedSequence
   }
   Value shape = v.concat({count, rest});
   Value joined = shape ? c.make<nn::ReshapeOp>(sequence.data, shape, /*allowzero=*/true) : Value();
-  joined = moveFirst(c, joined, *normal);
+  return moveFirst(c, joined, *normal);
+}
+
+LogicalResult frontend::convertPackedConcat(NodeContext &c, const PackedSequence &sequence, int64_t axis, bool isNew) {
+  if (sequence.isUniform) {
+    Value joined = joinElements(c, sequence, axis, isNew);
+    return joined ? c.replaceWith(joined) : failure();
+  }
+  // All have the first one's rank, or cannot be joined.
+  ShapeVectors v(c);
+  Value first = takeRows(c, sequence.shapes, v.constant(0), v.constant(1));
+  Value joined = chooseByRank(c, countSizes(c, flattenTensor(c, first)), 0, sequence.getRank(), [&](int64_t rank) {
+    auto uniform = withRank(c, sequence, rank);
+    return uniform ? joinElements(c, *uniform, axis, isNew) : Value();
+  });
   return joined ? c.replaceWith(joined) : failure();
 }
 
@@ -396,7 +435,7 @@ LogicalResult frontend::convertPackedMap(NodeContext &c) {
       return failure();
     b.setInsertionPointToEnd(&loop.getBlock());
     for (Value value : ArrayRef(*values).take_front(c.numOutputs())) {
-      if (!isa<RankedTensorType>(value.getType()))
+      if (!isa<RankedTensorType>(value.getType()) && !getChoice(value))
         return c.error("a graph that makes something else than tensors of a sequence's elements is not supported");
       loop.add(value);
     }

@@ -94,7 +94,7 @@ static Value getShape(NodeContext &c, bool isLike) {
   if (isLike)
     return c.make<nn::ShapeOp>(c.input(0));
   SmallVector<int64_t> shape = c.getInts("shape");
-  auto rank = ShapeVectors(c).resultRank(int64_t(shape.size()), "sizes");
+  auto rank = ShapeVectors(c).withinLimit(shape.size(), "sizes");
   return rank ? c.intsConstant(shape) : Value();
 }
 

@@ -41,7 +41,10 @@ static std::optional<ReducedAxes> getMarkedAxes(NodeContext &c, Value axes, bool
       reduced.marks = v.select(hasNone, v.repeat(1, rank), reduced.marks);
     }
     if (!keepdims)
-      reduced.rank = v.resultRank(count ? std::optional(none ? rank : 0) : std::nullopt, "axes").value_or(0);
+      reduced.rank = v.resultRank(count ? std::optional(none ? rank : 0) : std::nullopt, "axes", [&] {
+                        Value isLeft = v.compare(nn::ComparePredicate::eq, reduced.marks, v.repeat(0, rank));
+                        return OpenRank{v.sum(v.toI64(isLeft)), 0, rank};
+                      }).value_or(0);
   }
   return c.hadError() ? std::nullopt : std::optional(reduced);
 }

@@ -252,7 +252,7 @@ static LogicalResult convertAffineGrid(NodeContext &c) {
   ShapeVectors v(c);
   Value theta = c.input(0), size = v.toI64(c.input(1));
   bool alignCorners = c.getFlag("align_corners");
-  auto length = v.resultRank(v.knownLength(size), "sizes");
+  auto length = v.resultRank(v.knownLength(size), "sizes", [&] { return v.asLong(size); });
   size = length ? v.ofLength(size, *length, "sizes") : Value();
   if (!size)
     return failure();
@@ -300,7 +300,7 @@ static LogicalResult convertCol2Im(NodeContext &c) {
   ShapeVectors v(c);
   Value image = v.toI64(c.input(1)), block = v.toI64(c.input(2));
   auto known = v.knownLength(image) ? v.knownLength(image) : v.knownLength(block);
-  auto rank = v.resultRank(known ? std::optional(*known + 2) : std::nullopt, "sizes");
+  auto rank = v.resultRank(known ? std::optional(*known + 2) : std::nullopt, "sizes", [&] { return v.asLong(image, 2); });
   if (!rank)
     return failure();
   int64_t n = *rank - 2;

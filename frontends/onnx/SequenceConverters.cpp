@@ -8,7 +8,6 @@
 #include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "onnx-ml.pb.h"
 
@@ -78,35 +77,27 @@ static Value getRuntimePosition(NodeContext &c, unsigned index, int64_t length, 
   return position;
 }
 
-/// Of tensors the one at a position in range, found by halves. Their sizes may differ, not
-/// their ranks. Null after an error.
-static Value pick(NodeContext &c, OpBuilder &b, Value position, ArrayRef<Value> tensors, int64_t first = 0) {
-  RankedTensorType type = NodeContext::typeOf(tensors.front());
-  for (Value tensor : tensors)
-    if (type && tensor.getType() != type)
-      type = joinTypes(type, tensor.getType());
-  if (!type) {
-    (void)c.error("a position that is not known at compile time, among elements of different ranks or element "
-                  "types, is not supported");
-    return {};
+/// Of elements the one at a position in range, found by halves; a choice where their ranks differ. Null after an error.
+static Value pick(NodeContext &c, Value position, ArrayRef<Value> elements, int64_t first = 0) {
+  if (llvm::all_equal(elements))
+    return elements.front();
+  OpBuilder &b = c.getBuilder();
+  int64_t middle = elements.size() / 2;
+  Value isBefore = arith::CmpIOp::create(b, c.getLoc(), arith::CmpIPredicate::slt, position,
+                                         arith::ConstantIntOp::create(b, c.getLoc(), first + middle, 64));
+  Draft drafts[2];
+  for (unsigned half : {0u, 1u}) {
+    drafts[half] = createDraft(c);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(drafts[half].block);
+    Value picked = half == 0 ? pick(c, position, elements.take_front(middle), first)
+                             : pick(c, position, elements.drop_front(middle), first + middle);
+    if (!picked)
+      return {};
+    drafts[half].values = {picked};
   }
-  if (llvm::all_equal(tensors))
-    return tensors.front();
-  Location loc = c.getLoc();
-  int64_t middle = tensors.size() / 2;
-  Value isBefore = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, position,
-                                         arith::ConstantIntOp::create(b, loc, first + middle, 64));
-  auto choice = scf::IfOp::create(b, loc, TypeRange(type), isBefore, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  auto fill = [&](Block *block, ArrayRef<Value> part, int64_t begin) {
-    OpBuilder inside = OpBuilder::atBlockEnd(block);
-    Value picked = pick(c, inside, position, part, begin);
-    if (picked)
-      scf::YieldOp::create(inside, loc, castSizes(inside, loc, type, picked));
-    return bool(picked);
-  };
-  bool good = fill(choice.thenBlock(), tensors.take_front(middle), first) &&
-              fill(choice.elseBlock(), tensors.drop_front(middle), first + middle);
-  return good ? choice.getResult(0) : Value();
+  auto values = mergeBranches(c, isBefore, drafts, 1);
+  return values ? values->front() : Value();
 }
 
 /// A position in a sequence, brought into [0, length); nullopt after an error.
@@ -162,7 +153,7 @@ static LogicalResult convertSequenceInsert(NodeContext &c) {
       SmallVector<Value> choices(j, j > 0 ? (*elements)[j - 1] : Value());
       choices.push_back(c.input(1));
       choices.append(length - j, j < length ? (*elements)[j] : Value());
-      results.push_back(pick(c, c.getBuilder(), position, choices));
+      results.push_back(pick(c, position, choices));
     }
     return c.hadError() ? failure() : c.replaceWith(makeSequence(c, results));
   }
@@ -198,7 +189,7 @@ static LogicalResult convertSequenceErase(NodeContext &c) {
     for (int64_t j = 0; position && j + 1 < length; ++j) {
       SmallVector<Value> choices(j + 1, (*elements)[j + 1]);
       choices.append(length - j - 1, (*elements)[j]);
-      results.push_back(pick(c, c.getBuilder(), position, choices));
+      results.push_back(pick(c, position, choices));
     }
     return c.hadError() ? failure() : c.replaceWith(makeSequence(c, results));
   }
@@ -217,7 +208,7 @@ static LogicalResult convertSequenceAt(NodeContext &c) {
   auto elements = getElements(c, c.input(0));
   if (elements && !elements->empty() && isRuntimePosition(c, 1)) {
     Value position = getRuntimePosition(c, 1, elements->size(), /*isChanged=*/false);
-    return position ? c.replaceWith(pick(c, c.getBuilder(), position, *elements)) : failure();
+    return position ? c.replaceWith(pick(c, position, *elements)) : failure();
   }
   if (elements && elements->empty())
     return c.error("the sequence is empty");

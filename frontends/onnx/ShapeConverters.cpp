@@ -41,7 +41,7 @@ static LogicalResult convertReshape(NodeContext &c) {
   Value shape = v.toI64(c.intsOperand("shape", 1, 5));
   if (!shape)
     return c.error("the attribute 'shape' is missing");
-  auto rank = v.resultRank(v.knownLength(shape), "sizes");
+  auto rank = v.resultRank(v.knownLength(shape), "sizes", [&] { return v.asLong(shape); });
   shape = rank ? v.ofLength(shape, *rank, "sizes") : Value();
   if (!shape)
     return failure();
@@ -63,7 +63,7 @@ static LogicalResult convertSqueeze(NodeContext &c) {
   if (c.hadError())
     return failure();
   RankedTensorType type = c.typeOf(x);
-  if (!axes && (type.hasStaticShape() || !c.declaredRank(0))) {
+  if (!axes && (type.hasStaticShape() || (c.isTraining() && !c.declaredRank(0)))) {
     // The result's rank is what is known to be 1, so the others must not be.
     SmallVector<int64_t> ones;
     for (auto [i, size] : llvm::enumerate(type.getShape())) {
@@ -81,17 +81,21 @@ static LogicalResult convertSqueeze(NodeContext &c) {
     return sorted ? c.replaceWith<nn::SqueezeOp>(x, *sorted) : failure();
   }
   // Which dimensions remain is known only at run time.
+  Value sizes = v.shape(x), isOne = v.compare(nn::ComparePredicate::eq, sizes, v.scalar(1));
+  Value marks = axes ? v.marks(axes, type.getRank()) : v.toI64(isOne);
+  Value isKept = v.compare(nn::ComparePredicate::eq, marks, v.scalar(0));
   auto count = v.knownLength(axes);
-  auto rank = v.resultRank(count ? std::optional(type.getRank() - *count) : std::nullopt, "axes");
+  auto rank = v.resultRank(count ? std::optional(type.getRank() - *count) : std::nullopt, "axes", [&] {
+    ArrayRef<int64_t> shape = type.getShape();
+    int64_t ones = axes ? 0 : llvm::count(shape, 1), open = axes ? shape.size() : llvm::count(shape, ShapedType::kDynamic);
+    int64_t most = type.getRank() - ones;
+    return OpenRank{v.sum(v.toI64(isKept)), most - open, most};
+  });
   if (!rank)
     return failure();
   if (*rank < 0 || *rank > type.getRank())
     return c.error("it makes rank " + Twine(*rank) + " of rank " + Twine(type.getRank()));
-  Value sizes = v.shape(x);
-  Value isOne = v.compare(nn::ComparePredicate::eq, sizes, v.scalar(1));
-  Value marks = axes ? v.marks(axes, type.getRank()) : v.toI64(isOne);
   Value shape = v.unmarked(sizes, marks, *rank);
-  Value isKept = v.compare(nn::ComparePredicate::eq, marks, v.scalar(0));
   if (!isOne || !isKept ||
       failed(c.require(v.all(c.make<nn::OrOp>(isOne, isKept)), "a dimension to squeeze has another size than 1")))
     return failure();
@@ -106,7 +110,8 @@ static LogicalResult convertUnsqueeze(NodeContext &c) {
     return c.error("the attribute 'axes' is missing");
   axes = v.toVector(axes);
   auto count = v.knownLength(axes);
-  auto declared = v.resultRank(count ? std::optional(c.rankOf(x) + *count) : std::nullopt, "axes");
+  auto declared = v.resultRank(count ? std::optional(c.rankOf(x) + *count) : std::nullopt, "axes",
+                               [&] { return v.asLong(axes, c.rankOf(x)); });
   if (!declared)
     return failure();
   int64_t rank = *declared;
@@ -137,7 +142,10 @@ static LogicalResult convertExpand(NodeContext &c) {
   ShapeVectors v(c);
   Value x = c.input(0), wanted = v.toI64(c.input(1));
   auto length = v.knownLength(wanted);
-  auto declared = v.resultRank(length ? std::optional(std::max(*length, c.rankOf(x))) : std::nullopt, "sizes");
+  auto declared = v.resultRank(length ? std::optional(std::max(*length, c.rankOf(x))) : std::nullopt, "sizes", [&] {
+    Value sizes = v.asLong(wanted).rank;
+    return OpenRank{sizes ? v.max(sizes, c.rankOf(x)) : Value(), c.rankOf(x), v.kMostChosen};
+  });
   if (!declared)
     return failure();
   int64_t rank = *declared;

@@ -261,16 +261,24 @@ std::optional<int64_t> ShapeVectors::knownLength(Value vector) {
   return type.getDimSize(0);
 }
 
-std::optional<int64_t> ShapeVectors::resultRank(std::optional<int64_t> known, const Twine &what) {
+OpenRank ShapeVectors::asLong(Value vector, int64_t more) {
+  return {vector ? add(toScalar(shape(vector)), more) : Value(), more, kMostChosen};
+}
+
+std::optional<int64_t> ShapeVectors::resultRank(std::optional<int64_t> known, const Twine &what,
+                                                llvm::function_ref<OpenRank()> open) {
   auto rank = known ? known : c.declaredRank(0);
   if (!rank)
-    (void)c.reportOpenRank(what);
-  if (rank && *rank > kMaxRank) {
-    (void)c.error("the result has rank " + Twine(*rank) + ", as there are so many " + what + ", expected at most " +
-                  Twine(kMaxRank));
-    return std::nullopt;
-  }
-  return rank;
+    rank = c.chooseRank(open(), what);
+  return rank ? withinLimit(*rank, what) : std::nullopt;
+}
+
+std::optional<int64_t> ShapeVectors::withinLimit(int64_t rank, const Twine &what) {
+  if (rank <= kMaxRank)
+    return rank;
+  (void)c.error("the result has rank " + Twine(rank) + ", as there are so many " + what + ", expected at most " +
+                Twine(kMaxRank));
+  return std::nullopt;
 }
 
 Value ShapeVectors::asVector(Value vector, const Twine &what) {

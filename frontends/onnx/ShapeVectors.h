@@ -88,9 +88,13 @@ public:
 
   /// The number of elements of a vector, if it is known.
   std::optional<int64_t> knownLength(Value vector);
-  /// The rank of the node's result: the known one, or else what the model declares, as
-  /// the number of `what` would tell it if it were known. An error if neither does.
-  std::optional<int64_t> resultRank(std::optional<int64_t> known, const Twine &what);
+  /// The rank of the node's result: the known one, or else what the model declares, or what a run
+  /// may have (NodeContext::chooseRank), as the number of `what` would tell it if it were known.
+  std::optional<int64_t> resultRank(std::optional<int64_t> known, const Twine &what, llvm::function_ref<OpenRank()> open);
+  /// The rank itself; an error if it is above the limit.
+  std::optional<int64_t> withinLimit(int64_t rank, const Twine &what);
+  /// A rank that is as many as a vector has elements, and `more`.
+  OpenRank asLong(Value vector, int64_t more = 0);
   /// The vector itself; an error if it is of another rank.
   Value asVector(Value vector, const Twine &what);
   /// The vector with a known length; a tensor with a known size in one dimension.
@@ -101,6 +105,9 @@ public:
   /// is not longer.
   Value filledUp(Value vector, int64_t length, Value filler, const Twine &what,
                  bool atEnd = true);
+
+  /// Above it, a rank that only a run tells is refused by the run.
+  static constexpr int64_t kMostChosen = 8;
 
 private:
   template <typename Op> Value binary(Value lhs, Value rhs) {

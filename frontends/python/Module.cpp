@@ -249,6 +249,8 @@ std::string describe(const Signature &signature) {
     std::string text = "ValueInfo(name=" + std::string(nb::repr(signature.key).c_str());
     if (signature.kind == NACRE_VALUE_NOTHING)
       return text + ", nothing)";
+    if (signature.kind == NACRE_VALUE_ANY_RANK)
+      text += ", tensor of any rank";
     if (isMap(signature))
       text += signature.kind == NACRE_VALUE_MAP ? ", map" : ", sequence of maps";
     for (const Signature &element : signature.elements)
@@ -270,6 +272,8 @@ std::string describeShort(const std::vector<Signature> &signatures) {
       text += "sequence of " + std::to_string(signature.elements.size());
     else if (signature.kind == NACRE_VALUE_PACKED)
       text += std::string("sequence of ") + nacre_dtype_name(signature.elements[0].dtype);
+    else if (signature.kind == NACRE_VALUE_ANY_RANK)
+      text += std::string(nacre_dtype_name(signature.elements[0].dtype)) + " of any rank";
     else if (isMap(signature))
       text += std::string(signature.kind == NACRE_VALUE_MAP ? "map" : "sequence of maps") + " from " +
               nacre_dtype_name(signature.elements[0].dtype) + " to " + nacre_dtype_name(signature.elements[1].dtype);

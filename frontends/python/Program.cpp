@@ -437,6 +437,8 @@ nb::list Program::run(nb::handle given, const std::string &name, nb::handle out)
       list.append(nb::none());
     else if (value.kind == NACRE_VALUE_PACKED)
       list.append(unpackSequence(nb::object(arrays[0]), nb::object(arrays[1])));
+    else if (value.kind == NACRE_VALUE_ANY_RANK)
+      list.append(nb::object(arrays[0].attr("reshape")(nb::tuple(nb::object(arrays[1].attr("tolist")())))));
     else if (value.kind == NACRE_VALUE_MAP)
       list.append(makeMap(nb::object(arrays[0]), nb::object(arrays[1])));
     else if (value.kind == NACRE_VALUE_MAPS)

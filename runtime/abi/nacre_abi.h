@@ -20,8 +20,8 @@ extern "C" {
  * 4: values of inputs. 5: the context's work. 6: the memory of loops; memory that
  * is asked for with the node that wants it. 7: elements below a byte are bytes
  * in a run; values of which a run tells more. 8: fallbacks for other CPUs.
- * 9: maps; inputs that are sequences of any length. */
-#define NACRE_ABI_VERSION 9u
+ * 9: maps; inputs that are sequences of any length. 10: outputs of any rank. */
+#define NACRE_ABI_VERSION 10u
 /* The oldest version that a runtime of this one runs: docs/abi.md. */
 #define NACRE_ABI_OLDEST 4u
 /* The version since which nacre_abi_model.fallback exists. */
@@ -212,7 +212,10 @@ enum nacre_abi_value_kind {
   NACRE_ABI_MAP = 4,
   /* A sequence of maps that have the same keys: these, and [length, keys], the
    * values of each. */
-  NACRE_ABI_MAPS = 5
+  NACRE_ABI_MAPS = 5,
+  /* A tensor whose rank a run tells: its elements one after the other, and
+   * i64[rank], its sizes. */
+  NACRE_ABI_ANY_RANK = 6
 };
 
 typedef struct nacre_abi_value_info {

@@ -299,7 +299,8 @@ static nacre_status getValue(const char *what,
                 int(NACRE_VALUE_NOTHING) == NACRE_ABI_NOTHING &&
                 int(NACRE_VALUE_PACKED) == NACRE_ABI_PACKED &&
                 int(NACRE_VALUE_MAP) == NACRE_ABI_MAP &&
-                int(NACRE_VALUE_MAPS) == NACRE_ABI_MAPS);
+                int(NACRE_VALUE_MAPS) == NACRE_ABI_MAPS &&
+                int(NACRE_VALUE_ANY_RANK) == NACRE_ABI_ANY_RANK);
   bool isPlain = valueCount == 0;
   if (nacre_status s =
           checkIndex(what, index, isPlain ? tensorCount : valueCount))

@@ -195,7 +195,8 @@ typedef enum nacre_value_kind {
   NACRE_VALUE_NOTHING = 2, /* an optional without an element */
   NACRE_VALUE_PACKED = 3,  /* a sequence whose length a run tells */
   NACRE_VALUE_MAP = 4,
-  NACRE_VALUE_MAPS = 5     /* a sequence of maps that have the same keys */
+  NACRE_VALUE_MAPS = 5,    /* a sequence of maps that have the same keys */
+  NACRE_VALUE_ANY_RANK = 6 /* a tensor whose rank a run tells; outputs alone */
 } nacre_value_kind;
 
 /* An input or output as the model's author sees it. Runs deal in tensors alone:
@@ -205,7 +206,8 @@ typedef enum nacre_value_kind {
  * row with the sizes of each tensor; one of a lower rank than others has -1
  * behind its sizes. A map is two: its keys, all different and in any order, and
  * as many values. A sequence of maps is two: the keys of all of them, and
- * [length, keys], the values of each. */
+ * [length, keys], the values of each. A tensor of any rank is two: its elements
+ * one after the other, and i64[rank], its sizes. */
 typedef struct nacre_value_info {
   const char *name;
   int32_t kind;        /* nacre_value_kind */

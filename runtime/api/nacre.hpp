@@ -339,6 +339,11 @@ unpack(ValueInfo &value, std::vector<TensorView> tensors,
       tensors.clear();
     }
   }
+  if (value.kind == NACRE_VALUE_ANY_RANK) {
+    tensors = {TensorView(tensors[0].data(), tensors[0].dtype(),
+                          tensors[1].as<int64_t>())};
+    value.kind = NACRE_VALUE_TENSOR;
+  }
   if (value.kind == NACRE_VALUE_PACKED) {
     TensorView all = tensors[0];
     std::span<const int64_t> sizes = tensors[1].as<int64_t>();

@@ -62,7 +62,7 @@ static nacre_status checkValues(const char *what, const char *kind,
            (value.kind == NACRE_ABI_SEQUENCE ||
             (value.kind == NACRE_ABI_TENSOR && own == 1) ||
             ((value.kind == NACRE_ABI_PACKED || value.kind == NACRE_ABI_MAP ||
-              value.kind == NACRE_ABI_MAPS) &&
+              value.kind == NACRE_ABI_MAPS || value.kind == NACRE_ABI_ANY_RANK) &&
              own == 2) ||
             (value.kind == NACRE_ABI_NOTHING && value.count == 0));
     next += value.count;

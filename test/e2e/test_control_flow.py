@@ -111,7 +111,7 @@ def test_branches_of_other_types() -> None:
     x = np.array([0.5, 1.5, -2.5], np.float32)
     np.testing.assert_array_equal(program(x, np.array(True)), [0, -1, 2])
     np.testing.assert_array_equal(program(x, np.array(False)), -x)
-    with pytest.raises(module().CompileError, match="output 'y' has another rank or element type in one branch of an If than in the other"):
+    with pytest.raises(module().CompileError, match="output 'y' is of another kind or element type in one branch of an If than in the other"):
         module().compile(model("""g (float[N] x, bool i) => (float[N] y) {
             y = If (i) <then_branch = a () => (int64[N] p) { p = Cast <to = 7> (x) }, else_branch = b () => (float[N] q) { q = Identity (x) }>
         }"""))

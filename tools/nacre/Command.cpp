@@ -215,6 +215,8 @@ std::string tool::toString(const ValueInfo &value, const std::vector<TensorInfo>
     text += "nothing";
   if (value.kind == NACRE_VALUE_PACKED)
     return text + "sequence of " + nacre_dtype_name(tensors[size_t(value.first)].dtype);
+  if (value.kind == NACRE_VALUE_ANY_RANK)
+    return text + nacre_dtype_name(tensors[size_t(value.first)].dtype) + " of any rank";
   if (value.kind == NACRE_VALUE_MAP || value.kind == NACRE_VALUE_MAPS)
     text += value.kind == NACRE_VALUE_MAP ? "map: " : "sequence of maps: ";
   if (value.kind == NACRE_VALUE_SEQUENCE)

@@ -20,7 +20,7 @@ static CompileFlags flags(command.subcommand);
 
 /// What the tensors are together.
 static llvm::json::Value toJson(const std::vector<ValueInfo> &values) {
-  constexpr const char *kKinds[] = {"tensor", "sequence", "nothing", "packed", "map", "maps"};
+  constexpr const char *kKinds[] = {"tensor", "sequence", "nothing", "packed", "map", "maps", "any rank"};
   llvm::json::Array array;
   for (const ValueInfo &value : values)
     array.push_back(llvm::json::Object{{"name", toUtf8(value.name)},

@@ -370,7 +370,7 @@ FAULTS = {
         lambda: model(helper.make_node("If", ["c"], ["y"], name="n",
                       then_branch=helper.make_graph([node("Cast", "x", "a", to=7)], "t", [], [info("a", None, INTS)]),
                       else_branch=helper.make_graph([node("Relu", "x", "b")], "e", [], [info("b", None)])),
-                      inputs=[info("c", [], BOOLS), info("x")]), "output 'y' has another rank or element type in one branch of an If than in the other, which is not supported"),
+                      inputs=[info("c", [], BOOLS), info("x")]), "output 'y' is of another kind or element type in one branch of an If than in the other, which is not supported"),
 }
 
 
