@@ -12,11 +12,15 @@
 // What the sums of all blocks take is many times the result: they are a kernel with their sum (form-kernels), of
 // which a tile holds one block's at a time (accumulate-products).
 //
+// A convolution of windows of one place is such a product of each place's channels. In a larger window a scale is for
+// one place of it, as the standard has blocks along one axis: there is next to nothing to sum before it is scaled.
+//
 // Precondition: types inferred, blocks split, other quantised operands contracted. Postcondition: no product of f32
 // of values that are scaled 8-bit integers, one scale for each row or for all, and a known matrix of such with a scale
-// for each block of steps; but for sums that i32 might not hold.
+// for each block of steps; but for sums that i32 might not hold. So of convolutions of one place, without strides.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/graph/KernelRoles.h"
 #include "compiler/graph/Passes.h"
 #include "compiler/graph/Prepare.h"
 #include "compiler/graph/Quantized.h"
@@ -161,12 +165,68 @@ private:
   bool mixedSigns;
 };
 
+/// A value that element-wise ops compute, moved: what they are computed of is, as `move` does it.
+Value moveOperands(RewriterBase &rewriter, Value value, llvm::function_ref<Value(Value)> move) {
+  if (typeOf(value).getRank() == 0)
+    return value;
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getNumResults() != 1 || !graph::isElementwise(op))
+    return move(value);
+  SmallVector<Value> operands;
+  SmallVector<int64_t> shape;
+  for (Value operand : op->getOperands()) {
+    operands.push_back(moveOperands(rewriter, operand, move));
+    shape = *nn::broadcastShapes(shape, typeOf(operands.back()).getShape());
+  }
+  return mlir::clone(rewriter, op, typeOf(value).clone(shape), operands)->getResult(0);
+}
+
+/// A convolution of windows of one place as a product of channels, the last dimension of the values then.
+struct MultiplyPlaces : OpRewritePattern<nn::ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(nn::ConvOp op, PatternRewriter &rewriter) const override {
+    auto isOne = [](int64_t size) { return size == 1; };
+    auto isZero = [](int64_t size) { return size == 0; };
+    auto weight = typeOf(op.getWeight());
+    if (!isa<FloatType>(elementOf(op)) || op.getChannelsLast() || op.getGroups() != 1 ||
+        !llvm::all_of(weight.getShape().drop_front(2), isOne) || !llvm::all_of(op.getStrides(), isOne) ||
+        !llvm::all_of(op.getPads(), isZero))
+      return rewriter.notifyMatchFailure(op, "windows of more than one place, or not all of them");
+    auto collapse = op.getWeight().getDefiningOp<nn::CollapseOp>();
+    if (!collapse || collapse.getBegin() != 1 || collapse.getEnd() != 3 || !graph::isKnownAtCompileTime(collapse) ||
+        !typeOf(collapse.getInput()).hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "weights without blocks of channels");
+    auto x = graph::getQuantized(op.getInput());
+    if (!x || (x->zero && typeOf(x->zero).getRank() > 0) || typeOf(x->scale).getRank() > 0)
+      return rewriter.notifyMatchFailure(op, "the values are not quantised by one scale");
+    int64_t rank = weight.getRank();
+    TensorMath m(rewriter, op.getLoc());
+    Value blocks = moveOperands(rewriter, collapse.getInput(), [&](Value value) {
+      return nn::reshapeTo(rewriter, value, typeOf(value).getShape().drop_back(rank - 2));
+    });
+    SmallVector<int64_t> toLast{0}, toFirst{0, rank - 1};
+    for (int64_t i = 2; i < rank; ++i)
+      toLast.push_back(i), toFirst.push_back(i - 1);
+    toLast.push_back(1);
+    Value values = moveOperands(rewriter, op.getInput(), [&](Value value) { return m.make<nn::TransposeOp>(value, toLast); });
+    Value product = m.make<nn::MatMulOp>(values, m.make<nn::CollapseOp>(blocks, int64_t(1), int64_t(3)), /*transpose_lhs=*/false,
+                                         /*transpose_rhs=*/true);
+    if (op.getBias())
+      product = m.make<nn::AddOp>(product, op.getBias());
+    Value result = m.make<nn::TransposeOp>(product, toFirst);
+    rewriter.replaceOp(op, result.getType() == op.getType() ? result : m.make<tensor::CastOp>(op.getType(), result));
+    return success();
+  }
+};
+
 struct ContractBlockedPass : graph::impl::ContractBlockedPassBase<ContractBlockedPass> {
   using Base::Base;
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<ContractBlocked>(&getContext(), mixedSigns);
+    patterns.add<MultiplyPlaces>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

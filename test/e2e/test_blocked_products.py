@@ -138,6 +138,38 @@ def test_on_other_cpus(tmp_path: Path, target: str, weights: str, zeros: bool) -
             check(model, sizes, target)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("weights", "zeros"), [("int8", False), ("uint8", True), ("int4", False)])
+@pytest.mark.parametrize("places", [(7, 9), ("h", "w"), (33,)])
+def test_convolutions_of_one_place(tmp_path: Path, places: tuple, weights: str, zeros: bool, bias: bool) -> None:
+    """Each place's channels are multiplied in blocks, whatever the number of dimensions."""
+    generator, ones = np.random.default_rng(23), (1,) * len(places)
+    channels, outputs, block = 128, 72, 32
+    blocks = (outputs, channels // block, *ones)
+    data = {"q": integers(generator, weights, (outputs, channels, *ones)), "s": generator.uniform(0.001, 0.01, blocks).astype(np.float32)}
+    data |= {"zw": integers(generator, weights, blocks)} if zeros else {}
+    data |= {"bias": generator.normal(size=outputs).astype(np.float32)} if bias else {}
+    data |= {"sx": np.array(0.02, np.float32), "zx": np.array(131, np.uint8)}
+    model = parser.parse_model(f"""<ir_version: 10, opset_import: ["" : 21]>
+    m (uint8[N, {channels}, {", ".join(map(str, places))}] x) => (float[N, {outputs}, {", ".join(map(str, places))}] y) {{
+      xd = DequantizeLinear (x, sx, zx)
+      wd = DequantizeLinear <axis = 1, block_size = {block}> (q, s{", zw" if zeros else ""})
+      y = Conv (xd, wd{", bias" if bias else ""})
+    }}""")
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in data.items())
+    assert is_of_integers(model, tmp_path / "m.onnx")
+    compiled = module().compile(model)
+    for size in ((1,), (3,)):
+        x = generator.integers(0, 256, (*size, channels, *(p if isinstance(p, int) else 5 + i for i, p in enumerate(places)))).astype(np.uint8)
+        xd, wd = (value.astype(np.float64) for value in ReferenceEvaluator(model).run(["xd", "wd"], {"x": x}))
+        matrix, flat = wd.reshape(outputs, channels), xd.reshape(*size, channels, -1)
+        wanted = matrix @ flat + data.get("bias", np.zeros(outputs))[:, None]
+        got = compiled(x)
+        assert got.shape == (*size, outputs, *x.shape[2:])
+        bound = 4 * np.finfo(np.float32).eps * (np.abs(matrix) @ np.abs(flat) + 4)
+        assert (np.abs(got.reshape(wanted.shape) - wanted) <= bound).all()
+
+
 def test_sums_of_blocks_stay_in_tiles(tmp_path: Path) -> None:
     """Those of all blocks would take 128 times the result: 128 MiB. The run takes little more than inputs and weights."""
     path, program = tmp_path / "m.onnx", tmp_path / "m.so"
