@@ -118,7 +118,7 @@ def test_verbose_tells_what_happens(tmp_path: Path) -> None:
     done = [event.split(":")[0] for event in events if re.match(r"\w+: \d+\.\d{3} s", event)]
     assert tuple(done) == PHASES
     assert any(re.fullmatch(r"graph: \S+ s, \d+ ops, 2 kernels", event) for event in events)
-    assert any(event.startswith("remark: node ") and "VectorizeTiles" in event for event in events)
+    assert any(event.startswith("remark: node ") and "choose-tiles" in event for event in events)
     assert any(re.fullmatch(r"cache: [1-9]\d* hits, 0 misses", event) for event in events)
     assert any(re.fullmatch(rf"{re.escape(str(tmp_path / 'mlp.so'))}: \d+ KiB", event) for event in events)
     # Commands that compile in process tell it too; of a compiled model there is nothing to tell.
