@@ -81,17 +81,37 @@ static bool isOptional(const Carried &carried) {
   return carried.kind == Kind::Nothing || carried.kind == Kind::Some || carried.kind == Kind::Maybe;
 }
 
+/// The tensors that a choice is between; false if it is between others.
+static bool collectTensors(const Carried &carried, SmallVectorImpl<Carried> &tensors) {
+  if (carried.kind == Kind::Either)
+    return llvm::all_of(carried.parts, [&](const Carried &part) { return collectTensors(part, tensors); });
+  if (carried.kind != Kind::Tensor)
+    return false;
+  for (Carried &known : tensors)
+    if (auto joined = join(known, carried)) {
+      known = *joined;
+      return true;
+    }
+  tensors.push_back(carried);
+  return true;
+}
+
 /// A sequence in packed form; null element type for an empty one.
 static std::optional<Carried> toPacked(const Carried &carried) {
   if (carried.kind == Kind::Packed)
     return carried;
   Carried packed = makePackedKind({}, 0, true);
   for (const Carried &part : carried.parts) {
-    if (part.kind != Kind::Tensor || (packed.element && packed.element != part.type.getElementType()))
+    SmallVector<Carried> tensors;
+    if (!collectTensors(part, tensors))
       return std::nullopt;
-    packed.isUniform &= !packed.element || packed.rank == part.type.getRank();
-    packed.element = part.type.getElementType();
-    packed.rank = std::max(packed.rank, part.type.getRank());
+    for (const Carried &tensor : tensors) {
+      if (packed.element && packed.element != tensor.type.getElementType())
+        return std::nullopt;
+      packed.isUniform &= !packed.element || packed.rank == tensor.type.getRank();
+      packed.element = tensor.type.getElementType();
+      packed.rank = std::max(packed.rank, tensor.type.getRank());
+    }
   }
   return packed;
 }
@@ -171,21 +191,6 @@ std::optional<Carried> frontend::join(const Carried &lhs, const Carried &rhs) {
   if (isMaybe) // nothing has other sizes than something
     return makeMaybe(withoutSizes(*part));
   return isOptional(lhs) && isOptional(rhs) ? makeKind(Kind::Some, {*part}) : *part;
-}
-
-/// The tensors that a choice is between; false if it is between others.
-static bool collectTensors(const Carried &carried, SmallVectorImpl<Carried> &tensors) {
-  if (carried.kind == Kind::Either)
-    return llvm::all_of(carried.parts, [&](const Carried &part) { return collectTensors(part, tensors); });
-  if (carried.kind != Kind::Tensor)
-    return false;
-  for (Carried &known : tensors)
-    if (auto joined = join(known, carried)) {
-      known = *joined;
-      return true;
-    }
-  tensors.push_back(carried);
-  return true;
 }
 
 std::optional<Carried> frontend::joinOrChoose(const Carried &lhs, const Carried &rhs) {

@@ -145,7 +145,9 @@ std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &ou
     return refuse("is an optional map, which is not supported");
   OutputValue result{"tensor", {value}, {""}, 1};
   auto tuple = dyn_cast<TupleType>(value.getType());
-  if (auto elements = tuple ? getSequenceElements(value) : std::nullopt) {
+  auto elements = tuple ? getSequenceElements(value) : std::nullopt;
+  bool isChosen = elements && llvm::any_of(*elements, [](Value element) { return getChoice(element) && getElementTypeOf(element); });
+  if (elements && !isChosen) {
     result = {"sequence", *elements, {}, elements->size()};
     for (size_t i = 0; i < elements->size(); ++i)
       result.suffixes.push_back("[" + std::to_string(i) + "]");

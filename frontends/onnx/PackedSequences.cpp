@@ -29,13 +29,13 @@ static Value makeEmpty(NodeContext &c, Type element, ArrayRef<int64_t> shape) {
   return zero ? c.make<nn::BroadcastOp>(zero, c.intsConstant(shape)) : Value();
 }
 
-/// One of the two forms of a tensor in a sequence: all of its elements, and the row of its sizes.
+/// All elements of a tensor, and the row of its sizes.
 static Value flattenTensor(NodeContext &c, Value tensor) {
   return tensor ? c.make<nn::CollapseOp>(tensor, 0, c.rankOf(tensor)) : Value();
 }
-static Value makeRow(NodeContext &c, Value tensor, int64_t rank) {
+static Value makeRow(NodeContext &c, Value sizes, int64_t rank) {
   ShapeVectors v(c);
-  Value row = v.concat({v.shape(tensor), v.repeat(-1, rank - c.rankOf(tensor))});
+  Value row = v.filledUp(sizes, rank, v.scalar(-1), "sizes of an element");
   return row ? c.make<nn::UnsqueezeOp>(row, ArrayRef<int64_t>{0}) : Value();
 }
 
@@ -115,9 +115,7 @@ public:
     auto flat = element ? toAnyRank(c, element) : std::nullopt;
     if (!flat)
       return;
-    ShapeVectors v(c);
-    Value row = v.filledUp(flat->shape, getMostRank(element), v.scalar(-1), "sizes of an element");
-    row = row ? c.make<nn::UnsqueezeOp>(row, ArrayRef<int64_t>{0}) : Value();
+    Value row = makeRow(c, flat->shape, getMostRank(element));
     if (!row)
       return;
     collected.emplace_back(flat->data, /*inFront=*/false, /*asRows=*/true);
@@ -178,19 +176,20 @@ std::optional<PackedSequence> frontend::pack(NodeContext &c, Value sequence, Typ
     SmallVector<Value> data, rows;
     int64_t most = rank;
     for (Value tensor : *elements) {
-      auto type = dyn_cast<RankedTensorType>(tensor.getType());
-      if (!type || (element && type.getElementType() != element)) {
+      Type type = getElementTypeOf(tensor);
+      if (!type || (element && type != element)) {
         (void)c.error("a sequence of elements of different types, whose length is not known at compile time, is not "
                       "supported");
         return std::nullopt;
       }
-      element = type.getElementType();
-      most = std::max(most, type.getRank());
+      element = type;
+      most = std::max(most, getMostRank(tensor));
     }
     for (Value tensor : *elements) {
-      data.push_back(flattenTensor(c, tensor));
-      rows.push_back(makeRow(c, tensor, most));
-      result.isUniform &= c.rankOf(tensor) == most;
+      auto flat = toAnyRank(c, tensor);
+      data.push_back(flat ? flat->data : Value());
+      rows.push_back(flat ? makeRow(c, flat->shape, most) : Value());
+      result.isUniform &= isa<RankedTensorType>(tensor.getType()) && c.rankOf(tensor) == most;
     }
     if (elements->empty() && !element) {
       (void)c.error("the type of an empty sequence's elements is not known");
@@ -272,7 +271,7 @@ LogicalResult frontend::convertPackedInsert(NodeContext &c, PackedSequence seque
   int64_t rank = std::max(sequence.getRank(), c.rankOf(tensor));
   sequence.isUniform &= sequence.getRank() == c.rankOf(tensor);
   sequence.shapes = widenRows(c, sequence.shapes, rank);
-  Value data = flattenTensor(c, tensor), row = makeRow(c, tensor, rank);
+  Value data = flattenTensor(c, tensor), row = makeRow(c, ShapeVectors(c).shape(tensor), rank);
   if (!sequence.shapes || !data || !row)
     return failure();
   if (!c.hasInput(2)) {

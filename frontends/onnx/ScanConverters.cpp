@@ -132,7 +132,8 @@ static std::optional<SmallVector<Value>> buildScan(NodeContext &c, ScanParts &pa
   OpBuilder &b = c.getBuilder();
   Location loc = c.getLoc();
   size_t stateCount = parts.states.size();
-  auto body = convertBody(c, parts.graph, parts.states, 0, [&](Block &block, ArrayRef<Value> current) {
+  bool changesRank = false;
+  auto getArguments = [&](Block &block, ArrayRef<Value> current) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(&block);
     SmallVector<Value> arguments(current);
@@ -147,7 +148,10 @@ static std::optional<SmallVector<Value>> buildScan(NodeContext &c, ScanParts &pa
           c.make<nn::GatherOp>(tensor, toTensor(b, loc, iteration), axis, /*in_bounds=*/i == 0));
     }
     return arguments;
-  });
+  };
+  auto body = convertBody(c, parts.graph, parts.states, 0, getArguments, &changesRank);
+  if (changesRank)
+    (void)c.error("a state has another rank in one iteration than in the next, expected one shape in all");
   if (!body)
     return std::nullopt;
   ArrayRef<Value> values = body->draft.values;

@@ -4,8 +4,8 @@
 // number only a run tells stays lazy: what takes it computes with its tensor.
 //
 //===----------------------------------------------------------------------===//
+#include "frontends/onnx/Choices.h"
 #include "frontends/onnx/GraphImporter.h"
-#include "frontends/onnx/Loops.h"
 #include "frontends/onnx/Sequences.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -291,7 +291,7 @@ static LogicalResult convertSequenceMap(NodeContext &c) {
       return failure();
     for (auto [list, value] : llvm::zip(results, *values)) {
       // Sequences of sequences, of which each may hold the same one twice, would have any number of parts.
-      if (!isa<RankedTensorType>(value.getType()))
+      if (!isa<RankedTensorType>(value.getType()) && !(getChoice(value) && getElementTypeOf(value)))
         return c.error("the body gives a sequence or optional, expected tensors");
       list.push_back(value);
     }

@@ -36,9 +36,11 @@ def numbers(*values: int) -> np.ndarray:
 def check(made: onnx.ModelProto, program: Any, *feeds: dict[str, Any]) -> None:
     for feed in feeds:
         expected = ReferenceEvaluator(made).run(None, feed)
-        for got, want in zip(program.run(feed), expected, strict=True):
-            assert np.shape(got) == np.shape(want), feed
-            np.testing.assert_allclose(got, want, 1e-5, 1e-6)
+        for found, wanted in zip(program.run(feed), expected, strict=True):
+            lists = (found, wanted) if isinstance(wanted, list) else ([found], [wanted])
+            for got, want in zip(*lists, strict=True):
+                assert np.shape(got) == np.shape(want), feed
+                np.testing.assert_allclose(got, want, 1e-5, 1e-6)
 
 
 # What an exporter writes where it does not know whether a dimension is 1.
@@ -170,6 +172,14 @@ CASES: dict[str, tuple[str, list[str], list[dict[str, Any]]]] = {
         }""",
         ["y", "z"],
         [{"t": np.array(t), "x": floats(3), "i": np.array(i)} for t in (True, False) for i in (0, 1)],
+    ),
+    "list of such": (
+        """g (float[N] x, float[A, B] m, int64 i) => (seq(float[R]) s, seq(float[R]) t, float[R] y) {
+            l = SequenceConstruct (x, m, x) s = SequenceErase (l, i) t = SequenceInsert (l, m, i)
+            f = SequenceMap (t) <body = f (float[N] e) => (float[N] o) { o = Exp (e) }> y = SequenceAt (f, i)
+        }""",
+        ["y"],
+        [{"x": floats(3), "m": floats(2, 2), "i": np.array(i)} for i in (0, 1, 2, -1)],
     ),
     "joined": (
         """g (bool t, float[A, B] x, float[C] v) => (float[R] y) {

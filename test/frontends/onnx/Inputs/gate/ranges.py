@@ -45,6 +45,16 @@ FAULTS = {
         for count in (-(1 << 63), 0, 2, (1 << 63) - 1)
     },
     **{
+        f"scan_{version}_of_a_rank_that_changes": (
+            lambda version=version: model(
+                helper.make_node("Scan", ["", "x", "z"] if version == 8 else ["x", "z"], ["y", "w"], name="n", num_scan_inputs=1,
+                     body=helper.make_graph([node("Add", "q e", "t"), node("Identity", "t", "u")], "b",
+                                            [info("s", [3]), info("e", [3])], [info("t", [3]), info("u", [3])])),
+                inputs=[info("x", [2, 3]), info("z", [2, 4, 3]), info("q", [2, 3])], opset=version),
+            "node 'n' (Scan): a state has another rank in one iteration than in the next, expected one shape in all")
+        for version in (8, 9)
+    },
+    **{
         f"rank_of_{op.lower()}": (
             lambda op=op, inputs=inputs: model(node(op, " ".join(i.name for i in inputs), "y"), inputs=inputs, opset=21),
             f"node 'n' ({op}): the result has rank 65539, as there are so many {what}, expected at most 64")
