@@ -38,12 +38,12 @@ static Value getTuples(NodeContext &c, int64_t others) {
 static LogicalResult convertGatherND(NodeContext &c) {
   int64_t batchDims = c.version() >= 12 ? c.getInt("batch_dims", 0) : 0;
   Value tuples = c.input(1);
-  int64_t most = c.rankOf(c.input(0)) + c.rankOf(tuples) - 1 - batchDims; // were a tuple empty
   // What does not fit, the op says.
   if (bool fits = batchDims >= 0 && batchDims <= c.rankOf(c.input(0)) && c.rankOf(tuples) > batchDims;
       fits && c.typeOf(tuples).isDynamicDim(c.rankOf(tuples) - 1)) {
     ShapeVectors v(c);
     auto rank = v.resultRank(std::nullopt, "indices in a tuple", [&] {
+      int64_t most = c.rankOf(c.input(0)) + c.rankOf(tuples) - 1 - batchDims; // were a tuple empty
       Value length = v.size(tuples, c.rankOf(tuples) - 1);
       return OpenRank{v.toScalar(v.sub(v.constant(most), length)), c.rankOf(tuples) - 1, most - 1};
     });
