@@ -422,7 +422,6 @@ ImportOptions Call::getImportOptions() const {
   import.allowSymlinks = options.allowSymlinks;
   import.trainable = options.train.has_value();
   import.hashSource = true;
-  import.openLengths = options.openLengths;
   return import;
 }
 

@@ -158,9 +158,6 @@ struct CompileOptions {
   /// tensor, nullopt for an optional without an element. Of them is taken what neither the model
   /// nor the options above say: ranks, and where these depend on it the length of a vector. Inputs that the model does not have are passed over.
   std::map<std::string, ExampleShapes> examples;
-  /// Told afterwards, if not null and the compilation failed for this reason alone: the vectors among the inputs on
-  /// whose lengths a rank depends, and of which nothing says them. An OpenModel takes them from each run.
-  std::vector<std::string> *openLengths = nullptr;
   /// Sizes of named dimensions, in all inputs.
   std::map<std::string, int64_t> dims;
   /// Sizes of open dimensions by their names, or places ("x[0]") where they have none, for which there is faster code beside that for all sizes:
@@ -260,9 +257,9 @@ struct OpenInput {
 Result<std::vector<OpenInput>> listInputs(const std::string &path);
 Result<std::vector<OpenInput>> listInputs(std::span<const std::byte> model);
 
-/// A model that is compiled for the inputs that it is given, once for each rank of an open input, for whether an
-/// optional one has an element, and for each length of a vector on which a rank depends; other sizes stay open.
-/// Thread-safe; copies are the same one.
+/// A model that is compiled for the inputs that it is given, once for each rank of an open input, and for whether an
+/// optional one has an element; sizes stay open, but the length of a vector on which a rank depends. Thread-safe;
+/// copies are the same one.
 class OpenModel {
 public:
   /// Reads which inputs are open. The options hold for all that is compiled.

@@ -59,8 +59,8 @@ struct LowerBroadcast : Lowering<nn::BroadcastOp> {
       maps.push_back(AffineMap::get(rank, 0, exprs, rewriter.getContext()));
     }
     maps.push_back(rewriter.getMultiDimIdentityMap(rank));
-    rewriter.replaceOpWithNewOp<linalg::GenericOp>(
-        op, type, inputs, empty, maps, iterators,
+    auto generic = linalg::GenericOp::create(
+        rewriter, loc, empty.getType(), inputs, empty, maps, iterators,
         [&](OpBuilder &b, Location bodyLoc, ValueRange arguments) {
           Value element = arguments[0];
           if (!isKnown) {
@@ -73,6 +73,7 @@ struct LowerBroadcast : Lowering<nn::BroadcastOp> {
           }
           linalg::YieldOp::create(b, bodyLoc, element);
         });
+    rewriter.replaceOp(op, lower::castTo(rewriter, loc, generic.getResult(0), type)); // sizes may be known that the type lacks
     return success();
   }
 };

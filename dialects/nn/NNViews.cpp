@@ -36,11 +36,12 @@ Value nacre::nn::reshapeTo(OpBuilder &b, Value tensor, ArrayRef<int64_t> sizes) 
 
 /// The sizes that `shape` asks for, -1 and unknown ones as kDynamic. `input` and
 /// `wanted` become what is left of the element count on either side: nullopt if
-/// that is not known, and sizes copied from the input by a 0 are in neither.
+/// that is not known, and sizes copied from the input by a 0 are in neither. `factor` becomes the product of
+/// the known sizes in the input's.
 static LogicalResult resolveShape(std::optional<Location> loc, RankedTensorType type,
                                   const KnownInts &known, bool allowZero,
                                   SmallVectorImpl<int64_t> &result, std::optional<unsigned> &inferred,
-                                  std::optional<int64_t> &input, std::optional<int64_t> &wanted) {
+                                  std::optional<int64_t> &input, std::optional<int64_t> &wanted, int64_t &factor) {
   SmallVector<bool> copied(type.getRank(), false);
   wanted = 1;
   for (auto [i, size] : llvm::enumerate(known)) {
@@ -66,14 +67,17 @@ static LogicalResult resolveShape(std::optional<Location> loc, RankedTensorType 
         return emitOptionalError(loc, "reshape to more elements than 64 bits can count");
     }
   }
-  input = 1;
-  for (auto [size, isCopied] : llvm::zip(type.getShape(), copied))
-    if (!isCopied && input) {
-      if (ShapedType::isDynamic(size))
-        input.reset();
-      else
-        *input *= size;
-    }
+  input = factor = 1;
+  for (auto [size, isCopied] : llvm::zip(type.getShape(), copied)) {
+    if (isCopied)
+      continue;
+    if (ShapedType::isDynamic(size))
+      input.reset();
+    else
+      factor = llvm::SaturatingMultiply<uint64_t>(factor, size) > INT64_MAX ? 0 : factor * size; // of no tensor
+  }
+  if (input)
+    input = factor;
   return success();
 }
 
@@ -92,20 +96,25 @@ LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   SmallVector<int64_t> result;
   std::optional<unsigned> inferred;
   std::optional<int64_t> input, wanted;
-  if (failed(resolveShape(loc, type, known, adaptor.getAllowzero() || adaptor.getExact(), result, inferred, input, wanted)))
+  int64_t factor; // of the input's elements, whatever its open sizes are
+  if (failed(resolveShape(loc, type, known, adaptor.getAllowzero() || adaptor.getExact(), result, inferred, input, wanted, factor)))
     return failure();
+  auto cannotReshape = [&]() -> LogicalResult {
+    if (!loc)
+      return failure();
+    auto diagnostic = mlir::emitError(*loc) << "cannot reshape " << type << " to [";
+    llvm::interleaveComma(known, diagnostic, [&](auto size) { diagnostic << *size; });
+    return diagnostic << "]";
+  };
   if (input && wanted) {
     if (inferred && *input == 0 && *wanted == 0)
       return emitOptionalError(loc, "reshape cannot tell the size for -1: there are no elements");
-    if (inferred ? *wanted == 0 || *input % *wanted != 0 : *input != *wanted) {
-      if (!loc)
-        return failure();
-      auto diagnostic = mlir::emitError(*loc) << "cannot reshape " << type << " to [";
-      llvm::interleaveComma(known, diagnostic, [&](auto size) { diagnostic << *size; });
-      return diagnostic << "]";
-    }
+    if (inferred ? *wanted == 0 || *input % *wanted != 0 : *input != *wanted)
+      return cannotReshape();
     if (inferred)
       result[*inferred] = *input / *wanted;
+  } else if (wanted && !inferred && *wanted > 0 && (factor == 0 || *wanted % factor != 0)) {
+    return cannotReshape();
   }
   types.push_back(RankedTensorType::get(result, type.getElementType()));
   return success();

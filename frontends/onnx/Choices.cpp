@@ -190,20 +190,27 @@ Value frontend::chooseByRank(NodeContext &c, Value rank, int64_t least, int64_t 
   return values ? values->front() : Value();
 }
 
+/// The tensor that a value is, or the element that an optional has.
+static Value getTensor(Value value) {
+  auto element = isOptionalValue(value) ? getOptionalElement(value) : std::nullopt;
+  Value tensor = element ? *element : value;
+  return tensor && isa<RankedTensorType>(tensor.getType()) ? tensor : Value();
+}
+
 Type frontend::getElementTypeOf(Value value) {
   if (auto choice = getChoice(value)) {
     Type yes = getElementTypeOf(choice->yes);
     return yes == getElementTypeOf(choice->no) ? yes : Type();
   }
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getElementType() : Type();
+  Value tensor = getTensor(value);
+  return tensor ? NodeContext::typeOf(tensor).getElementType() : Type();
 }
 
 static bool mayHaveRank(Value value, int64_t rank) {
   if (auto choice = getChoice(value))
     return mayHaveRank(choice->yes, rank) || mayHaveRank(choice->no, rank);
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.getRank() == rank;
+  Value tensor = getTensor(value);
+  return tensor && NodeContext::rankOf(tensor) == rank;
 }
 
 Value frontend::takeRank(NodeContext &c, Value value, int64_t rank, const Twine &message) {
@@ -211,7 +218,7 @@ Value frontend::takeRank(NodeContext &c, Value value, int64_t rank, const Twine 
     return {};
   auto choice = getChoice(value);
   if (!choice)
-    return value;
+    return getTensor(value);
   auto values = convertEither(c, choice->condition, [&](unsigned branch, Draft &draft) {
     draft.values = {takeRank(c, branch == 0 ? choice->yes : choice->no, rank, message)};
     return draft.values.front() || succeeded(c.error(message));
@@ -235,13 +242,14 @@ std::optional<AnyRank> frontend::toAnyRank(NodeContext &c, Value value) {
     auto merged = mergeBranches(c, choice->condition, drafts, 2);
     return merged ? std::optional(AnyRank{(*merged)[0], (*merged)[1]}) : std::nullopt;
   }
-  Value data = c.make<nn::CollapseOp>(value, 0, c.rankOf(value)), shape = ShapeVectors(c).shape(value);
+  Value tensor = getTensor(value), shape = ShapeVectors(c).shape(tensor);
+  Value data = c.make<nn::CollapseOp>(tensor, 0, c.rankOf(tensor));
   return data && shape ? std::optional(AnyRank{data, shape}) : std::nullopt;
 }
 
 int64_t frontend::getMostRank(Value value) {
   if (auto choice = getChoice(value))
     return std::max(getMostRank(choice->yes), getMostRank(choice->no));
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
+  Value tensor = getTensor(value);
+  return tensor ? NodeContext::rankOf(tensor) : 0;
 }

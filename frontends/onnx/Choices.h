@@ -23,7 +23,8 @@ std::optional<SmallVector<Value>> convertEither(NodeContext &c, Value condition,
 /// all others. Null after an error.
 Value chooseByRank(NodeContext &c, Value rank, int64_t least, int64_t most, llvm::function_ref<Value(int64_t)> make);
 
-/// The element type of a tensor, or of all tensors that a value may be; null if they have several, or are none.
+/// The element type of a tensor (here also one in an optional), or of all tensors that a value may be; null if they have
+/// several, or are none.
 mlir::Type getElementTypeOf(Value value);
 /// Of a choice the tensor of a rank; a run that chooses another one ends with the message. Null if there is none.
 Value takeRank(NodeContext &c, Value value, int64_t rank, const Twine &message);

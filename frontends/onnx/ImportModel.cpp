@@ -118,15 +118,16 @@ std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &ou
   if (isOptional)
     declared = &declared->optional_type().elem_type();
   if (getChoice(value)) {
-    if (isOptional || !getElementTypeOf(value))
+    std::string prefix = isOptional ? "optional " : "";
+    if (!getElementTypeOf(value))
       return refuse("is of another kind or element type in one branch of an If than in the other, which is not supported");
     NodeContext c(*this, builder, value.getLoc());
     int64_t rank = declared->tensor_type().shape().dim_size();
     if (declared->tensor_type().has_shape())
       if (Value tensor = takeRank(c, value, rank, "output " + quoted(output.name()) + " is not of rank " + Twine(rank) + ", as the model declares"))
-        return OutputValue{"tensor", {tensor}, {""}, 1};
+        return OutputValue{prefix + "tensor", {tensor}, {""}, 1};
     auto any = toAnyRank(c, value);
-    return any ? std::optional(OutputValue{"any rank", {any->data, any->shape}, {".data", ".shape"}, 1}) : std::nullopt;
+    return any ? std::optional(OutputValue{prefix + "any rank", {any->data, any->shape}, {".data", ".shape"}, 1}) : std::nullopt;
   }
   Value isThere;
   if (auto optional = getRuntimeOptional(value)) {

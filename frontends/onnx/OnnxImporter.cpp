@@ -98,10 +98,10 @@ void frontend::loadImportDialects(MLIRContext &context) {
 
 namespace {
 
-/// An input that is a vector of open length, with the one that the examples have.
+/// An input that is a vector, of the length that the examples have.
 struct OpenVector {
   std::string name;
-  std::optional<int64_t> length;
+  int64_t length;
 };
 
 /// What came of one attempt to import a model: see GraphImporter.
@@ -112,6 +112,7 @@ struct Attempt {
 
 } // namespace
 
+/// The vectors whose lengths only the examples tell.
 static SmallVector<OpenVector> findOpenVectors(const ::onnx::GraphProto &graph, const ImportOptions &options) {
   SmallVector<OpenVector> vectors;
   for (const ::onnx::ValueInfoProto *input : listGivenInputs(graph)) {
@@ -120,16 +121,12 @@ static SmallVector<OpenVector> findOpenVectors(const ::onnx::GraphProto &graph, 
     auto isOpen = [&](const ::onnx::TensorShapeProto::Dimension &dim) {
       return !dim.has_dim_value() && !options.dims.count(dim.dim_param());
     };
-    if (!input->type().has_tensor_type() || options.inputShapes.count(name) ||
+    auto shown = options.examples.find(name);
+    if (!input->type().has_tensor_type() || options.inputShapes.count(name) || shown == options.examples.end() ||
         (type.has_shape() && (type.shape().dim_size() != 1 || !isOpen(type.shape().dim(0)))))
       continue;
-    auto shown = options.examples.find(name);
-    if (shown == options.examples.end()) {
-      if (type.has_shape() && options.openLengths)
-        vectors.push_back({name, std::nullopt});
-    } else if (shown->second && shown->second->size() == 1 && shown->second->front().size() == 1) {
+    if (shown->second && shown->second->size() == 1 && shown->second->front().size() == 1)
       vectors.push_back({name, shown->second->front().front()});
-    }
   }
   return vectors;
 }
@@ -142,8 +139,7 @@ static Attempt importOnce(ModelFile &file, Location loc, const ImportOptions &op
 }
 
 /// Imports with the lengths that are known. Where a rank depends on others, also with those that the
-/// examples have: of one vector alone, or of all of them. Where these have none, any length shows
-/// whether there would be a rank if it were known. What no length tells is left to the run.
+/// examples have: of one vector alone, or of all of them. What these do not tell either is left to the run.
 static OwningOpRef<ModuleOp> importGraph(ModelFile &file, Location loc, const ImportOptions &options) {
   SmallVector<OpenVector> vectors = findOpenVectors(file.model().graph(), options);
   SmallVector<ArrayRef<OpenVector>> choices{{}};
@@ -164,21 +160,14 @@ static OwningOpRef<ModuleOp> importGraph(ModelFile &file, Location loc, const Im
   bool isOpen = false;
   for (ArrayRef<OpenVector> choice : choices) {
     ImportOptions fixed = options;
-    std::vector<std::string> untold;
-    for (const OpenVector &vector : choice) {
-      fixed.inputShapes[vector.name] = {vector.length.value_or(1)};
-      if (!vector.length)
-        untold.push_back(vector.name);
-    }
+    for (const OpenVector &vector : choice)
+      fixed.inputShapes[vector.name] = {vector.length};
     Attempt made = attempt(fixed);
-    bool isFirst = choice.empty(), hasRanks = !made.lacksRank;
-    if (isFirst || (hasRanks && untold.empty())) {
+    isOpen = choice.empty() ? made.lacksRankOnly : made.lacksRank;
+    if (choice.empty() || !isOpen) {
       said = std::move(own);
       module = std::move(made.module);
-    } else if (hasRanks) {
-      *options.openLengths = std::move(untold);
     }
-    isOpen = isFirst ? made.lacksRankOnly : !hasRanks;
     if (!isOpen)
       break;
   }

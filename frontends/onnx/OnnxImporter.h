@@ -33,9 +33,6 @@ struct ImportOptions {
   bool allowSymlinks = false;
   /// Note the file's hash in the module (kSourceHashAttr); it reads the whole file.
   bool hashSource = false;
-  /// Told, if not null and there is no module for this reason alone: the vectors among the inputs on whose
-  /// lengths a rank depends, and of which nothing says them.
-  std::vector<std::string> *openLengths = nullptr;
   /// Where nothing tells a rank, what depends on it is there once for each that a run may have.
   bool choosesRanks = false;
 

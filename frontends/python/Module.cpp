@@ -71,7 +71,6 @@ struct Request {
   std::string reproducer;
   nb::object progress = nb::none(); // or called with a phase, its number and how many there are
   nb::object log = nb::none();      // or called with each line
-  std::vector<std::string> openLengths; // told, as CompileOptions'
 };
 
 /// Lines of the log on their way from the threads that compile to the one that waits, which
@@ -180,12 +179,11 @@ void await(CompileTask &task, const Request &request, LogQueue &lines) {
   }
 }
 
-Program compileModel(nb::handle source, Request &request, const Examples &examples, int32_t threads,
+Program compileModel(nb::handle source, const Request &request, const Examples &examples, int32_t threads,
                      std::vector<int32_t> cpus) {
   LogQueue lines;
   CompileOptions options = makeOptions(request, lines);
   options.examples = examples;
-  options.openLengths = &request.openLengths;
   auto task = [&] {
     if (!PyBytes_Check(source.ptr()))
       return compileAsync(nb::cast<std::string>(source), options);
@@ -346,8 +344,7 @@ NB_MODULE(_core, module) {
       .def_rw("cache_bytes", &Request::cacheBytes)
       .def_rw("reproducer", &Request::reproducer)
       .def_rw("progress", &Request::progress, nb::arg().none())
-      .def_rw("log", &Request::log, nb::arg().none())
-      .def_ro("open_lengths", &Request::openLengths);
+      .def_rw("log", &Request::log, nb::arg().none());
 
   nb::class_<Program>(module, "Model",
                       "A compiled model with threads and memory: made by nacre.compile or nacre.load.\n"

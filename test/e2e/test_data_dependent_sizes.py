@@ -72,6 +72,17 @@ def test_non_max_suppression(apart: bool, score: float, found: int) -> None:
     np.testing.assert_array_equal(got, want)
 
 
+def test_a_bound_of_nothing() -> None:
+    """No more than 0 boxes are chosen: the next operator's broadcast makes nothing."""
+    proto = parser.parse_model(
+        HEAD + """g (float[1, A, 4] b, float[1, C, A] s, int64[E, 1] x) => (bool[K, L] y) {
+            most = Constant <value_ints = [0]> () c = NonMaxSuppression (b, s, most) y = Less (c, x) }"""
+    )
+    program = module().compile(proto, threads=1)
+    assert program(boxes(2, True), np.zeros((1, 1, 2), np.float32), np.zeros((0, 1), np.int64)).shape == (0, 3)
+    assert program(boxes(2, True), np.zeros((1, 1, 2), np.float32), np.zeros((1, 1), np.int64)).shape == (0, 3)
+
+
 def test_what_is_reserved(tmp_path: Path) -> None:
     """Nothing is asked for in a run of static inputs; what would waste memory is."""
     def host(text: str) -> str:

@@ -140,10 +140,10 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
     The ranks of inputs are fixed here, and whether an optional input has an element. What the model does
     not say of them, `input_shapes` says, and `input_lengths` (None: an optional without an element; 1:
     an optional tensor that is there), or `example`, values for a run by name. If none does, the result
-    is an OpenModel, which is compiled when it is first run, once for each rank that it meets. So it is
-    where a rank depends on the length of a vector (the shape of Reshape, the axes of Unsqueeze), which the
-    same options say: there is a model for each length. What is trained has its parameters once, and is not
-    left open. A sequence has any number of elements of
+    is an OpenModel, which is compiled when it is first run, once for each rank that it meets. Where a rank
+    depends on the length of a vector (the shape of Reshape, the axes of Unsqueeze), the same options say it;
+    else there is code for each length up to 8, but in what is trained, where one has to say it.
+    A sequence has any number of elements of
     one rank, or as many as `input_lengths` says; then they are called `x[0]`, `x[1]`, ..., and
     `input_shapes` takes either name.
 
@@ -190,15 +190,9 @@ def compile(  # noqa: A001 - the natural name, always used as nacre.compile
         if name not in shown
         and ((lacks_rank and not _has_shape(name, request)) or (lacks_element and name not in request.input_lengths))
     }
-    if not open_inputs:
-        try:
-            return make(shown)
-        except CompileError:
-            if train is not None or not request.open_lengths:
-                raise
-    return OpenModel(
-        [name for name, *_ in inputs], open_inputs, request.open_lengths, lambda values: make({**shown, **values})
-    )
+    if open_inputs:
+        return OpenModel([name for name, *_ in inputs], open_inputs, lambda values: make({**shown, **values}))
+    return make(shown)
 
 
 def compile_to_file(

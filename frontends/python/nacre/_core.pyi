@@ -279,8 +279,6 @@ class _Request:
     reproducer: str
     progress: Callable[[str, int, int], object] | None
     log: Callable[[str], object] | None
-    @property
-    def open_lengths(self) -> list[str]: ...
 
 def compile(
     source: str | bytes,

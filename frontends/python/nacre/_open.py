@@ -21,22 +21,16 @@ def shapes_of(value: Any) -> list[list[int]] | None:
 
 
 class OpenModel:
-    """A model that is compiled when it is first run: its file says nothing about the rank of an input,
-    leaves open whether an optional input has an element, or how long a vector is on which a rank depends.
-    There is a nacre.Model for each that was met, made once and kept; sizes that are open stay so.
+    """A model that is compiled when it is first run: its file says nothing about the rank of an input, or
+    leaves open whether an optional input has an element. There is a nacre.Model for each that was met,
+    made once and kept; sizes that are open stay so, but the length of a vector on which a rank depends.
     Thread-safe."""
 
     def __init__(
-        self,
-        names: Sequence[str],
-        open_inputs: Mapping[str, bool],
-        vectors: Sequence[str],
-        make: Callable[[Mapping[str, Any]], Model],
+        self, names: Sequence[str], open_inputs: Mapping[str, bool], make: Callable[[Mapping[str, Any]], Model]
     ) -> None:
         self._names = list(names)
-        # By name: whether it may be left out. Those on whose lengths a rank depends may not.
-        self._open = {**open_inputs, **dict.fromkeys(vectors, False)}
-        self._vectors = set(vectors)
+        self._open = dict(open_inputs)  # by name: whether it may be left out
         self._make = make
         self._models: dict[Any, list[Model]] = {}
         self._fixed: set[str] = set()  # vectors that have one length in every model
@@ -56,9 +50,6 @@ class OpenModel:
             if name not in named and not may_lack:
                 raise InputError(f"input '{name}' is missing")
             named.setdefault(name, None)
-        for name in self._vectors:
-            if np.ndim(named[name]) != 1:
-                raise InputError(f"input '{name}': the rank is {np.ndim(named[name])}, expected 1")
         key = tuple(self._describe(named[name]) for name in self._open)
         with self._lock:
             models = self._models.setdefault(key, [])

@@ -10,6 +10,16 @@ func.func @reshape(%x: tensor<2x3xf32>) {
 
 // -----
 
+func.func @reshape_of_open_size(%x: tensor<2x?xf32>) {
+  %s = nn.constant dense<3> : tensor<1xi64>
+  // expected-error @below {{cannot reshape 'tensor<2x?xf32>' to [3]}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = nn.reshape %x, %s : (tensor<2x?xf32>, tensor<1xi64>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
 func.func @two_unknown(%x: tensor<2x3xf32>) {
   %s = nn.constant dense<[-1, -1]> : tensor<2xi64>
   // expected-error @below {{reshape to a shape with two sizes of -1}}

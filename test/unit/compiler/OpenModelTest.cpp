@@ -15,12 +15,11 @@ std::string field(int number, const std::string &content) {
 }
 std::string field(int number, int value) { return {char(number << 3), char(value)}; }
 
-/// y = Expand(x, size), of an f32 x, without a shape unless there is one, and an i64 size of one dimension.
-std::string makeModel(std::optional<int> sizeOfX = std::nullopt) {
-  std::string type = field(1, field(1, 1)), ranked = field(1, field(1, 1) + field(2, field(1, field(1, sizeOfX.value_or(1)))));
-  std::string vector = field(1, field(1, 7) + field(2, field(1, "")));
+/// y = Expand(x, size), of an f32 x without a shape and an i64 size of one dimension.
+std::string makeModel() {
+  std::string type = field(1, field(1, 1)), vector = field(1, field(1, 7) + field(2, field(1, "")));
   std::string node = field(1, "x") + field(1, "size") + field(2, "y") + field(4, "Expand");
-  std::string graph = field(1, node) + field(2, "g") + field(11, field(1, "x") + field(2, sizeOfX ? ranked : type)) +
+  std::string graph = field(1, node) + field(2, "g") + field(11, field(1, "x") + field(2, type)) +
                       field(11, field(1, "size") + field(2, vector)) + field(12, field(1, "y") + field(2, type));
   return field(1, 10) + field(8, field(2, 21)) + field(7, graph);
 }
@@ -73,32 +72,6 @@ TEST_F(OpenModelTest, OneForEachRank) {
   ASSERT_TRUE(y) << y.error().message;
   auto given = y->front().view().as<float>();
   EXPECT_EQ(std::vector<float>(given.begin(), given.end()), (std::vector<float>{1, 1, 1, 2, 2, 2}));
-}
-
-TEST_F(OpenModelTest, OneForEachLengthThatIsARank) {
-  std::ofstream(path) << makeModel(/*sizeOfX=*/3);
-  std::vector<std::string> lengths;
-  CompileOptions options = getOptions();
-  options.openLengths = &lengths;
-  EXPECT_FALSE(compile(path.string(), options));
-  EXPECT_EQ(lengths, std::vector<std::string>{"size"});
-
-  Result<OpenModel> open = OpenModel::open(path, getOptions());
-  ASSERT_TRUE(open) << open.error().message;
-  EXPECT_FALSE(open->inputs()[0].lacksRank);
-  auto get = [&](int64_t x, int64_t length) {
-    auto model = open->specialize({{"x", {{{x}}}}, {"size", {{{length}}}}});
-    EXPECT_TRUE(model) << model.error().message;
-    return model ? *model : nullptr;
-  };
-  auto plane = get(3, 2), space = get(3, 3);
-  EXPECT_NE(plane, space);
-  EXPECT_EQ(plane, get(3, 2));
-  EXPECT_EQ(plane->functions()[0].outputs[0].dims.size(), 2u);
-  EXPECT_EQ(space->functions()[0].outputs[0].dims.size(), 3u);
-  // x has one length by its declaration: another is no reason for a model of its own.
-  (void)get(4, 2);
-  EXPECT_EQ(plane, get(5, 2));
 }
 
 TEST_F(OpenModelTest, WhatIsMissing) {
