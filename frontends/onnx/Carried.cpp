@@ -194,7 +194,6 @@ std::optional<Carried> frontend::join(const Carried &lhs, const Carried &rhs) {
 }
 
 std::optional<Carried> frontend::joinOrChoose(const Carried &lhs, const Carried &rhs) {
-  constexpr size_t kMostRanks = 8;
   if (auto joined = join(lhs, rhs))
     return joined;
   SmallVector<Carried> tensors;
@@ -208,6 +207,10 @@ std::optional<Carried> frontend::joinOrChoose(const Carried &lhs, const Carried 
   for (Carried &tensor : llvm::reverse(tensors))
     choice = Carried{Kind::Either, truth, {std::move(tensor), std::move(choice)}, {}};
   return choice;
+}
+
+size_t frontend::countChoices(const Carried &carried) {
+  return carried.kind == Kind::Either ? countChoices(carried.parts[0]) + countChoices(carried.parts[1]) : 1;
 }
 
 Carried frontend::withoutSizes(Carried carried) {

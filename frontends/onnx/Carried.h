@@ -12,6 +12,9 @@
 
 namespace nacre::frontend {
 
+/// Of tensors that are chosen between where they come from several choices, or a loop: 0 to 8, say.
+inline constexpr size_t kMostRanks = 9;
+
 struct Carried {
   enum class Kind {
     Tensor,
@@ -39,6 +42,8 @@ std::optional<Carried> join(const Carried &lhs, const Carried &rhs);
 /// The same, or a choice between both where they are tensors of different rank, or choices between such, of at most
 /// `kMostRanks` ranks.
 std::optional<Carried> joinOrChoose(const Carried &lhs, const Carried &rhs);
+/// How many values a choice is between, all in all; 1 of what is none.
+size_t countChoices(const Carried &carried);
 /// With all sizes unknown.
 Carried withoutSizes(Carried carried);
 /// The types of the tensors.

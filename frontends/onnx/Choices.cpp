@@ -39,7 +39,7 @@ public:
     c.failed = false;
     return first.empty() ? "this is not supported" : first;
   }
-  bool isOutOfBudget() const { return c.importer.outOfBudget; }
+  static bool isOutOfBudget(NodeContext &c) { return c.importer.outOfBudget; }
 
 private:
   NodeContext &c;
@@ -58,23 +58,15 @@ frontend::convertEither(NodeContext &c, Value condition,
     return convert(branch, draft) && !c.hadError() && !llvm::is_contained(draft.values, Value());
   };
   Draft drafts[2];
-  std::optional<std::string> faults[2], outOfBudget;
+  std::optional<std::string> faults[2];
   for (unsigned branch : {0u, 1u}) {
     drafts[branch] = createDraft(c);
-    Trial trial(c);
-    bool isGood = fill(branch, drafts[branch]);
-    if (!isGood)
+    if (Trial trial(c); !fill(branch, drafts[branch]))
       faults[branch] = trial.takeBack();
-    if (!isGood && trial.isOutOfBudget()) { // of the model as a whole
-      for (Draft &draft : MutableArrayRef(drafts).take_front(branch + 1))
-        draft.holder->erase();
-      outOfBudget = *faults[branch];
-      break;
+    if (faults[branch] && Trial::isOutOfBudget(c)) { // the model as a whole
+      (void)c.error(*faults[branch]);
+      return std::nullopt;
     }
-  }
-  if (outOfBudget) {
-    (void)c.error(*outOfBudget);
-    return std::nullopt;
   }
   if (!faults[0] && !faults[1])
     return mergeBranches(c, condition, drafts, drafts[0].values.size());
@@ -206,6 +198,10 @@ Type frontend::getElementTypeOf(Value value) {
   return tensor ? NodeContext::typeOf(tensor).getElementType() : Type();
 }
 
+bool frontend::isTensorOrChoice(Value value) {
+  return isa<RankedTensorType>(value.getType()) || (getChoice(value) && getElementTypeOf(value));
+}
+
 static bool mayHaveRank(Value value, int64_t rank) {
   if (auto choice = getChoice(value))
     return mayHaveRank(choice->yes, rank) || mayHaveRank(choice->no, rank);
@@ -242,9 +238,11 @@ std::optional<AnyRank> frontend::toAnyRank(NodeContext &c, Value value) {
     auto merged = mergeBranches(c, choice->condition, drafts, 2);
     return merged ? std::optional(AnyRank{(*merged)[0], (*merged)[1]}) : std::nullopt;
   }
-  Value tensor = getTensor(value), shape = ShapeVectors(c).shape(tensor);
+  Value tensor = getTensor(value), shape = tensor ? ShapeVectors(c).shape(tensor) : Value();
+  if (!shape)
+    return std::nullopt;
   Value data = c.make<nn::CollapseOp>(tensor, 0, c.rankOf(tensor));
-  return data && shape ? std::optional(AnyRank{data, shape}) : std::nullopt;
+  return data ? std::optional(AnyRank{data, shape}) : std::nullopt;
 }
 
 int64_t frontend::getMostRank(Value value) {

@@ -26,6 +26,8 @@ Value chooseByRank(NodeContext &c, Value rank, int64_t least, int64_t most, llvm
 /// The element type of a tensor (here also one in an optional), or of all tensors that a value may be; null if they have
 /// several, or are none.
 mlir::Type getElementTypeOf(Value value);
+/// Whether a value is a tensor, or a choice between such of one element type.
+bool isTensorOrChoice(Value value);
 /// Of a choice the tensor of a rank; a run that chooses another one ends with the message. Null if there is none.
 Value takeRank(NodeContext &c, Value value, int64_t rank, const Twine &message);
 
@@ -33,7 +35,7 @@ Value takeRank(NodeContext &c, Value value, int64_t rank, const Twine &message);
 struct AnyRank {
   Value data, shape;
 };
-/// Of a tensor, or a choice between such of one element type; nullopt after an error.
+/// Of isTensorOrChoice(); nullopt after an error.
 std::optional<AnyRank> toAnyRank(NodeContext &c, Value value);
 
 /// The largest rank of the tensors that a value may be.

@@ -147,7 +147,7 @@ std::optional<OutputValue> GraphImporter::flattenOutput(const ValueInfoProto &ou
   OutputValue result{"tensor", {value}, {""}, 1};
   auto tuple = dyn_cast<TupleType>(value.getType());
   auto elements = tuple ? getSequenceElements(value) : std::nullopt;
-  bool isChosen = elements && llvm::any_of(*elements, [](Value element) { return getChoice(element) && getElementTypeOf(element); });
+  bool isChosen = elements && llvm::any_of(*elements, getChoice) && llvm::all_of(*elements, isTensorOrChoice);
   if (elements && !isChosen) {
     result = {"sequence", *elements, {}, elements->size()};
     for (size_t i = 0; i < elements->size(); ++i)

@@ -79,7 +79,11 @@ std::optional<SmallVector<Value>> frontend::mergeBranches(NodeContext &c, Value 
       (void)c.error("output " + Twine(i) + " is a value that branches cannot give");
       return std::nullopt;
     }
-    outputs.push_back({join(*yes, *no), {*yes, *no}});
+    auto joined = join(*yes, *no);
+    // Choices by one condition stay with it, so that what takes several is converted for what goes together.
+    if (!joined && countChoices(*yes) + countChoices(*no) > kMostRanks)
+      joined = joinOrChoose(*yes, *no); // one for each rank, however many conditions tell it
+    outputs.push_back({std::move(joined), {*yes, *no}});
     if (outputs.back().joined)
       getTypes(*outputs.back().joined, types);
     else

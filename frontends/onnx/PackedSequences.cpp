@@ -176,7 +176,7 @@ std::optional<PackedSequence> frontend::pack(NodeContext &c, Value sequence, Typ
     SmallVector<Value> data, rows;
     int64_t most = rank;
     for (Value tensor : *elements) {
-      Type type = getElementTypeOf(tensor);
+      Type type = isTensorOrChoice(tensor) ? getElementTypeOf(tensor) : Type();
       if (!type || (element && type != element)) {
         (void)c.error("a sequence of elements of different types, whose length is not known at compile time, is not "
                       "supported");
@@ -434,7 +434,7 @@ LogicalResult frontend::convertPackedMap(NodeContext &c) {
       return failure();
     b.setInsertionPointToEnd(&loop.getBlock());
     for (Value value : ArrayRef(*values).take_front(c.numOutputs())) {
-      if (!isa<RankedTensorType>(value.getType()) && !getChoice(value))
+      if (!isTensorOrChoice(value))
         return c.error("a graph that makes something else than tensors of a sequence's elements is not supported");
       loop.add(value);
     }

@@ -291,7 +291,7 @@ static LogicalResult convertSequenceMap(NodeContext &c) {
       return failure();
     for (auto [list, value] : llvm::zip(results, *values)) {
       // Sequences of sequences, of which each may hold the same one twice, would have any number of parts.
-      if (!isa<RankedTensorType>(value.getType()) && !(getChoice(value) && getElementTypeOf(value)))
+      if (!isTensorOrChoice(value))
         return c.error("the body gives a sequence or optional, expected tensors");
       list.push_back(value);
     }

@@ -265,3 +265,13 @@ def test_more_ranks_than_there_are_cases_for(tmp_path: Path) -> None:
     )
     with pytest.raises(module().CompileError, match="in one iteration and"):
         module().compile(grown)
+
+
+def test_many_that_are_independent(tmp_path: Path) -> None:
+    """What several vectors decide has one case for each rank, not for each combination."""
+    names = "abc"
+    sums = "\n".join(f"e{n} = Expand (x, {n}) r{n} = Add (r{m}, e{n})" for m, n in zip(names, names[1:]))
+    made = model(f"""g (float[1] x, {", ".join(f"int64[L{n}] {n}" for n in names)}) => (float[R] rc) {{ ra = Expand (x, a) {sums} }}""", "rc")
+    program = module().compile(made)
+    for ranks in ((0, 1, 2), (3, 2, 0), (1, 1, 1), (4, 0, 8)):
+        check(made, program, {"x": floats(1), **{n: np.full(rank, 2, np.int64) for n, rank in zip(names, ranks)}})
