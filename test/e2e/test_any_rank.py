@@ -267,7 +267,7 @@ def test_more_ranks_than_there_are_cases_for(tmp_path: Path) -> None:
         module().compile(grown)
 
 
-def test_many_that_are_independent(tmp_path: Path) -> None:
+def test_many_that_are_independent() -> None:
     """What several vectors decide has one case for each rank, not for each combination."""
     names = "abc"
     sums = "\n".join(f"e{n} = Expand (x, {n}) r{n} = Add (r{m}, e{n})" for m, n in zip(names, names[1:]))
