@@ -160,7 +160,7 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
   model->abi_version = NACRE_ABI_OLDEST - 1;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
                "model: made for ABI version 3, this runtime runs versions 4 to "
-               "9; compile the model again");
+               "10; compile the model again");
   model->abi_version = NACRE_ABI_OLDEST;
   EXPECT_EQ(create(), NACRE_OK) << nacre_last_error();
   model->abi_version = NACRE_ABI_VERSION;
