@@ -155,7 +155,7 @@ TEST_F(ModelTest, DescriptorsThatDoNotFit) {
   model->abi_version = 99;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
                "model: made for ABI version 99, this runtime runs versions 4 to "
-               "9; compile the model again with this version of Nacre, or update "
+               "10; compile the model again with this version of Nacre, or update "
                "the runtime");
   model->abi_version = NACRE_ABI_OLDEST - 1;
   EXPECT_ERROR(create(), NACRE_INCOMPATIBLE,
