@@ -244,6 +244,10 @@ static LogicalResult convertConcatFromSequence(NodeContext &c) {
     return failure();
   if (elements->empty())
     return c.error("the sequence is empty");
+  if (!llvm::all_of(*elements, [](Value element) { return isa<RankedTensorType>(element.getType()); })) {
+    auto packed = pack(c, c.input(0), Type(), 0);
+    return packed ? convertPackedConcat(c, *packed, axis, isNew) : failure();
+  }
   auto normal =
       c.normalizeAxis(axis, NodeContext::rankOf(elements->front()) + isNew);
   if (!normal)

@@ -184,6 +184,13 @@ CASES: dict[str, tuple[str, list[str], list[dict[str, Any]]]] = {
         ["y"],
         [{"x": floats(3), "m": floats(2, 2), "i": np.array(i)} for i in (0, 1, 2, -1)],
     ),
+    "joined from a list": (
+        """g (float[N] x, float[1, 2] m, int64 i) => (float[R] y, float[R] z) {
+            l = SequenceConstruct (x, m) e = SequenceErase (l, i) y = ConcatFromSequence <axis = -1> (e) z = ConcatFromSequence <axis = 0, new_axis = 1> (e)
+        }""",
+        ["y", "z"],
+        [{"x": floats(3), "m": floats(1, 2), "i": np.array(i)} for i in (0, 1, -2)],
+    ),
     "optional": (
         """g (float[N] x, float[A, B] m, int64 i) => (optional(float[R]) o, float[R] y) {
             l = SequenceConstruct (x, m) e = SequenceAt (l, i) o = Optional (e) y = OptionalGetElement (o)
