@@ -16,6 +16,7 @@
 #include "compiler/graph/TensorMath.h"
 #include "dialects/nn/Expr.h"
 #include "dialects/nn/TensorExpr.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -47,6 +48,10 @@ struct ExpandBatchNorm : OpRewritePattern<nn::BatchNormOp> {
     SmallVector<Value> results;
     if (failed(op.decompose(rewriter, results)))
       return rewriter.notifyMatchFailure(op, "it cannot be decomposed");
+    // What is scaled by parameters of open size is of one, where the op knows its input's.
+    for (auto [result, type] : llvm::zip_equal(results, op->getResultTypes()))
+      if (result.getType() != type)
+        result = tensor::CastOp::create(rewriter, op.getLoc(), type, result);
     rewriter.replaceOp(op, results);
     return success();
   }

@@ -115,3 +115,18 @@ def test_branches_of_other_types() -> None:
         module().compile(model("""g (float[N] x, bool i) => (float[N] y) {
             y = If (i) <then_branch = a () => (int64[N] p) { p = Cast <to = 7> (x) }, else_branch = b () => (float[N] q) { q = Identity (x) }>
         }"""))
+
+
+def test_scan_of_normalisations_whose_parameters_are_slices() -> None:
+    """Parameters of open size scale channels of a known number."""
+    made = parser.parse_model("""<ir_version: 10, opset_import: ["": 17]>
+    g (double[K, N] x) => (double[A, B, C, D, E] y) {
+        y = Scan <num_scan_inputs = 1, body = b (double[R] e) => (double[F, G, H, I] n) {
+            c = Constant <value = double[2, 1, 1, 1] {-0.07, 2.5}> () m = Constant <value = double[1] {-1.25}> () v = Constant <value = double[1] {0.5}> ()
+            n = BatchNormalization (c, e, e, m, v) }> (x)
+    }""")
+    program = module().compile(made)
+    x = np.array([[1.75], [0.5], [-2.0]])
+    np.testing.assert_allclose(program(x), ReferenceEvaluator(made).run(None, {"x": x})[0], 1e-6)
+    with pytest.raises(module().RunError):
+        program(np.ones((2, 3)))
