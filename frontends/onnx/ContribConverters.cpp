@@ -281,6 +281,8 @@ static LogicalResult convertGroupNorm(NodeContext &c) {
     return c.error("'groups' is " + Twine(groups) + " and 'activation' " + Twine(activation) +
                    ", expected a positive number, and 0 or 1");
   Type element = c.inputType(0).getElementType();
+  if (failed(v.requireChannels(c.input(0), channelsLast ? c.rankOf(c.input(0)) - 1 : 1, {c.input(1), c.input(2)})))
+    return failure();
   Value y = c.make<nn::GroupNormOp>(c.input(0), v.cast(c.input(1), element), v.cast(c.input(2), element), groups,
                                     APFloat(epsilon), channelsLast);
   return c.replaceWith(activation && y ? c.make<nn::MulOp>(y, c.make<nn::SigmoidOp>(y)) : y);

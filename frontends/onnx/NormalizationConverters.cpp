@@ -66,20 +66,6 @@ static LogicalResult convertHardmax(NodeContext &c) {
 // Normalisation by channels
 //===----------------------------------------------------------------------===//
 
-/// States that vectors have an element for each channel, where types leave it open; the op checks what they tell.
-static LogicalResult requireChannels(NodeContext &c, Value x, ArrayRef<Value> vectors) {
-  ShapeVectors v(c);
-  for (Value vector : vectors) {
-    if (!x || !vector || c.rankOf(x) < 2 || c.rankOf(vector) != 1 ||
-        !(c.typeOf(x).isDynamicDim(1) || c.typeOf(vector).isDynamicDim(0)))
-      continue;
-    Value fits = v.compare(nn::ComparePredicate::eq, v.toScalar(v.size(vector, 0)), v.toScalar(v.size(x, 1)));
-    if (failed(c.require(fits, "a vector has not an element for each channel")))
-      return failure();
-  }
-  return success();
-}
-
 namespace {
 /// In training mode: by mean and variance of the batch, and the running ones moved towards
 /// them.
@@ -103,7 +89,7 @@ public:
       }
       values.push_back(isPerElement ? c.make<nn::CollapseOp>(v, first, c.rankOf(v)) : v);
     }
-    (void)requireChannels(c, values[0], ArrayRef(values).drop_front());
+    (void)ShapeVectors(c).requireChannels(values[0], 1, ArrayRef(values).drop_front());
   }
   Value operator[](unsigned i) const { return values[i]; }
   /// A result as the node has it, in the form of its input `i`.
@@ -213,7 +199,7 @@ static LogicalResult convertBatchNorm(NodeContext &c) {
 static LogicalResult convertInstanceNorm(NodeContext &c) {
   if (c.version() < 6)
     c.ignoreAttr("consumed_inputs"); // what executors may overwrite
-  if (failed(requireChannels(c, c.input(0), {c.input(1), c.input(2)})))
+  if (failed(ShapeVectors(c).requireChannels(c.input(0), 1, {c.input(1), c.input(2)})))
     return failure();
   return c.replaceWith<nn::GroupNormOp>(c.input(0), c.input(1), c.input(2), 0,
                                         epsilonOf(c, 1e-5f), false);
@@ -246,7 +232,7 @@ static LogicalResult convertGroupNorm(NodeContext &c) {
     scale = repeat(scale);
     bias = repeat(bias);
   }
-  if (failed(requireChannels(c, c.input(0), {scale, bias})))
+  if (failed(ShapeVectors(c).requireChannels(c.input(0), 1, {scale, bias})))
     return failure();
   return c.replaceWith<nn::GroupNormOp>(c.input(0), scale, bias, groups,
                                         epsilon, false);

@@ -323,3 +323,15 @@ Value ShapeVectors::filledUp(Value vector, int64_t length, Value filler, const T
   Value filled = pads ? c.make<nn::PadOp>(vector, pads, filler, nn::PadMode::Constant) : Value();
   return filled ? c.make<nn::ReshapeOp>(filled, constant(length), /*allowzero=*/true) : Value();
 }
+
+LogicalResult ShapeVectors::requireChannels(Value tensor, int64_t dim, ArrayRef<Value> vectors) {
+  for (Value vector : vectors) {
+    if (!tensor || !vector || c.rankOf(tensor) < 2 || c.rankOf(vector) != 1 ||
+        !(c.typeOf(tensor).isDynamicDim(dim) || c.typeOf(vector).isDynamicDim(0)))
+      continue;
+    Value fits = compare(nn::ComparePredicate::eq, toScalar(size(vector, 0)), toScalar(size(tensor, dim)));
+    if (failed(c.require(fits, "a vector has not an element for each channel")))
+      return failure();
+  }
+  return success();
+}

@@ -101,6 +101,9 @@ public:
   /// Required: it has that length, or size, in elements that are called `what`.
   Value ofLength(Value vector, int64_t length, const Twine &what);
   Value withSize(Value tensor, int64_t dim, int64_t size, const Twine &what);
+  /// Required, where types leave it open: vectors have an element for each channel of a tensor, in dimension `dim`. What
+  /// types tell, the op checks.
+  LogicalResult requireChannels(Value tensor, int64_t dim, ArrayRef<Value> vectors);
   /// The vector behind as many fillers as it lacks (`atEnd`: before them). Required: it
   /// is not longer.
   Value filledUp(Value vector, int64_t length, Value filler, const Twine &what,
