@@ -173,6 +173,7 @@ Result<std::optional<TrainingSnapshot>> TrainCheckpoints::resume(Session &sessio
       // What came after it comes again.
       remove("best", best, size_t(std::upper_bound(best.begin(), best.end(), steps.back()) - best.begin()),
              best.size());
+      removeOld(); // a process that was killed after it wrote its last may have left one too many
       return std::optional(std::move(snapshot));
     }
     nacre_status code = status.error().status;

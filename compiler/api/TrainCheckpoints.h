@@ -42,7 +42,8 @@ public:
   /// has them, and texts.
   static Result<TrainCheckpoints> open(Options options, Agreement agreed);
 
-  /// Sets the session to the newest checkpoint that can be read; warns of those that cannot.
+  /// Sets the session to the newest checkpoint that can be read; warns of those that cannot, and removes those
+  /// that are too many.
   /// Nothing, and the session as it was, if there is none. `best` gets the parameters of when the
   /// training was best.
   Result<std::optional<TrainingSnapshot>> resume(Session &session, BestWeights *best);

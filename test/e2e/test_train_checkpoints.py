@@ -186,6 +186,16 @@ def test_damaged_checkpoints(folder: Path, tmp_path: Path, whole: Callable[[str]
     assert (tmp_path / "out.onnx").read_bytes() == whole("5")
 
 
+def test_one_too_many(folder: Path, tmp_path: Path) -> None:
+    """As a process leaves it that is killed between writing its last checkpoint and removing the oldest."""
+    where = tmp_path / "checkpoints"
+    options = ["--epochs", "4", "--checkpoint", where]
+    nacre(*command(folder, tmp_path / "out.onnx", *options, "--keep", "4"))
+    assert sum(name.startswith("step-") for name in names(where)) == 4
+    nacre(*command(folder, tmp_path / "out.onnx", *options, "--resume"))
+    assert sum(name.startswith("step-") for name in names(where)) == 3
+
+
 def test_another_training_is_refused(folder: Path, tmp_path: Path) -> None:
     where = ["--checkpoint", tmp_path / "checkpoints"]
     nacre(*command(folder, tmp_path / "out.onnx", "--epochs", "1", *where))
