@@ -6,7 +6,8 @@
 //         %y = nn.gather %x, %c along 0 {in_bounds}
 //
 // Precondition: nn ops in func.func. Postcondition: what CheckedOpInterface asks for
-// is known or checked by rt.check before the op, and indices are in bounds.
+// is known or checked by rt.check before the op, so is what casts to types of known
+// sizes say, and indices are in bounds.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/DimAnalysis.h"
@@ -27,11 +28,27 @@ using namespace nacre;
 
 namespace {
 
-void insertChecks(nn::CheckedOpInterface op, graph::DimAnalysis &dims) {
+/// A cast to a type that knows a size: it is that size, which everything after it goes by.
+void buildChecks(tensor::CastOp op, OpBuilder &b, SmallVectorImpl<nn::RuntimeCheck> &checks) {
+  auto from = dyn_cast<RankedTensorType>(op.getSource().getType()), to = dyn_cast<RankedTensorType>(op.getType());
+  for (int64_t i = 0; from && to && i < from.getRank(); ++i)
+    if (from.isDynamicDim(i) && !to.isDynamicDim(i))
+      nn::pushSizeCheck(b, op.getLoc(), nn::getDim(b, op.getLoc(), op.getSource(), i), b.getIndexAttr(to.getDimSize(i)),
+                        ("a tensor's dimension " + Twine(i) + " is not of the size " + Twine(to.getDimSize(i)) +
+                         " that follows from what else is computed with it")
+                            .str(),
+                        checks);
+}
+
+/// Before the op: checks of what is not known to hold.
+void insertChecks(Operation *op, graph::DimAnalysis &dims) {
   SmallVector<nn::RuntimeCheck> checks;
   OpBuilder conditions(op->getContext(), &dims);
   conditions.setInsertionPoint(op);
-  op.buildChecks(conditions, checks);
+  if (auto checked = dyn_cast<nn::CheckedOpInterface>(op))
+    checked.buildChecks(conditions, checks);
+  else if (auto cast = dyn_cast<tensor::CastOp>(op))
+    buildChecks(cast, conditions, checks);
   OpBuilder b(op);
   for (nn::RuntimeCheck &check : checks) {
     OpFoldResult condition = dims.simplify(check.condition, op);
@@ -63,12 +80,11 @@ struct InsertChecksPass : graph::impl::InsertChecksPassBase<InsertChecksPass> {
     graph::DimAnalysis dims(getOperation());
     SmallVector<Operation *> ops;
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      if (isa<nn::CheckedOpInterface, nn::IndexedOpInterface>(op))
+      if (isa<nn::CheckedOpInterface, nn::IndexedOpInterface, tensor::CastOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
-      if (auto checked = dyn_cast<nn::CheckedOpInterface>(op))
-        insertChecks(checked, dims);
+      insertChecks(op, dims);
       if (auto indexed = dyn_cast<nn::IndexedOpInterface>(op))
         checkIndices(indexed, dims);
     }

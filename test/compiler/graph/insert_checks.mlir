@@ -23,6 +23,27 @@ func.func @known(%a: tensor<4x3xf32>, %b: tensor<3x?xf32>) -> tensor<4x?xf32> {
 
 // -----
 
+// A type that knows more is a promise.
+// CHECK-LABEL: @promised
+// CHECK-SAME: (%[[X:.*]]: tensor<?x3xf32>
+func.func @promised(%x: tensor<?x3xf32>) -> tensor<4x3xf32> {
+  // CHECK-DAG: %[[N:.*]] = tensor.dim %[[X]]
+  // CHECK-DAG: %[[OK:.*]] = arith.cmpi eq, %[[N]], %{{.*}}
+  // CHECK: rt.check %[[OK]], 2, "node 'p' (If): a tensor's dimension 0 is not of the size 4
+  // CHECK: tensor.cast
+  %y = tensor.cast %x : tensor<?x3xf32> to tensor<4x3xf32> loc("p (If)")
+  return %y : tensor<4x3xf32>
+}
+
+// CHECK-LABEL: @forgotten
+// CHECK-NOT: rt.check
+func.func @forgotten(%x: tensor<4x3xf32>) -> tensor<?x3xf32> {
+  %y = tensor.cast %x : tensor<4x3xf32> to tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+// -----
+
 // Positions that are data are checked where they are read.
 // CHECK-LABEL: @positions
 func.func @positions(%x: tensor<10x4xf32>, %i: tensor<?xi64>) -> tensor<?x4xf32> {
