@@ -266,16 +266,9 @@ static bool holdsPartwise(const Carried &carried, const std::optional<Carried> &
 /// A choice that has other parts than `carried`, or the same in another order: its values, each for itself.
 static bool flattenBranches(NodeContext &c, const Carried &carried, const Choice &choice,
                             SmallVectorImpl<Value> &tensors) {
-  OpBuilder &b = c.getBuilder();
-  Draft drafts[2];
-  for (unsigned i : {0u, 1u}) {
-    drafts[i] = createDraft(c);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(drafts[i].block);
-    if (!flatten(c, carried, i == 0 ? choice.yes : choice.no, drafts[i].values))
-      return false;
-  }
-  auto merged = mergeBranches(c, choice.condition, drafts, drafts[0].values.size());
+  auto merged = mergeBranches(c, choice.condition, [&](unsigned branch, SmallVectorImpl<Value> &values) {
+    return flatten(c, carried, branch == 0 ? choice.yes : choice.no, values);
+  });
   if (merged)
     llvm::append_range(tensors, *merged);
   return bool(merged);

@@ -224,18 +224,12 @@ Value frontend::takeRank(NodeContext &c, Value value, int64_t rank, const Twine 
 
 std::optional<AnyRank> frontend::toAnyRank(NodeContext &c, Value value) {
   if (auto choice = getChoice(value)) {
-    OpBuilder &b = c.getBuilder();
-    Draft drafts[2];
-    for (unsigned branch : {0u, 1u}) {
-      drafts[branch] = createDraft(c);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToEnd(drafts[branch].block);
+    auto merged = mergeBranches(c, choice->condition, [&](unsigned branch, SmallVectorImpl<Value> &values) {
       auto part = toAnyRank(c, branch == 0 ? choice->yes : choice->no);
-      if (!part)
-        return std::nullopt;
-      drafts[branch].values = {part->data, part->shape};
-    }
-    auto merged = mergeBranches(c, choice->condition, drafts, 2);
+      if (part)
+        values.append({part->data, part->shape});
+      return part.has_value();
+    });
     return merged ? std::optional(AnyRank{(*merged)[0], (*merged)[1]}) : std::nullopt;
   }
   Value tensor = getTensor(value), shape = tensor ? ShapeVectors(c).shape(tensor) : Value();

@@ -127,6 +127,21 @@ std::optional<SmallVector<Value>> frontend::mergeBranches(NodeContext &c, Value 
   return values;
 }
 
+std::optional<SmallVector<Value>>
+frontend::mergeBranches(NodeContext &c, Value condition,
+                        llvm::function_ref<bool(unsigned branch, SmallVectorImpl<Value> &values)> fill) {
+  OpBuilder &b = c.getBuilder();
+  Draft drafts[2];
+  for (unsigned branch : {0u, 1u}) {
+    drafts[branch] = createDraft(c);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(drafts[branch].block);
+    if (!fill(branch, drafts[branch].values))
+      return std::nullopt;
+  }
+  return mergeBranches(c, condition, drafts, drafts[0].values.size());
+}
+
 /// [first, 0, ...] of a tensor whose rows have the given sizes.
 static SmallVector<OpFoldResult> inFrontOf(OpFoldResult first, ArrayRef<int64_t> row, Builder &b, bool zeros) {
   SmallVector<OpFoldResult> all{first};

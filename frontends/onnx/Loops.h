@@ -36,6 +36,10 @@ void moveDraft(Draft &draft, mlir::Region &region);
 /// choices (Sequences.h). nullopt after an error.
 std::optional<SmallVector<Value>> mergeBranches(NodeContext &c, Value condition, llvm::MutableArrayRef<Draft> drafts,
                                                 unsigned count);
+/// The same of what `fill` makes in each branch; branch 0 is where the condition holds.
+std::optional<SmallVector<Value>>
+mergeBranches(NodeContext &c, Value condition,
+              llvm::function_ref<bool(unsigned branch, SmallVectorImpl<Value> &values)> fill);
 
 /// A tensor that a loop collects, one slice in each iteration. Each is put into
 /// room that is carried, which has its size from the start where the number of

@@ -85,18 +85,11 @@ static Value pick(NodeContext &c, Value position, ArrayRef<Value> elements, int6
   int64_t middle = elements.size() / 2;
   Value isBefore = arith::CmpIOp::create(b, c.getLoc(), arith::CmpIPredicate::slt, position,
                                          arith::ConstantIntOp::create(b, c.getLoc(), first + middle, 64));
-  Draft drafts[2];
-  for (unsigned half : {0u, 1u}) {
-    drafts[half] = createDraft(c);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(drafts[half].block);
-    Value picked = half == 0 ? pick(c, position, elements.take_front(middle), first)
-                             : pick(c, position, elements.drop_front(middle), first + middle);
-    if (!picked)
-      return {};
-    drafts[half].values = {picked};
-  }
-  auto values = mergeBranches(c, isBefore, drafts, 1);
+  auto values = mergeBranches(c, isBefore, [&](unsigned half, SmallVectorImpl<Value> &picked) {
+    picked.push_back(half == 0 ? pick(c, position, elements.take_front(middle), first)
+                               : pick(c, position, elements.drop_front(middle), first + middle));
+    return picked.back() != Value();
+  });
   return values ? values->front() : Value();
 }
 
