@@ -186,6 +186,7 @@ COARSE: dict[str, str] = {
     **dict.fromkeys(["Resize", "GridSample", "RoiAlign", "AffineGrid"], "places are computed in f32"),
     **dict.fromkeys(["Erf", "Gelu"], "it is computed in f32"),
     "LogSoftmax": "it is the logarithm of what may be nearly 1",
+    "Attention": "the root of a scale that is given is a f32",
     "LRN": "alpha, beta and bias are f32",
     **dict.fromkeys(
         ["GroupNormalization", "LayerNormalization", "RMSNormalization"],
