@@ -16,3 +16,12 @@ def NNToLinalgPass : Pass<"nn-to-linalg"> {
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect", "::nacre::kern::KernDialect", "::nacre::rt::RtDialect"];
 }
+
+def FoldEmptyLoopsPass : Pass<"fold-empty-loops"> {
+  let summary = "Remove structured ops on tensors without elements";
+  let description = [{
+    Precondition: structured ops on tensors. Postcondition: none has an operand that is
+    known to have no elements; results are what they started from, as those of a sum
+    over nothing.
+  }];
+}

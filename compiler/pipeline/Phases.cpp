@@ -108,6 +108,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
 
 void buildLower(OpPassManager &passes, const PipelineOptions &) {
   passes.addPass(lower::createNNToLinalgPass());
+  passes.addPass(lower::createFoldEmptyLoopsPass());
   addCleanup(passes);
 }
 

@@ -235,6 +235,12 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
             "the result is as large as the strides say, but the references do not reach beyond the windows",
         )
     ],
+    "Erf": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype.kind in "iu",
+            "of integers, whether what is nearly 1 is 1 or 0 is up to the last rounding",
+        )
+    ],
     "ReduceLogSumExp": [
         (
             lambda node, feed, opset: feed[node.input[0]].dtype.kind in "iu",
