@@ -59,9 +59,11 @@ Value lower::createPadded(OpBuilder &b, Location loc, Value tensor, ArrayRef<OpF
     return tensor;
   Value padding = arith::ConstantOp::create(b, loc, scalar);
   auto type = cast<RankedTensorType>(tensor.getType());
-  bool isStatic = staticTiles && type.hasStaticShape();
-  for (OpFoldResult size : llvm::concat<const OpFoldResult>(low, high))
-    isStatic &= getConstantIntValue(size).has_value();
+  bool isStatic = staticTiles; // in the dimensions that are padded
+  for (auto [size, before, after] : llvm::zip_equal(type.getShape(), low, high)) {
+    auto first = getConstantIntValue(before), last = getConstantIntValue(after);
+    isStatic &= first && last && (!ShapedType::isDynamic(size) || (*first == 0 && *last == 0));
+  }
   if (isStatic)
     return tensor::PadOp::create(b, loc, /*resultType=*/Type(), tensor, low, high, padding);
   // Tiles of a tensor.pad of dynamic size, theirs or its own, may hold nothing but padding, which upstream

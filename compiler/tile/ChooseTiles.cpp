@@ -428,8 +428,19 @@ private:
     auto inPlace = [&](size_t i) {
       return readsColumnsInPlace(anchor, parallel.back(), parallel[i]);
     };
+    // The places of each image of a number that only a run knows: rows enough, for an image at a time.
+    auto isOneOfMany = [&](size_t i) {
+      constexpr int64_t kEnoughRows = 32;
+      int64_t rows = 1;
+      for (size_t inner = i + 1; inner + 1 < parallel.size(); ++inner)
+        rows *= root.getStaticLoopRanges()[rootLoop(inner)];
+      auto isOpen = [&](unsigned loop) { return ShapedType::isDynamic(root.getStaticLoopRanges()[loop]); };
+      return isOpen(rootLoop(i)) && llvm::none_of(ArrayRef(rootParallel).slice(i + 1), isOpen) && rows >= kEnoughRows;
+    };
     auto rangeOf = [&](size_t i) {
       bool isDynamic = ShapedType::isDynamic(root.getStaticLoopRanges()[rootLoop(i)]);
+      if (isOneOfMany(i))
+        return int64_t(1);
       return isDynamic && inPlace(i) ? kAssumedRows : ranges[rootLoop(i)];
     };
     bool movesRows = parallel.size() > 1 &&

@@ -13,7 +13,7 @@
 //
 // Precondition: kernels of structured ops on tensors, each with one call.
 // Postcondition: the same values; no kernel pads by constants what another one of one
-// root op computes for it alone, where shapes are static.
+// root op computes for it alone, where the sizes that are padded are static.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/graph/SpecializeSizes.h"
@@ -54,33 +54,49 @@ std::optional<PaddedValue> findPadding(kern::CallOp call, SymbolTable &symbols) 
                        symbols.lookup<kern::FuncOp>(user.getCallee()), nullptr};
   BlockArgument argument = value.consumer.getArgument(use.getOperandNumber());
   if (value.producer == value.consumer || !tile::getRootOp(value.producer) ||
-      !argument.hasOneUse() || argument.getType() != call.getResult(0).getType() ||
-      !value.producer.getDestinations().front().use_empty())
+      argument.getType() != call.getResult(0).getType())
     return std::nullopt;
-  value.pad = dyn_cast<tensor::PadOp>(*argument.getUsers().begin());
-  if (!value.pad || !value.pad.getType().hasStaticShape() || !value.pad.getConstantPaddingValue() ||
-      !value.pad.getSourceType().hasStaticShape() ||
-      llvm::any_of(value.pad.getStaticLow(), ShapedType::isDynamic))
+  // Open sizes, which are not padded, may be asked for.
+  auto asksSize = [](Operation *reader) { return isa<tensor::DimOp>(reader); };
+  if (!llvm::all_of(value.producer.getDestinations().front().getUsers(), asksSize))
+    return std::nullopt;
+  for (Operation *reader : argument.getUsers()) {
+    if (asksSize(reader))
+      continue;
+    if (value.pad || !isa<tensor::PadOp>(reader))
+      return std::nullopt;
+    value.pad = cast<tensor::PadOp>(reader);
+  }
+  if (!value.pad || !value.pad.getConstantPaddingValue())
     return std::nullopt;
   // Padding that outweighs what is padded is better filled where it is used.
-  if (value.pad.getType().getNumElements() > 2 * value.pad.getSourceType().getNumElements())
-    return std::nullopt;
-  return value;
+  constexpr double kMost = 2;
+  double growth = 1;
+  for (auto [size, inner, low, high] : llvm::zip_equal(value.pad.getType().getShape(), value.pad.getSourceType().getShape(),
+                                                       value.pad.getStaticLow(), value.pad.getStaticHigh())) {
+    if (low == 0 && high == 0)
+      continue;
+    if (ShapedType::isDynamic(size) || ShapedType::isDynamic(inner) || ShapedType::isDynamic(low) || inner == 0)
+      return std::nullopt;
+    growth *= double(size) / double(inner);
+  }
+  return growth <= kMost ? std::optional(value) : std::nullopt;
 }
 
-/// Fills the border of `target`, side after side.
-Value fillBorder(OpBuilder &b, Location loc, Value target, RankedTensorType inner,
+/// Fills the border of `target`, which has these sizes, side after side.
+Value fillBorder(OpBuilder &b, Location loc, Value target, ArrayRef<OpFoldResult> all, RankedTensorType inner,
                  ArrayRef<int64_t> low, Value padding) {
   auto type = cast<RankedTensorType>(target.getType());
   int64_t rank = type.getRank();
   SmallVector<OpFoldResult> ones(rank, b.getIndexAttr(1));
   for (int64_t dim = 0; dim < rank; ++dim) {
+    if (type.isDynamicDim(dim)) // not padded
+      continue;
     int64_t end = low[dim] + inner.getDimSize(dim);
     for (auto [from, to] : {std::pair(int64_t(0), low[dim]), std::pair(end, type.getDimSize(dim))}) {
       if (from == to)
         continue;
-      SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0)),
-          sizes = getAsIndexOpFoldResult(b.getContext(), type.getShape());
+      SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0)), sizes(all);
       offsets[dim] = b.getIndexAttr(from);
       sizes[dim] = b.getIndexAttr(to - from);
       Value side = tensor::ExtractSliceOp::create(b, loc, target, offsets, sizes, ones);
@@ -111,18 +127,21 @@ void padProducer(const PaddedValue &value) {
   OpBuilder b = OpBuilder::atBlockBegin(&producer.getBody().front());
   Location loc = pad.getLoc();
   Value padding = arith::ConstantOp::create(b, loc, cast<TypedAttr>(constant));
-  Value border = fillBorder(b, loc, destination, inner, low, padding);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, destination);
+  Value border = fillBorder(b, loc, destination, sizes, inner, low, padding);
+  for (auto [size, known] : llvm::zip_equal(sizes, inner.getShape()))
+    if (!ShapedType::isDynamic(known))
+      size = b.getIndexAttr(known);
   Operation *terminator = producer.getBody().front().getTerminator();
   b.setInsertionPoint(terminator);
   SmallVector<OpFoldResult> ones(type.getRank(), b.getIndexAttr(1));
   terminator->setOperand(
       0, tensor::InsertSliceOp::create(b, loc, terminator->getOperand(0), border,
-                                       getAsIndexOpFoldResult(b.getContext(), low),
-                                       getAsIndexOpFoldResult(b.getContext(), inner.getShape()), ones));
+                                       getAsIndexOpFoldResult(b.getContext(), low), sizes, ones));
 
   b.setInsertionPoint(call);
-  Value empty = tensor::EmptyOp::create(b, call.getLoc(), type.getShape(), type.getElementType());
-  Operation *old = call.getOuts().front().getDefiningOp();
+  auto old = call.getOuts().front().getDefiningOp<tensor::EmptyOp>();
+  Value empty = tensor::EmptyOp::create(b, call.getLoc(), type, old.getDynamicSizes()); // open sizes are not padded
   call.getOutsMutable()[0].set(empty);
   if (old->use_empty())
     old->erase();
