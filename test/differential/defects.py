@@ -296,6 +296,7 @@ PEER: dict[str, str] = {
 REFUSALS: dict[str, str] = {
     r"the window does not fit into the padded input": "the same, of sizes that only a run knows",
     r"interpolating elements of type U?INT": "the standard does not say how a number between two integers is rounded",
+    r"\(Tile\): it has \d+ repeats, expected \d+": "there are as many repeats as dimensions; the reference takes any number",
     r"a window of \d+ does not fit": "the standard says nothing of a window that is larger than what it moves over",
 }
 

@@ -39,6 +39,25 @@ kern.func @small_plane(%x: tensor<1x16x16x720xf32>, %w: tensor<45x3x3x16xf32>, %
   kern.return %0 : tensor<1x14x14x720xf32>
 }
 
+#places = affine_map<(n, h, w, o, c) -> (n, h, w, c)>
+#weights = affine_map<(n, h, w, o, c) -> (c, o)>
+#outputs = affine_map<(n, h, w, o, c) -> (n, h, w, o)>
+
+// Images of a number that only a run knows: one at a time, as a single one may be all.
+// CHECK-LABEL: kern.func @images
+// CHECK-SAME: tiling = #kern.tiling<[1, 7, 7, 64, 0]>
+kern.func @images(%x: tensor<?x7x7x512xf32>, %w: tensor<512x512xf32>, %d: tensor<?x7x7x512xf32>) -> tensor<?x7x7x512xf32> {
+  %0 = linalg.generic {indexing_maps = [#places, #weights, #outputs],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<?x7x7x512xf32>, tensor<512x512xf32>) outs(%d : tensor<?x7x7x512xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<?x7x7x512xf32>
+  kern.return %0 : tensor<?x7x7x512xf32>
+}
+
 #rows = affine_map<(m, n, k) -> (m, k)>
 #columns = affine_map<(m, n, k) -> (k, n)>
 #product = affine_map<(m, n, k) -> (m, n)>

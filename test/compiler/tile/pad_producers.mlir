@@ -9,14 +9,23 @@
 // Another kernel that needs the value as it is keeps the padding where it was.
 // CHECK: %[[Z:.+]] = kern.call @product2 {{.*}} -> tensor<1x8x8x16xf32>
 // CHECK: kern.call @window2 ins(%[[Z]],
-func.func @main(%x: tensor<1x8x8x4xf32>, %v: tensor<4x16xf32>, %w: tensor<3x2x16xf32>)
-    -> (tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>) {
+// So it is for images of an open number.
+// CHECK: kern.call @square {{.*}} outs(%{{.+}} : tensor<?x10x9x16xf32>)
+// CHECK: kern.call @sum ins(%{{.*}} : tensor<?x10x9x16xf32>)
+func.func @main(%x: tensor<1x8x8x4xf32>, %v: tensor<4x16xf32>, %w: tensor<3x2x16xf32>, %many: tensor<?x8x8x16xf32>)
+    -> (tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>, tensor<?x10x9x16xf32>) {
   %d = tensor.empty() : tensor<1x8x8x16xf32>
   %0 = kern.call @product ins(%x, %v : tensor<1x8x8x4xf32>, tensor<4x16xf32>) outs(%d : tensor<1x8x8x16xf32>) -> tensor<1x8x8x16xf32>
   %1 = kern.call @window ins(%0, %w : tensor<1x8x8x16xf32>, tensor<3x2x16xf32>) outs(%d : tensor<1x8x8x16xf32>) -> tensor<1x8x8x16xf32>
   %2 = kern.call @product2 ins(%x, %v : tensor<1x8x8x4xf32>, tensor<4x16xf32>) outs(%d : tensor<1x8x8x16xf32>) -> tensor<1x8x8x16xf32>
   %3 = kern.call @window2 ins(%2, %w : tensor<1x8x8x16xf32>, tensor<3x2x16xf32>) outs(%d : tensor<1x8x8x16xf32>) -> tensor<1x8x8x16xf32>
-  return %1, %2, %3 : tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>
+  %zero = arith.constant 0 : index
+  %n = tensor.dim %many, %zero : tensor<?x8x8x16xf32>
+  %e = tensor.empty(%n) : tensor<?x8x8x16xf32>
+  %s = tensor.empty(%n) : tensor<?x10x9x16xf32>
+  %4 = kern.call @square ins(%many : tensor<?x8x8x16xf32>) outs(%e : tensor<?x8x8x16xf32>) -> tensor<?x8x8x16xf32>
+  %5 = kern.call @sum ins(%4 : tensor<?x8x8x16xf32>) outs(%s : tensor<?x10x9x16xf32>) -> tensor<?x10x9x16xf32>
+  return %1, %2, %3, %5 : tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>, tensor<1x8x8x16xf32>, tensor<?x10x9x16xf32>
 }
 
 #plane = affine_map<(n, h, w, o, c) -> (n, h, w, c)>
@@ -115,4 +124,49 @@ kern.func @window2(%x: tensor<1x8x8x16xf32>, %w: tensor<3x2x16xf32>, %d: tensor<
     linalg.yield %2 : f32
   } -> tensor<1x8x8x16xf32>
   kern.return %0 : tensor<1x8x8x16xf32>
+}
+
+#same = affine_map<(n, h, w, c) -> (n, h, w, c)>
+
+// CHECK-LABEL: kern.func @square(
+// CHECK-SAME: %[[D:[a-z0-9]+]]: tensor<?x10x9x16xf32>) -> tensor<?x10x9x16xf32>
+// CHECK: %[[N:.+]] = tensor.dim %[[D]]
+// CHECK: tensor.extract_slice %[[D]][0, 0, 0, 0] [%[[N]], 1, 9, 16]
+// CHECK: linalg.fill
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 1, 0, 0] [%[[N]], 8, 8, 16]
+// BUFFERS-LABEL: kern.func @square(
+// BUFFERS-NOT: memref.alloc
+// BUFFERS: scf.forall
+// BUFFERS-NOT: memref.alloc
+// BUFFERS-NOT: memref.copy
+// BUFFERS: kern.return
+kern.func @square(%x: tensor<?x8x8x16xf32>, %d: tensor<?x8x8x16xf32>) -> tensor<?x8x8x16xf32> {
+  %zero = arith.constant 0 : index
+  %n = tensor.dim %x, %zero : tensor<?x8x8x16xf32>
+  %e = tensor.empty(%n) : tensor<?x8x8x16xf32>
+  %0 = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%x : tensor<?x8x8x16xf32>) outs(%e : tensor<?x8x8x16xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %1 = arith.mulf %a, %a : f32
+    linalg.yield %1 : f32
+  } -> tensor<?x8x8x16xf32>
+  kern.return %0 : tensor<?x8x8x16xf32>
+}
+
+// CHECK-LABEL: kern.func @sum(
+// CHECK-NOT: tensor.pad
+// CHECK: kern.return
+kern.func @sum(%x: tensor<?x8x8x16xf32>, %d: tensor<?x10x9x16xf32>) -> tensor<?x10x9x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %p = tensor.pad %x low[0, 1, 0, 0] high[0, 1, 1, 0] {
+  ^bb0(%i: index, %j: index, %k: index, %l: index):
+    tensor.yield %zero : f32
+  } : tensor<?x8x8x16xf32> to tensor<?x10x9x16xf32>
+  %0 = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%p : tensor<?x10x9x16xf32>) outs(%d : tensor<?x10x9x16xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %1 = arith.addf %a, %a : f32
+    linalg.yield %1 : f32
+  } -> tensor<?x10x9x16xf32>
+  kern.return %0 : tensor<?x10x9x16xf32>
 }
