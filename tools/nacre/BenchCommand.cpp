@@ -1,6 +1,6 @@
 //===- BenchCommand.cpp - nacre bench ---------------------------*- C++ -*-===//
 #include "tools/nacre/Measure.h"
-#include "tools/nacre/PeakFlops.h"
+#include "tools/nacre/MachineRates.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"

@@ -1,7 +1,6 @@
 //===- ReportData.cpp - What a model tells of itself, with times ---------===//
 #include "tools/nacre/ReportData.h"
-#include "tools/nacre/Bandwidth.h"
-#include "tools/nacre/PeakFlops.h"
+#include "tools/nacre/MachineRates.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
