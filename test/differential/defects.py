@@ -23,6 +23,15 @@ def attribute(node: onnx.NodeProto, name: str, otherwise: Any = None) -> Any:
     return otherwise
 
 
+def operators(node: onnx.NodeProto) -> set[str]:
+    """The node's and those in its subgraphs."""
+    names = {node.op_type}
+    for item in node.attribute:
+        if item.HasField("g"):
+            names.update(*(operators(inner) for inner in item.g.node))
+    return names
+
+
 def has(node: onnx.NodeProto, *names: str) -> bool:
     return any(item.name in names for item in node.attribute)
 
@@ -235,6 +244,16 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
             "the result is as large as the strides say, but the references do not reach beyond the windows",
         )
     ],
+    **dict.fromkeys(
+        ["If", "Loop", "Scan", "SequenceMap"],
+        [
+            (
+                lambda node, feed, opset: "LpNormalization" in (inner := operators(node))
+                and not inner.isdisjoint({"HannWindow", "HammingWindow", "BlackmanWindow"}),
+                "a window's ends are 0 or a rounding error, of which a normalisation makes 0 or 1",
+            )
+        ],
+    ),
     "Erf": [
         (
             lambda node, feed, opset: feed[node.input[0]].dtype.kind in "iu",

@@ -97,7 +97,7 @@ class Graph:
         model.graph.output.MergeFrom(inferred.graph.output)
         del model.graph.output[: len(outputs)]
         touched = node.op_type not in EXACT
-        own = not defects.COARSE.keys().isdisjoint(operators(node))
+        own = not defects.COARSE.keys().isdisjoint(defects.operators(node))
         coarse = own or any(v.coarse for v in inputs)
         firm = {node.input[i] for i in FIRM_INPUTS.get(node.op_type, ()) if i < len(node.input)}
         feeds: list[dict[str, Any]] = []
@@ -161,7 +161,7 @@ class Graph:
                     return [[_array(x) for x in evaluator.run(None, feed)] for feed in feeds]
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
-        if why := defects.of_peer(operators(node)):
+        if why := defects.of_peer(defects.operators(node)):
             raise Unfit(f"no reference: {reason}; {why}")
         results = []
         for feed in feeds:
@@ -262,15 +262,6 @@ def used_names(node: onnx.NodeProto) -> list[str]:
                 names.update(dict.fromkeys(used_names(inner)))
             names.update(dict.fromkeys(o.name for o in attribute.g.output))
     return list(names)
-
-
-def operators(node: onnx.NodeProto) -> set[str]:
-    """The node's and those in its subgraphs."""
-    names = {node.op_type}
-    for item in node.attribute:
-        if item.HasField("g"):
-            names.update(*(operators(inner) for inner in item.g.node))
-    return names
 
 
 @functools.cache

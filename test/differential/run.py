@@ -38,7 +38,7 @@ class Outcome:
     """What became of a seed."""
 
     seed: int
-    status: str  # pass, excused, wrong, refused, error, crash, hang, invalid
+    status: str  # pass, excused, wrong, refused, error, crash, hang, invalid; no model: none could be made
     detail: str = ""
     text: str = ""
     opinion: str = ""
@@ -148,6 +148,7 @@ def _text(graph: Graph, outputs: list[str], dynamic: bool) -> str:
 def _drive(jobs: Any, results: Any, options: argparse.Namespace) -> None:
     checker = Checker(options.limit, options.specialize)
     for seed in iter(jobs.get, None):
+        results.put((os.getpid(), seed))
         try:
             results.put(checker.examine(seed, options.dynamic, options.op, options.shrink))
         except Exception as error:  # a fault of this program
@@ -164,19 +165,35 @@ def examine(options: argparse.Namespace) -> Iterator[Outcome]:
     jobs, results = context.Queue(), context.Queue()
     for seed in range(options.seed, options.seed + options.count):
         jobs.put(seed)
-    drivers = [context.Process(target=_drive, args=(jobs, results, options)) for _ in range(options.jobs)]
-    for driver in drivers:
-        jobs.put(None)
+    drivers: dict[int | None, Any] = {}
+
+    def start() -> None:
+        driver = context.Process(target=_drive, args=(jobs, results, options))
         driver.start()
-    for _ in range(options.count):
-        while True:
-            try:
-                yield results.get(timeout=5)
-                break
-            except queue.Empty:
-                if any(driver.exitcode for driver in drivers):
-                    raise RuntimeError("a process that generates models has ended") from None
-    for driver in drivers:
+        drivers[driver.pid] = driver
+
+    for _ in range(options.jobs):
+        jobs.put(None)
+        start()
+    begun: dict[int, int] = {}  # what each process is at
+    count = 0
+    while count < options.count:
+        try:
+            result = results.get(timeout=5)
+        except queue.Empty:  # has one ended, which cannot say so? ONNX's own code may crash
+            for ended in [d for d in drivers.values() if d.exitcode]:
+                del drivers[ended.pid]
+                result = Outcome(begun.get(ended.pid, -1), "no model", f"while it was made: exit status {ended.exitcode}")
+                start()
+                count += 1
+                yield result
+            continue
+        if isinstance(result, tuple):
+            begun[result[0]] = result[1]
+        else:
+            count += 1
+            yield result
+    for driver in drivers.values():
         driver.join()
 
 
@@ -225,7 +242,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(", ".join(f"{name} {count}" for name, count in sorted(used.items())))
     form = "dynamic" if options.dynamic else "static"
     print(f"{form}: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())), f"in {time.monotonic() - start:.0f} s")
-    return 0 if set(statuses) <= {"pass", "excused"} else 1
+    # ONNX's own inference crashes on a model in some thousands.
+    return 0 if set(statuses) <= {"pass", "excused", "no model"} and statuses["no model"] <= 1 + options.count / 500 else 1
 
 
 if __name__ == "__main__":
