@@ -77,6 +77,20 @@ kern.func @columns_in_place(%x: tensor<1024x1024xf32>, %w: tensor<1024x1024xf32>
   kern.return %0 : tensor<1024x1024xf32>
 }
 
+// Where these are few, columns come before rows: all of them share a column that is moved.
+// CHECK-LABEL: kern.func @few_columns_in_place
+// CHECK-SAME: tiling = #kern.tiling<[64, 32, 0]>
+kern.func @few_columns_in_place(%x: tensor<64x784xf32>, %w: tensor<784x64xf32>, %d: tensor<64x64xf32>) -> tensor<64x64xf32> {
+  %0 = linalg.generic {indexing_maps = [#rows, #columns, #product], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<64x784xf32>, tensor<784x64xf32>) outs(%d : tensor<64x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %1 = arith.mulf %a, %b : f32
+    %2 = arith.addf %c, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<64x64xf32>
+  kern.return %0 : tensor<64x64xf32>
+}
+
 // CHECK-LABEL: kern.func @dynamic_columns_in_place
 // CHECK-SAME: tiling = #kern.tiling<[512, 64, 0]>
 kern.func @dynamic_columns_in_place(%x: tensor<?x1024xf32>, %w: tensor<1024x1024xf32>, %d: tensor<?x1024xf32>) -> tensor<?x1024xf32> {
