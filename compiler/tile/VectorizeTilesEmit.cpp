@@ -6,13 +6,15 @@
 //       loads of what moves with this loop; body; new accumulators
 //     outputs = accumulators
 //
+// The innermost loop of sums has four steps in its body.
+//
 // A value is computed at the depth of the innermost reduction loop that it
 // moves with, once for each copy of the loops that it moves with.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/VectorizeTilesEmitter.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Utils/Utils.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -242,8 +244,26 @@ SmallVector<Value> Emitter::emitReduction(unsigned depth, SmallVector<Value> acc
     SmallVector<Value> inside = emitInside(SmallVector<Value>(body.getRegionIterArgs()));
     scf::YieldOp::create(b, loc, inside);
     accumulators = SmallVector<Value>(body.getResults());
+    if (depth + 1 == plan.reductionOrder.size() && isUnrolled(loop, accumulators.size()))
+      unrolled.push_back(body);
   }
   return accumulators;
+}
+
+/// Whether the innermost loop of a block's sums has several steps in its body: each costs a block of two vectors by
+/// eight rows more than a cycle of eight (Sapphire Rapids), of which the loop's own instructions are the most. The
+/// order of the sums stays.
+bool Emitter::isUnrolled(unsigned loop, size_t accumulators) const {
+  constexpr size_t kFewestAccumulators = 4, kMostAccumulators = 32; // more would not stay in the cache of decoded instructions
+  constexpr int64_t kFewestSteps = 16;
+  auto isShortTap = [&](const Halo &halo) { return halo.loop == loop && halo.factor < kFewestSteps; };
+  bool isLong = !nest.loops[loop].isStatic() || nest.loops[loop].size / step(loop) >= kFewestSteps;
+  return !lanesReduce() && isLong && llvm::none_of(nest.halos, isShortTap) && accumulators >= kFewestAccumulators && accumulators <= kMostAccumulators;
+}
+
+void Emitter::unroll() {
+  for (scf::ForOp loop : unrolled)
+    (void)loopUnrollByFactor(loop, kStepsOfBody); // fails for loops of less than a step, which stay as they are
 }
 
 /// The innermost computation: new accumulators from old ones.

@@ -10,6 +10,7 @@
 #include "compiler/tile/VectorizeTiles.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 namespace nacre::tile {
@@ -113,6 +114,7 @@ public:
     prepare();
     planPrefetch();
     emitParallel(0);
+    unroll();
   }
 
 private:
@@ -250,8 +252,13 @@ private:
   Value startOf(unsigned output, const Coordinate &at);
   Value combine(unsigned output, Value a, Value b2);
   Value combineLanes(unsigned output, Value vector);
+  bool isUnrolled(unsigned loop, size_t accumulators) const;
+  void unroll();
+
+  static constexpr uint64_t kStepsOfBody = 4;
 
   const Plan &plan;
+  SmallVector<scf::ForOp> unrolled;
   SmallVector<Position> positions;
   /// Address of each access for each copy, parallel loops only.
   DenseMap<std::pair<unsigned, int64_t>, Value> bases;

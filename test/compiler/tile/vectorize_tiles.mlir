@@ -4,17 +4,19 @@
 #packed = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
 #out = affine_map<(m, n, k) -> (m, n)>
 
-// A block of 8 x 2 accumulators over the whole reduction; the fill is their start.
+// A block of 8 x 2 accumulators over the whole reduction, four steps in the loop's body; the fill is their start.
 // CHECK-LABEL: func.func @contraction
 // CHECK-NOT: linalg.fill
 // CHECK: %[[ZERO:.+]] = arith.constant dense<0.000000e+00> : vector<16xf32>
 // CHECK: scf.for
 // CHECK: scf.for
-// CHECK: %{{.+}}:16 = scf.for
+// CHECK: %{{.+}}:16 = scf.for %{{.+}} = %c0 to %c48 step %c4
 // CHECK-SAME: = %[[ZERO]]
 // CHECK-COUNT-8: memref.load
 // CHECK-COUNT-2: vector.load
 // CHECK-COUNT-16: vector.fma
+// CHECK: memref.load
+// CHECK-COUNT-48: vector.fma
 // CHECK-NOT: vector.fma
 // CHECK: scf.yield
 // CHECK-COUNT-16: vector.store
@@ -40,7 +42,7 @@ func.func @contraction(%a: memref<64x48xf32>, %b: memref<2x48x32xf32>, %c: memre
 // CHECK: %[[PART:.+]] = arith.muli %[[M]], %c48
 // CHECK: %[[NEXT:.+]] = arith.addi %{{.+}}, %c1536
 // CHECK: %[[PLACE:.+]] = arith.addi %[[NEXT]], %[[PART]]
-// CHECK: %{{.+}}:16 = scf.for %[[K:.+]] = %c0 to %c48 step %c1
+// CHECK: %{{.+}}:16 = scf.for %[[K:.+]] = %c0 to %c48 step %c4
 // CHECK: %[[STEP:.+]] = arith.shrui %{{.+}}, %c2
 // CHECK: arith.addi %[[PLACE]], %[[STEP]]
 // CHECK: "llvm.intr.prefetch"(%{{.+}}) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
@@ -61,7 +63,7 @@ func.func @prefetched(%a: memref<32x48xf32>, %b: memref<2x48x32xf32>, %c: memref
 // CHECK: scf.for %{{.+}} = %c0{{.*}} to %c96{{.*}} step %c48
 // CHECK: vector.store %{{.+}}, %{{.+}} : memref<{{.+}}>, vector<16xf32>
 // CHECK: scf.for %{{.+}} = %c0{{.*}} to %c2048{{.*}} step %c256
-// CHECK: %{{.+}}:24 = scf.for %{{.+}} = %c0{{.*}} to %c256{{.*}} step %c1
+// CHECK: %{{.+}}:24 = scf.for %{{.+}} = %c0{{.*}} to %c256{{.*}} step %c4
 // CHECK: "llvm.intr.prefetch"
 // CHECK-COUNT-24: vector.fma
 // CHECK: arith.maximumf
@@ -425,8 +427,9 @@ func.func @tiled_index(%tile: index, %c: memref<32xi64>) {
 // CHECK: scf.for %[[PLACE:.+]] = %c0 to %c7 step %c1
 // CHECK: %[[LOW:.+]] = affine.max #{{.*}}(%[[PLACE]])
 // CHECK: %[[HIGH:.+]] = affine.min #{{.*}}(%[[PLACE]])
-// CHECK: scf.for %{{.*}} = %[[LOW]] to %[[HIGH]] step %c1 iter_args
+// CHECK: scf.for %{{.*}} = %[[LOW]] to %[[END:.+]] step %{{.+}} iter_args
 // CHECK: vector.fma
+// CHECK: scf.for %{{.*}} = %[[END]] to %[[HIGH]] step %c1 iter_args
 func.func @halo(%x: memref<8x9x64xf32>, %w: memref<3x64x32xf32>, %y: memref<8x7x32xf32>) {
   linalg.generic {indexing_maps = [affine_map<(n, p, o, k, c) -> (n, p + k, c)>, affine_map<(n, p, o, k, c) -> (k, c, o)>,
                                    affine_map<(n, p, o, k, c) -> (n, p, o)>],

@@ -8,11 +8,10 @@
 // RUN: nacre-opt %s --vectorize-tiles="dot-mixed-i8=true dot-same-i8=true vector-bits=256" --cse | FileCheck %s --check-prefix=SVE
 // PLAIN-NOT: llvm.call_intrinsic
 
-// Two steps of the reduction at once: a pair of the left operand in all lanes, rows of the right
+// Two steps of the reduction at once (and four times two in the loop's body): a pair of the left operand in all lanes, rows of the right
 // one interleaved.
 // CHECK-LABEL: func.func @even
-// CHECK: %[[TWO:.+]] = arith.constant 2 : index
-// CHECK: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %[[TWO]] iter_args
+// CHECK: scf.for %{{.+}} = %c0 to %c48 step %c8 iter_args
 // CHECK: %[[A:.+]] = vector.load {{.+}} : memref<192xbf16>, vector<2xbf16>
 // CHECK: vector.bitcast %[[A]] : vector<2xbf16> to vector<1xi32>
 // CHECK: %[[X:.+]] = vector.bitcast %{{.+}} : vector<16xi32> to vector<32xbf16>
@@ -104,8 +103,7 @@ func.func @f16(%a: memref<4x48xf16>, %b: memref<48x16xf16>, %c: memref<4x16xf32>
 
 // Two steps as i16, each operand by its sign.
 // WORDS-LABEL: func.func @bytes
-// WORDS: %[[TWO:.+]] = arith.constant 2 : index
-// WORDS: scf.for %{{.+}} = %{{.+}} to %{{.+}} step %[[TWO]] iter_args
+// WORDS: scf.for %{{.+}} = %c0 to %c48 step %c8 iter_args
 // WORDS: %[[PAIR:.+]] = vector.load {{.+}} vector<2xi8>
 // WORDS: vector.bitcast %[[PAIR]] : vector<2xi8> to vector<1xi16>
 // WORDS: %[[X8:.+]] = vector.bitcast %{{.+}} : vector<16xi16> to vector<32xi8>
