@@ -99,6 +99,14 @@ Error makeError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), message);
 }
 
+/// LLVM's name of this machine's CPU. Where a hypervisor tells a desktop's model number of a server, it is what its
+/// features are of: AMX is in none before Sapphire Rapids.
+StringRef getHostName(const StringMap<bool> &features) {
+  StringRef name = sys::getHostCPUName();
+  constexpr StringRef kServers[] = {"sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d", "diamondrapids"};
+  return features.lookup("amx-tile") && !is_contained(kServers, name) ? kServers[0] : name;
+}
+
 /// Once a compilation is cancelled, LLVM leaves out every pass that may be left out: what
 /// comes of it is thrown away.
 class CancelGate : public OptPassGate {
@@ -138,9 +146,10 @@ Expected<CpuTarget> CpuTarget::create(StringRef cpu, StringRef changes, StringRe
   if (isForeign && cpu.empty()) {
     target.cpu = target.triple.isAArch64() ? "generic" : "x86-64";
   } else if (cpu.empty() || cpu == "native") {
-    target.cpu = sys::getHostCPUName().str();
+    StringMap<bool> found = sys::getHostCPUFeatures();
+    target.cpu = getHostName(found).str();
     bool mayUseTiles = nacre_abi_request_tiles();
-    for (auto &feature : sys::getHostCPUFeatures()) {
+    for (auto &feature : found) {
       bool isThere = feature.second && (mayUseTiles || !feature.first().starts_with("amx-"));
       features.push_back(((isThere ? "+" : "-") + feature.first()).str());
     }

@@ -13,18 +13,16 @@
 using namespace nacre::tile;
 
 namespace {
-/// Bytes from far in a cycle.
-constexpr double kFarBytes = 5;
+/// Bytes in a cycle of what comes from memory, as weights do, and of what was there before, from the last-level cache.
+constexpr double kFarBytes = 3, kNearBytes = 8;
 /// Cycles for a vector of channels of one transformed tile, for each place that it reads.
-constexpr double kTransformIn = 6, kTransformOut = 5;
+constexpr double kTransformIn = 16, kTransformOut = 10;
 /// Cycles for an element of the transformed weights.
 constexpr double kTransformWeights = 2;
 constexpr int64_t kLanes = 16, kColumns = 32;
 
-/// Products of the windows' and of the positions' contractions in a cycle. Two units of 16 lanes
-/// wait for their operands at times.
-double getDirectProducts(int64_t lanes) { return lanes * (lanes > 16 ? 0.75 : 0.95); }
-double getProducts(int64_t lanes) { return lanes * (lanes > 16 ? 0.85 : 0.95); }
+/// Products of contractions in a cycle.
+double getProducts(int64_t lanes) { return lanes * 0.93; }
 
 /// What fewer tiles than several threads want are worth.
 double getPenalty(double tiles) { return tiles < 2 ? 2.2 : tiles < 4 ? 1.1 : 1; }
@@ -32,7 +30,7 @@ double getPenalty(double tiles) { return tiles < 2 ? 2.2 : tiles < 4 ? 1.1 : 1; 
 
 double WinogradShape::getDirectCost(WinogradCore core) const {
   double weights = 9. * inputs * outputs;
-  return std::max(weights * images * height * width / getDirectProducts(core.lanes), weights * 4 / kFarBytes);
+  return std::max(weights * images * height * width / getProducts(core.lanes), weights * 4 / kFarBytes);
 }
 
 double WinogradShape::getWeightsCost(int64_t places) const {
@@ -65,10 +63,10 @@ std::vector<WinogradTile> WinogradShape::getTiles(int64_t places, WinogradCore c
       // Weights are asked for before their turn, while products are summed; those that do not stay
       // in the cache come for each block of rows again.
       bool stay = blocks == 1 && weights + buffers <= core.l2Bytes * 0.75;
-      double moved = (stay ? 1 : passes / blocks) * weights / kFarBytes;
+      double moved = weights / kFarBytes + (stay ? 0 : passes / blocks - 1) * weights / kNearBytes;
       cost += std::max(reads * sum * inputs * outputs / getProducts(core.lanes), moved);
       if (buffers > core.l2Bytes / 2)
-        cost += passes * (buffers - core.l2Bytes / 2) * 2 / kFarBytes;
+        cost += passes * (buffers - core.l2Bytes / 2) * 2 / kNearBytes;
       cost *= getPenalty(passes);
       all.push_back({together, rows, part, cost});
     }
