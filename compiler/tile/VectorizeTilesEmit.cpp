@@ -262,8 +262,11 @@ bool Emitter::isUnrolled(unsigned loop, size_t accumulators) const {
 }
 
 void Emitter::unroll() {
-  for (scf::ForOp loop : unrolled)
-    (void)loopUnrollByFactor(loop, kStepsOfBody); // fails for loops of less than a step, which stay as they are
+  for (scf::ForOp loop : unrolled) {
+    FailureOr<UnrolledLoopInfo> made = loopUnrollByFactor(loop, kStepsOfBody);
+    if (succeeded(made) && made->mainLoopOp) // else there are fewer steps
+      thinPrefetches(*made->mainLoopOp);
+  }
 }
 
 /// The innermost computation: new accumulators from old ones.

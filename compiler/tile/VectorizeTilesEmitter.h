@@ -210,6 +210,7 @@ private:
   void planPrefetch();
   void placePrefetch();
   void emitPrefetch();
+  void thinPrefetches(scf::ForOp loop);
 
   //===--- Body
   //------------------------------------------------------------===//
@@ -273,6 +274,7 @@ private:
     int64_t panel = 0; ///< Its elements.
     SmallVector<unsigned> rows; ///< The loops that walk by each panel.
     Value perRow, shift, place;
+    uint64_t stepsOfLine = 1; ///< So many steps ask for one line of the cache.
   } ahead;
 };
 

@@ -19,6 +19,8 @@ using namespace nacre::tile;
 namespace {
 /// Smaller panels arrive while the first rows are computed.
 constexpr int64_t kSmallestPanelBytes = 2048;
+/// Where a run tells how many blocks of rows there are: rows of a number of 128 are in so many blocks.
+constexpr uint64_t kAssumedLogBlocks = 4;
 
 int64_t bytesOf(Type element) { return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
 } // namespace
@@ -67,12 +69,18 @@ void Emitter::planPrefetch() {
       copies *= plan.copies[loop];
     }
     std::optional<int64_t> known = getConstantIntValue(count);
+    uint64_t logBlocks = known ? llvm::Log2_64(std::max<int64_t>(*known / copies, 1)) : kAssumedLogBlocks;
+    for (const Term &own : access.terms)
+      if (Term term = inGroups(own); term.loop == plan.reductionOrder.back() && term.isStatic() && term.stride > 0) {
+        constexpr uint64_t kLineBytes = 64;
+        ahead.stepsOfLine = std::max<uint64_t>((kLineBytes << logBlocks) / uint64_t(term.stride * bytesOf(access.element)), 1);
+      }
     ahead.access = number;
     ahead.panel = panel;
     ahead.rows = std::move(rows);
     if (known) {
       ahead.perRow = index(panel / std::max<int64_t>(*known, 1));
-      ahead.shift = index(llvm::Log2_64(std::max<int64_t>(*known / copies, 1)));
+      ahead.shift = index(int64_t(logBlocks));
     } else {
       Value some = arith::MaxUIOp::create(b, loc, count, index(1));
       ahead.perRow = arith::DivUIOp::create(b, loc, index(panel), some);
@@ -114,4 +122,12 @@ void Emitter::emitPrefetch() {
   Value pointer = LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), address);
   constexpr int kRead = 0, kSecondLevel = 2, kData = 1;
   LLVM::Prefetch::create(b, loc, pointer, kRead, kSecondLevel, kData);
+}
+
+/// Of a loop whose body has several steps, those that ask for a line that the one before asks for do not.
+void Emitter::thinPrefetches(scf::ForOp loop) {
+  SmallVector<LLVM::Prefetch> all(loop.getOps<LLVM::Prefetch>());
+  for (auto [number, prefetch] : llvm::enumerate(all))
+    if (number % std::min<uint64_t>(ahead.stepsOfLine, kStepsOfBody) != 0)
+      prefetch.erase();
 }
