@@ -55,17 +55,29 @@ Block *Allocator::takeFromSystem(int64_t capacity, int32_t sizeClass) {
   return block;
 }
 
+Block *Allocator::takeFromCache(int64_t capacity, int32_t sizeClass) {
+  // Blocks of one run have many sizes, of which few are in use at a time: a
+  // larger one that is free, up to four times as large, is better than new
+  // memory, whose pages the system first fills with zeros.
+  constexpr int64_t kManyPages = 64 << 10;
+  int32_t last = capacity < kManyPages ? sizeClass : sizeClass + 8;
+  for (; sizeClass <= last && sizeClass < classCount; ++sizeClass)
+    if (Block *block = cache[sizeClass]) {
+      cache[sizeClass] = block->next;
+      cachedBytes -= block->capacity;
+      return block;
+    }
+  return nullptr;
+}
+
 Block *Allocator::allocate(int64_t size) {
   int64_t capacity = 0;
   int32_t sizeClass = size < 0 ? -1 : nacre_abi_block_class(size, &capacity);
   if (sizeClass < 0)
     return nullptr;
   Lock lock(mutex);
-  Block *block = cache[sizeClass];
-  if (block) {
-    cache[sizeClass] = block->next;
-    cachedBytes -= block->capacity;
-  } else {
+  Block *block = takeFromCache(capacity, sizeClass);
+  if (!block) {
     if (capacity > limit - liveBytes)
       return nullptr;
     if (capacity > limit - liveBytes - cachedBytes)
@@ -97,10 +109,10 @@ void Allocator::release(Block *block) {
     --self->liveBlocks;
     self->liveBytes -= block->capacity;
     last = self->abandoned && self->liveBlocks == 0;
-    // No more is cached than was ever in use: sizes that never come again
-    // cannot pile up.
+    // No more is cached than twice what was ever in use, as a run's blocks have
+    // many sizes: those that never come again cannot pile up.
     if (self->abandoned ||
-        self->cachedBytes + block->capacity > self->peakBytes) {
+        self->cachedBytes + block->capacity > 2 * self->peakBytes) {
       unpoison(block->data(), block->capacity);
       std::free(block);
     } else {

@@ -51,6 +51,7 @@ private:
       : limit(limit), hugePages(hugePages) {}
   ~Allocator() = default;
 
+  Block *takeFromCache(int64_t capacity, int32_t sizeClass);
   Block *takeFromSystem(int64_t capacity, int32_t sizeClass);
   void trimLocked();
 

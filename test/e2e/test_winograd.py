@@ -68,7 +68,7 @@ def test_padded(height, width, inputs, outputs, threads):
     error, chosen = check((1, inputs, height, width), outputs, (1, 1, 1, 1), residual=False, threads=threads)
     assert error < 1e-5
     # Of others the CPU decides.
-    if inputs >= 64 and min(height, width) > 8:
+    if inputs >= 64 and min(height, width) > 13:
         assert chosen
 
 

@@ -57,34 +57,34 @@ kern.func @k(%x: tensor<1x58x58x64xf32>, %w: tensor<64x64x3x3xf32>, %d: tensor<1
 #y = affine_map<(n, h, w, o, y, x, c) -> (n, h, w, o)>
 #id = affine_map<(n, h, w, o) -> (n, h, w, o)>
 
-// 8 x 8 places of 512 x 512 channels: 38 MB of weights instead of 9 would take longer; 17 do not.
-// CHECK: nn.parameter @w.winograd2 = {{.*}} : tensor<4x4x16x512x32xf32> {nn.computed}
+// 14 x 14 places of 256 x 256 channels: 9 MB of weights instead of 2 would take longer; 4 do not.
+// CHECK: nn.parameter @w.winograd2 = {{.*}} : tensor<4x4x8x256x32xf32> {nn.computed}
 // CHECK-LABEL: func.func @main
 // CHECK: kern.winograd
-nn.parameter @w = dense<1.0> : tensor<512x512x3x3xf32>
-func.func @main(%x: tensor<1x10x10x512xf32>) -> tensor<1x8x8x512xf32> {
-  %w = nn.get_parameter @w : tensor<512x512x3x3xf32>
-  %d = tensor.empty() : tensor<1x8x8x512xf32>
-  %0 = kern.call @k ins(%x, %w : tensor<1x10x10x512xf32>, tensor<512x512x3x3xf32>) outs(%d : tensor<1x8x8x512xf32>) -> tensor<1x8x8x512xf32>
-  return %0 : tensor<1x8x8x512xf32>
+nn.parameter @w = dense<1.0> : tensor<256x256x3x3xf32>
+func.func @main(%x: tensor<1x16x16x256xf32>) -> tensor<1x14x14x256xf32> {
+  %w = nn.get_parameter @w : tensor<256x256x3x3xf32>
+  %d = tensor.empty() : tensor<1x14x14x256xf32>
+  %0 = kern.call @k ins(%x, %w : tensor<1x16x16x256xf32>, tensor<256x256x3x3xf32>) outs(%d : tensor<1x14x14x256xf32>) -> tensor<1x14x14x256xf32>
+  return %0 : tensor<1x14x14x256xf32>
 }
-kern.func @k(%x: tensor<1x10x10x512xf32>, %w: tensor<512x512x3x3xf32>, %d: tensor<1x8x8x512xf32>) -> tensor<1x8x8x512xf32> {
+kern.func @k(%x: tensor<1x16x16x256xf32>, %w: tensor<256x256x3x3xf32>, %d: tensor<1x14x14x256xf32>) -> tensor<1x14x14x256xf32> {
   %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<1x8x8x512xf32>
-  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1x8x8x512xf32>) -> tensor<1x8x8x512xf32>
+  %e = tensor.empty() : tensor<1x14x14x256xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1x14x14x256xf32>) -> tensor<1x14x14x256xf32>
   %c = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]}
-      ins(%x, %w : tensor<1x10x10x512xf32>, tensor<512x512x3x3xf32>) outs(%f : tensor<1x8x8x512xf32>) {
+      ins(%x, %w : tensor<1x16x16x256xf32>, tensor<256x256x3x3xf32>) outs(%f : tensor<1x14x14x256xf32>) {
   ^bb0(%a: f32, %b: f32, %s: f32):
     %p = arith.mulf %a, %b : f32
     %q = arith.addf %s, %p : f32
     linalg.yield %q : f32
-  } -> tensor<1x8x8x512xf32>
-  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%c : tensor<1x8x8x512xf32>) outs(%e : tensor<1x8x8x512xf32>) {
+  } -> tensor<1x14x14x256xf32>
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%c : tensor<1x14x14x256xf32>) outs(%e : tensor<1x14x14x256xf32>) {
   ^bb0(%a: f32, %b: f32):
     %m = arith.maximumf %a, %zero : f32
     linalg.yield %m : f32
-  } -> tensor<1x8x8x512xf32>
-  kern.return %r : tensor<1x8x8x512xf32>
+  } -> tensor<1x14x14x256xf32>
+  kern.return %r : tensor<1x14x14x256xf32>
 }
 
 // -----

@@ -21,7 +21,7 @@ func.func @main(%x: tensor<1x58x58x64xf32>) -> tensor<1x56x56x64xf32> {
   return %0 : tensor<1x56x56x64xf32>
 }
 // CHECK-LABEL: kern.func @k(
-// CHECK-SAME: kern.choices = [{chosen = "4", key = "winograd.6f4107ec2d5288d5", others = ["2"]}]
+// CHECK-SAME: kern.choices = [{chosen = "4", key = "winograd.6f4107ec2d5288d5", others = ["2", "0"]}]
 // TILES-LABEL: kern.func @k(
 // TILES-SAME: kern.choices = [{chosen = "4", key = "winograd.6f4107ec2d5288d5", {{[^}]*}}}, {chosen = "[[TILE:[0-9]+x[0-9]+x0x[0-9]+]]", key = "tiles.{{[0-9a-f]+}}", others = ["{{[0-9]+}}x{{[0-9]+}}x0x{{[0-9]+}}"
 kern.func @k(%x: tensor<1x58x58x64xf32>, %w: tensor<64x64x3x3xf32>, %d: tensor<1x56x56x64xf32>) -> tensor<1x56x56x64xf32> {
