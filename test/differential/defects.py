@@ -41,6 +41,11 @@ def given(node: onnx.NodeProto, index: int) -> bool:
 
 
 When = Callable[[onnx.NodeProto, Feed, int], bool]
+def is_uneven(pads: list[int]) -> bool:
+    """Whether some dimension has other padding before than behind."""
+    return pads[: len(pads) // 2] != pads[len(pads) // 2 :]
+
+
 def near_element(node: onnx.NodeProto, feed: Feed) -> bool:
     """Whether Resize has a place that is an element's but for a rounding, by some formula for places."""
     x = feed[node.input[0]]
@@ -161,6 +166,10 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
         (
             lambda node, feed, opset: attribute(node, "auto_pad") == b"SAME_LOWER",
             "there are fewer windows than by the formula for SAME_LOWER",
+        ),
+        (
+            lambda node, feed, opset: attribute(node, "ceil_mode", 0) and is_uneven(attribute(node, "pads", [])),
+            "with ceil_mode, padding of one end is taken for that of the other",
         ),
     ],
     "BatchNormalization": [
