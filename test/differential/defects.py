@@ -240,6 +240,12 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
             "strings are padded with numbers",
         )
     ],
+    "Pad": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype == object and not given(node, 2),
+            "without a value the reference puts numbers among strings, not empty ones; ONNX Runtime takes none",
+        )
+    ],
     "Trilu": [
         (
             lambda node, feed, opset: feed[node.input[0]].dtype == object,

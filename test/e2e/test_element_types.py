@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from support import module
@@ -115,3 +115,12 @@ def test_quantisation_by_integers() -> None:
     x, scale = np.array([-7, 1, 3, 500], np.float32), np.array(2, np.int32)
     got, _ = compute("QuantizeLinear", {"x": x, "s": scale}, TensorProto.UINT8)
     assert got.tolist() == [0, 0, 2, 250]
+
+
+def test_norm_of_integers_whose_squares_fill_their_type() -> None:
+    """Their sum is beyond it, the root is not."""
+    model = parser.parse_model('<ir_version: 10, opset_import: ["": 18]> g (int32[N, M] x) => (int32[N, K] y, int32[N, L] z) '
+                               '{ axes = Constant <value = int64[1] {1}> () y = ReduceL2 (x, axes) a = Abs (x) z = ReduceL2 (a, axes) }')  # fmt: skip
+    x = np.array([[40000, -30000, 20000], [3, 4, 0]], np.int32)
+    for got in module().compile(model)(x):
+        np.testing.assert_array_equal(got, [[53851], [5]])
