@@ -266,9 +266,20 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
                 lambda node, feed, opset: "LpNormalization" in (inner := operators(node))
                 and not inner.isdisjoint({"HannWindow", "HammingWindow", "BlackmanWindow"}),
                 "a window's ends are 0 or a rounding error, of which a normalisation makes 0 or 1",
-            )
+            ),
+            (
+                lambda node, feed, opset: "NonZero" in operators(node),
+                "of a scalar NonZero gives [0, N] by the standard, [1, N] by the references, and inside it is not seen",
+            ),
         ],
     ),
+    "Gemm": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype.kind == "u"
+            and min(attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0)) < 0,
+            "a negative factor makes negative numbers of unsigned ones, whose casts back are not defined",
+        )
+    ],
     "Erf": [
         (
             lambda node, feed, opset: feed[node.input[0]].dtype.kind in "iu",
