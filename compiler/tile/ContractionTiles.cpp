@@ -9,7 +9,6 @@ using namespace mlir;
 using namespace nacre;
 using namespace nacre::tile;
 
-/// A divisor of `size` at most `limit`, if one is not much smaller; else the limit.
 int64_t tile::divide(int64_t size, int64_t limit) {
   if (size <= limit)
     return size;
@@ -30,7 +29,6 @@ int64_t getFootprint(linalg::LinalgOp op, OpOperand &operand, ArrayRef<int64_t> 
     // The extent of an affine expression: the sum of its terms' extents; of a window with strides
     // no more than what is read.
     int64_t extent = 1, read = 1;
-    SmallVector<int64_t> coefficients;
     for (unsigned dim = 0; dim < map.getNumDims(); ++dim)
       if (expr.isFunctionOfDim(dim)) {
         int64_t scale = 1;
@@ -183,7 +181,7 @@ int64_t Chooser::chooseColumns(int64_t range) {
 int64_t Chooser::chooseRows(size_t i, int64_t range) {
   // Moving a column costs as much as ten rows' products of it.
   constexpr int64_t kSharingRows = 64;
-  bool isMoved = isInPlace(i) || matrixTile, isNext = i + 2 == parallel.size();
+  bool inPlace = isInPlace(i), isMoved = inPlace || matrixTile, isNext = i + 2 == parallel.size();
   // Of a window's rows all but the last are read again: some more than fit do well.
   int64_t cache = isWide && isNext ? target.l1Bytes * 5 / 4 : target.l2Bytes * 3 / 4;
   auto fits = [&](int64_t candidate) {
@@ -192,7 +190,7 @@ int64_t Chooser::chooseRows(size_t i, int64_t range) {
                            : getFootprint(anchor, *anchor.getDpsInputOperand(0), anchorSizes) <= cache;
     // What blocks are added to is read and written for each of them.
     isSmall &= !isSummed || rowsOfTile * candidate * columnsOfTile * kSumBytes <= target.l1Bytes / 2;
-    bool isShared = isInPlace(i) && movedRows * candidate <= kSharingRows;
+    bool isShared = inPlace && movedRows * candidate <= kSharingRows;
     return isSmall && (tiles / candidate >= kMinTiles || isShared || (isNext && candidate <= kFewestRows));
   };
   // Matrices of a batch share nothing: how many there are is for the threads.

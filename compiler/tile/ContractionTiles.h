@@ -22,17 +22,16 @@ struct ContractionTarget {
   bool matrixTiles;
 };
 
-/// Sizes of a tile in the root's loops (0: the whole loop), where most is done by the contraction `anchor`, and
-/// why they are so.
-///
-/// Panels of 64 columns or so; as many rows as keep the other input in three quarters of the second-
-/// level cache, or as many as make up for moving the columns if they are not packed; and
-/// more columns than 64 where rows are moved too; but tiles enough for several threads.
-/// Nothing if the root's loops are not the contraction's.
+/// Sizes of a tile in the root's loops (0: the whole loop), and why they are so.
 struct ContractionTiles {
   llvm::SmallVector<int64_t> sizes;
   std::string reason;
 };
+
+/// Of a kernel where most is done by the contraction `anchor`: panels of 64 columns or so; as many rows as keep the
+/// other input in three quarters of the second-level cache, or as many as make up for moving the columns if they are
+/// not packed; and more columns than 64 where rows are moved too; but tiles enough for several threads.
+/// Nothing if the root's loops are not the contraction's.
 std::optional<ContractionTiles> chooseContractionTiles(mlir::linalg::LinalgOp root, mlir::linalg::LinalgOp anchor,
                                                        const LoopTracer &tracer, const ContractionTarget &target);
 

@@ -148,7 +148,7 @@ static LogicalResult convertReduceL2(NodeContext &c) {
     return failure();
   Value x = widen(c, c.input(0), false), squares = c.make<nn::MulOp>(x, x);
   // Squares that 32 bits hold have sums that they do not, as the references compute them.
-  if (auto type = dyn_cast<IntegerType>(elementTypeOf(x)); type && type.getWidth() < 64)
+  if (auto type = dyn_cast<IntegerType>(elementTypeOf(c.input(0))); type && type.getWidth() < 64)
     squares = castTo(c, squares, IntegerType::get(type.getContext(), 64, type.getSignedness()));
   Value sum = reduce(c, ReduceKind::sum, squares, *axes);
   if (!sum)
