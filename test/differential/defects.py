@@ -267,12 +267,14 @@ UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
                 and not inner.isdisjoint({"HannWindow", "HammingWindow", "BlackmanWindow"}),
                 "a window's ends are 0 or a rounding error, of which a normalisation makes 0 or 1",
             ),
-            (
-                lambda node, feed, opset: "NonZero" in operators(node),
-                "of a scalar NonZero gives [0, N] by the standard, [1, N] by the references, and inside it is not seen",
-            ),
         ],
     ),
+    "NonZero": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].ndim == 0,
+            "of a scalar it gives [0, N] by the standard, [1, N] by the references",
+        )
+    ],
     "Gemm": [
         (
             lambda node, feed, opset: feed[node.input[0]].dtype.kind == "u"

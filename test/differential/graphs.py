@@ -43,7 +43,7 @@ WAYS = (0, 1, -1)
 assert len(WAYS) == RUNS
 
 
-# Sums whose every term is rounded: an element's error is that of the largest.
+# Sums whose every term is rounded: an element's error is that of the largest, of the outputs or of the inputs.
 SPREAD = {"DFT", "STFT"}
 # What depends on which elements are equal.
 EQUALITY = {"Unique", "Hardmax", "ArgMax", "ArgMin"}
@@ -105,7 +105,8 @@ class Graph:
             feed = {v.name: v.runs[run] for v in inputs}
             random = np.random.default_rng(self.seed)
             if run and touched:
-                feed = {n: x if n in firm else disturb(random, x, way) for n, x in feed.items()}
+                # By two units: one, of which the node before has moved its output, may move it back.
+                feed = {n: x if n in firm else disturb(random, x, 2 * way) for n, x in feed.items()}
             feeds.append(feed)
         results = self._run(model, node, feeds)
         made = []
@@ -115,7 +116,8 @@ class Graph:
                 runs[1:] = [disturb(np.random.default_rng(index), r, way) for r, way in zip(runs[1:], WAYS[1:])]
             if node.op_type in SPREAD:
                 signs = np.sign(np.random.default_rng(index).random(runs[0].shape) - 0.5)
-                error = 4 * epsilon(runs[0].dtype) * float(np.abs(runs[0].astype(np.float64)).max(initial=0))
+                largest = max(float(np.abs(x.astype(np.float64)).max(initial=0)) for x in (runs[0], *filter(is_float, feeds[0].values())))
+                error = 4 * epsilon(runs[0].dtype) * largest
                 runs[1:] = [(r + way * signs * error).astype(r.dtype) for r, way in zip(runs[1:], WAYS[1:])]
             if own:
                 signs = np.sign(np.random.default_rng(index).random(np.shape(runs[0])) - 0.5) * defects.COARSE_UNITS
