@@ -143,8 +143,13 @@ Value Emitter::combine(unsigned output, Value a, Value b2) {
   return clone->getResult(0);
 }
 
-/// Halves the vector until one lane is left: a fixed order.
+/// Halves the vector until one lane is left: a fixed order, which floats need. Of integers any order gives the same, and
+/// theirs is LLVM's to choose: of halves down to one lane, LLVM 22 makes a wrong sum where it takes `vpdpbusd` for products
+/// of 8 bits (half of the lanes are missing).
 Value Emitter::combineLanes(unsigned output, Value value) {
+  if (isa<IntegerType>(getElementTypeOrSelf(value.getType())))
+    if (std::optional<vector::CombiningKind> kind = linalg::getCombinerOpKind(nest.combiner(output)))
+      return vector::ReductionOp::create(b, loc, *kind, value);
   for (int64_t width = plan.width; width > 1; width /= 2) {
     SmallVector<int64_t> low, high;
     for (int64_t lane = 0; lane < width / 2; ++lane) {

@@ -28,7 +28,8 @@ def build(text: str, constants: dict[str, np.ndarray]) -> ModelProto:
 
 
 # Rows, steps, columns: a tile has 16 rows, 64 steps, 16 columns.
-SIZES = [(64, 128, 32), (33, 100, 70), (7, 66, 17), (1, 64, 40), (20, 5000, 130), (50, 3, 9), (17, 67, 1000), (0, 8, 16)]
+SIZES = [(64, 128, 32), (33, 100, 70), (7, 66, 17), (1, 64, 40), (20, 5000, 130), (50, 3, 9), (17, 67, 1000), (0, 8, 16),
+         (3, 8, 1), (5, 8, 2), (2, 16, 1), (1, 24, 3)]
 
 
 @pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8"), ("int8", "int8")])
@@ -79,7 +80,7 @@ def test_on_other_cpus(target: str, types: tuple[str, str], form: str) -> None:
     for m, k, n in SIZES:
         a, b = integers(generator, types[0], (m, k)), integers(generator, types[1], (k, n))
         for i, extreme in enumerate(("min", "max")):
-            a[i : i + 1], b[:, i] = (getattr(np.iinfo(TYPES[type_]), extreme) for type_ in types)
+            a[i : i + 1], b[:, i : i + 1] = (getattr(np.iinfo(TYPES[type_]), extreme) for type_ in types)
         s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
         right = "" if form == "constant" else f", {types[1]}[{s[1]}, {s[2]}] b"
         text = f"""<ir_version: 10, opset_import: ["" : 21]>
