@@ -221,7 +221,7 @@ SmallVector<Value> Collected::add(NodeContext &c, ValueRange carried) const {
     all = grown.getResult(0);
   }
   OpFoldResult place = inFront ? beginIn(b, sizeOf(b, all), needed) : OpFoldResult(used);
-  int64_t known = asRows ? type.getDimSize(0) : isOneRow() ? 1 : ShapedType::kDynamic;
+  int64_t known = isOneRow() ? 1 : cast<RankedTensorType>(part.getType()).getDimSize(0);
   OpFoldResult rows = ShapedType::isDynamic(known) ? OpFoldResult(count) : b.getIndexAttr(known);
   SmallVector<Value> next{putRows(b, loc, part, all, place, rows), needed};
   for (int64_t i = 0; i < (asRows ? 0 : type.getRank()); ++i)

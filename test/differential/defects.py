@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 
@@ -46,6 +47,12 @@ def is_uneven(pads: list[int]) -> bool:
     return pads[: len(pads) // 2] != pads[len(pads) // 2 :]
 
 
+def spread(x: np.ndarray) -> float:
+    """How far the largest element is from the least."""
+    numbers = x.astype(np.float64)
+    return float(np.ptp(numbers)) if x.size else 0.0
+
+
 def near_element(node: onnx.NodeProto, feed: Feed) -> bool:
     """Whether Resize has a place that is an element's but for a rounding, by some formula for places."""
     x = feed[node.input[0]]
@@ -69,11 +76,26 @@ RECURRENT: When = lambda node, feed, opset: (  # noqa: E731
     or has(node, "activations", "clip", "input_forget", "activation_alpha")
 )
 
+COERCION = "before version 13 the input is coerced to two dimensions; the reference takes one axis"
+
 # Operator -> (when, why)
 REFERENCE: dict[str, list[tuple[When, str]]] = {
+    **dict.fromkeys(["Softmax", "Hardmax"], [(COERCED, COERCION)]),
+    "LogSoftmax": [
+        (COERCED, COERCION),
+        (
+            lambda node, feed, opset: spread(x := feed[node.input[0]]) > -np.log(float(ml_dtypes.finfo(x.dtype).tiny)),
+            "it takes the logarithm of a softmax that is too small for its type's digits, or 0",
+        ),
+    ],
     **dict.fromkeys(
-        ["Softmax", "LogSoftmax", "Hardmax"],
-        [(COERCED, "before version 13 the input is coerced to two dimensions; the reference takes one axis")],
+        ["LayerNormalization", "RMSNormalization", "GroupNormalization"],
+        [
+            (
+                lambda node, feed, opset: feed[node.input[0]].dtype.itemsize < 4,
+                "statistics are of the input's type, whatever stash_type says",
+            )
+        ],
     ),
     **dict.fromkeys(
         ["RNN", "GRU", "LSTM"],

@@ -130,3 +130,12 @@ def test_scan_of_normalisations_whose_parameters_are_slices() -> None:
     np.testing.assert_allclose(program(x), ReferenceEvaluator(made).run(None, {"x": x})[0], 1e-6)
     with pytest.raises(module().RunError):
         program(np.ones((2, 3)))
+
+
+def test_scan_of_slices_without_elements() -> None:
+    """That a collected slice has none is known, though not its sizes."""
+    program = module().compile(model("""g (float[A, 4, 0, 3] x, float[N] s) => (float[B, C, D, E, F] y) {
+        y = Scan <num_scan_inputs = 1, body = b (float e) => (float[G, H, I, J] n) { n = Tanh (x) }> (s)
+    }"""))
+    for a, n in ((2, 3), (0, 2)):
+        assert program(np.zeros((a, 4, 0, 3), np.float32), np.zeros(n, np.float32)).shape == (n, a, 4, 0, 3)
