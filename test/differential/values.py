@@ -185,7 +185,9 @@ def difference(where: str, runs: list[Any], got: Any, coarse: bool = False) -> s
     with np.errstate(all="ignore"):
         moved = np.max([np.abs(run - want) for run in seen[1:]], axis=0, initial=0)
         moved = np.where(np.isfinite(moved), moved, 0)
-        typical = float(np.median(moved)) if moved.size else 0.0
+        # What moves an element may cancel out by chance: it is granted what most have, and the like part of itself.
+        sizes = np.where(np.isfinite(want) & (want != 0), np.abs(want), np.inf)
+        typical = (np.median(moved) + np.median(moved / sizes) * np.abs(want)) if moved.size else 0.0
         largest = float(np.max(np.abs(want[np.isfinite(want)]), initial=0))
         tolerance = MARGIN * (moved + typical) + UNITS[name] * units * np.abs(want) + 4 * units * largest
         tolerance = tolerance + 1e-30
