@@ -10,6 +10,7 @@
 #include "compiler/graph/InferShapes.h"
 #include "compiler/graph/Passes.h"
 #include "dialects/nn/NNOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -48,7 +49,7 @@ LogicalResult nacre::graph::refineResultTypes(Operation *op) {
   return success();
 }
 
-/// Branches and loops take and hand on the types that they have, whatever more is known of an operand.
+/// Branches, choices and loops take and hand on the types that they have, whatever more is known of an operand.
 static void keepControlFlowTypes(Operation *op) {
   MutableArrayRef<OpOperand> operands = op->getOpOperands();
   SmallVector<Type> types;
@@ -60,6 +61,9 @@ static void keepControlFlowTypes(Operation *op) {
   } else if (isa<scf::ConditionOp>(op)) {
     operands = operands.drop_front(); // whether it goes on
     llvm::append_range(types, op->getParentOp()->getResultTypes());
+  } else if (isa<arith::SelectOp>(op)) { // an If of nothing but values, after simplification
+    operands = operands.drop_front();
+    types.append(2, op->getResult(0).getType());
   } else if (isa<scf::YieldOp>(op)) {
     if (auto loop = dyn_cast<scf::WhileOp>(op->getParentOp()))
       llvm::append_range(types, ValueRange(loop.getBeforeArguments()).getTypes());

@@ -119,6 +119,7 @@ void buildTile(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(tile::createPackParametersPass({options.vectorBits, options.vectorRegisters, options.matrixTiles, options.dotBF16,
                                                     options.dotI8, options.dotSameI8, options.dotMixedI8, options.dotI16}));
   passes.addPass(tile::createPadProducersPass());
+  passes.addPass(tile::createOverwriteOperandsPass());
   // This was the last that changes a kernel for its caller: from here on, once each.
   passes.addPass(tile::createDeduplicateKernelsPass());
   OpPassManager &kernel = passes.nest<kern::FuncOp>();

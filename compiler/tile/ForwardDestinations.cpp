@@ -42,32 +42,37 @@ linalg::GenericOp writeOverInput(linalg::GenericOp op, unsigned number, Value de
   if (!init->get().getDefiningOp<tensor::EmptyOp>() || !initArgument.use_empty())
     return op;
   AffineMap map = op.getMatchingIndexingMap(init);
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    bool isOwn = input->get() == destination ||
-                 (op.getNumDpsInits() == 1 && isa_and_present<linalg::LinalgOp, kern::WinogradOp>(input->get().getDefiningOp()));
-    if (!isOwn || op.getMatchingIndexingMap(input) != map ||
-        input->get().getType() != init->get().getType())
+  OpOperand *input = nullptr;
+  for (OpOperand *candidate : op.getDpsInputOperands()) {
+    if (op.getMatchingIndexingMap(candidate) != map || candidate->get().getType() != init->get().getType())
       continue;
-    // The input becomes the init; its block argument is replaced by the init's.
-    unsigned index = input->getOperandNumber();
-    SmallVector<Value> inputs = op.getDpsInputs(), inits(op.getDpsInits());
-    inits[number] = inputs[index];
-    inputs.erase(inputs.begin() + index);
-    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-    maps.erase(maps.begin() + index);
-    OpBuilder b(op);
-    auto replacement = linalg::GenericOp::create(
-        b, op.getLoc(), op.getResultTypes(), inputs, inits, maps,
-        op.getIteratorTypesArray());
-    replacement.getRegion().takeBody(op.getRegion());
-    Block &body = replacement.getRegion().front();
-    body.getArgument(index).replaceAllUsesWith(initArgument);
-    body.eraseArgument(index);
-    op.replaceAllUsesWith(replacement.getResults());
-    op.erase();
-    return replacement;
+    if (candidate->get() == destination) {
+      input = candidate;
+      break;
+    }
+    if (!input && op.getNumDpsInits() == 1 && isa_and_present<linalg::LinalgOp, kern::WinogradOp>(candidate->get().getDefiningOp()))
+      input = candidate;
   }
-  return op;
+  if (!input)
+    return op;
+  // The input becomes the init; its block argument is replaced by the init's.
+  unsigned index = input->getOperandNumber();
+  SmallVector<Value> inputs = op.getDpsInputs(), inits(op.getDpsInits());
+  inits[number] = inputs[index];
+  inputs.erase(inputs.begin() + index);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  maps.erase(maps.begin() + index);
+  OpBuilder b(op);
+  auto replacement = linalg::GenericOp::create(
+      b, op.getLoc(), op.getResultTypes(), inputs, inits, maps,
+      op.getIteratorTypesArray());
+  replacement.getRegion().takeBody(op.getRegion());
+  Block &body = replacement.getRegion().front();
+  body.getArgument(index).replaceAllUsesWith(initArgument);
+  body.eraseArgument(index);
+  op.replaceAllUsesWith(replacement.getResults());
+  op.erase();
+  return replacement;
 }
 
 /// Whether nothing but `init` may write over its value, or be it: two that are made of one value

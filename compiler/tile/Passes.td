@@ -201,6 +201,17 @@ def PadProducersPass : Pass<"pad-producers", "::mlir::ModuleOp"> {
     "::mlir::linalg::LinalgDialect", "::nacre::kern::KernDialect"];
 }
 
+def OverwriteOperandsPass : Pass<"overwrite-operands", "::mlir::ModuleOp"> {
+  let summary = "Let kernels write their results over what they are the last to read";
+  let description = [{
+    Precondition: kernels of structured ops on tensors, each with one call.
+    Postcondition: the same values; the destination of a kernel that reads an operand
+    element by element, in the places of its result, is this operand, where another
+    kernel has computed it and no op reads it later.
+  }];
+  let dependentDialects = ["::nacre::kern::KernDialect"];
+}
+
 def DeduplicateKernelsPass : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
   let summary = "Keep one of structurally identical kernels";
   let description = [{

@@ -62,7 +62,9 @@ def near_element(node: onnx.NodeProto, feed: Feed) -> bool:
         scale = float(scales[index]) if scales is not None and len(scales) else sizes[index] / max(x.shape[axis], 1)
         count = int(sizes[index]) if sizes is not None else int(x.shape[axis] * scale)
         to = np.arange(count)
-        for place in ((to + 0.5) / scale - 0.5, to / scale, to * (x.shape[axis] - 1) / max(count - 1, 1)):
+        half = (to + 0.5) / scale - 0.5
+        symmetric = half + x.shape[axis] / 2 * (1 - count / max(x.shape[axis] * scale, 1e-9))
+        for place in (half, symmetric, to / scale, to * (x.shape[axis] - 1) / max(count - 1, 1)):
             distance = np.abs(place - np.round(place))
             if np.any((distance > 0) & (distance < 1e-6)):
                 return True
@@ -205,8 +207,18 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
     ],
     "Resize": [
         (
-            lambda node, feed, opset: attribute(node, "mode", b"nearest") != b"nearest" and near_element(node, feed),
+            lambda node, feed, opset: (
+                attribute(node, "mode", b"nearest") != b"nearest"
+                or attribute(node, "coordinate_transformation_mode") == b"half_pixel_symmetric"
+            )
+            and near_element(node, feed),
             "at a place that a rounding keeps from being an element's, the neighbour on the wrong side is taken",
+        )
+    ],
+    "Gelu": [
+        (
+            lambda node, feed, opset: feed[node.input[0]].dtype.itemsize < 4,
+            "1 + erf(x) loses all digits in the input's type where it is nearly 0",
         )
     ],
     "RoiAlign": [

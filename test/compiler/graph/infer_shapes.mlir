@@ -23,6 +23,17 @@ func.func @branches(%x: tensor<1x4xf32>, %y: tensor<?x4xf32>, %p: i1) -> tensor<
   return %0 : tensor<?x4xf32>
 }
 
+// An If of values alone has become a choice.
+// CHECK-LABEL: @choice
+func.func @choice(%x: tensor<1x4xf32>, %y: tensor<?x4xf32>, %p: i1) -> tensor<?x4xf32> {
+  // CHECK: %[[R:.*]] = nn.relu %{{.*}} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  // CHECK: %[[C:.*]] = tensor.cast %[[R]] : tensor<1x4xf32> to tensor<?x4xf32>
+  // CHECK: arith.select %{{.*}}, %[[C]], %{{.*}} : tensor<?x4xf32>
+  %0 = nn.relu %x : (tensor<1x4xf32>) -> tensor<?x4xf32>
+  %1 = arith.select %p, %0, %y : tensor<?x4xf32>
+  return %1 : tensor<?x4xf32>
+}
+
 // A loop's body knows more than the loop.
 // CHECK-LABEL: @loop
 func.func @loop(%x: tensor<?x4xf32>, %y: tensor<1x4xf32>, %n: index) -> tensor<?x4xf32> {
