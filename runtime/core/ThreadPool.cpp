@@ -19,6 +19,9 @@ static constexpr int64_t spinAfterRun = 200'000;
 // A spinning thread offers its core to others after this long.
 static constexpr int64_t spinAlone = 20'000;
 static constexpr int chunksPerThread = 4;
+// A chunk is read in one direction, whatever that of the loop: what is small against the cache finds in it
+// what the loop before has left there.
+static constexpr int alternatingChunksPerThread = 32;
 
 static long futex(std::atomic<uint32_t> &word, int operation, uint32_t value) {
   return syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value,
@@ -29,8 +32,8 @@ void Loop::cut(int64_t threads) {
   if (grain < 1)
     grain = 1;
   int64_t units = count / grain + (count % grain != 0);
-  chunks =
-      units < chunksPerThread * threads ? units : chunksPerThread * threads;
+  int64_t most = (alternate ? alternatingChunksPerThread : chunksPerThread) * threads;
+  chunks = units < most ? units : most;
 }
 
 int64_t Loop::boundary(int64_t chunk) const {

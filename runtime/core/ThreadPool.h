@@ -35,7 +35,7 @@ struct Loop {
 
   // Iterations [boundary(i), boundary(i + 1)) are chunk i.
   int64_t boundary(int64_t chunk) const;
-  // Cuts into at most four chunks for each thread.
+  // Cuts into at most four chunks for each thread, 32 if the loop alternates.
   void cut(int64_t threads);
 };
 
