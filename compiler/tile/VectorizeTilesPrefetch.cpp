@@ -63,12 +63,14 @@ void Emitter::planPrefetch() {
       continue;
     // Elements for each row, and what part of the panel a block of rows asks for.
     Value count;
+    std::optional<int64_t> known = 1;
     int64_t copies = 1;
     for (unsigned loop : rows) {
       count = count ? mul(count, bounds[loop]) : bounds[loop];
+      std::optional<int64_t> size = getConstantIntValue(bounds[loop]);
+      known = known && size ? std::optional(*known * *size) : std::nullopt;
       copies *= plan.copies[loop];
     }
-    std::optional<int64_t> known = getConstantIntValue(count);
     uint64_t logBlocks = known ? llvm::Log2_64(std::max<int64_t>(*known / copies, 1)) : kAssumedLogBlocks;
     for (const Term &own : access.terms)
       if (Term term = inGroups(own); term.loop == plan.reductionOrder.back() && term.isStatic() && term.stride > 0) {
