@@ -8,11 +8,12 @@
 //
 // A panel of packed weights that takes a large part of the second-level cache, and the one that
 // is asked for meanwhile, drive out the rows of `a`, which all panels share. A result is read and
-// written once more for each piece.
+// written once more for each piece. The taps of a convolution's window are pieces first.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/tile/OpTiler.h"
 #include "compiler/tile/VectorizeTiles.h"
+#include "dialects/kern/KernOps.h"
 
 using namespace mlir;
 using namespace nacre::tile;
@@ -21,27 +22,71 @@ namespace {
 
 /// Rows that must share a panel.
 constexpr int64_t kFewestRows = 16;
+/// More products than this part are better left out than read in pieces.
+constexpr double kMostSkipped = 0.125;
 
 struct Pieces {
-  unsigned lanes, steps;
-  int64_t block, piece;
+  unsigned lanes;
+  int64_t block;
+  /// Reduction loops that are cut, outer ones first, and into how many steps.
+  SmallVector<std::pair<unsigned, int64_t>> steps;
 };
+
+/// The part of an op's products that are left out because a window reaches into padding there (kern.halo): a piece
+/// of the window does not know.
+double findSkipped(linalg::GenericOp op) {
+  double skipped = 0;
+  auto halos = op->getAttrOfType<ArrayAttr>(nacre::kern::kHalo);
+  if (!halos)
+    return 0;
+  for (auto halo : halos.getAsRange<nacre::kern::HaloAttr>()) {
+    int64_t outside = 0;
+    for (int64_t place = 0; place < halo.getPlaces(); ++place)
+      for (int64_t tap = 0; tap < halo.getTaps(); ++tap) {
+        int64_t at = place * halo.getStride() + tap * halo.getDilation() - halo.getBegin();
+        outside += at < 0 || at >= halo.getSize();
+      }
+    skipped = std::max(skipped, double(outside) / double(std::max<int64_t>(halo.getPlaces() * halo.getTaps(), 1)));
+  }
+  return skipped;
+}
+
+/// Cuts reductions, the outer ones first, until there are at most so many steps; of the innermost, parts of one size
+/// where there is such a size, and of whole groups.
+SmallVector<std::pair<unsigned, int64_t>> cutReductions(ArrayRef<unsigned> reductions, ArrayRef<int64_t> sizes, int64_t most, int64_t group) {
+  SmallVector<std::pair<unsigned, int64_t>> cut;
+  int64_t steps = 1;
+  for (unsigned loop : reductions)
+    steps *= sizes[loop];
+  for (unsigned loop : reductions.drop_back())
+    if (steps > most) {
+      steps /= sizes[loop];
+      cut.emplace_back(loop, 1);
+    }
+  if (steps > most) {
+    steps = sizes[reductions.back()];
+    int64_t piece = most;
+    while (piece > most / 2 && (steps % piece != 0 || piece % group != 0))
+      --piece;
+    cut.emplace_back(reductions.back(), steps % piece != 0 ? int64_t(llvm::alignTo(most, group)) : piece);
+  }
+  return cut;
+}
 
 /// How to cut an op; nothing if no packed operand is that long.
 std::optional<Pieces> findPieces(linalg::GenericOp op, const VectorTarget &target) {
   if (!op.hasPureBufferSemantics() || op.getNumDpsInits() != 1 || op.hasIndexSemantics())
     return std::nullopt;
-  // The only reduction of more than one step.
+  // The reductions of more than one step.
   SmallVector<unsigned> reductions;
   op.getReductionDims(reductions);
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
   llvm::erase_if(reductions, [&](unsigned loop) { return sizes[loop] == 1; });
-  if (reductions.size() != 1 || ShapedType::isDynamic(sizes[reductions.front()]))
+  if (reductions.empty() || llvm::any_of(reductions, [&](unsigned loop) { return ShapedType::isDynamic(sizes[loop]); }))
     return std::nullopt;
-  int64_t steps = sizes[reductions.front()];
-  AffineExpr step = getAffineDimExpr(reductions.front(), op.getContext());
+  AffineExpr step = getAffineDimExpr(reductions.back(), op.getContext());
   for (OpOperand *operand : op.getDpsInputOperands()) {
-    // (..., n floordiv block, k, n mod block), or (..., k floordiv group, n mod block, k mod group)
+    // (..., n floordiv block, taps, k, n mod block), or (..., k floordiv group, n mod block, k mod group)
     AffineMap map = op.getMatchingIndexingMap(operand);
     ArrayRef<AffineExpr> results = map.getResults();
     int64_t group = 1;
@@ -57,19 +102,22 @@ std::optional<Pieces> findPieces(linalg::GenericOp op, const VectorTarget &targe
     auto columns = part && part.getKind() == AffineExprKind::Mod ? dyn_cast<AffineDimExpr>(part.getLHS()) : AffineDimExpr(nullptr);
     if (!columns || results.end()[-2] != (group == 1 ? step : step.floorDiv(group)) || ShapedType::isDynamic(sizes[columns.getPosition()]))
       continue;
-    int64_t block = cast<AffineConstantExpr>(part.getRHS()).getValue(), rows = 1;
+    bool hasTaps = llvm::all_of(ArrayRef(reductions).drop_back(), [&](unsigned loop) {
+      return llvm::is_contained(results, getAffineDimExpr(loop, op.getContext()));
+    });
+    if (!hasTaps)
+      continue;
+    int64_t block = cast<AffineConstantExpr>(part.getRHS()).getValue(), rows = 1, steps = 1;
     for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
-      if (!llvm::is_contained(reductions, loop) && !map.isFunctionOfDim(loop))
+      if (llvm::is_contained(reductions, loop))
+        steps *= sizes[loop];
+      else if (!map.isFunctionOfDim(loop))
         rows *= ShapedType::isDynamic(sizes[loop]) ? kFewestRows : sizes[loop];
     int64_t stepBytes = block * llvm::divideCeil(getElementTypeOrSelf(operand->get()).getIntOrFloatBitWidth(), 8);
-    if (steps * stepBytes < target.farBytes / 8 || rows < kFewestRows)
+    if (steps * stepBytes < target.farBytes / 8 || rows < kFewestRows || findSkipped(op) > kMostSkipped)
       return std::nullopt;
-    int64_t most = llvm::bit_floor(uint64_t(std::max<int64_t>(target.farBytes / 16 / stepBytes, 1))), piece = most;
-    while (piece > most / 2 && (steps % piece != 0 || piece % group != 0))
-      --piece;
-    if (steps % piece != 0)
-      piece = llvm::alignTo(most, group);
-    return Pieces{columns.getPosition(), reductions.front(), block, piece};
+    int64_t most = llvm::bit_floor(uint64_t(std::max<int64_t>(target.farBytes / 16 / stepBytes, 1)));
+    return Pieces{columns.getPosition(), block, cutReductions(reductions, sizes, most, group)};
   }
   return std::nullopt;
 }
@@ -78,7 +126,8 @@ class PieceWriter : OpTiler {
 public:
   PieceWriter(RewriterBase &b, linalg::GenericOp op, const Pieces &pieces) : OpTiler(b, op), pieces(pieces) {
     tiles[pieces.lanes] = pieces.block;
-    tiles[pieces.steps] = pieces.piece;
+    for (auto [loop, piece] : pieces.steps)
+      tiles[loop] = piece;
   }
 
   SmallVector<linalg::GenericOp> run(ArrayRef<Operation *> fills, linalg::GenericOp epilogue,
@@ -89,10 +138,13 @@ public:
     SmallVector<Value> whole = tile(op, ownLoops());
     for (Operation *fill : fills)
       linalg::FillOp::create(b, loc, fill->getOperand(0), whole.back());
-    scf::ForOp loop = open(pieces.steps);
+    SmallVector<scf::ForOp> loops;
+    for (auto [loop, piece] : pieces.steps)
+      loops.push_back(open(loop));
     SmallVector<linalg::GenericOp> results = {clone(op, tile(op, ownLoops()))};
-    b.setInsertionPointAfter(loop);
-    ivs[pieces.steps] = nullptr;
+    b.setInsertionPointAfter(loops.front());
+    for (auto [loop, piece] : pieces.steps)
+      ivs[loop] = nullptr;
     if (epilogue)
       results.push_back(clone(epilogue, tile(epilogue, epilogueLoops)));
     return results;
