@@ -273,7 +273,8 @@ private:
     Value start; ///< Of the operand, as a number; null: there is none.
     int64_t panel = 0; ///< Its elements.
     SmallVector<unsigned> rows; ///< The loops that walk by each panel.
-    Value perRow, shift, place;
+    Value perRow, place;
+    Value factor, shift; ///< A step asks for its own distance from the panel's start, times a factor (null: 1), shifted.
     uint64_t stepsOfLine = 1; ///< So many steps ask for one line of the cache.
   } ahead;
 };

@@ -71,18 +71,23 @@ void Emitter::planPrefetch() {
       known = known && size ? std::optional(*known * *size) : std::nullopt;
       copies *= plan.copies[loop];
     }
-    uint64_t logBlocks = known ? llvm::Log2_64(std::max<int64_t>(*known / copies, 1)) : kAssumedLogBlocks;
+    uint64_t blocks = known ? std::max<int64_t>(llvm::divideCeil(*known, copies), 1) : uint64_t(1) << kAssumedLogBlocks;
     for (const Term &own : access.terms)
       if (Term term = inGroups(own); term.loop == plan.reductionOrder.back() && term.isStatic() && term.stride > 0) {
         constexpr uint64_t kLineBytes = 64;
-        ahead.stepsOfLine = std::max<uint64_t>((kLineBytes << logBlocks) / uint64_t(term.stride * bytesOf(access.element)), 1);
+        ahead.stepsOfLine = std::max<uint64_t>(kLineBytes * blocks / uint64_t(term.stride * bytesOf(access.element)), 1);
       }
     ahead.access = number;
     ahead.panel = panel;
     ahead.rows = std::move(rows);
     if (known) {
       ahead.perRow = index(panel / std::max<int64_t>(*known, 1));
-      ahead.shift = index(int64_t(logBlocks));
+      // Few blocks, between which memory is what is waited for, ask for equal parts; or else there would be bursts.
+      constexpr uint64_t kLogPrecision = 8, kFewBlocks = 16;
+      bool areFew = blocks <= kFewBlocks && !llvm::isPowerOf2_64(blocks);
+      if (areFew)
+        ahead.factor = index(llvm::divideCeil(uint64_t(1) << kLogPrecision, blocks));
+      ahead.shift = index(areFew ? kLogPrecision : llvm::Log2_64(blocks));
     } else {
       Value some = arith::MaxUIOp::create(b, loc, count, index(1));
       ahead.perRow = arith::DivUIOp::create(b, loc, index(panel), some);
@@ -117,8 +122,11 @@ void Emitter::emitPrefetch() {
   if (!ahead.start)
     return;
   Value place = ahead.place;
-  if (Value step = moved[ahead.access])
+  if (Value step = moved[ahead.access]) {
+    if (ahead.factor)
+      step = mul(step, ahead.factor);
     place = add(place, arith::ShRUIOp::create(b, loc, step, ahead.shift));
+  }
   Value bytes = mul(place, index(bytesOf(nest.accesses[ahead.access].element)));
   Value address = arith::IndexCastOp::create(b, loc, b.getI64Type(), add(ahead.start, bytes));
   Value pointer = LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), address);
