@@ -2,8 +2,8 @@
 //
 // Before: c(m, n) += a(m, k) * b(n / 48, k, n % 48)      (packed weights)
 // After:  for n0 in steps of 48:
-//           c(m, n0 + n) = 0
-//           for k0 in steps of 512:
+//           c(m, n0 + n) = a(m, k) * b(n0 / 48, k, n)      (of 512 steps)
+//           for k0 from 512 in steps of 512:
 //             c(m, n0 + n) += a(m, k0 + k) * b(n0 / 48, k0 + k, n)
 //
 // A panel of packed weights that takes a large part of the second-level cache, and the one that
@@ -135,22 +135,48 @@ public:
     OpBuilder::InsertionGuard guard(b);
     findBounds();
     open(pieces.lanes);
-    SmallVector<Value> whole = tile(op, ownLoops());
-    for (Operation *fill : fills)
-      linalg::FillOp::create(b, loc, fill->getOperand(0), whole.back());
-    SmallVector<scf::ForOp> loops;
-    for (auto [loop, piece] : pieces.steps)
-      loops.push_back(open(loop));
-    SmallVector<linalg::GenericOp> results = {clone(op, tile(op, ownLoops()))};
-    b.setInsertionPointAfter(loops.front());
-    for (auto [loop, piece] : pieces.steps)
-      ivs[loop] = nullptr;
+    SmallVector<linalg::GenericOp> results;
+    if (!fills.empty()) {
+      // The first piece starts from nothing: its sums need not wait for memory that is only written.
+      place(arith::ConstantIndexOp::create(b, loc, 0));
+      SmallVector<Value> operands = tile(op, ownLoops());
+      for (Operation *fill : fills)
+        linalg::FillOp::create(b, loc, fill->getOperand(0), operands.back());
+      results.push_back(clone(op, operands));
+    }
+    Value first = arith::ConstantIndexOp::create(b, loc, results.size()), one = arith::ConstantIndexOp::create(b, loc, 1);
+    auto loop = scf::ForOp::create(b, loc, first, arith::ConstantIndexOp::create(b, loc, countPieces()), one);
+    b.setInsertionPointToStart(loop.getBody());
+    place(loop.getInductionVar());
+    results.push_back(clone(op, tile(op, ownLoops())));
+    b.setInsertionPointAfter(loop);
+    for (auto [step, piece] : pieces.steps)
+      ivs[step] = nullptr;
     if (epilogue)
       results.push_back(clone(epilogue, tile(epilogue, epilogueLoops)));
     return results;
   }
 
 private:
+  int64_t countOf(unsigned loop) { return llvm::divideCeil(op.getStaticLoopRanges()[loop], tiles[loop]); }
+
+  int64_t countPieces() {
+    int64_t count = 1;
+    for (auto [loop, piece] : pieces.steps)
+      count *= countOf(loop);
+    return count;
+  }
+
+  /// Sets where the loops that are cut stand in a piece, by its number.
+  void place(Value number) {
+    for (auto [loop, piece] : llvm::reverse(pieces.steps)) {
+      Value count = arith::ConstantIndexOp::create(b, loc, countOf(loop));
+      Value own = arith::RemUIOp::create(b, loc, number, count);
+      ivs[loop] = arith::MulIOp::create(b, loc, own, arith::ConstantIndexOp::create(b, loc, piece));
+      number = arith::DivUIOp::create(b, loc, number, count);
+    }
+  }
+
   const Pieces &pieces;
 };
 

@@ -58,11 +58,14 @@ func.func @prefetched(%a: memref<32x48xf32>, %b: memref<2x48x32xf32>, %c: memref
   return
 }
 
-// A panel of 2048 steps is summed in pieces, and what follows comes after the last one.
+// A panel of 2048 steps is summed in pieces, the first from nothing, and what follows comes after the last one.
 // CHECK-LABEL: func.func @pieces
 // CHECK: scf.for %{{.+}} = %c0{{.*}} to %c96{{.*}} step %c48
-// CHECK: vector.store %{{.+}}, %{{.+}} : memref<{{.+}}>, vector<16xf32>
-// CHECK: scf.for %{{.+}} = %c0{{.*}} to %c2048{{.*}} step %c256
+// CHECK: %{{.+}}:24 = scf.for %{{.+}} = %c0{{.*}} to %c256{{.*}} step %c4{{.*}} iter_args(%{{.+}} = %[[ZERO:cst[^,]*]], %{{.+}} = %[[ZERO]],
+// CHECK-COUNT-24: vector.fma
+// CHECK: scf.for %[[PIECE:.+]] = %c1{{.*}} to %c8{{.*}} step %c1
+// CHECK: %[[OWN:.+]] = arith.remui %[[PIECE]], %c8
+// CHECK: arith.muli %[[OWN]], %c256
 // CHECK: %{{.+}}:24 = scf.for %{{.+}} = %c0{{.*}} to %c256{{.*}} step %c4
 // CHECK: "llvm.intr.prefetch"
 // CHECK-COUNT-24: vector.fma
@@ -85,6 +88,32 @@ func.func @pieces(%a: memref<32x2048xf32>, %b: memref<2x2048x48xf32>, %c: memref
   ^bb0(%x: f32, %out: f32):
     %0 = arith.maximumf %x, %zero : f32
     linalg.yield %0 : f32
+  }
+  return
+}
+
+// So is a window of long taps: the taps of a column are pieces, and those of a row if they are still too long. Padding that
+// would be left out is read.
+// CHECK-LABEL: func.func @window
+// CHECK: scf.for %[[PIECE:.+]] = %c1{{.*}} to %c9{{.*}} step %c1
+// CHECK: arith.remui %[[PIECE]], %c3
+// CHECK: %{{.+}} = scf.for %{{.+}} = %c0{{.*}} to %c512{{.*}} step %c4
+// CHECK-NOT: affine.max
+// CHECK: return
+#image = affine_map<(h, w, o, i, j, c) -> (h + i, w + j, c)>
+#taps = affine_map<(h, w, o, i, j, c) -> (o floordiv 32, i, j, c, o mod 32)>
+#places = affine_map<(h, w, o, i, j, c) -> (h, w, o)>
+func.func @window(%a: memref<9x9x512xf32>, %b: memref<2x3x3x512x32xf32>, %c: memref<7x7x64xf32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%c : memref<7x7x64xf32>)
+  linalg.generic {indexing_maps = [#image, #taps, #places],
+                  iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"],
+                  kern.halo = [#kern.halo<place = 0, tap = 3, stride = 1, dilation = 1, begin = 1, size = 7, places = 7, taps = 3>]}
+      ins(%a, %b : memref<9x9x512xf32>, memref<2x3x3x512x32xf32>) outs(%c : memref<7x7x64xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %acc, %0 : f32
+    linalg.yield %1 : f32
   }
   return
 }
