@@ -70,13 +70,14 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
       }
     }
     auto about = aboutKernel("choose-tiles", func);
-    if (work < minWork) {
+    bool isContraction = anchor.getNumReductionLoops() > 0 && anchor.getNumDpsInputs() >= 2;
+    int64_t least = isContraction ? findLeastProducts(func) : minWork;
+    if (work < least) {
       remark::missed(func.getLoc(), about)
-          << remark::reason("no tiles: about {0} scalar operations, fewer than the {1} that are worth several threads", work, minWork.getValue());
+          << remark::reason("no tiles: about {0} scalar operations, fewer than the {1} that are worth several threads", work, least);
       return;
     }
 
-    bool isContraction = anchor.getNumReductionLoops() > 0 && anchor.getNumDpsInputs() >= 2;
     std::string reason;
     std::optional<tile::ContractionTiles> contraction;
     if (isContraction && anchor.getNumDpsInits() == 1)
@@ -99,7 +100,7 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
     if (!choice.isIdle())
       sizes = decide(choice, root, tracer, sizes);
     int64_t tiles = countTiles();
-    int64_t grain = std::clamp<int64_t>(minWork / 2 / std::max<int64_t>(1, work / tiles), 1,
+    int64_t grain = std::clamp<int64_t>(least / 2 / std::max<int64_t>(1, work / tiles), 1,
                                         std::max<int64_t>(1, tiles / 2));
     func.setTilingAttr(kern::TilingAttr::get(&getContext(), sizes, grain));
     remark::passed(func.getLoc(), about) << remark::add("tiles of {0} of the loops {1} (0: the whole loop): {2}",
@@ -108,6 +109,24 @@ struct ChooseTilesPass : tile::impl::ChooseTilesPassBase<ChooseTilesPass> {
   }
 
 private:
+  /// Operations of products below which a kernel is not divided: a core is done with them about as soon as another one
+  /// has got what they read, unless it is what is read that takes long.
+  int64_t findLeastProducts(kern::FuncOp func) {
+    // In a cycle; `minWork` is about operations that are no products.
+    constexpr int64_t kOperations = 6, kNearBytes = 8;
+    int64_t cycles = minWork / kOperations, bytes = 0;
+    for (Type type : func.getArgumentTypes()) {
+      auto shaped = dyn_cast<RankedTensorType>(type);
+      if (!shaped || !shaped.getElementType().isIntOrFloat())
+        return minWork;
+      int64_t elements = 1;
+      for (int64_t size : shaped.getShape())
+        elements *= tile::assume(size);
+      bytes += llvm::divideCeil(elements * shaped.getElementTypeBitWidth(), 8);
+    }
+    return bytes / kNearBytes > cycles ? minWork.getValue() : std::max(minWork.getValue(), cycles * 2 * lanes);
+  }
+
   static std::string getLoopText(linalg::LinalgOp root) {
     SmallVector<std::string> sizes = llvm::map_to_vector(root.getStaticLoopRanges(), [](int64_t size) {
       return ShapedType::isDynamic(size) ? std::string("?") : std::to_string(size);
