@@ -229,6 +229,7 @@ private:
   //===--- Groups of products (VectorizeTilesGroups.cpp) --------------------===//
 
   Value loadGroup(unsigned number, const Coordinate &at);
+  Value loadOneOfGroup(unsigned number, Value start);
   Value interleave(SmallVector<Value> rows);
   Value addGroups(Operation &sum, const Coordinate &at);
 

@@ -90,6 +90,21 @@ Value Emitter::interleave(SmallVector<Value> rows) {
   return rows.front();
 }
 
+/// Groups of a packed operand whose first elements are those of the running step, which may be in the middle of its group.
+Value Emitter::loadOneOfGroup(unsigned number, Value start) {
+  const Access &access = nest.accesses[number];
+  const Term &term = *llvm::find_if(access.terms, [&](const Term &own) { return int(own.loop) == plan.grouped && own.kind == Term::FloorDiv; });
+  Value place = arith::RemUIOp::create(b, loc, positions[plan.grouped].iv, index(plan.group));
+  Value begin = arith::SubIOp::create(b, loc, start, mul(place, index(inGroups(term).stride)));
+  auto groups = VectorType::get(plan.group * plan.width, access.element);
+  unsigned elementBits = access.element.getIntOrFloatBitWidth();
+  Type unit = b.getIntegerType(plan.group * elementBits);
+  Value all = vector::BitCastOp::create(b, loc, vectorOf(unit), vector::LoadOp::create(b, loc, groups, flat[number], begin));
+  Value bits = arith::IndexCastUIOp::create(b, loc, unit, mul(place, index(elementBits)));
+  all = arith::ShRUIOp::create(b, loc, all, vector::BroadcastOp::create(b, loc, all.getType(), bits));
+  return vector::BitCastOp::create(b, loc, groups, all);
+}
+
 /// Elements k, k + 1, ... of an operand: interleaved rows, what is packed so, or a group that is the same in
 /// all lanes.
 Value Emitter::loadGroup(unsigned number, const Coordinate &at) {
@@ -97,8 +112,11 @@ Value Emitter::loadGroup(unsigned number, const Coordinate &at) {
   const int64_t count = positions[plan.grouped].group;
   auto groups = VectorType::get(plan.group * plan.width, access.element);
   Value start = addressOf(number, at), address = start;
-  if (access.groupAlong(plan.lanes, plan.width, plan.grouped) > 1) // whole panels: zeros follow the last step and lane
-    return vector::LoadOp::create(b, loc, groups, flat[number], start);
+  if (access.groupAlong(plan.lanes, plan.width, plan.grouped) > 1) { // whole panels: zeros follow the last step and lane
+    if (count == plan.group || nest.loops[plan.grouped].isStatic())
+      return vector::LoadOp::create(b, loc, groups, flat[number], start);
+    return loadOneOfGroup(number, start);
+  }
   const Term *term = access.linearAlong(plan.grouped);
   auto next = [&] { return address = add(address, strideOf(number, *term)); };
   if (access.along(plan.lanes, plan.width) == Access::Contiguous) {

@@ -230,12 +230,12 @@ std::vector<std::tuple<std::string, bool, bool>> listModelInputs(nb::handle sour
   return result;
 }
 
-Program loadModel(const std::string &path, int32_t threads, std::vector<int32_t> cpus) {
+Program loadModel(const std::string &path, int32_t threads, std::vector<int32_t> cpus, bool copyParameters) {
   Result<Model> model = Model::load(path);
   if (!model)
     raise(model.error().status == NACRE_NOT_FOUND ? getExceptions().missingFileError : getExceptions().loadError,
           model.error().message);
-  return Program(std::make_shared<Model>(*std::move(model)), {threads, std::move(cpus)});
+  return Program(std::make_shared<Model>(*std::move(model)), {threads, std::move(cpus), copyParameters});
 }
 
 bool isMap(const Signature &signature) {

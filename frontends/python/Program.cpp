@@ -12,7 +12,7 @@ using namespace nacre::python;
 namespace {
 
 Session createSession(const Model &model, const Program::Options &options) {
-  Result<Session> session = Session::create(model, {.threads = options.threads, .cpus = options.cpus});
+  Result<Session> session = Session::create(model, {.threads = options.threads, .cpus = options.cpus, .copyParameters = options.copyParameters});
   if (!session) {
     if (session.error().status == NACRE_INVALID_ARGUMENT)
       throw nb::value_error(session.error().message.c_str());

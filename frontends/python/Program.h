@@ -47,10 +47,11 @@ struct FunctionSignature {
 /// interpreter's lock is released.
 class Program {
 public:
-  /// How runs are done: threads (0: all cores), and the CPUs they stay on.
+  /// How runs are done: threads (0: all cores), the CPUs they stay on, and whether a file's parameters are copied.
   struct Options {
     int32_t threads = 0;
     std::vector<int32_t> cpus;
+    bool copyParameters = false;
   };
   Program(std::shared_ptr<Model> model, const Options &options);
 

@@ -372,10 +372,16 @@ typedef struct nacre_session_options {
   int32_t no_huge_pages; /* 1: do not ask for huge pages */
   int32_t profiling;     /* nacre_profiling */
   uint64_t seed;         /* see nacre_session_set_seed */
+  /* 1: the parameters of a model file are copied to memory of the process, on
+   * huge pages, once for all sessions of the model. Runs that wait for weights
+   * get them faster; the memory is not shared with other processes, and making
+   * the session takes as long as the copy. Nothing is done for a model that was
+   * compiled in this process, whose parameters lie so already. */
+  int32_t copy_parameters;
 } nacre_session_options;
 
 #define NACRE_SESSION_OPTIONS_INIT                                             \
-  {sizeof(nacre_session_options), 0, 0, NULL, 0, 0, 0, 0}
+  {sizeof(nacre_session_options), 0, 0, NULL, 0, 0, 0, 0, 0}
 
 /* Makes a session. NULL options: the defaults. The session keeps the model
  * alive. The caller destroys *session. Thread-safe. */

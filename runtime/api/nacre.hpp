@@ -497,6 +497,7 @@ struct SessionOptions {
   bool hugePages = true;
   nacre_profiling profiling = NACRE_PROFILING_OFF;
   uint64_t seed = 0; // of random numbers: see Session::setSeed
+  bool copyParameters = false; // of a file, to huge pages
 };
 
 class Session {
@@ -514,6 +515,7 @@ public:
     c.no_huge_pages = !options.hugePages;
     c.profiling = options.profiling;
     c.seed = options.seed;
+    c.copy_parameters = options.copyParameters;
     nacre_session *session = nullptr;
     nacre_status status = nacre_session_create(model.get(), &c, &session);
     if (status != NACRE_OK)

@@ -1,9 +1,11 @@
 #include "runtime/core/Model.h"
 
+#include "runtime/abi/nacre_blocks.h"
 #include "runtime/abi/nacre_checksum.h"
 
 #include <cstdio>
 #include <dlfcn.h>
+#include <sys/mman.h>
 
 namespace nacre::runtime {
 
@@ -63,7 +65,8 @@ nacre_status Model::initialize(const char *what, const nacre_abi_model *model,
   if (nacre_status status = checkDescriptor(what, model, parameters))
     return status;
   descriptor = model;
-  parameterData = static_cast<const uint8_t *>(parameters);
+  parameterData.store(static_cast<const uint8_t *>(parameters),
+                      std::memory_order_release);
   if (!functions.allocate(model->function_count) ||
       !parameterNames.allocate(model->parameter_count))
     return fail(NACRE_OUT_OF_MEMORY, "%s: out of memory", what);
@@ -151,9 +154,42 @@ int32_t Model::findFunction(const char *name) const {
   return -1;
 }
 
+nacre_status Model::copyParameters() {
+  // What the compiler hands over is on huge pages, and not a file's.
+  if (!descriptor->parameter_data ||
+      descriptor->parameter_size < NACRE_ABI_HUGE_PAGE)
+    return NACRE_OK;
+  Lock lock(copyMutex);
+  if (copy)
+    return NACRE_OK;
+  constexpr size_t page = NACRE_ABI_HUGE_PAGE;
+  size_t used = static_cast<size_t>(descriptor->parameter_size),
+         size = (used + page - 1) / page * page + page;
+  void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return fail(NACRE_OUT_OF_MEMORY,
+                "out of memory: %lld bytes for a copy of the parameters",
+                static_cast<long long>(descriptor->parameter_size));
+  copy = memory;
+  copySize = size;
+  auto *begin = reinterpret_cast<uint8_t *>(
+      (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page);
+  madvise(begin, size - page, MADV_HUGEPAGE); // advice only
+  std::memcpy(begin, parameters(), used);
+  mprotect(memory, size, PROT_READ);
+  parameterData.store(begin, std::memory_order_release);
+  return NACRE_OK;
+}
+
+Model::~Model() {
+  if (copy)
+    munmap(copy, copySize);
+}
+
 nacre_status Model::verify() const {
   uint64_t found = nacre_checksum_of(
-      parameterData, static_cast<size_t>(descriptor->parameter_size));
+      parameters(), static_cast<size_t>(descriptor->parameter_size));
   if (found == descriptor->parameter_checksum)
     return NACRE_OK;
   return fail(NACRE_CORRUPT,

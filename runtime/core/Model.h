@@ -37,7 +37,12 @@ public:
   const nacre_abi_model &abi() const { return *descriptor; }
   // The code for the best CPU; abi() is this or a fallback.
   const nacre_abi_model &bestVersion() const { return *best; }
-  const uint8_t *parameters() const { return parameterData; }
+  // The parameter section: where the artefact has it, or the copy.
+  const uint8_t *parameters() const {
+    return parameterData.load(std::memory_order_acquire);
+  }
+  // Copies the parameter section of a file to huge pages, once. Thread-safe.
+  nacre_status copyParameters();
   const FunctionInfo &function(int32_t index) const { return functions[index]; }
   int32_t findFunction(const char *name) const;
   int32_t findParameter(const char *name) const {
@@ -49,7 +54,7 @@ private:
   template <typename T, typename... A> friend T *create(A &&...);
   template <typename T> friend void destroy(T *);
   Model() = default;
-  ~Model() = default;
+  ~Model();
 
   nacre_status initialize(const char *what, const nacre_abi_model *descriptor,
                           const void *parameters);
@@ -57,7 +62,10 @@ private:
 
   std::atomic<int64_t> references{1};
   const nacre_abi_model *descriptor = nullptr, *best = nullptr;
-  const uint8_t *parameterData = nullptr;
+  std::atomic<const uint8_t *> parameterData{nullptr};
+  Mutex copyMutex;
+  void *copy = nullptr; // mmap's, of copySize bytes
+  size_t copySize = 0;
   void *library = nullptr; // dlopen's handle, or null
   void (*releaseCallback)(void *) = nullptr;
   void *callbackData = nullptr;

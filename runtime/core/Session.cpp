@@ -40,6 +40,8 @@ nacre_status Session::make(Model &model, const nacre_session_options &options,
   nacre_status status = NACRE_OK;
   if (!session->allocator)
     status = fail(NACRE_OUT_OF_MEMORY, "out of memory for the session");
+  if (status == NACRE_OK && options.copy_parameters)
+    status = model.copyParameters();
   if (status == NACRE_OK && model.abi().state_size > 0) {
     session->state = session->allocator->allocate(model.abi().state_size);
     if (!session->state)

@@ -132,12 +132,12 @@ def scan(d: Draw) -> list[Operand]:
     d.kinds.clear()
     x = d.any(0, (1, 4), lambda v: 0 not in v.shape)
     axis = d.axis(len(x.shape))
-    if x.shape[axis] == 0:
-        raise Unfit("nothing to scan")
     if axis and d.flag(0.9):
         d.set("scan_input_axes", [axis])
     else:
         axis = 0
+    if x.shape[axis] == 0:
+        raise Unfit("nothing to scan")
     reverse = d.flag(0.3)
     if reverse:
         d.set("scan_input_directions", [1])

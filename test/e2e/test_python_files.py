@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import numpy_helper, parser
 
 import small_models
 from support import module
@@ -127,3 +128,30 @@ def test_size_of_the_cache(path: Path, tmp_path: Path) -> None:
     assert entries(1) == 0
     with pytest.raises(ValueError, match="cache_bytes is -1"):
         module().compile(path, cache_bytes=-1)
+
+
+def test_copy_of_the_parameters(tmp_path: Path) -> None:
+    """The same results, from memory that is no file's and may not be written."""
+
+    def anonymous() -> set[tuple[int, int]]:
+        lines = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())
+        ranges = (words[0].split("-") for words in lines if words[1].startswith("r--p") and words[4] == "0" and len(words) == 5)
+        return {(int(begin, 16), int(end, 16)) for begin, end in ranges}
+
+    weights = np.random.default_rng(1).standard_normal((1024, 1024), np.float32)
+    model = parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+    m (float[3, 1024] x) => (float[3, 1024] y) { y = MatMul (x, w) }""")
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    made = tmp_path / "m.so"
+    module().compile_to_file(model, made)
+    x = np.random.default_rng(2).standard_normal((3, 1024), np.float32)
+    expected = module().load(made)(x)
+    before = anonymous()
+    copied = module().load(made, copy_parameters=True)
+    (begin, end), = anonymous() - before
+    assert end - begin >= weights.nbytes
+    again = copied.new_session()
+    for each in (copied, again):
+        np.testing.assert_array_equal(each(x), expected)
+    del copied, again, each
+    assert anonymous() == before

@@ -29,11 +29,18 @@ def build(text: str, constants: dict[str, np.ndarray]) -> ModelProto:
 
 # Rows, steps, columns: a tile has 16 rows, 64 steps, 16 columns.
 SIZES = [(64, 128, 32), (33, 100, 70), (7, 66, 17), (1, 64, 40), (20, 5000, 130), (50, 3, 9), (17, 67, 1000), (0, 8, 16),
-         (3, 8, 1), (5, 8, 2), (2, 16, 1), (1, 24, 3)]
+         (3, 8, 1), (5, 8, 2), (2, 16, 1), (1, 24, 3), (1, 15, 18), (20, 62, 33)]
+
+# Forms in which the right side is known; of one, how long the left side's rows are is not.
+CONSTANT = ("constant", "open steps")
+
+
+def sizes_of(form: str, m: int, k: int, n: int) -> tuple[int | str, ...]:
+    return {"dynamic": ("m", "k", "n"), "open steps": (m, "k", n)}.get(form, (m, k, n))
 
 
 @pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8"), ("int8", "int8")])
-@pytest.mark.parametrize("form", ["static", "dynamic", "constant"])
+@pytest.mark.parametrize("form", ["static", "dynamic", "constant", "open steps"])
 @pytest.mark.parametrize("zeros", ["none", "scalars", "vectors"])
 def test_matmul_integer(types: tuple[str, str], form: str, zeros: str) -> None:
     generator = np.random.default_rng(11)
@@ -41,15 +48,15 @@ def test_matmul_integer(types: tuple[str, str], form: str, zeros: str) -> None:
         a, b = integers(generator, types[0], (m, k)), integers(generator, types[1], (k, n))
         size = {"none": ((0,), (0,)), "scalars": ((), ()), "vectors": ((m,), (n,))}[zeros]
         za, zb = (integers(generator, type_, shape) for type_, shape in zip(types, size))
-        s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
+        s = sizes_of(form, m, k, n)
         shape_of = lambda x, dims: f"[{', '.join(map(str, dims))}]" if x.ndim else ""  # noqa: E731
-        inputs = [f"{types[0]}[{s[0]}, {s[1]}] a"] + ([] if form == "constant" else [f"{types[1]}[{s[1]}, {s[2]}] b"])
+        inputs = [f"{types[0]}[{s[0]}, {s[1]}] a"] + ([] if form in CONSTANT else [f"{types[1]}[{s[1]}, {s[2]}] b"])
         operands = "a, b" if zeros == "none" else "a, b, za, zb"
         if zeros != "none":
             inputs += [f"{types[0]}{shape_of(za, s[:1])} za", f"{types[1]}{shape_of(zb, s[2:])} zb"]
         text = f"""<ir_version: 10, opset_import: ["" : 21]>
         m ({", ".join(inputs)}) => (int32[{s[0]}, {s[2]}] y) {{ y = MatMulInteger ({operands}) }}"""
-        program = module().compile(build(text, {"b": b} if form == "constant" else {}))
+        program = module().compile(build(text, {"b": b} if form in CONSTANT else {}))
         values = {"a": a, "b": b, "za": za, "zb": zb}
         (got,) = program.run({i.name: values[i.name] for i in program.inputs})
         left, right = a.astype(np.int64), b.astype(np.int64)
@@ -69,6 +76,7 @@ def can_run(target: str) -> bool:
 @pytest.mark.parametrize(
     ("target", "form"),
     [("x86-64-v3", "static"), ("x86-64-v3", "dynamic"), ("icelake-server", "static"), ("icelake-server", "dynamic"),
+     ("icelake-server", "open steps"), ("x86-64-v3", "open steps"),
      *((target, "constant") for target in ("x86-64-v2", "x86-64-v3", "x86-64-v4", "alderlake", "icelake-server"))],
 )  # fmt: skip
 @pytest.mark.parametrize("types", [("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8"), ("int8", "int8")])
@@ -81,12 +89,12 @@ def test_on_other_cpus(target: str, types: tuple[str, str], form: str) -> None:
         a, b = integers(generator, types[0], (m, k)), integers(generator, types[1], (k, n))
         for i, extreme in enumerate(("min", "max")):
             a[i : i + 1], b[:, i : i + 1] = (getattr(np.iinfo(TYPES[type_]), extreme) for type_ in types)
-        s = ("m", "k", "n") if form == "dynamic" else (m, k, n)
-        right = "" if form == "constant" else f", {types[1]}[{s[1]}, {s[2]}] b"
+        s = sizes_of(form, m, k, n)
+        right = "" if form in CONSTANT else f", {types[1]}[{s[1]}, {s[2]}] b"
         text = f"""<ir_version: 10, opset_import: ["" : 21]>
         m ({types[0]}[{s[0]}, {s[1]}] a{right}) => (int32[{s[0]}, {s[2]}] y) {{ y = MatMulInteger (a, b) }}"""
-        program = module().compile(build(text, {"b": b} if form == "constant" else {}), target_cpu=target)
-        (got,) = program.run({"a": a} if form == "constant" else {"a": a, "b": b})
+        program = module().compile(build(text, {"b": b} if form in CONSTANT else {}), target_cpu=target)
+        (got,) = program.run({"a": a} if form in CONSTANT else {"a": a, "b": b})
         np.testing.assert_array_equal(got, a.astype(np.int64) @ b.astype(np.int64))
 
 

@@ -203,10 +203,10 @@ Result<Model> tool::openModel(const std::string &path, CompileOptions options) {
   return compile(path, options);
 }
 
-Result<Session> tool::createSession(const Model &model, int threads, uint64_t seed) {
+Result<Session> tool::createSession(const Model &model, int threads, uint64_t seed, bool copyParameters) {
   if (model.functions().empty())
     return Error{NACRE_CORRUPT, "the model has no function"};
-  return Session::create(model, {.threads = threads, .seed = seed});
+  return Session::create(model, {.threads = threads, .seed = seed, .copyParameters = copyParameters});
 }
 
 std::string tool::toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors) {

@@ -63,7 +63,7 @@ bool isSource(llvm::StringRef path);
 Result<Model> openModel(const std::string &path, CompileOptions options);
 
 /// A session on `threads` threads (0: all cores); random numbers are drawn from `seed`.
-Result<Session> createSession(const Model &model, int threads, uint64_t seed = 0);
+Result<Session> createSession(const Model &model, int threads, uint64_t seed = 0, bool copyParameters = false);
 
 /// "optional sequence of 2: f32[2], f32[N]".
 std::string toString(const ValueInfo &value, const std::vector<TensorInfo> &tensors);

@@ -243,13 +243,16 @@ def compile_to_file(
     _core.compile_to_file(os.fspath(model), os.fspath(path), kinds, request)
 
 
-def load(path: Path, threads: int = 0, cpus: Sequence[int] | None = None) -> Model:
+def load(path: Path, threads: int = 0, cpus: Sequence[int] | None = None, copy_parameters: bool = False) -> Model:
     """Loads what compile_to_file (or `nacre compile`) made, to be run on `threads` threads,
     which stay on `cpus` as `compile` says.
 
+    With `copy_parameters` the weights are copied to huge pages first: what waits for them runs faster, but
+    loading takes as long as the copy, and the memory is not shared with other processes.
+
     An artefact is code: load none that you do not trust. Raises LoadError, MissingFileError.
     """
-    return _core.load(os.fspath(path), threads, list(cpus or []))
+    return _core.load(os.fspath(path), threads, list(cpus or []), copy_parameters)
 
 
 def _serialize(model: onnx.ModelProto) -> bytes:
