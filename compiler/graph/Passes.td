@@ -239,6 +239,15 @@ def FoldScalesPass : Pass<"fold-scales", "::mlir::func::FuncOp"> {
   }];
 }
 
+def MergeProductsPass : Pass<"merge-products", "::mlir::func::FuncOp"> {
+  let summary = "Make matrix products with the same left side one";
+  let description = [{
+    Precondition: types inferred. Postcondition: matrix products with the same left side
+    whose right sides, and what is added to their columns, are known at compile time,
+    and that nothing element-wise follows, are one.
+  }];
+}
+
 def ExpandNormalizationsPass : Pass<"expand-normalizations", "::mlir::func::FuncOp"> {
   let summary = "Write normalisations by channels as other nn ops";
   let description = [{

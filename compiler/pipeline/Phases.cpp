@@ -82,6 +82,7 @@ void buildGraph(OpPassManager &passes, const PipelineOptions &options) {
   if (options.precision == "f32" && !options.training)
     host.addPass(graph::createKeepNarrowWeightsPass());
   host.addPass(graph::createFoldScalesPass());
+  host.addPass(graph::createMergeProductsPass());
   if (options.precision != "f32" && !options.training)
     host.addPass(train::createNarrowComputePass({options.precision}));
   host.addPass(graph::createChooseLayoutsPass());

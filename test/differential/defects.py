@@ -24,13 +24,15 @@ def attribute(node: onnx.NodeProto, name: str, otherwise: Any = None) -> Any:
     return otherwise
 
 
+def inner_nodes(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """All nodes of its subgraphs, and of theirs."""
+    direct = [inner for item in node.attribute if item.HasField("g") for inner in item.g.node]
+    return direct + [inner for each in direct for inner in inner_nodes(each)]
+
+
 def operators(node: onnx.NodeProto) -> set[str]:
     """The node's and those in its subgraphs."""
-    names = {node.op_type}
-    for item in node.attribute:
-        if item.HasField("g"):
-            names.update(*(operators(inner) for inner in item.g.node))
-    return names
+    return {node.op_type, *(inner.op_type for inner in inner_nodes(node))}
 
 
 def has(node: onnx.NodeProto, *names: str) -> bool:
@@ -103,6 +105,15 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
         ["RNN", "GRU", "LSTM"],
         [(RECURRENT, "lengths of sequences, directions, activations, clip and input_forget are ignored")],
     ),
+    **dict.fromkeys(
+        ["If", "Loop", "Scan", "SequenceMap"],
+        [
+            (
+                lambda node, feed, opset: any(n.op_type == "Loop" and not given(n, 1) for n in inner_nodes(node)),
+                "a loop that has no condition ends at once",
+            )
+        ],
+    ),
     "LRN": [
         (
             lambda node, feed, opset: feed[node.input[0]].shape[0] != feed[node.input[0]].shape[1],
@@ -174,7 +185,11 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
         (lambda node, feed, opset: attribute(node, "ceil_mode", 0), "windows at the end are moved into the input")
     ],
     "AveragePool": [
-        (lambda node, feed, opset: opset < 7, "before version 7 padding does not count")
+        (lambda node, feed, opset: opset < 7, "before version 7 padding does not count"),
+        (
+            lambda node, feed, opset: attribute(node, "ceil_mode", 0) and max(attribute(node, "dilations", [1])) > 1,
+            "with ceil_mode and dilations, windows are moved",
+        ),
     ],
     **dict.fromkeys(
         ["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
