@@ -7,8 +7,8 @@
 // The offsets follow «greedy by size» and «greedy by breadth» (Pisarchyk and Lee, Efficient Memory
 // Management for Deep Neural Net Inference, 2020), whichever takes less: large buffers first, or
 // those that live where most bytes live first, each at the lowest offset that no buffer alive at the same
-// time covers. Where both take more than lives at a time, large buffers change places in the better
-// order, as long as that makes it no worse.
+// time covers. Where both take more than lives at a time, what has found no place below that comes first instead, and then
+// large buffers change places in the better order, as long as that makes it no worse.
 //
 // A size that data decide has a bound where its arithmetic says so (minsi %n, %c24): then the most that a
 // buffer can take is reserved, unless that is much, and the buffer is a view of it.
@@ -182,28 +182,33 @@ private:
 
   /// Assigns offsets; returns the size of the arena.
   int64_t plan(std::vector<Buffer> &buffers) {
-    std::vector<Buffer *> order = orderBySize(buffers);
-    int64_t arena = place(order), bound = findLowerBound(buffers);
-    if (arena > bound)
-      if (std::vector<Buffer *> other = orderByBreadth(order); place(other) < arena)
-        order = std::move(other);
-    arena = place(order);
-    // Placing is quadratic; the large buffers matter.
-    constexpr size_t kTrials = 256, kWork = 1 << 26, kLarge = 48;
-    size_t trials = std::min(kTrials, kWork / (buffers.size() * buffers.size() + 1));
-    size_t large = std::min(kLarge, order.size());
+    const int64_t bound = findLowerBound(buffers);
+    std::vector<Buffer *> bySize = orderBySize(buffers), order = bySize;
+    int64_t arena = place(order);
     std::vector<Buffer> best(buffers);
+    auto consider = [&](const std::vector<Buffer *> &candidate) {
+      int64_t current = place(candidate);
+      if (current > arena)
+        return false;
+      arena = current;
+      best = buffers;
+      order = candidate;
+      return true;
+    };
+    // Placing is quadratic; the large buffers matter.
+    constexpr size_t kTrials = 256, kRaised = 24, kWork = 1 << 26, kLarge = 48;
+    size_t trials = std::min(kTrials, kWork / (buffers.size() * buffers.size() + 1));
+    for (std::vector<Buffer *> candidate : {bySize, orderByBreadth(bySize)})
+      for (size_t trial = 0; trial < std::min(kRaised, trials + 1) && arena > bound; ++trial) {
+        consider(candidate);
+        raise(candidate, bound);
+      }
+    size_t large = std::min(kLarge, order.size());
     std::minstd_rand random; // the same numbers everywhere
     for (size_t trial = 0; trial < trials && arena > bound; ++trial) {
-      Buffer *&one = order[random() % large], *&other = order[random() % large];
-      std::swap(one, other);
-      int64_t current = place(order);
-      if (current > arena) {
-        std::swap(one, other);
-      } else {
-        arena = current;
-        best = buffers;
-      }
+      std::vector<Buffer *> candidate = order;
+      std::swap(candidate[random() % large], candidate[random() % large]);
+      consider(candidate);
     }
     buffers = std::move(best);
     arenaBytes += arena;
@@ -244,6 +249,11 @@ private:
     for (auto [rank, buffer] : ranked)
       order.push_back(buffer);
     return order;
+  }
+
+  /// Moves what has found no place below the bound to the front.
+  static void raise(std::vector<Buffer *> &order, int64_t bound) {
+    std::stable_partition(order.begin(), order.end(), [&](Buffer *buffer) { return buffer->offset + buffer->size > bound; });
   }
 
   /// The most bytes that live at a time.

@@ -109,11 +109,13 @@ private:
     for (Value input : call.getInputs())
       if (isa<MemRefType>(input.getType()) && read.insert(getRoot(input)).second)
         reads.push_back(use(getRoot(input), step, /*isNew=*/false));
-    for (Value output : call.getOuts())
+    auto overwrites = call->getAttrOfType<DenseI64ArrayAttr>(kern::kOverwrites);
+    for (auto [number, output] : llvm::enumerate(call.getOuts()))
       if (isa<MemRefType>(output.getType())) {
         Value root = getRoot(output);
         bool isWhole = root == output || cast<MemRefType>(root.getType()).getNumElements() == cast<MemRefType>(output.getType()).getNumElements();
-        writes.push_back(use(root, step, region < 0 && isWhole && !read.contains(root)));
+        bool isNew = isWhole && !read.contains(root) && !(overwrites && llvm::is_contained(overwrites.asArrayRef(), int64_t(number)));
+        writes.push_back(use(root, step, region < 0 && isNew));
       }
     auto kernel = call->getAttrOfType<IntegerAttr>("kernel_index");
     steps.push_back(json::Object{{"kernel", kernel ? kernel.getInt() : -1}, {"region", region},

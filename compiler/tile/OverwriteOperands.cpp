@@ -88,29 +88,44 @@ void overwrite(kern::CallOp call, kern::FuncOp kernel, unsigned input, unsigned 
   Value old = call.getInputs()[input];
   Operation *fresh = call.getOuts()[result].getDefiningOp();
   call.getOutsMutable()[result].set(old);
+  SmallVector<int64_t> all;
+  if (auto others = call->getAttrOfType<DenseI64ArrayAttr>(kern::kOverwrites))
+    llvm::append_range(all, others.asArrayRef());
+  all.push_back(result);
+  call->setAttr(kern::kOverwrites, DenseI64ArrayAttr::get(call.getContext(), all));
   call.getInputsMutable().erase(input);
   if (fresh->use_empty())
     fresh->erase();
 }
 
+/// So many kernels write over one tensor in turn at most: bufferization compares each two that share memory.
+constexpr unsigned kLongestChain = 16;
+
 struct OverwriteOperandsPass : tile::impl::OverwriteOperandsPassBase<OverwriteOperandsPass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
+    written.clear();
     for (func::FuncOp func : graph::getMainAndVersions(getOperation()))
       func.walk([&](kern::CallOp call) { overwriteOperands(call, symbols.lookup<kern::FuncOp>(call.getCallee())); });
   }
 
 private:
-  static void overwriteOperands(kern::CallOp call, kern::FuncOp kernel) {
+  /// How many kernels have written over a tensor.
+  llvm::DenseMap<Value, unsigned> written;
+
+  void overwriteOperands(kern::CallOp call, kern::FuncOp kernel) {
     // Winograd's transforms leave their sums in the destination, which what follows reads again.
     if (!kernel.getOps<kern::WinogradOp>().empty())
       return;
     for (unsigned input = 0; input < call.getInputs().size();) {
       std::optional<unsigned> result = findResultInPlace(kernel.getArgument(input));
-      if (result && isLastReader(call, call.getInputsMutable()[input]) && isFresh(call, kernel, *result, kernel.getArgument(input).getType()))
+      unsigned before = written.lookup(call.getInputs()[input]);
+      if (result && before < kLongestChain && isLastReader(call, call.getInputsMutable()[input]) && isFresh(call, kernel, *result, kernel.getArgument(input).getType())) {
         overwrite(call, kernel, input, *result); // the next one has its number now
-      else
+        written[call.getResult(*result)] = before + 1;
+      } else {
         ++input;
+      }
     }
   }
 };

@@ -20,6 +20,8 @@
 namespace nacre::kern {
 /// The name of the list of halos (HaloAttr) on a structured op.
 inline constexpr llvm::StringLiteral kHalo = "kern.halo";
+/// On a call: numbers of the destinations that the kernel reads where it writes, all of them.
+inline constexpr llvm::StringLiteral kOverwrites = "kern.overwrites";
 /// On a call of a kernel whose code is another's: the kernel that it was formed as.
 inline constexpr llvm::StringLiteral kFormedAsAttr = "formed_as";
 /// Places along each dimension that one transformed tile of kern.winograd gives, of those that it reads.

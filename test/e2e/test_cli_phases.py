@@ -16,7 +16,7 @@ LEAVES = {
     "import": ("nn.matmul", "kern.func"),
     "graph": ("kern.func", "linalg."),
     "lower": ("linalg.", "nn.matmul"),
-    "tile": ("scf.forall", "nn.matmul"),
+    "tile": ("kern.func @pack_", "nn.matmul"),
     "buffer": ("vector.fma", "tensor."),
     "codegen": ("target triple", "kern.func"),
 }

@@ -20,7 +20,7 @@ static cl::opt<int> threads("threads", cl::sub(command.subcommand), cl::value_de
                             cl::desc("Threads (default: all cores)"));
 static cl::opt<double> seconds("seconds", cl::sub(command.subcommand), cl::init(2.0),
                                cl::desc("Measure for so long (default 2)"));
-static cl::opt<bool> copyParameters("copy-parameters", cl::sub(command.subcommand),
+static cl::opt<bool> copyParameters("copy-parameters", cl::sub(command.subcommand), cl::Hidden,
                                     cl::desc("Copy a file's weights to huge pages first (nacre_session_options)"));
 static cl::opt<bool> perKernel("per-kernel", cl::sub(command.subcommand), cl::desc("Times of each kernel"));
 static cl::opt<bool> json("json", cl::sub(command.subcommand), cl::desc("Print JSON"));
