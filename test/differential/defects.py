@@ -93,11 +93,11 @@ REFERENCE: dict[str, list[tuple[When, str]]] = {
         ),
     ],
     **dict.fromkeys(
-        ["LayerNormalization", "RMSNormalization", "GroupNormalization"],
+        ["LayerNormalization", "RMSNormalization", "GroupNormalization", "InstanceNormalization"],
         [
             (
                 lambda node, feed, opset: feed[node.input[0]].dtype.itemsize < 4,
-                "statistics are of the input's type, whatever stash_type says",
+                "statistics are of the input's type, which overflows and loses digits, whatever stash_type says",
             )
         ],
     ),
