@@ -92,8 +92,8 @@ TEST_F(ThreadPoolTest, AlternatesBetweenForwardsAndBackwards) {
       const_cast<OrderLoop &>(static_cast<const OrderLoop &>(base))
           .order.push_back(begin);
     };
-    loop.count = 8;
-    loop.grain = 1;
+    loop.count = 8; // as many chunks: up to 32
+    loop.grain = 2;
     loop.alternate = true;
     pool.run(loop, scratch);
     EXPECT_EQ(loop.order, isBackwards ? (std::vector<int64_t>{6, 4, 2, 0})
