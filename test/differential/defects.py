@@ -73,6 +73,15 @@ def near_element(node: onnx.NodeProto, feed: Feed) -> bool:
     return False
 
 
+def near_tie(node: onnx.NodeProto, feed: Feed) -> bool:
+    """Whether QLinearMatMul has a result that lies between two integers but for a rounding of its scales."""
+    a, a_scale, a_zero, b, b_scale, b_zero, y_scale, _ = (feed[name].astype(np.float64) for name in node.input)
+    if a_scale.ndim or b_scale.ndim or y_scale.ndim:
+        return False
+    scaled = (a - a_zero) @ (b - b_zero) * (a_scale * b_scale / y_scale)
+    return bool(np.any(np.abs(scaled - np.floor(scaled) - 0.5) < 1e-5 * (1 + np.abs(scaled))))
+
+
 COERCED: When = lambda node, feed, opset: opset < 13  # noqa: E731
 RECURRENT: When = lambda node, feed, opset: (  # noqa: E731
     given(node, 4)
@@ -264,6 +273,12 @@ COARSE_UNITS = 2.0**-20
 
 # What neither reference computes as the standard says.
 UNDEPENDABLE: dict[str, list[tuple[When, str]]] = {
+    "QLinearMatMul": [
+        (
+            lambda node, feed, opset: near_tie(node, feed),
+            "which of two integers a result between them becomes is up to the order of the scales' product",
+        )
+    ],
     "Resize": [
         (
             lambda node, feed, opset: attribute(node, "coordinate_transformation_mode") == b"align_corners"
