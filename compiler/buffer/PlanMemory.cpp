@@ -183,26 +183,30 @@ private:
   /// Assigns offsets; returns the size of the arena.
   int64_t plan(std::vector<Buffer> &buffers) {
     const int64_t bound = findLowerBound(buffers);
-    std::vector<Buffer *> bySize = orderBySize(buffers), order = bySize;
-    int64_t arena = place(order);
-    std::vector<Buffer> best(buffers);
+    int64_t arena = INT64_MAX;
+    std::vector<Buffer *> order;
+    std::vector<Buffer> best;
     auto consider = [&](const std::vector<Buffer *> &candidate) {
       int64_t current = place(candidate);
       if (current > arena)
-        return false;
+        return;
       arena = current;
       best = buffers;
       order = candidate;
-      return true;
     };
     // Placing is quadratic; the large buffers matter.
     constexpr size_t kTrials = 256, kRaised = 24, kWork = 1 << 26, kLarge = 48;
     size_t trials = std::min(kTrials, kWork / (buffers.size() * buffers.size() + 1));
-    for (std::vector<Buffer *> candidate : {bySize, orderByBreadth(bySize)})
+    auto improve = [&](std::vector<Buffer *> candidate) {
       for (size_t trial = 0; trial < std::min(kRaised, trials + 1) && arena > bound; ++trial) {
         consider(candidate);
         raise(candidate, bound);
       }
+    };
+    std::vector<Buffer *> bySize = orderBySize(buffers);
+    improve(bySize);
+    if (arena > bound)
+      improve(orderByBreadth(bySize));
     size_t large = std::min(kLarge, order.size());
     std::minstd_rand random; // the same numbers everywhere
     for (size_t trial = 0; trial < trials && arena > bound; ++trial) {

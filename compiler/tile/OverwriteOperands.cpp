@@ -104,23 +104,21 @@ constexpr unsigned kLongestChain = 16;
 struct OverwriteOperandsPass : tile::impl::OverwriteOperandsPassBase<OverwriteOperandsPass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    written.clear();
+    llvm::DenseMap<Value, unsigned> written; // how many kernels have written over a tensor
     for (func::FuncOp func : graph::getMainAndVersions(getOperation()))
-      func.walk([&](kern::CallOp call) { overwriteOperands(call, symbols.lookup<kern::FuncOp>(call.getCallee())); });
+      func.walk([&](kern::CallOp call) { overwriteOperands(call, symbols.lookup<kern::FuncOp>(call.getCallee()), written); });
   }
 
 private:
-  /// How many kernels have written over a tensor.
-  llvm::DenseMap<Value, unsigned> written;
-
-  void overwriteOperands(kern::CallOp call, kern::FuncOp kernel) {
+  static void overwriteOperands(kern::CallOp call, kern::FuncOp kernel, llvm::DenseMap<Value, unsigned> &written) {
     // Winograd's transforms leave their sums in the destination, which what follows reads again.
     if (!kernel.getOps<kern::WinogradOp>().empty())
       return;
     for (unsigned input = 0; input < call.getInputs().size();) {
       std::optional<unsigned> result = findResultInPlace(kernel.getArgument(input));
       unsigned before = written.lookup(call.getInputs()[input]);
-      if (result && before < kLongestChain && isLastReader(call, call.getInputsMutable()[input]) && isFresh(call, kernel, *result, kernel.getArgument(input).getType())) {
+      if (result && before < kLongestChain && isLastReader(call, call.getInputsMutable()[input]) &&
+          isFresh(call, kernel, *result, kernel.getArgument(input).getType())) {
         overwrite(call, kernel, input, *result); // the next one has its number now
         written[call.getResult(*result)] = before + 1;
       } else {

@@ -92,7 +92,7 @@ TEST_F(ThreadPoolTest, AlternatesBetweenForwardsAndBackwards) {
       const_cast<OrderLoop &>(static_cast<const OrderLoop &>(base))
           .order.push_back(begin);
     };
-    loop.count = 8; // as many chunks: up to 32
+    loop.count = 8; // four chunks
     loop.grain = 2;
     loop.alternate = true;
     pool.run(loop, scratch);
